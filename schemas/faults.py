@@ -1,0 +1,66 @@
+"""What is wrong with a record, in words that a publisher can act on.
+
+A record is refused with all of its faults at once. A fault is three short texts: the field (a dotted path; empty for the
+record as a whole), a code from the list below, and the value as received, cut to 200 characters. Values that may be
+personal data are masked: whatever stands in a field that the schema does not know.
+"""
+
+from typing import Final, NamedTuple
+
+MASK: Final = "***"
+MAX_VALUE: Final = 200
+"""Characters of a value that a fault keeps; the record itself is kept whole beside it."""
+
+CODES: Final[dict[str, str]] = {
+    "invalid_json": "the value is not one JSON object",
+    "invalid_utf8": "the bytes are not UTF-8",
+    "missing": "a required field is absent or null",
+    "empty": "the text is empty or blank",
+    "too_long": "the text is longer than allowed",
+    "invalid_type": "the JSON type is not the one of this field",
+    "extra_field": "the schema has no such field; nothing about people may enter",
+    "not_allowed": "the field does not go with this type of event",
+    "unsupported_specversion": "only CloudEvents 1.0 is read",
+    "unknown_source": "the cluster registry does not list this source",
+    "unknown_type": "no such type of event",
+    "unknown_type_version": "the type is known, this version of it is not",
+    "invalid_cvr_length": "a CVR number has 8 digits",
+    "invalid_cvr_checksum": "the CVR number fails its modulus 11 check",
+    "unsupported_identifier": "the number is not Danish",
+    "invalid_time": "not an RFC 3339 time",
+    "time_without_zone": "the time has no zone",
+    "time_too_early": "the time is before 2000",
+    "time_in_future": "the time is more than 24 hours after the record arrived",
+    "invalid_date": "not a date YYYY-MM-DD",
+    "date_too_early": "the day is before 2000",
+    "date_too_late": "the day is more than 366 days after the record arrived",
+    "unknown_outcome": "no such outcome",
+    "unknown_membership": "membership is member or participant",
+    "outside_cluster_span": "no cluster of this source existed on that day",
+    "cluster_required": "the source has several clusters on that day: name one",
+    "not_a_cluster_of_source": "the cluster is not one of the source's on that day",
+    "unsupported_content_type": "the content type is neither a CloudEvent nor JSON",
+    "invalid_header": "a CloudEvents header cannot be read",
+    "tombstone": "the record has no value",
+    "misrouted": "the record was sent on once and still is on the wrong partition",
+    "unprocessable": "the worker cannot process this record",
+    "not_storable": "the ledger cannot store this record",
+}
+"""Code -> meaning. Codes of the company register are in `schemas.company`."""
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong with a record."""
+
+    field: str
+    code: str
+    value: str
+
+
+def fault(field: str, code: str, value: object = "") -> Fault:
+    """A fault whose value is shortened, and masked where it may be personal data."""
+    if code == "extra_field":
+        return Fault(field[:MAX_VALUE], code, MASK)
+    text = value if isinstance(value, str) else repr(value)
+    # Lone surrogates cannot be written as UTF-8 anywhere: show them escaped.
+    return Fault(field, code, text[:MAX_VALUE].encode("utf-8", "backslashreplace").decode("utf-8"))
