@@ -1,0 +1,203 @@
+"""The settings of every process, from environment variables under the names that people expect.
+
+Variables of Kafka and ClickHouse carry their own names (`KAFKA_BOOTSTRAP_SERVERS`, `CLICKHOUSE_HOST`); ours begin with
+`CLUSTERTRACK_`. A secret can also be given as a file: `KAFKA_SASL_PASSWORD_FILE`, `CLICKHOUSE_PASSWORD_FILE`. The
+defaults fit the stack of `clustertrack up`. All variables stand in deploy/settings.env.example.
+"""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from schemas.errors import UsageFault
+
+if TYPE_CHECKING:
+    from sinks.connection import ClickHouse
+
+_LARGEST_PORT = 65535
+
+Port = Annotated[int, Field(ge=1, le=_LARGEST_PORT)]
+
+
+class SettingsFault(UsageFault):
+    """A variable in the environment cannot be used."""
+
+
+def _servers(text: str) -> str:
+    """Check a comma-separated list of host:port; returns it without blanks."""
+    servers = [part.strip() for part in text.split(",") if part.strip()]
+    for server in servers:
+        host, colon, port = server.rpartition(":")
+        if not (host and colon and port.isdecimal() and 0 < int(port) <= _LARGEST_PORT):
+            raise ValueError(f"{server!r} is not host:port")
+    if not servers:
+        raise ValueError("no host:port in it")
+    return ",".join(servers)
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Reads a secret from the file that NAME_FILE names (container platforms mount secrets as files)."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[str | None, str, bool]:
+        del field
+        variable = f"{field_name.upper()}_FILE"
+        place = os.environ.get(variable)
+        if not place:
+            return None, field_name, False
+        if os.environ.get(field_name.upper()):
+            raise SettingsFault(f"{field_name.upper()} and {variable} are both set: unset one of them")
+        try:
+            return Path(place).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsFault(
+                f"{variable} names {place}, which cannot be read ({error}): correct the path"
+            ) from error
+
+    def __call__(self) -> dict[str, Any]:
+        found = {}
+        for name in Settings.SECRETS:
+            value, key, _ = self.get_field_value(Settings.model_fields[name], name)
+            if value is not None:
+                found[key] = value
+        return found
+
+
+class Settings(BaseSettings):
+    """All settings of a process; read once, never changed. `Settings()` reads the environment.
+
+    Use `load_settings()` where a user may have made a mistake: it turns faults into one sentence.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True, hide_input_in_errors=True
+    )
+
+    SECRETS: ClassVar[tuple[str, ...]] = ("kafka_sasl_password", "clickhouse_password")
+
+    kafka_bootstrap_servers: Annotated[str, AfterValidator(_servers)] = "127.0.0.1:9092"
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
+    kafka_sasl_username: str | None = None
+    kafka_sasl_password: SecretStr | None = None
+    kafka_ssl_cafile: Path | None = None
+    # First part of the workers' group; the ledger's id is appended, so that a new ledger starts from the beginning.
+    kafka_consumer_group: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,150}$")] = "clustertrack"
+
+    clickhouse_host: str = "127.0.0.1"
+    clickhouse_port: Port = 8123
+    # Stands in SQL text, therefore letters, digits and underscores only.
+    clickhouse_database: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")] = "impact"
+    clickhouse_user: str = "default"
+    clickhouse_password: SecretStr = SecretStr("")
+    clickhouse_secure: bool = False
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    metrics_host: str = "127.0.0.1"
+    metrics_port: Port = 9100
+
+    # Of events, enriched and changelog alike; fixed for the life of the topics.
+    partitions: Annotated[int, Field(ge=1, le=10_000, validation_alias="CLUSTERTRACK_PARTITIONS")] = 12
+    replication_factor: Annotated[int, Field(ge=1, le=100, validation_alias="CLUSTERTRACK_REPLICATION_FACTOR")] = 1
+    min_insync_replicas: Annotated[int, Field(ge=1, le=100, validation_alias="CLUSTERTRACK_MIN_INSYNC_REPLICAS")] = 1
+    # The worker's marks of what it has seen; one folder per worker.
+    data_dir: Annotated[Path, Field(validation_alias="CLUSTERTRACK_DATA_DIR")] = Path("./data")
+    # Cluster registry (TOML); None = the one that comes with the product.
+    clusters: Annotated[Path | None, Field(validation_alias="CLUSTERTRACK_CLUSTERS")] = None
+    # One CVR number a line: institutions that never count as companies.
+    institutions: Annotated[Path | None, Field(validation_alias="CLUSTERTRACK_INSTITUTIONS")] = None
+    # Faust's own transport, one record at a time: only to compare with.
+    slow_mode: Annotated[bool, Field(validation_alias="CLUSTERTRACK_SLOW_MODE")] = False
+    # How long a small batch waits for company before it is inserted.
+    linger_ms: Annotated[int, Field(ge=0, le=60_000, validation_alias="CLUSTERTRACK_LINGER_MS")] = 300
+    # Most rows of one insert.
+    max_rows: Annotated[int, Field(ge=1, le=1_000_000, validation_alias="CLUSTERTRACK_MAX_ROWS")] = 20_000
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Options beat the environment; no .env file is read behind the user's back."""
+        del dotenv_settings, file_secret_settings
+        return init_settings, env_settings, _SecretFiles(settings_cls)
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        if self.min_insync_replicas > self.replication_factor:
+            raise ValueError(
+                f"CLUSTERTRACK_MIN_INSYNC_REPLICAS={self.min_insync_replicas} is more than "
+                f"CLUSTERTRACK_REPLICATION_FACTOR={self.replication_factor}: no record could be written"
+            )
+        if self.kafka_security_protocol.startswith("SASL"):
+            needed = {
+                "KAFKA_SASL_MECHANISM": self.kafka_sasl_mechanism,
+                "KAFKA_SASL_USERNAME": self.kafka_sasl_username,
+                "KAFKA_SASL_PASSWORD": self.kafka_sasl_password,
+            }
+            missing = [name for name, value in needed.items() if value is None]
+            if missing:
+                raise ValueError(
+                    f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} also needs {' and '.join(missing)}"
+                )
+        return self
+
+    def kafka_client_config(self) -> dict[str, Any]:
+        """Keyword arguments for kafka-python's clients: where the brokers are and how to log in; nothing else."""
+        config: dict[str, Any] = {
+            "bootstrap_servers": self.kafka_bootstrap_servers.split(","),
+            "security_protocol": self.kafka_security_protocol,
+        }
+        if self.kafka_security_protocol.startswith("SASL") and self.kafka_sasl_password is not None:
+            config |= {
+                "sasl_mechanism": self.kafka_sasl_mechanism,
+                "sasl_plain_username": self.kafka_sasl_username,
+                "sasl_plain_password": self.kafka_sasl_password.get_secret_value(),
+            }
+        if self.kafka_ssl_cafile is not None:
+            config["ssl_cafile"] = str(self.kafka_ssl_cafile)
+        return config
+
+    def clickhouse(self) -> "ClickHouse":
+        """Where ClickHouse is and how to log in, as the value that `sinks.connection.connect` takes."""
+        from sinks.connection import ClickHouse  # noqa: PLC0415  (`up` and `publish` need no ClickHouse client)
+
+        return ClickHouse(
+            host=self.clickhouse_host,
+            port=self.clickhouse_port,
+            database=self.clickhouse_database,
+            user=self.clickhouse_user,
+            password=self.clickhouse_password.get_secret_value(),
+            secure=self.clickhouse_secure,
+        )
+
+
+def variable(field: str) -> str:
+    """Name of the environment variable behind a field of `Settings`."""
+    alias = Settings.model_fields[field].validation_alias
+    return str(alias) if alias else field.upper()
+
+
+def load_settings(**options: Any) -> Settings:  # noqa: ANN401  (options carry each field's own type)
+    """Read the settings; `options` are fields that were given on the command line and beat the environment.
+
+    Raises SettingsFault: one sentence that names the variable and what is wrong with it.
+    """
+    try:
+        return Settings(**options)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        problem = first["msg"].removeprefix("Value error, ")
+        if not first["loc"]:
+            raise SettingsFault(problem) from error
+        place = str(first["loc"][0])
+        name = variable(place) if place in Settings.model_fields else place.upper()
+        given = "" if name.lower() in Settings.SECRETS else f"={first['input']}"
+        raise SettingsFault(f"{name}{given} cannot be used: {problem}") from error
