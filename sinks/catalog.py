@@ -1,0 +1,158 @@
+"""Which ledger this is and which Kafka topics it knows: the tables `ledger` and `topic`.
+
+A topic that was deleted and made again has the same name, another id and offsets that start anew. It gets the next
+`topic_epoch`, under which its receipts are kept apart from the old ones.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from clickhouse_connect.driver.client import Client
+
+from schemas.errors import CheckFailed
+
+
+class LedgerUnknown(CheckFailed):
+    """The database has no ledger id yet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicRecord:
+    """One topic as the ledger knows it: the highest epoch of its name."""
+
+    topic: str
+    topic_epoch: int
+    topic_id: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActualTopic:
+    """One topic as Kafka has it now; `config` may hold more than the ledger asks for."""
+
+    topic: str
+    topic_id: str
+    partitions: int
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+def ledger_id(client: Client, database: str) -> str:
+    """The ledger's UUID as text. Raises LedgerUnknown before the first `migrate`."""
+    found = find_ledger_id(client, database)
+    if found is None:
+        raise LedgerUnknown(f"Database {database!r} has no ledger id: run `clustertrack migrate`.")
+    return found
+
+
+def find_ledger_id(client: Client, database: str) -> str | None:
+    """The ledger's UUID as text, or None when none was given yet."""
+    rows = client.query(
+        "SELECT id FROM {db:Identifier}.ledger ORDER BY created_at, id LIMIT 1", parameters={"db": database}
+    ).result_rows
+    return str(rows[0][0]) if rows else None
+
+
+def give_ledger_id(client: Client, database: str, new: UUID, now: datetime) -> str:
+    """The ledger's id; if it has none, `new` is written first. `now` is in UTC.
+
+    Read again after writing: of two migrations at the same time both take the earlier row.
+    """
+    found = find_ledger_id(client, database)
+    if found is not None:
+        return found
+    client.insert("ledger", [[str(new), now]], column_names=["id", "created_at"], database=database)
+    return ledger_id(client, database)
+
+
+def topics(client: Client, database: str) -> dict[str, TopicRecord]:
+    """Topic name -> its record of the highest epoch."""
+    rows = client.query(
+        "SELECT topic, topic_epoch, topic_id, partitions, config FROM {db:Identifier}.topic FINAL "
+        "ORDER BY topic, topic_epoch DESC LIMIT 1 BY topic",
+        parameters={"db": database},
+    ).result_rows
+    return {
+        name: TopicRecord(topic=name, topic_epoch=epoch, topic_id=topic_id, partitions=partitions, config=dict(config))
+        for name, epoch, topic_id, partitions, config in rows
+    }
+
+
+def epochs(client: Client, database: str, topic: str) -> list[TopicRecord]:
+    """All epochs of one topic, the oldest first."""
+    rows = client.query(
+        "SELECT topic, topic_epoch, topic_id, partitions, config FROM {db:Identifier}.topic FINAL "
+        "WHERE topic = {topic:String} ORDER BY topic_epoch",
+        parameters={"db": database, "topic": topic},
+    ).result_rows
+    return [
+        TopicRecord(topic=name, topic_epoch=epoch, topic_id=topic_id, partitions=partitions, config=dict(config))
+        for name, epoch, topic_id, partitions, config in rows
+    ]
+
+
+def record_topic(client: Client, database: str, record: TopicRecord, now: datetime) -> None:
+    """Writes one record; the same topic and epoch again replaces the former. `now` is in UTC."""
+    client.insert(
+        "topic",
+        [[record.topic, record.topic_epoch, record.topic_id, record.partitions, dict(record.config), now]],
+        column_names=["topic", "topic_epoch", "topic_id", "partitions", "config", "recorded_at"],
+        database=database,
+    )
+
+
+def next_record(recorded: TopicRecord | None, actual: ActualTopic, config: Mapping[str, str]) -> TopicRecord | None:
+    """What must be recorded for a topic that Kafka has, or None when the record is right already.
+
+    The first sight of a topic is epoch 0; another id than the recorded one is the next epoch. `config` holds the
+    policies that the topic must have.
+    """
+    if recorded is None:
+        epoch = 0
+    elif recorded.topic_id != actual.topic_id:
+        epoch = recorded.topic_epoch + 1
+    else:
+        epoch = recorded.topic_epoch
+    wanted = TopicRecord(
+        topic=actual.topic,
+        topic_epoch=epoch,
+        topic_id=actual.topic_id,
+        partitions=actual.partitions,
+        config=dict(config),
+    )
+    return None if wanted == recorded else wanted
+
+
+def check_topics(recorded: Mapping[str, TopicRecord], actual: Sequence[ActualTopic]) -> list[str]:
+    """Sentences why a worker must not start; empty when all is as recorded.
+
+    `recorded` holds exactly the topics that the worker needs, `actual` those of them that Kafka has. A missing topic,
+    another id, another number of partitions and a policy that differs from the recorded one are reasons.
+    """
+    present = {topic.topic: topic for topic in actual}
+    reasons: list[str] = []
+    for name, record in recorded.items():
+        topic = present.pop(name, None)
+        if topic is None:
+            reasons.append(f"Topic {name} is missing: run `clustertrack migrate` to create it.")
+            continue
+        if topic.topic_id != record.topic_id:
+            reasons.append(
+                f"Topic {name} was deleted and made again (id {topic.topic_id}, recorded {record.topic_id}): "
+                "run `clustertrack migrate`, which records it as a new epoch."
+            )
+        if topic.partitions != record.partitions:
+            reasons.append(
+                f"Topic {name} has {topic.partitions} partitions and had {record.partitions}: the count is fixed for "
+                "life, because it decides on which partition a company is."
+            )
+        for key, value in record.config.items():
+            if topic.config.get(key) != value:
+                reasons.append(
+                    f"Topic {name} has {key}={topic.config.get(key)} instead of {value}: "
+                    "run `clustertrack migrate` to set it."
+                )
+    reasons += [f"Topic {name} is not recorded: run `clustertrack migrate`." for name in present]
+    return reasons
