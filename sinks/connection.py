@@ -24,7 +24,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.errors import CheckFailed, Unreachable, UsageFault
 
-DATABASE_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
+DATABASE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
 """Identifiers cannot be bound as parameters of DDL, so the one name from outside is held to these characters."""
 
 CONNECT_TIMEOUT: Final = 5
@@ -79,10 +79,10 @@ class ClickHouse:
 
 
 def check_database_name(name: str) -> str:
-    """The name itself; raises DatabaseNameFault when it holds anything but a-z, 0-9 and _, or is too long."""
+    """The name itself; raises DatabaseNameFault when it holds anything but ASCII letters, digits and _."""
     if DATABASE_NAME.fullmatch(name) is None:
         raise DatabaseNameFault(
-            f"CLICKHOUSE_DATABASE is {name!r}: use a letter a-z, then at most 62 letters a-z, digits or underscores."
+            f"CLICKHOUSE_DATABASE is {name!r}: use up to 63 letters a-z or A-Z, digits and underscores, no digit first."
         )
     return name
 

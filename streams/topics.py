@@ -1,0 +1,268 @@
+"""The Kafka topics: their names, their policies, and how they are made and checked.
+
+    ClustertrackError
+    ├── Unreachable
+    │   └── KafkaUnreachable     no broker answers within the time limit
+    └── CheckFailed
+        └── TopicFault           a topic cannot be used, made or changed; `topic` names it
+
+All topics of one pipeline have the same number of partitions, fixed for life: a company's place is murmur2(CVR) modulo
+that number, in the events, the enriched events and the changelog of marks alike.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+
+from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.errors import KafkaError, RetriableError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+
+from schemas.errors import CheckFailed, Unreachable
+
+EVENTS: Final = "activity.events.v1"
+COMPANIES: Final = "companies.v1"
+ENRICHED: Final = "activity.enriched.v1"
+REJECTED: Final = "activity.rejected.v1"
+
+DAY_MS: Final = 24 * 60 * 60 * 1000
+EVENTS_KEPT_DAYS: Final = 30
+ENRICHED_KEPT_DAYS: Final = 30
+REJECTED_KEPT_DAYS: Final = 90
+"""As long as the rows of the table `rejected`."""
+
+MEBIBYTE: Final = 1024 * 1024
+EVENT_BYTES: Final = 1 * MEBIBYTE
+DERIVED_BYTES: Final = 2 * MEBIBYTE
+"""Enriched and rejected records hold the original and more, so the largest event must fit with room to spare."""
+
+TIMEOUT_MS: Final = 10_000
+
+
+class KafkaUnreachable(Unreachable):
+    """No broker answers within the time limit."""
+
+
+class TopicFault(CheckFailed):
+    """A topic cannot be used, made or changed; `topic` is its name, empty if there are several."""
+
+    def __init__(self, message: str, topic: str = "") -> None:
+        super().__init__(message)
+        self.topic = topic
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicSpec:
+    """What a topic must be like; `config` holds Kafka's own keys and values."""
+
+    name: str
+    partitions: int
+    replication_factor: int = 1
+    config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicState:
+    """What a topic is like: its UUID as text, its number of partitions, all of its configuration."""
+
+    topic_id: str
+    partitions: int
+    config: Mapping[str, str]
+
+
+def app_id(group: str, ledger_id: str) -> str:
+    """Name of the worker's consumer group and Faust app. A new ledger has a new one, and so starts at the beginning."""
+    return f"{group}-{ledger_id}"
+
+
+def changelog_topic(app_id: str) -> str:
+    """Name of the topic behind the table of marks, as Faust builds it: app, table, `changelog`."""
+    return f"{app_id}-seen-changelog"
+
+
+def topic_specs(
+    app_id: str, *, partitions: int, replication_factor: int = 1, min_insync_replicas: int = 1
+) -> list[TopicSpec]:
+    """The four topics and the changelog of one ledger."""
+
+    def kept(days: int, largest: int) -> dict[str, str]:
+        # Without retention.bytes a broker's own limit could delete events that nobody has read.
+        return {
+            "cleanup.policy": "delete",
+            "retention.ms": str(days * DAY_MS),
+            "retention.bytes": "-1",
+            "max.message.bytes": str(largest),
+            "message.timestamp.type": "LogAppendTime",
+        }
+
+    compacted = {
+        "cleanup.policy": "compact",
+        "max.message.bytes": str(EVENT_BYTES),
+        "message.timestamp.type": "LogAppendTime",
+    }
+    configs: dict[str, dict[str, str]] = {
+        EVENTS: kept(EVENTS_KEPT_DAYS, EVENT_BYTES),
+        COMPANIES: compacted,
+        ENRICHED: kept(ENRICHED_KEPT_DAYS, DERIVED_BYTES),
+        REJECTED: kept(REJECTED_KEPT_DAYS, DERIVED_BYTES),
+        changelog_topic(app_id): compacted,
+    }
+    return [
+        TopicSpec(
+            name=name,
+            partitions=partitions,
+            replication_factor=replication_factor,
+            config={**config, "min.insync.replicas": str(min_insync_replicas)},
+        )
+        for name, config in configs.items()
+    ]
+
+
+class TopicAdmin:
+    """Reads and makes topics over kafka-python's admin client; use it in a `with` block.
+
+    `config` is where the brokers are and how to log in (`Settings.kafka_client_config()`). Every method raises
+    KafkaUnreachable when no broker answers within `timeout_ms` and TopicFault for what Kafka refuses.
+    """
+
+    def __init__(self, config: Mapping[str, Any], *, timeout_ms: int = TIMEOUT_MS) -> None:
+        servers = config["bootstrap_servers"]
+        self._servers = servers if isinstance(servers, str) else ",".join(servers)
+        self._timeout_ms = timeout_ms
+        with self._answers():
+            self._admin = KafkaAdminClient(**config, bootstrap_timeout_ms=timeout_ms, request_timeout_ms=timeout_ms)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        del kind, error, trace
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections; nothing is pending after a method has returned."""
+        self._admin.close()
+
+    def describe(self, names: Sequence[str]) -> dict[str, TopicState]:
+        """State of those of the topics that exist."""
+        if not names:
+            return {}
+        with self._answers():
+            found: dict[str, dict[str, Any]] = {}
+            for topic in self._admin.describe_topics(list(names)):
+                error = for_code(topic["error_code"])
+                if error is UnknownTopicOrPartitionError:
+                    continue
+                if topic["error_code"]:
+                    raise TopicFault(f"Kafka does not describe topic {topic['name']}: {error.__name__}.", topic["name"])
+                found[topic["name"]] = topic
+            resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in found]
+            configs = self._admin.describe_configs(resources, config_filter="all")["topic"] if found else {}
+        return {
+            name: TopicState(
+                topic_id=str(topic["topic_id"]),
+                partitions=len(topic["partitions"]),
+                config={key: str(entry["value"]) for key, entry in configs[name].items()},
+            )
+            for name, topic in found.items()
+        }
+
+    def differences(self, specs: Sequence[TopicSpec]) -> list[str]:
+        """Sentences about what is not as it must be; changes nothing."""
+        states = self.describe([spec.name for spec in specs])
+        lines: list[str] = []
+        for spec in specs:
+            state = states.get(spec.name)
+            if state is None:
+                lines.append(f"Topic {spec.name} is missing.")
+                continue
+            if state.partitions != spec.partitions:
+                lines.append(partitions_differ(spec, state))
+            lines += [
+                f"Topic {spec.name} has {key}={state.config.get(key)} instead of {wanted}."
+                for key, wanted in _differing(spec, state).items()
+            ]
+        return lines
+
+    def ensure(self, specs: Sequence[TopicSpec]) -> list[str]:
+        """Makes missing topics, sets configurations that differ, and returns a line for each change.
+
+        Never changes a number of partitions: a difference raises TopicFault before anything is changed.
+        """
+        states = self.describe([spec.name for spec in specs])
+        wrong = [
+            partitions_differ(spec, states[spec.name])
+            for spec in specs
+            if spec.name in states and states[spec.name].partitions != spec.partitions
+        ]
+        if wrong:
+            raise TopicFault(" ".join(wrong))
+        lines: list[str] = []
+        for spec in specs:
+            state = states.get(spec.name)
+            if state is None:
+                self._create(spec)
+                lines.append(f"Topic {spec.name} created with {spec.partitions} partitions.")
+                continue
+            changes = _differing(spec, state)
+            if changes:
+                self._alter(spec.name, changes)
+            lines += [
+                f"Topic {spec.name}: {key} set to {wanted} (was {state.config.get(key)})."
+                for key, wanted in changes.items()
+            ]
+        return lines
+
+    def _create(self, spec: TopicSpec) -> None:
+        request = {
+            "num_partitions": spec.partitions,
+            "replication_factor": spec.replication_factor,
+            "configs": dict(spec.config),
+        }
+        with self._answers():
+            result = self._admin.create_topics({spec.name: request}, timeout_ms=self._timeout_ms, raise_errors=False)
+            [answer] = result["topics"]
+            error = for_code(answer["error_code"])
+            if answer["error_code"] and error is not TopicAlreadyExistsError:
+                if issubclass(error, RetriableError):
+                    raise error(answer["error_message"])
+                raise TopicFault(
+                    f"Topic {spec.name} cannot be made with {spec.partitions} partitions and "
+                    f"{spec.replication_factor} replicas: {answer['error_message'] or error.__name__}",
+                    spec.name,
+                )
+            self._admin.wait_for_topics([spec.name], timeout_ms=self._timeout_ms)
+
+    def _alter(self, name: str, changes: Mapping[str, str]) -> None:
+        resource = ConfigResource(ConfigResourceType.TOPIC, name, configs=dict(changes))
+        with self._answers():
+            answer = self._admin.alter_configs([resource])["topic"][name]
+        if answer != "OK":
+            raise TopicFault(f"Topic {name} refuses {', '.join(changes)}: {answer}", name)
+
+    @contextmanager
+    def _answers(self) -> Iterator[None]:
+        try:
+            yield
+        except RetriableError as error:
+            raise KafkaUnreachable(
+                f"Kafka does not answer at {self._servers} within {self._timeout_ms / 1000:g} s: start it "
+                "(`clustertrack up` runs one on this machine) or set KAFKA_BOOTSTRAP_SERVERS and the way to log in."
+            ) from error
+        except KafkaError as error:
+            raise TopicFault(f"Kafka at {self._servers} refuses: {type(error).__name__}.") from error
+
+
+def partitions_differ(spec: TopicSpec, state: TopicState) -> str:
+    """One sentence about a number of partitions that is not the wanted one."""
+    return (
+        f"Topic {spec.name} has {state.partitions} partitions instead of {spec.partitions}, and the count is fixed for "
+        f"life: set CLUSTERTRACK_PARTITIONS={state.partitions}."
+    )
+
+
+def _differing(spec: TopicSpec, state: TopicState) -> dict[str, str]:
+    return {key: wanted for key, wanted in spec.config.items() if state.config.get(key) != wanted}
