@@ -1,0 +1,118 @@
+"""One child process: its own process group, its output in a file, its death with ours, a bounded stop."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_LARGEST_LOG_BYTES = 10 * 1024 * 1024
+_SIGKILL_TAKES_SECONDS = 10
+
+# On Linux the kernel kills the child when the thread that started it ends, however that happens. The request belongs to
+# the child itself, and it cannot be made in a `preexec_fn`: that is unsafe while other threads run. So a tiny Python
+# makes it and then becomes the program. A parent that died before the request was made is seen by its id.
+_DIE_WITH_PARENT = """\
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(1)
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a child runs. `environment` is added to ours; a value of None takes the variable away."""
+
+    name: str
+    arguments: Sequence[str | Path]
+    environment: Mapping[str, str | None] = field(default_factory=dict)
+
+
+class Child:
+    """A running (or ended) child process. Start it from a thread that lives as long as the child shall."""
+
+    def __init__(self, command: Command, logs: Path) -> None:
+        self.name = command.name
+        self.log = logs / f"{command.name}.log"
+        environment = dict(os.environ)
+        for name, value in command.environment.items():
+            environment.pop(name, None)
+            if value is not None:
+                environment[name] = value
+        arguments = [str(argument) for argument in command.arguments]
+        if sys.platform == "linux":
+            arguments = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *arguments]
+        _turn_over(self.log)
+        with self.log.open("ab") as output:
+            self._process = subprocess.Popen(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                # Ctrl-C on the terminal must reach the supervisor alone, which then stops its children in order.
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Process id, which is also the id of its process group."""
+        return self._process.pid
+
+    def exit_code(self) -> int | None:
+        """None while it runs; minus the number of the signal when one ended it."""
+        return self._process.poll()
+
+    def terminate(self) -> None:
+        """Ask the whole process group to stop, and do not wait."""
+        self._signal(signal.SIGTERM)
+
+    def stop(self, grace: float) -> bool:
+        """SIGTERM, at most `grace` seconds, SIGKILL. Returns whether it stopped by itself; afterwards nothing runs."""
+        self.terminate()
+        try:
+            self._process.wait(grace)
+            in_time = True
+        except subprocess.TimeoutExpired:
+            in_time = False
+        self.kill()
+        return in_time
+
+    def kill(self) -> None:
+        """SIGKILL to the whole process group, even if the child itself has ended and left others behind."""
+        self._signal(signal.SIGKILL)
+        self._process.wait(_SIGKILL_TAKES_SECONDS)
+
+    def wait(self, timeout: float) -> int:
+        """Wait for the end; returns the exit code. Raises subprocess.TimeoutExpired."""
+        return self._process.wait(timeout)
+
+    def last_words(self, lines: int = 3) -> str:
+        """The end of its log, for a message: at most `lines` lines, each cut at 200 characters."""
+        try:
+            with self.log.open("rb") as log:
+                log.seek(max(0, self.log.stat().st_size - 8192))
+                words = log.read().decode(errors="replace").split("\n")
+        except OSError:
+            return ""
+        return " | ".join(line.strip()[:200] for line in [w for w in words if w.strip()][-lines:])
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self.pid, number)
+        except (ProcessLookupError, PermissionError):
+            # The group is gone; macOS says "not permitted" for one that only holds a zombie.
+            return
+
+
+def _turn_over(log: Path) -> None:
+    """Keep one older log when the present one has grown large."""
+    try:
+        if log.stat().st_size > _LARGEST_LOG_BYTES:
+            log.replace(log.with_suffix(".log.1"))
+    except FileNotFoundError:
+        return

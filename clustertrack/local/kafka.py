@@ -1,0 +1,223 @@
+"""Apache Kafka in KRaft mode on this machine: one node for laptops and tests, three for tests of replication.
+
+A `KafkaNode` says what shall run; `prepare` writes its configuration and formats its data folder; `command` is what a
+supervisor starts; `is_ready` asks the broker itself. All listeners are bound to 127.0.0.1.
+"""
+
+import base64
+import logging
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from clustertrack.local.child import Command
+from clustertrack.local.java import Java
+from clustertrack.local.kafka_jars import KAFKA_VERSION
+from clustertrack.local.ports import HOST, accepts_connections
+from schemas.errors import Unreachable, UsageFault
+
+# All local clusters have one id: a folder that was copied or is served twice is found by its node id and its lock.
+CLUSTER_ID = base64.urlsafe_b64encode(uuid.uuid5(uuid.NAMESPACE_DNS, "clustertrack").bytes).decode().rstrip("=")
+_FORMAT_TIMEOUT_SECONDS = 60
+_ASK_TIMEOUT_MS = 1500
+
+_LOG4J2 = """\
+Configuration:
+  status: error
+  Appenders:
+    RollingFile:
+      name: file
+      fileName: "{logs}/{name}-server.log"
+      filePattern: "{logs}/{name}-server.log.%i"
+      PatternLayout: {{pattern: "%d{{ISO8601}} %p %c{{1}}: %m%n"}}
+      Policies: {{SizeBasedTriggeringPolicy: {{size: 10 MB}}}}
+      DefaultRolloverStrategy: {{max: 2}}
+    Console:
+      name: console
+      PatternLayout: {{pattern: "%d{{ISO8601}} %p %c{{1}}: %m%n"}}
+      ThresholdFilter: {{level: error}}
+  Loggers:
+    Root:
+      level: info
+      AppenderRef: [{{ref: file}}, {{ref: console}}]
+"""
+
+
+class KafkaFault(UsageFault):
+    """Kafka's data folder cannot be used as it is."""
+
+
+class KafkaFailed(Unreachable):
+    """Kafka's own tools refused to work."""
+
+
+@dataclass(frozen=True)
+class KafkaNode:
+    """One broker and controller. `voters` holds (node id, controller port) of all nodes, this one included."""
+
+    folder: Path
+    port: int
+    controller_port: int
+    node_id: int = 1
+    voters: tuple[tuple[int, int], ...] = ()
+    heap: str = "512m"
+
+    @property
+    def bootstrap(self) -> str:
+        """Address for clients."""
+        return f"{HOST}:{self.port}"
+
+    @property
+    def name(self) -> str:
+        """Name of its logs: kafka, or kafka-2 beside others."""
+        return f"kafka-{self.node_id}" if len(self.voters) > 1 else "kafka"
+
+    def properties(self) -> dict[str, str]:
+        """What goes into server.properties."""
+        voters = self.voters or ((self.node_id, self.controller_port),)
+        copies = min(3, len(voters))
+        return {
+            "process.roles": "broker,controller",
+            "node.id": str(self.node_id),
+            "controller.quorum.voters": ",".join(f"{node}@{HOST}:{port}" for node, port in voters),
+            "listeners": f"BROKER://{HOST}:{self.port},CONTROLLER://{HOST}:{self.controller_port}",
+            "advertised.listeners": f"BROKER://{HOST}:{self.port}",
+            "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "BROKER",
+            "controller.listener.names": "CONTROLLER",
+            "log.dirs": str(self.folder / "log"),
+            "auto.create.topics.enable": "false",
+            "default.replication.factor": str(copies),
+            "min.insync.replicas": str(max(1, copies - 1)),
+            "offsets.topic.replication.factor": str(copies),
+            # 50 partitions by default: a second of start-up that no laptop needs.
+            "offsets.topic.num.partitions": "4",
+            "transaction.state.log.replication.factor": str(copies),
+            "transaction.state.log.min.isr": str(max(1, copies - 1)),
+            "transaction.state.log.num.partitions": "4",
+            "share.coordinator.state.topic.replication.factor": str(copies),
+            "share.coordinator.state.topic.min.isr": str(max(1, copies - 1)),
+            "share.coordinator.state.topic.num.partitions": "4",
+            "group.initial.rebalance.delay.ms": "0",
+            # A quarter of the heap otherwise.
+            "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+        }
+
+
+def cluster(folder: Path, ports: list[tuple[int, int]]) -> list[KafkaNode]:
+    """Nodes of one cluster from their (broker port, controller port); three make acks=all survive one of them."""
+    voters = tuple((node, controller) for node, (_, controller) in enumerate(ports, start=1))
+    return [
+        KafkaNode(folder / f"kafka-{node}", port, controller, node, voters)
+        for node, (port, controller) in enumerate(ports, start=1)
+    ]
+
+
+def prepare(node: KafkaNode, java: Java, jars: Path, logs: Path) -> None:
+    """Write the node's configuration and format its data folder if it is new.
+
+    Raises KafkaFault when the folder belongs to another node, KafkaFailed when Kafka refuses to format it.
+    """
+    node.folder.mkdir(parents=True, exist_ok=True)
+    check_folder(node)
+    _properties_file(node).write_text(
+        "".join(f"{key}={value}\n" for key, value in node.properties().items()), encoding="utf-8"
+    )
+    _log4j2_file(node).write_text(_LOG4J2.format(logs=logs.absolute(), name=node.name), encoding="utf-8")
+    if _meta_file(node).exists():
+        return
+    answer = subprocess.run(
+        [
+            *_java(node, java, jars, heap="128m"),
+            *("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", _properties_file(node)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_FORMAT_TIMEOUT_SECONDS,
+    )
+    if answer.returncode != 0:
+        words = (answer.stderr or answer.stdout).strip().splitlines()
+        raise KafkaFailed(f"Kafka could not format {node.folder}: {words[-1] if words else 'no reason given'}")
+
+
+def check_folder(node: KafkaNode) -> None:
+    """Raise KafkaFault if the data folder was formatted for another node or cluster."""
+    try:
+        lines = _meta_file(node).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return
+    meta = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    expected = {"version": "1", "node.id": str(node.node_id), "cluster.id": CLUSTER_ID}
+    for key, value in expected.items():
+        if meta.get(key) != value:
+            raise KafkaFault(
+                f"{node.folder} holds the data of another Kafka ({key} is {meta.get(key)!r}, not {value!r}): "
+                "choose another folder with --data, or remove this one"
+            )
+
+
+def command(node: KafkaNode, java: Java, jars: Path) -> Command:
+    """What a supervisor starts."""
+    arguments = [*_java(node, java, jars, node.heap), "kafka.Kafka", _properties_file(node)]
+    return Command(node.name, arguments, {"JAVA_TOOL_OPTIONS": None, "CLASSPATH": None})
+
+
+def is_ready(bootstrap: str, brokers: int = 1) -> bool:
+    """Ask the broker for the cluster's metadata: True when it answers and knows at least so many brokers."""
+    # kafka-python leaks the socket of a refused connection, so it is only asked once something listens.
+    if not accepts_connections(int(bootstrap.rpartition(":")[2])):
+        return False
+    from kafka import KafkaAdminClient  # noqa: PLC0415  (0.2 s of import that other verbs need not pay)
+    from kafka.errors import KafkaError  # noqa: PLC0415
+
+    with _quiet("kafka"):
+        try:
+            client = KafkaAdminClient(
+                bootstrap_servers=bootstrap, request_timeout_ms=_ASK_TIMEOUT_MS, bootstrap_timeout_ms=_ASK_TIMEOUT_MS
+            )
+            try:
+                return len(client.describe_cluster()["brokers"]) >= brokers
+            finally:
+                client.close()
+        except (KafkaError, OSError):
+            return False
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Keep a library's own log of failed attempts away from the user while we ask again and again."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _java(node: KafkaNode, java: Java, jars: Path, heap: str) -> list[str | Path]:
+    return [
+        java.program,
+        f"-Xmx{heap}",
+        "-Djava.awt.headless=true",
+        f"-Dlog4j2.configurationFile={_log4j2_file(node).absolute()}",
+        f"-Dclustertrack.kafka={KAFKA_VERSION}",
+        "-cp",
+        f"{jars}/*",
+    ]
+
+
+def _properties_file(node: KafkaNode) -> Path:
+    return node.folder / "server.properties"
+
+
+def _log4j2_file(node: KafkaNode) -> Path:
+    return node.folder / "log4j2.yaml"
+
+
+def _meta_file(node: KafkaNode) -> Path:
+    return node.folder / "log" / "meta.properties"

@@ -1,0 +1,85 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
+from kafka.admin import NewTopic
+
+from clustertrack.local import java, kafka_jars
+from clustertrack.local import kafka as local_kafka
+from clustertrack.local.kafka import CLUSTER_ID, KafkaFault, KafkaNode, check_folder, cluster
+
+
+def _node(folder: Path) -> KafkaNode:
+    return KafkaNode(folder, port=19092, controller_port=19093)
+
+
+def test_listens_on_loopback_only(tmp_path):
+    """Broker and controller are bound to 127.0.0.1, so that nobody on the network reaches a laptop's broker."""
+    properties = _node(tmp_path).properties()
+
+    assert properties["listeners"] == "BROKER://127.0.0.1:19092,CONTROLLER://127.0.0.1:19093"
+    assert properties["auto.create.topics.enable"] == "false"
+
+
+def test_three_nodes_keep_two_copies():
+    """In a cluster of three every record has to be on two nodes before acks=all is answered."""
+    nodes = cluster(Path("data"), [(1, 4), (2, 5), (3, 6)])
+
+    assert [node.name for node in nodes] == ["kafka-1", "kafka-2", "kafka-3"]
+    assert {node.properties()["min.insync.replicas"] for node in nodes} == {"2"}
+    assert {node.properties()["controller.quorum.voters"] for node in nodes} == {
+        "1@127.0.0.1:4,2@127.0.0.1:5,3@127.0.0.1:6"
+    }
+
+
+@pytest.mark.parametrize(
+    ("meta", "named"),
+    [
+        pytest.param(f"version=1\nnode.id=2\ncluster.id={CLUSTER_ID}\n", "node.id is '2'", id="another node"),
+        pytest.param("version=1\nnode.id=1\ncluster.id=elsewhere\n", "cluster.id is 'elsewhere'", id="another cluster"),
+        pytest.param(f"version=0\nbroker.id=1\ncluster.id={CLUSTER_ID}\n", "version is '0'", id="before KRaft"),
+    ],
+)
+def test_refuses_data_of_another_kafka(tmp_path, meta, named):
+    """A data folder that another node wrote is refused with what differs and what to do."""
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "meta.properties").write_text(meta)
+
+    with pytest.raises(KafkaFault) as fault:
+        check_folder(_node(tmp_path))
+
+    assert named in str(fault.value)
+    assert "--data" in str(fault.value)
+
+
+@pytest.mark.integration
+def test_records_survive_the_round_trip(kafka):
+    """What a producer sends with acks=all, a consumer reads back."""
+    topic = "round-trip"
+    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1)])
+    admin.close()
+    producer = KafkaProducer(bootstrap_servers=kafka.bootstrap, acks="all")
+    producer.send(topic, key=b"13748136", value=b"hello").get(10)
+    producer.close()
+
+    consumer = KafkaConsumer(topic, bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest")
+    record = next(consumer)
+    consumer.close()
+
+    assert (record.key, record.value) == (b"13748136", b"hello")
+
+
+@pytest.mark.integration
+def test_formats_once(tmp_path):
+    """A second start leaves the data folder as it is; the same folder under another node id is refused."""
+    node, runtime, jars = _node(tmp_path / "kafka"), java.find_java(), kafka_jars.ensure_jars()
+    local_kafka.prepare(node, runtime, jars, tmp_path)
+    meta = (node.folder / "log" / "meta.properties").read_text()
+
+    local_kafka.prepare(node, runtime, jars, tmp_path)
+
+    assert (node.folder / "log" / "meta.properties").read_text() == meta
+    with pytest.raises(KafkaFault, match=r"node\.id"):
+        local_kafka.prepare(replace(node, node_id=7), runtime, jars, tmp_path)

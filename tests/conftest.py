@@ -1,0 +1,121 @@
+"""Fixtures that several folders of tests share: the real Kafka and the real ClickHouse engine, once per session."""
+
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from clustertrack.local import java, kafka_jars
+from clustertrack.local import kafka as local_kafka
+from clustertrack.local.child import Child, Command
+from clustertrack.local.ports import HOST, free_ports
+
+START_SECONDS = 60
+STOP_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Kafka:
+    """The session's broker."""
+
+    bootstrap: str
+
+
+@dataclass(frozen=True)
+class ClickHouseServer:
+    """The session's embedded ClickHouse."""
+
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Base of its HTTP interface, without a slash at the end."""
+        return f"http://{self.host}:{self.port}"
+
+    def execute(self, sql: str) -> str:
+        """Run one statement and return the answer as text."""
+        request = urllib.request.Request(f"{self.url}/", data=sql.encode(), method="POST")  # noqa: S310
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            return answer.read().decode()
+
+
+def _wait_until(condition: Callable[[], bool], seconds: float = 10, what: str = "the condition") -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"waited {seconds} s in vain for {what}")
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def wait_until() -> Callable[..., None]:
+    """`wait_until(condition, seconds=10, what="...")` polls until the condition holds and fails at the deadline."""
+    return _wait_until
+
+
+def _started(child: Child, ready: Callable[[], bool]) -> None:
+    """Wait until the child serves; fail with the end of its log if it ends instead."""
+
+    def ready_or_dead() -> bool:
+        if child.exit_code() is not None:
+            pytest.fail(f"{child.name} ended with {child.exit_code()}: {child.last_words(8)}")
+        return ready()
+
+    _wait_until(ready_or_dead, START_SECONDS, f"{child.name} to be ready")
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """One real Kafka node for the whole session; tests use topic and group names of their own."""
+    folder = tmp_path_factory.mktemp("kafka")
+    runtime, jars = java.find_java(), kafka_jars.ensure_jars()
+    node = local_kafka.KafkaNode(folder / "kafka", *free_ports(2))
+    local_kafka.prepare(node, runtime, jars, folder)
+    child = Child(local_kafka.command(node, runtime, jars), folder)
+    try:
+        _started(child, lambda: local_kafka.is_ready(node.bootstrap))
+        yield Kafka(node.bootstrap)
+    finally:
+        child.stop(STOP_SECONDS)
+
+
+@pytest.fixture(scope="session")
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseServer]:
+    """One real ClickHouse engine for the whole session; tests take a `database` of their own."""
+    folder = tmp_path_factory.mktemp("clickhouse")
+    (port,) = free_ports(1)
+    child = Child(_clickhouse_command(folder / "data", port), folder)
+    server = ClickHouseServer(HOST, port)
+    try:
+        _started(child, lambda: _pings(server))
+        yield server
+    finally:
+        child.stop(STOP_SECONDS)
+
+
+def _clickhouse_command(path: Path, port: int) -> Command:
+    return Command("clickhouse", [sys.executable, "-m", "sinks.embedded", "--path", path, "--port", str(port)])
+
+
+def _pings(server: ClickHouseServer) -> bool:
+    try:
+        with urllib.request.urlopen(f"{server.url}/ping", timeout=2) as answer:  # noqa: S310
+            return answer.status == 200
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def database(clickhouse: ClickHouseServer) -> Iterator[str]:
+    """The name of an empty database that is dropped after the test."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    clickhouse.execute(f"CREATE DATABASE {name}")
+    yield name
+    clickhouse.execute(f"DROP DATABASE IF EXISTS {name}")
