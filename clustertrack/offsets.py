@@ -1,0 +1,215 @@
+"""How far the workers have come: committed offsets of their group beside the ends of the topics.
+
+ClustertrackError
+├── Unreachable
+│   └── KafkaUnreachable    nothing answers, or no longer
+└── CheckFailed
+    ├── TopicsMissing       Kafka answers, but topics are not there
+    └── KafkaFault          Kafka answers with an error that time does not heal
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self, TypeVar
+
+import stamina
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import OffsetSpec
+from kafka.errors import KafkaError, UnknownTopicOrPartitionError
+from kafka.protocol.consumer import IsolationLevel
+
+from schemas.errors import CheckFailed, Unreachable
+
+TIMEOUT_MS: Final = 10_000
+"""Milliseconds for the first connection, and for the answer to one request."""
+
+PATIENCE: Final = 10.0
+"""Seconds in which a request is repeated, while Kafka says that it will soon be ready."""
+
+# Our sentence replaces kafka-python's lines about every attempt; where logging is set up, they still arrive.
+logging.getLogger("kafka").addHandler(logging.NullHandler())
+
+T = TypeVar("T")
+
+
+class KafkaUnreachable(Unreachable):
+    """No broker answers at the addresses given, or it stopped answering."""
+
+
+class TopicsMissing(CheckFailed):
+    """Kafka answers, but `topics` are not there."""
+
+    def __init__(self, topics: Sequence[str]) -> None:
+        super().__init__(f"Kafka has no topic {', '.join(topics)}: run `clustertrack migrate`.")
+        self.topics = list(topics)
+
+
+class KafkaFault(CheckFailed):
+    """Kafka answers with an error that waiting does not heal, such as a missing right."""
+
+
+class Partition(NamedTuple):
+    """A partition of a topic."""
+
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far the group has come in one partition.
+
+    `low`: the oldest offset that Kafka still has. `end`: the offset after the last one that a reader of committed
+    records is given. `committed`: the next offset that the group will take, None before its first commit.
+    """
+
+    low: int
+    end: int
+    committed: int | None
+
+    @property
+    def position(self) -> int:
+        """The offset at which the group stands; without a commit it starts at the oldest record."""
+        return max(self.low, self.committed or 0)
+
+    @property
+    def lag(self) -> int:
+        """Records that the group has not counted yet."""
+        return max(0, self.end - self.position)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One look at the topics: progress by partition, and the group's members, one per running worker."""
+
+    progress: Mapping[Partition, Progress]
+    workers: int
+
+    @property
+    def ends(self) -> dict[Partition, int]:
+        """The end of every partition, as a target to wait for."""
+        return {partition: progress.end for partition, progress in self.progress.items()}
+
+    @property
+    def lag(self) -> int:
+        """Records of all partitions that the group has not counted yet."""
+        return sum(progress.lag for progress in self.progress.values())
+
+
+def remaining(target: Mapping[Partition, int], reading: Reading) -> int:
+    """Records before the target that the group has not counted yet; 0 = caught up.
+
+    What Kafka deleted meanwhile is not waited for (`reconcile` finds it as a loss); a partition that is gone is.
+    """
+    return sum(
+        max(0, end - reading.progress[partition].position) if partition in reading.progress else end
+        for partition, end in target.items()
+    )
+
+
+class KafkaOffsets:
+    """Reads offsets with one connection; use as a context manager.
+
+    `config` is `Settings.kafka_client_config()`. Raises KafkaUnreachable at once when no broker answers.
+    """
+
+    def __init__(self, config: Mapping[str, Any], timeout_ms: int = TIMEOUT_MS) -> None:
+        self._servers = ",".join(config["bootstrap_servers"])
+        with self._explained():
+            self._admin = KafkaAdminClient(
+                **config,
+                client_id="clustertrack-offsets",
+                request_timeout_ms=timeout_ms,
+                bootstrap_timeout_ms=timeout_ms,
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._admin.close()
+
+    def read(self, group: str, topics: Sequence[str]) -> Reading:
+        """Progress of `group` in all partitions of `topics`.
+
+        Commits are read before ends, so that an end is never older than the commit beside it: records that the group
+        sent on before a commit (rerouted ones) lie before the end that is read after it.
+
+        Raises KafkaUnreachable, TopicsMissing or KafkaFault.
+        """
+        with self._explained():
+            partitions = self._partitions(topics)
+            committed = self._patiently(lambda: self._admin.list_group_offsets({group: partitions}))[group]
+            low = self._ends(partitions, OffsetSpec.EARLIEST)
+            end = self._ends(partitions, OffsetSpec.LATEST)
+            members = self._patiently(lambda: self._admin.describe_groups([group]))[group]["members"]
+        return Reading(
+            {
+                Partition(*place): Progress(low[place], end[place], _offset(committed.get(place)))
+                for place in partitions
+            },
+            len(members),
+        )
+
+    def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
+        """Kafka's ids of the topics. Raises KafkaUnreachable, TopicsMissing or KafkaFault."""
+        with self._explained():
+            return {topic["name"]: str(topic["topic_id"]) for topic in self._describe(topics)}
+
+    def _describe(self, topics: Sequence[str]) -> list[dict[str, Any]]:
+        described: list[dict[str, Any]] = self._patiently(lambda: self._admin.describe_topics(list(topics)))
+        missing = [topic["name"] for topic in described if topic["error_code"] == UnknownTopicOrPartitionError.errno]
+        if missing:
+            raise TopicsMissing(missing)
+        return described
+
+    def _partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
+        return [
+            TopicPartition(topic["name"], partition["partition_index"])
+            for topic in self._describe(topics)
+            for partition in sorted(topic["partitions"], key=lambda partition: partition["partition_index"])
+        ]
+
+    def _ends(self, partitions: Sequence[TopicPartition], spec: OffsetSpec) -> dict[TopicPartition, int]:
+        found = self._patiently(
+            lambda: self._admin.list_partition_offsets(
+                dict.fromkeys(partitions, spec), isolation_level=IsolationLevel.READ_COMMITTED
+            )
+        )
+        return {place: found[place].offset for place in partitions}
+
+    @staticmethod
+    def _patiently(call: Callable[[], T]) -> T:
+        """The result of a call that is repeated while Kafka says that the error will pass."""
+        for attempt in stamina.retry_context(
+            on=lambda error: isinstance(error, KafkaError) and error.retriable,
+            attempts=None,
+            timeout=PATIENCE,
+            wait_initial=0.1,
+            wait_max=1.0,
+        ):
+            with attempt:
+                return call()
+        raise AssertionError("stamina ends with a result or an error")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (KafkaError, TimeoutError, OSError) as error:
+            if isinstance(error, KafkaError) and not error.retriable:
+                raise KafkaFault(f"Kafka at {self._servers} answers: {type(error).__name__} {error}") from error
+            raise KafkaUnreachable(
+                f"Kafka does not answer at {self._servers}: start it (`clustertrack up` runs one on this machine) "
+                "or set KAFKA_BOOTSTRAP_SERVERS."
+            ) from error
+
+
+def _offset(committed: Any) -> int | None:  # noqa: ANN401  (OffsetAndMetadata of a library without types)
+    """The offset of a commit; Kafka answers -1 where the group has none."""
+    return None if committed is None or committed.offset < 0 else int(committed.offset)

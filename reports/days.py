@@ -1,0 +1,48 @@
+"""Days and instants of a report. All days are calendar days in Europe/Copenhagen; instants are UTC."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from schemas.errors import UsageFault
+
+COPENHAGEN: Final = ZoneInfo("Europe/Copenhagen")
+
+PRESENT: Final = datetime(2200, 1, 1, tzinfo=UTC)
+"""The instant by which the ledger's views mean "all that is known now"."""
+
+FIRST_YEAR: Final = 2000
+"""Events before it are refused (`schemas.events`)."""
+LAST_YEAR: Final = 2148
+"""The last whole year of ClickHouse's Date."""
+
+
+class ReportFault(UsageFault):
+    """A report that cannot be made as asked for."""
+
+
+def end_of_day(day: date) -> datetime:
+    """The last millisecond of a day in Copenhagen, as UTC: the ledger keeps milliseconds."""
+    # Midnight of the next day, not 24 hours on: two days of the year have 23 and 25 hours.
+    midnight = datetime.combine(day + timedelta(days=1), time(), tzinfo=COPENHAGEN)
+    return midnight.astimezone(UTC) - timedelta(milliseconds=1)
+
+
+def known_instant(as_known_on: date | None, today: date) -> datetime:
+    """The instant up to which records count: the end of the day asked for, or `PRESENT`.
+
+    Raises ReportFault for today and later days: what will be known by their end is not known yet.
+    """
+    if as_known_on is None:
+        return PRESENT
+    if as_known_on >= today:
+        raise ReportFault(
+            f"--as-known-on {as_known_on} has not ended yet (today is {today}): name an earlier day, "
+            "or leave the option out for the present figures"
+        )
+    return end_of_day(as_known_on)
+
+
+def is_provisional(year: int, as_known_on: date | None, today: date) -> bool:
+    """Whether the year had not ended on the day the report speaks for; its 31 December still counts as running."""
+    return (as_known_on or today) <= date(year, 12, 31)

@@ -1,0 +1,118 @@
+"""The report for people: the published sentence, the figures beneath, and what they rest on."""
+
+import textwrap
+from typing import Final
+
+from reports.layout import aligned, number
+from reports.model import FIGURES, AnnualReport, ClusterFigures, NationalFigures, NotCounted
+from reports.sentence import sentence
+from schemas.indicators import HELPED, LABELS
+
+WIDTH: Final = 100
+"""Columns of the explanations; tables and the sentence are as wide as they are."""
+
+_FIGURES: Final = (
+    "",
+    "companies",
+    "under 50",
+    "size unknown",
+    "reported",
+    "derived",
+    "sum of clusters",
+    "other participants",
+)
+_CLUSTERS: Final = ("cluster", "helped", "competencies", "ideas", "products", "other participants")
+_NOT_COUNTED: Final = ("worth a look", "rejected", "stray retractions", "several companies", "not in register")
+
+_BASIS: Final = (
+    "Companies are counted once in the whole country, after mergers; in the sum of clusters a company that two of them "
+    "helped counts twice. Public bodies and institutions are no companies: they are the other participants. A size "
+    "that is not known never counts as under 50. Basis of an outcome: reported by the cluster, or derived from the "
+    "type of the activity where the cluster stated no outcome (mapping {version}):"
+)
+_WAITING: Final = (
+    "rejected: refused records still open, of any year. stray retractions: they name no activity known here, of any "
+    "year. several companies: activities of the year whose versions name several; the newest counts. not in register: "
+    "companies that count, with unknown size."
+)
+
+
+def annual_text(report: AnnualReport) -> str:
+    """The whole report as plain text with aligned columns, a newline at the end."""
+    blocks = [
+        sentence(report),
+        _figures(report),
+        _basis(report),
+        _clusters(report),
+        _not_counted(report),
+        f"sha256 {report.sha256}",
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def _headline(report: AnnualReport) -> str:
+    known = f", as known at the end of {report.as_known_on}" if report.as_known_on else ""
+    provisional = ", PROVISIONAL: the year had not ended" if report.provisional else ""
+    return f"{report.year}{known}, sizes and mergers as at {report.size_as_at}{provisional}"
+
+
+def _figures(report: AnnualReport) -> str:
+    rows = [_FIGURES, *(_figure_row(name, figures) for name, figures in report.figures().items())]
+    return f"{_headline(report)}\n\n{aligned(rows)}"
+
+
+def _figure_row(name: str, figures: NationalFigures) -> tuple[str, ...]:
+    # Whoever was helped was helped: there is no basis to tell apart.
+    basis = ("-", "-") if name == HELPED else (number(figures.reported), number(figures.derived))
+    return (
+        LABELS[name],
+        number(figures.companies),
+        number(figures.under_50),
+        number(figures.unknown_size),
+        *basis,
+        number(figures.sum_over_clusters),
+        number(figures.participants_other),
+    )
+
+
+def _basis(report: AnnualReport) -> str:
+    mapping = [
+        f"  {event_type} -> {', '.join(LABELS[outcome] for outcome in outcomes)}"
+        for event_type, outcomes in sorted(report.mapping.derived.items())
+    ]
+    return "\n".join([_prose(_BASIS.format(version=report.mapping.version)), *mapping])
+
+
+def _prose(text: str) -> str:
+    return textwrap.fill(text, WIDTH, break_on_hyphens=False, break_long_words=False)
+
+
+def _clusters(report: AnnualReport) -> str:
+    if not report.clusters:
+        return ""
+    return aligned([_CLUSTERS, *(_cluster_row(cluster) for cluster in report.clusters)])
+
+
+def _cluster_row(cluster: ClusterFigures) -> tuple[str, ...]:
+    counts = (number(getattr(cluster, outcome).companies) for outcome in FIGURES)
+    return (cluster.cluster, *counts, number(cluster.helped.participants_other))
+
+
+def _not_counted(report: AnnualReport) -> str:
+    counted = report.not_counted
+    if not counted.clusters:
+        return "Nothing waits: no open rejected record, no stray retraction, no company outside the register."
+    rows = [_NOT_COUNTED, *(_not_counted_row(row.cluster, row) for row in counted.clusters)]
+    if len(counted.clusters) > 1:
+        rows.append(_not_counted_row("all", counted))
+    return f"{aligned(rows)}\n\n{_prose(_WAITING)}"
+
+
+def _not_counted_row(name: str, row: NotCounted) -> tuple[str, ...]:
+    return (
+        name,
+        number(row.rejected),
+        number(row.retractions_without_activity),
+        number(row.activities_of_several_companies),
+        number(row.companies_without_register_row),
+    )
