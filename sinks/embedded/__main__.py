@@ -1,0 +1,120 @@
+"""`python -m sinks.embedded --path DIR --port N`: the embedded ClickHouse server."""
+
+import asyncio
+import errno
+import os
+import socket
+import sys
+from pathlib import Path
+
+import click
+import uvicorn
+
+from schemas.errors import ClustertrackError
+from sinks.embedded.faults import CannotStart
+from sinks.embedded.folder import claim
+from sinks.embedded.guard import LOOPBACK, Guard
+
+_GRACE_SECONDS = 10
+
+
+@click.command()
+@click.option("--path", type=click.Path(path_type=Path), required=True, help="Folder of the data; made if missing.")
+@click.option("--port", type=int, required=True, help="Port of the HTTP interface; 0 takes a free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind; others need a password.")
+@click.option("--metrics-port", type=int, help="Port of /metrics and /healthz on 127.0.0.1.")
+def main(path: Path, port: int, host: str, metrics_port: int | None) -> None:
+    """Serve the ClickHouse HTTP interface from an embedded engine.
+
+    User and password come from CLICKHOUSE_USER and CLICKHOUSE_PASSWORD (or CLICKHOUSE_PASSWORD_FILE).
+
+    \b
+    Example:
+      python -m sinks.embedded --path data/clickhouse --port 8123
+    """
+    try:
+        _serve(path, port, host, metrics_port)
+    except ClustertrackError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+
+
+def _serve(path: Path, port: int, host: str, metrics_port: int | None) -> None:
+    user, password = _login()
+    if host not in LOOPBACK and not password:
+        raise CannotStart(
+            f"will not listen on {host} without a password; set CLICKHOUSE_PASSWORD or CLICKHOUSE_PASSWORD_FILE, "
+            "or leave --host at 127.0.0.1"
+        )
+    listener = _bind(host, port)
+    with claim(path):
+        # Late: loads the engine, which takes a second and needs the folder to be ours.
+        from sinks.embedded.metrics import Metrics, serve_metrics  # noqa: PLC0415
+        from sinks.embedded.pool import Pool  # noqa: PLC0415
+        from sinks.embedded.runner import Runner  # noqa: PLC0415
+        from sinks.embedded.server import Server  # noqa: PLC0415
+
+        pool = Pool(path)
+        metrics = Metrics()
+        if metrics_port is not None:
+            try:
+                serve_metrics(metrics, pool.answers, "127.0.0.1", metrics_port)
+            except OSError as error:
+                raise _taken("127.0.0.1", metrics_port, error) from None
+
+        async def serve() -> None:
+            runner = Runner(pool, metrics)
+            guard = Guard(user, password, any_host=host not in LOOPBACK)
+            config = uvicorn.Config(
+                Server(runner, guard, metrics).app(),
+                http="httptools",
+                lifespan="off",
+                ws="none",
+                access_log=False,
+                log_level="warning",
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+            )
+            bound = listener.getsockname()
+            click.echo(f"ClickHouse HTTP interface on http://{bound[0]}:{bound[1]}")
+            sys.stdout.flush()
+            await uvicorn.Server(config).serve(sockets=[listener])
+            if not await runner.close(grace=1):
+                # The engine has no way to end a statement that does not want to; nothing acknowledged is lost.
+                os._exit(1)
+
+        asyncio.run(serve())
+        pool.close()
+
+
+def _login() -> tuple[str, str]:
+    user = os.environ.get("CLICKHOUSE_USER") or "default"
+    secret = os.environ.get("CLICKHOUSE_PASSWORD_FILE")
+    if secret:
+        try:
+            return user, Path(secret).read_text(encoding="utf-8").rstrip("\r\n")
+        except OSError as error:
+            raise CannotStart(f"cannot read CLICKHOUSE_PASSWORD_FILE {secret}: {error.strerror}") from None
+    return user, os.environ.get("CLICKHOUSE_PASSWORD", "")
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise _taken(host, port, error) from None
+    return listener
+
+
+def _taken(host: str, port: int, error: OSError) -> CannotStart:
+    if error.errno == errno.EADDRINUSE:
+        return CannotStart(f"port {port} on {host} is taken; stop what listens there or choose another port")
+    return CannotStart(f"cannot listen on {host}:{port}: {error.strerror}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The errors of the embedded server.
+
+EngineFault          one request failed: carries ClickHouse's code, goes to the client
+ClustertrackError
+└── UsageFault
+    └── CannotStart  the server cannot start: one sentence on stderr, exit code 2
+"""
+
+import re
+from http import HTTPStatus
+
+from schemas.errors import UsageFault
+
+BAD_ARGUMENTS = 36
+NOT_IMPLEMENTED = 48
+SYNTAX_ERROR = 62
+UNKNOWN_FORMAT = 73
+READONLY = 164
+TOO_MANY_SIMULTANEOUS_QUERIES = 202
+INCORRECT_DATA = 117
+QUERY_IS_TOO_LARGE = 223
+ACCESS_DENIED = 497
+AUTHENTICATION_FAILED = 516
+UNKNOWN_COMPRESSION_METHOD = 89
+QUERY_WAS_CANCELLED = 394
+STD_EXCEPTION = 1001
+
+_NAMES = {
+    BAD_ARGUMENTS: "BAD_ARGUMENTS",
+    NOT_IMPLEMENTED: "NOT_IMPLEMENTED",
+    SYNTAX_ERROR: "SYNTAX_ERROR",
+    UNKNOWN_FORMAT: "UNKNOWN_FORMAT",
+    READONLY: "READONLY",
+    TOO_MANY_SIMULTANEOUS_QUERIES: "TOO_MANY_SIMULTANEOUS_QUERIES",
+    INCORRECT_DATA: "INCORRECT_DATA",
+    QUERY_IS_TOO_LARGE: "QUERY_IS_TOO_LARGE",
+    ACCESS_DENIED: "ACCESS_DENIED",
+    AUTHENTICATION_FAILED: "AUTHENTICATION_FAILED",
+    UNKNOWN_COMPRESSION_METHOD: "UNKNOWN_COMPRESSION_METHOD",
+    QUERY_WAS_CANCELLED: "QUERY_WAS_CANCELLED",
+    STD_EXCEPTION: "STD_EXCEPTION",
+}
+
+# The status a ClickHouse server gives; every other code is 500. 503 and 504 are left out on purpose: clients
+# retry those without being asked.
+_STATUS = {
+    **dict.fromkeys((SYNTAX_ERROR, 26, 27, 38, 41, 53, 6, 36, 42, 43, 70, 72, 117), HTTPStatus.BAD_REQUEST),
+    **dict.fromkeys((47, 46, 60, 73, 81, 16, 50, 115, 456), HTTPStatus.NOT_FOUND),
+    **dict.fromkeys((ACCESS_DENIED, AUTHENTICATION_FAILED), HTTPStatus.FORBIDDEN),
+    READONLY: HTTPStatus.BAD_REQUEST,
+    QUERY_IS_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    NOT_IMPLEMENTED: HTTPStatus.NOT_IMPLEMENTED,
+    TOO_MANY_SIMULTANEOUS_QUERIES: HTTPStatus.TOO_MANY_REQUESTS,
+}
+
+_CODE = re.compile(r"Code: (\d+)\. ")
+
+
+class CannotStart(UsageFault):
+    """The server cannot start with these options, this folder or this port."""
+
+
+class EngineFault(Exception):
+    """One request failed.
+
+    `code` is ClickHouse's error code, `text` the message as a ClickHouse server writes it ("Code: 60. DB::Exception: ...").
+    """
+
+    def __init__(self, code: int, message: str) -> None:
+        name = _NAMES.get(code)
+        text = message if name is None else f"Code: {code}. DB::Exception: {message} ({name})"
+        super().__init__(text)
+        self.code = code
+        self.text = text
+
+    @classmethod
+    def from_engine(cls, error: BaseException) -> "EngineFault":
+        """Keep the code that chDB wrote into its message; without one it is STD_EXCEPTION."""
+        text = str(error)
+        found = _CODE.search(text)
+        if found is None:
+            return cls(STD_EXCEPTION, text)
+        fault = cls.__new__(cls)
+        Exception.__init__(fault, text)
+        fault.code = int(found[1])
+        fault.text = text[found.start() :].strip()
+        return fault
+
+    @property
+    def status(self) -> int:
+        """HTTP status of the response."""
+        return int(_STATUS.get(self.code, HTTPStatus.INTERNAL_SERVER_ERROR))

@@ -1,0 +1,161 @@
+"""Connections to the engine, one per running query.
+
+A setting or `USE` lasts as long as its connection. Instead of undoing them, a connection is only ever used again for a
+request with exactly the same database and settings; opening another one takes 0.3 ms.
+"""
+
+import os
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+# The engine takes its time zone from the environment when it is loaded: UTC, wherever the machine stands.
+os.environ["TZ"] = "UTC"
+from chdb import _chdb  # noqa: E402
+
+from sinks.embedded.faults import CannotStart, EngineFault  # noqa: E402
+
+# chDB reads `sel` as SELECT sel; a server gives a syntax error.
+_BASE_SETTINGS = {"implicit_select": "0"}
+
+
+class Written(NamedTuple):
+    """What a statement did: counts of rows and bytes."""
+
+    read_rows: int = 0
+    read_bytes: int = 0
+    written_rows: int = 0
+    written_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What a connection is set to."""
+
+    database: str
+    settings: frozenset[tuple[str, str]]
+
+
+class Connection:
+    """One connection to the engine; used by one thread at a time. Every method raises EngineFault."""
+
+    def __init__(self, path: Path, state: State) -> None:
+        self.state = state
+        self._raw: Any = _chdb.connect(str(path))
+        settings = {**_BASE_SETTINGS, **dict(state.settings)}
+        try:
+            self._run("SET " + ", ".join(f"{name} = {quoted(value)}" for name, value in settings.items()))
+            if state.database != "default":
+                self._run("USE `" + state.database.replace("\\", "\\\\").replace("`", "\\`") + "`")
+        except EngineFault:
+            self.close()
+            raise
+
+    def _run(self, sql: str) -> None:
+        self.query(sql.encode(), "Null", {})
+
+    def query(self, sql: bytes, output_format: str, params: Mapping[str, str]) -> tuple[bytes, Written]:
+        """Run a statement and keep its result in memory."""
+        try:
+            result = self._raw.query(sql, output_format, params=params)
+        except RuntimeError as error:
+            raise EngineFault.from_engine(error) from None
+        if result.has_error():
+            raise EngineFault.from_engine(RuntimeError(result.error_message()))
+        return result.bytes() or b"", _written(result)
+
+    def insert(self, head: bytes, data_format: str, data: bytes, params: Mapping[str, str]) -> Written:
+        """Run an INSERT with `data` in `data_format`."""
+        if params:
+            return self._insert_from_file(head, data_format, data, params)
+        try:
+            stream = self._raw.send_insert(head, data_format)
+            self._raw.insert_append(stream, data)
+            return _written(self._raw.insert_done(stream))
+        except RuntimeError as error:
+            raise EngineFault.from_engine(error) from None
+
+    def _insert_from_file(self, head: bytes, data_format: str, data: bytes, params: Mapping[str, str]) -> Written:
+        # Streaming inserts of the engine take no parameters (an INSERT INTO {table:Identifier}).
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(data)
+            file.flush()
+            sql = head + f" FROM INFILE {quoted(file.name)} FORMAT {data_format}".encode()
+            return self.query(sql, "Null", params)[1]
+
+    def classify(self, sql: bytes) -> tuple[str, int]:
+        """Class of the SQL (READ_ONLY, MUTATING, MUTATING_GLOBAL, CONTROL, UNKNOWN), and its number of statements."""
+        found = self._raw.classify_query(sql)
+        return found["query_class"].name, found["statement_count"]
+
+    def close(self) -> None:
+        """Give the connection back to the engine; the last one closes the data folder."""
+        self._raw.close()
+
+
+def _written(result: Any) -> Written:  # noqa: ANN401  # chDB has no types
+    return Written(result.rows_read(), result.bytes_read(), result.rows_written(), result.bytes_written())
+
+
+def quoted(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+class Pool:
+    """Idle connections by state, most recently used last.
+
+    Thread-safe. `idle` is the number that stays open unused.
+    """
+
+    def __init__(self, path: Path, idle: int = 16) -> None:
+        self._path = path
+        self._idle_limit = idle
+        self._idle: list[Connection] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        try:
+            # Stays open for as long as the pool: the engine closes its folder with the last connection.
+            self._keeper = Connection(path, State("default", frozenset()))
+        except (RuntimeError, EngineFault) as error:
+            raise CannotStart(f"cannot open the data folder {path}: {error}") from None
+
+    def take(self, state: State) -> Connection:
+        """A connection in this state. Raises EngineFault for a setting or database that does not exist."""
+        with self._lock:
+            for index in range(len(self._idle) - 1, -1, -1):
+                if self._idle[index].state == state:
+                    return self._idle.pop(index)
+        return Connection(self._path, state)
+
+    def give(self, connection: Connection, *, reusable: bool) -> None:
+        """Take a connection back; one that is not reusable (SET, USE, temporary tables, an error) is closed."""
+        surplus: Connection | None = connection
+        with self._lock:
+            if reusable and not self._closed:
+                self._idle.append(connection)
+                surplus = self._idle.pop(0) if len(self._idle) > self._idle_limit else None
+        if surplus is not None:
+            surplus.close()
+
+    def answers(self) -> bool:
+        """Whether the engine answers a query."""
+        try:
+            connection = self.take(State("default", frozenset()))
+            body, _ = connection.query(b"SELECT 1", "TabSeparated", {})
+        except EngineFault:
+            return False
+        self.give(connection, reusable=True)
+        return body == b"1\n"
+
+    def close(self) -> None:
+        """Close what is idle and the data folder with it, once no query runs."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+        self._keeper.close()

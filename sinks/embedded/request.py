@@ -1,0 +1,81 @@
+"""Reads a ClickHouse HTTP request: what to run, on which database, with which settings and parameters."""
+
+import re
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from sinks.embedded.faults import BAD_ARGUMENTS, NOT_IMPLEMENTED, EngineFault
+from sinks.embedded.pool import State
+from sinks.embedded.statement import Statement, read_statement
+
+# Parameters of the HTTP interface itself; everything else in the URL is a setting.
+_TRANSPORT = frozenset(
+    """query database default_format query_id session_id session_timeout session_check session_close quota_key
+    compress decompress user password role client_protocol_version buffer_size wait_end_of_query
+    send_progress_in_http_headers http_headers_progress_interval_ms enable_http_compression add_http_cors_header
+    cancel_http_readonly_queries_on_client_close http_zlib_compression_level http_response_headers stacktrace
+    http_wait_end_of_query http_response_buffer_size http_write_exception_in_output_format readonly""".split()
+)
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, read."""
+
+    statement: Statement
+    state: State
+    params: Mapping[str, str]
+    default_format: str
+    query_id: str
+    readonly: bool
+    time_zone: str
+
+    @property
+    def format(self) -> str:
+        """Name of the format of the response."""
+        return self.statement.format or self.default_format
+
+
+def read_request(
+    *,
+    method: str,
+    query: Iterable[tuple[str, str]],
+    form: Iterable[tuple[str, str]],
+    headers: Mapping[str, str],
+    body: bytes,
+) -> Request:
+    """Read a request.
+
+    `query` are the parameters of the URL, `form` the fields of a multipart body, `body` any other body, unpacked. A GET is
+    read-only. Raises EngineFault.
+    """
+    fields = dict(query)
+    fields.update(form)
+    settings: dict[str, str] = {}
+    params: dict[str, str] = {}
+    for name, value in fields.items():
+        if name.startswith("param_"):
+            params[name[6:]] = value
+        elif name not in _TRANSPORT:
+            if not _IDENTIFIER.fullmatch(name):
+                raise EngineFault(BAD_ARGUMENTS, f"{name!r} is not the name of a setting")
+            settings[name] = value
+    if fields.get("decompress", "0") not in ("0", "") or fields.get("compress", "0") not in ("0", ""):
+        raise EngineFault(
+            NOT_IMPLEMENTED,
+            "compress=1 and decompress=1 (ClickHouse's own framing) are not served here; "
+            "use Accept-Encoding and Content-Encoding with lz4, zstd or gzip",
+        )
+    return Request(
+        statement=read_statement(fields.get("query", "").encode("utf-8", "surrogateescape"), body),
+        state=State(
+            fields.get("database") or headers.get("x-clickhouse-database") or "default", frozenset(settings.items())
+        ),
+        params=params,
+        default_format=fields.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated",
+        query_id=fields.get("query_id") or str(uuid.uuid4()),
+        readonly=method != "POST" or fields.get("readonly", "0") not in ("0", ""),
+        time_zone=settings.get("session_timezone") or "UTC",
+    )
