@@ -9,8 +9,9 @@ A TOML file, one table a cluster and span:
     valid_to = 2024-12-31                        # last day, left out while the cluster exists
     sources = ["https://crm.foodbio.example"]    # the CRMs that speak for it
 
-Programmes go from 38 clusters to 14, 13 and 11: no number and no name is a constant. A slug may stand in several tables
-when their spans do not overlap (a cluster that changed its CRM or its name). An edited registry acts on new records only.
+Programmes went from 38 clusters to 14, 13 and 11: no number and no name is a constant. A slug may stand in several
+tables when their spans do not overlap (a cluster that changed its CRM or its name). An edited registry acts on new
+records only.
 """
 
 import tomllib
@@ -163,8 +164,9 @@ def _clusters(tables: Mapping[str, Any], place: str) -> tuple[Cluster, ...]:
         if before is not None and (before.valid_to is None or before.valid_to >= cluster.valid_from):
             end = "has no valid_to" if before.valid_to is None else f"ends on {before.valid_to}"
             raise UsageFault(
-                f"{place}: cluster {cluster.slug!r} stands twice and its spans overlap: the one from {before.valid_from} "
-                f"{end}, the next begins on {cluster.valid_from}; end the first before the second begins, or rename one"
+                f"{place}: cluster {cluster.slug!r} stands twice and its spans overlap: the one from "
+                f"{before.valid_from} {end}, the next begins on {cluster.valid_from}; end the first before the second "
+                "begins, or rename one"
             )
         last[cluster.slug] = cluster
     return clusters

@@ -1,8 +1,8 @@
 """The CVR number: the Danish company identifier.
 
-8 digits that never begin with 0; weighted 2,7,6,5,4,3,2,1 their sum is divisible by 11 (Erhvervsstyrelsen, "modulus 11").
-That finds every single wrong digit and every swap of two neighbours. python-stdnum knows the checksum; what counts as a
-*foreign* number is decided here.
+8 digits that never begin with 0; weighted 2,7,6,5,4,3,2,1 their sum is divisible by 11 (Erhvervsstyrelsen,
+"modulus 11"). That finds every single wrong digit and every swap of two neighbours. python-stdnum knows the checksum;
+what counts as a *foreign* number is decided here.
 """
 
 from functools import lru_cache
@@ -15,7 +15,7 @@ _LONGEST: Final = 64
 """Characters of the longest text that is looked at: a cache must not keep whatever a hostile publisher sends."""
 
 
-class CvrFault(ValueError):  # noqa: N818 - faults are what the publisher made, errors are ours
+class CvrFault(ValueError):
     """The text is no CVR number.
 
     Attributes:

@@ -1,8 +1,8 @@
 """What the published figures are called, and which event proves which of them.
 
 That attendance at a workshop proves a new competency is a convention, not a fact: an outcome that the event states is
-*reported*, one that follows from `DERIVED` is *derived*, and the basis is kept with every outcome. A new mapping is a new
-`PIPELINE_VERSION` with its own release instant; reports as known before that instant do not change.
+*reported*, one that follows from `DERIVED` is *derived*, and the basis is kept with every outcome. A new mapping is a
+new `PIPELINE_VERSION` with its own release instant; reports as known before that instant do not change.
 
 A new type of event, or a new outcome, is a line in this file (and a label for the reports).
 """
@@ -30,7 +30,7 @@ DERIVED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "activity.retracted": (),
     }
 )
-"""Type of event -> outcomes that follow from it, in the order of `OUTCOMES`, when the event says nothing of outcomes."""
+"""Type of event -> outcomes that follow from it, in the order of `OUTCOMES`, when the event says nothing of them."""
 
 EVENT_TYPES: Final = tuple(DERIVED)
 """Short names; on the wire `TYPE_PREFIX + name + TYPE_SUFFIX`."""

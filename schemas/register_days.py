@@ -1,0 +1,53 @@
+"""Days as the company register knows them.
+
+They may lie far back (a company of 1873): ClickHouse 26.9 stores and compares them in `Date32` as they are, although its
+documented range begins in 1900. A year before 1000 is a slip of the pen (0018 for 2018) and refused.
+"""
+
+import re
+from datetime import date
+from typing import Final
+
+FIRST_DAY: Final = date(1000, 1, 1)
+LAST_DAY: Final = date(2149, 6, 6)
+"""Last day of ClickHouse's `Date`, in which days are asked for. 9999-12-31 for "open" is refused: leave it empty."""
+
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+
+
+class DayFault(ValueError):
+    """A text that is no day, or a day that no register has.
+
+    Attributes:
+        code: `invalid_date`, `date_too_early` or `date_too_late`.
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{text!r}: {code}")
+        self.code = code
+
+
+def parse_day(text: str) -> date:
+    """A day written YYYY-MM-DD.
+
+    Raises:
+        DayFault: with the code that the register's refusals carry.
+    """
+    try:
+        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
+    except ValueError:
+        day = None
+    if day is None:
+        raise DayFault("invalid_date", text)
+    return sound_day(day)
+
+
+def sound_day(day: date) -> date:
+    """The day itself.
+
+    Raises:
+        DayFault: `date_too_early` or `date_too_late`.
+    """
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise DayFault("date_too_early" if day < FIRST_DAY else "date_too_late", day.isoformat())
+    return day
