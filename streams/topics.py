@@ -10,14 +10,23 @@ All topics of one pipeline have the same number of partitions, fixed for life: a
 that number, in the events, the enriched events and the changelog of marks alike.
 """
 
+import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
 
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
-from kafka.errors import KafkaError, RetriableError, TopicAlreadyExistsError, UnknownTopicOrPartitionError, for_code
+from kafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    RetriableError,
+    TopicAlreadyExistsError,
+    UnknownTopicOrPartitionError,
+    for_code,
+)
 
 from schemas.errors import CheckFailed, Unreachable
 
@@ -38,6 +47,9 @@ DERIVED_BYTES: Final = 2 * MEBIBYTE
 """Enriched and rejected records hold the original and more, so the largest event must fit with room to spare."""
 
 TIMEOUT_MS: Final = 10_000
+
+CONNECT_PAUSE: Final = 0.1
+"""Seconds between two attempts to connect."""
 
 
 class KafkaUnreachable(Unreachable):
@@ -131,6 +143,7 @@ class TopicAdmin:
         self._servers = servers if isinstance(servers, str) else ",".join(servers)
         self._timeout_ms = timeout_ms
         with self._answers():
+            _wait_for_broker(self._servers.split(","), timeout_ms / 1000)
             self._admin = KafkaAdminClient(**config, bootstrap_timeout_ms=timeout_ms, request_timeout_ms=timeout_ms)
 
     def __enter__(self) -> Self:
@@ -254,6 +267,23 @@ class TopicAdmin:
             ) from error
         except KafkaError as error:
             raise TopicFault(f"Kafka at {self._servers} refuses: {type(error).__name__}.") from error
+
+
+def _wait_for_broker(servers: Sequence[str], seconds: float) -> None:
+    """Waits until one of the servers (host:port) accepts a connection; raises KafkaConnectionError at the time limit.
+
+    The client of kafka-python 3.0 waits as well, but when it fails its thread and its sockets stay (kafka/net/inet.py).
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        for server in servers:
+            host, _, port = server.rpartition(":")
+            left = max(deadline - time.monotonic(), 0.1)
+            with suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), timeout=left):
+                return
+        if time.monotonic() + CONNECT_PAUSE > deadline:
+            raise KafkaConnectionError(f"none of {', '.join(servers)} accepts connections")
+        time.sleep(CONNECT_PAUSE)
 
 
 def partitions_differ(spec: TopicSpec, state: TopicState) -> str:
