@@ -1,0 +1,165 @@
+"""`clustertrack worker`: one worker process, wired."""
+
+import asyncio
+import os
+import ssl
+import sys
+import threading
+from typing import Any
+
+import aiokafka.helpers
+import click
+import faust
+import structlog
+from prometheus_client import REGISTRY
+
+from clustertrack import logs
+from clustertrack.health import Health, serve
+from clustertrack.settings import Settings, load_settings
+from schemas.clusters import ClusterRegistry
+from schemas.errors import CheckFailed
+from sinks import catalog
+from sinks.connection import connect
+from sinks.writer import LedgerWriter
+from streams import topics
+from streams.app import TopicPlace, Worker, WorkerConfig, build
+
+STOP_SECONDS = 18.0
+"""A stop that takes longer is ended hard: supervisors kill after 20 s."""
+
+log = structlog.get_logger()
+
+
+class TopicsDiffer(CheckFailed):
+    """Kafka's topics are not the ones that the ledger knows."""
+
+
+@click.command("worker")
+@click.option("--check", is_flag=True, help="Check settings, ledger and topics, then stop.")
+def command(*, check: bool) -> None:
+    r"""Run one worker: takes activity from Kafka, checks, deduplicates and enriches it, and writes the ledger.
+
+    Workers of one ledger share the partitions; start one per core, each with its own CLUSTERTRACK_DATA_DIR and
+    METRICS_PORT. It serves /metrics, /healthz and /readyz on METRICS_HOST:METRICS_PORT and stops within 20 seconds
+    after SIGTERM.
+
+    \b
+    Example:
+      CLUSTERTRACK_DATA_DIR=/var/lib/clustertrack/1 METRICS_PORT=9101 clustertrack worker
+    """
+    settings = load_settings()
+    logs.configure(settings.log_level)
+    clusters = ClusterRegistry.load(settings.clusters)
+    config = _worker_config(settings)
+    if check:
+        click.echo("settings, ledger and topics are fine")
+        return
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    writer = LedgerWriter(settings.clickhouse())
+    worker = build(config, ledger=writer, clusters=clusters)
+    server = serve(
+        REGISTRY,
+        settings.metrics_host,
+        settings.metrics_port,
+        health=lambda: _health(worker.vitals.unhealthy()),
+        ready=lambda: _health(worker.vitals.unready()),
+    )
+    try:
+        _run(worker, settings)
+    finally:
+        server.close()
+        writer.close()
+
+
+def _health(why: str | None) -> Health:
+    return Health(ok=why is None, why=why or "")
+
+
+def _worker_config(settings: Settings) -> WorkerConfig:
+    """Ask the ledger which topics it knows, and refuse to start when Kafka has others."""
+    client = connect(settings.clickhouse())
+    try:
+        ledger_id = catalog.ledger_id(client, settings.clickhouse_database)
+        recorded = catalog.topics(client, settings.clickhouse_database)
+    finally:
+        client.close()
+    app_id = topics.app_id(settings.kafka_consumer_group, ledger_id)
+    needed = [topics.EVENTS, topics.COMPANIES, topics.ENRICHED, topics.REJECTED, topics.changelog_topic(app_id)]
+    with topics.TopicAdmin(settings.kafka_client_config()) as admin:
+        states = admin.describe(needed)
+    actual = [
+        catalog.ActualTopic(topic=name, topic_id=state.topic_id, partitions=state.partitions, config=state.config)
+        for name, state in states.items()
+    ]
+    missing = [name for name in needed if name not in recorded]
+    unrecorded = [f"Topic {name} is not recorded: run `clustertrack migrate`." for name in missing]
+    reasons = unrecorded or catalog.check_topics({name: recorded[name] for name in needed}, actual)
+    if reasons:
+        raise TopicsDiffer("The worker does not start. " + " ".join(reasons))
+    return WorkerConfig(
+        app_id=app_id,
+        servers=tuple(settings.kafka_bootstrap_servers.split(",")),
+        topics={
+            name: TopicPlace(topic_epoch=recorded[name].topic_epoch, partitions=recorded[name].partitions)
+            for name in (topics.EVENTS, topics.COMPANIES)
+        },
+        data_dir=settings.data_dir,
+        linger=settings.linger_ms / 1000,
+        max_rows=settings.max_rows,
+        slow_mode=settings.slow_mode,
+        credentials=_credentials(settings),
+        kafka=_aiokafka(settings),
+    )
+
+
+def _ssl_context(settings: Settings) -> ssl.SSLContext | None:
+    if "SSL" not in settings.kafka_security_protocol:
+        return None
+    cafile = str(settings.kafka_ssl_cafile) if settings.kafka_ssl_cafile else None
+    context: ssl.SSLContext = aiokafka.helpers.create_ssl_context(cafile=cafile)
+    return context
+
+
+def _credentials(settings: Settings) -> Any:  # noqa: ANN401 - Faust has no types
+    context = _ssl_context(settings)
+    if settings.kafka_sasl_password is not None and settings.kafka_security_protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            username=settings.kafka_sasl_username,
+            password=settings.kafka_sasl_password.get_secret_value(),
+            mechanism=settings.kafka_sasl_mechanism,
+            ssl_context=context,
+        )
+    return faust.SSLCredentials(context) if context else None
+
+
+def _aiokafka(settings: Settings) -> dict[str, Any]:
+    config = settings.kafka_client_config()
+    config.pop("ssl_cafile", None)
+    return config | {"ssl_context": _ssl_context(settings)}
+
+
+class _Service(faust.Worker):  # type: ignore[misc]
+    """Faust's process service, without its own ideas about logging and debugging, and with an end to every stop."""
+
+    def _setup_logging(self) -> None:
+        """Logging is set up already."""
+
+    def _enter_debugger(self) -> None:
+        """SIGUSR2 opens a debugger in Faust; a production process has none."""
+
+    def _schedule_shutdown(self, signal: Any) -> None:  # noqa: ANN401
+        # Faust can hang while it stops. Whatever is unacked by then comes again, so ending hard is safe.
+        killer = threading.Timer(STOP_SECONDS, os._exit, (1,))
+        killer.daemon = True
+        killer.start()
+        super()._schedule_shutdown(signal)
+
+
+def _run(worker: Worker, settings: Settings) -> None:
+    """Run until a signal or a crash; a crash exits with 1 for the supervisor to see."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    service = _Service(worker.app, loop=loop, quiet=True, redirect_stdouts=False, stdout=sys.stderr, stderr=sys.stderr)
+    service.spinner = None
+    log.info("worker starts", group=worker.app.conf.id, metrics_port=settings.metrics_port)
+    service.execute_from_commandline()

@@ -1,0 +1,99 @@
+"""The rows of the ledger that a worker writes, and what it may expect of whoever stores them.
+
+`streams` fills `Rows`, `sinks` stores them; neither knows the other. `Ledger` is the port between the two: its twin in
+memory (`tests/streams/memory.py`) and the real one (`sinks.writer.LedgerWriter`) pass the same contract test.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
+
+from schemas.company import CompanyVersion
+from schemas.errors import ClustertrackError
+from schemas.events import Activity
+from schemas.faults import Fault
+
+Status = Literal["duplicate", "rejected", "rerouted", "accepted", "retracted"]
+Headers = tuple[tuple[str, bytes | None], ...]
+
+
+class Receipt(NamedTuple):
+    """What became of one Kafka record: a row of `receipt`."""
+
+    topic: str
+    topic_epoch: int
+    partition: int
+    offset: int
+    status: Status
+    reason: str
+    source: str
+    log_time: int
+    """Milliseconds since 1970-01-01 UTC."""
+    activity_id: str
+    revision: int
+    pipeline_version: int
+
+
+class Rejection(NamedTuple):
+    """A refused record as it came, with everything wrong with it: a row of `rejected`."""
+
+    topic: str
+    topic_epoch: int
+    partition: int
+    offset: int
+    log_time: int
+    """Milliseconds since 1970-01-01 UTC."""
+    source: str
+    faults: tuple[Fault, ...]
+    headers: Headers
+    key: bytes | None
+    payload: bytes | None
+    pipeline_version: int
+
+
+class CompanyRow(NamedTuple):
+    """A version of a company and when it became known: a row of `company_version`."""
+
+    version: CompanyVersion
+    known_at: int
+    """Milliseconds since 1970-01-01 UTC."""
+
+
+@dataclass(slots=True)
+class Rows:
+    """What a group of records adds to the ledger. Receipts are stored last: a receipt proves its row."""
+
+    activities: list[Activity] = field(default_factory=list)
+    companies: list[CompanyRow] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
+
+    def extend(self, other: "Rows") -> None:
+        """Add the rows of another group behind these."""
+        self.activities += other.activities
+        self.companies += other.companies
+        self.rejected += other.rejected
+        self.receipts += other.receipts
+
+
+class LedgerUnavailable(ClustertrackError):
+    """The ledger cannot store anything just now; the same rows will do later. Time heals it: repeat without end."""
+
+    exit_code = 3
+
+
+class LedgerRefused(ClustertrackError):
+    """The ledger will not store these rows, now or later."""
+
+
+class Ledger(Protocol):
+    """Stores rows. Blocking; called from one thread at a time."""
+
+    def insert(self, rows: Rows) -> None:
+        """Store all rows: activities, companies and rejections first, then receipts.
+
+        May be repeated with the same rows, in whole or cut otherwise: the ledger's figures do not change.
+
+        Raises:
+            LedgerUnavailable: repeat the call later.
+            LedgerRefused: at least one row can never be stored; some of the others may have been.
+        """

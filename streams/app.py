@@ -1,0 +1,247 @@
+"""The Faust app: two thin agents over the batch transport, the dedupe table, and what runs beside them.
+
+Agents do three things: skip what is stale, hand the batch to a pipeline, and never let an exception out - Faust would
+ack the event and go on as if nothing had happened.
+"""
+
+import asyncio
+import gc
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+import faust
+import structlog
+
+from schemas.events import Clusters
+from schemas.ledger import Ledger
+from streams.batch import Batch, Place, Record, process_batch
+from streams.companies import process_companies
+from streams.outbox import KafkaOutbox
+from streams.pipeline import Pipeline
+from streams.register import Register
+from streams.register_feed import RegisterFeed
+from streams.seen import KEEP_SECONDS, STORE_URL, TABLE, RocksSeen
+from streams.topics import COMPANIES, ENRICHED, EVENTS, REJECTED
+from streams.transport import SCHEME, SLOW_SCHEME, Delivery
+from streams.vitals import Vitals
+
+DRAIN_SECONDS: Final = 5.0
+"""How long work in flight may take to finish when partitions move or the worker stops; the rest is dropped."""
+POLL_RECORDS: Final = 8000
+PRODUCER_BATCH: Final = 900_000
+PRODUCER_REQUEST: Final = 4_000_000
+SESSION_SECONDS: Final = 30
+LONGEST_OUTAGE: Final = 24 * 3600
+"""Seconds without progress before the group would give up a worker: above any outage that is to be survived."""
+GC_THRESHOLD: Final = (100_000, 50, 100)
+"""With Python's own threshold a third of the time goes to the collector."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopicPlace:
+    """What the ledger knows of a topic."""
+
+    topic_epoch: int
+    partitions: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerConfig:
+    """Everything that a worker is told; `clustertrack.commands.worker` makes it from the settings."""
+
+    app_id: str
+    """Consumer group and Faust app: it carries the ledger's id."""
+    servers: tuple[str, ...]
+    """host:port of the brokers."""
+    topics: Mapping[str, TopicPlace]
+    """The events and the companies topic."""
+    data_dir: Path
+    linger: float
+    """Seconds that a group waits for more records."""
+    max_rows: int
+    slow_mode: bool = False
+    credentials: Any = None
+    """Faust's credentials; None for plain text."""
+    kafka: Mapping[str, Any] | None = None
+    """Connection settings of aiokafka, for the register's own consumer."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A wired app and what its process watches."""
+
+    app: faust.App
+    vitals: Vitals
+    pipelines: tuple[Pipeline, ...]
+
+
+def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker:
+    """Wire the app; nothing is started.
+
+    Args:
+        config: see `WorkerConfig`.
+        ledger: where rows are stored.
+        clusters: the cluster registry.
+    """
+    delivery = Delivery(batch_topics=frozenset() if config.slow_mode else frozenset({EVENTS, COMPANIES}))
+    app = _faust_app(config)
+    app.delivery = delivery
+    register = Register()
+    feed = RegisterFeed(register, COMPANIES, config.kafka or {"bootstrap_servers": list(config.servers)})
+    partitions = config.topics[EVENTS].partitions
+    # Faust's table brings assignment and recovery; streams.seen reads and writes it in bulk.
+    table = app.Table(
+        TABLE, default=None, partitions=partitions, key_type=bytes, value_type=bytes, options={"ttl": KEEP_SECONDS}
+    )
+    seen = RocksSeen(table)
+    delivery.bulk[table.changelog_topic_name] = seen.recover
+
+    def decide_events(place: Place, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
+        return process_batch(
+            place,
+            records,
+            seen=partial(events.seen, place.partition),
+            register=register,
+            clusters=clusters,
+            condemned=condemned,
+        )
+
+    def decide_companies(place: Place, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
+        return process_companies(place, records, condemned=condemned)
+
+    outputs = {"events": EVENTS, "enriched": ENRICHED, "rejected": REJECTED}
+    common: dict[str, Any] = {
+        "ledger": ledger,
+        "crash": app.crash,
+        "linger": config.linger,
+        "max_rows": config.max_rows,
+    }
+    producer = partial(_producer, app)
+    events = Pipeline(
+        name="events",
+        step=decide_events,
+        seen=seen,
+        outbox=KafkaOutbox(producer, outputs, table.changelog_topic_name),
+        **common,
+    )
+    companies = Pipeline(
+        name="companies", step=decide_companies, seen=None, outbox=KafkaOutbox(producer, outputs, None), **common
+    )
+    pipelines = (events, companies)
+    vitals = Vitals(now=monotonic, delivery=delivery, pipelines=pipelines, app=app, register_ready=feed.ready.is_set)
+    for pipeline in pipelines:
+        delivery.drain.append(partial(pipeline.drain, DRAIN_SECONDS))
+        delivery.reset.append(pipeline.forget)
+
+    _add_agent(app, config, EVENTS, events, feed.ready)
+    _add_agent(app, config, COMPANIES, companies, feed.ready)
+
+    @app.task  # type: ignore[untyped-decorator]
+    async def run_beside() -> None:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLD)
+        running = [_guarded(app, coroutine) for coroutine in (feed.run(), *(p.run() for p in pipelines), vitals.run())]
+        await asyncio.gather(*running)
+
+    return Worker(app, vitals, pipelines)
+
+
+def _faust_app(config: WorkerConfig) -> faust.App:
+    from faust.stores.rocksdb import USE_ROCKSDICT  # noqa: PLC0415
+    from faust.streams import _CStreamIterator  # noqa: PLC0415
+
+    # The pure-Python stream acks messages of an old generation that it skips; the compiled one does not.
+    if _CStreamIterator is None or not USE_ROCKSDICT:
+        raise RuntimeError("faust-streaming was installed without its compiled extension or without rocksdict")
+    scheme = SLOW_SCHEME if config.slow_mode else SCHEME
+    return faust.App(
+        config.app_id,
+        broker=[f"{scheme}://{server}" for server in config.servers],
+        broker_credentials=config.credentials,
+        store=STORE_URL,
+        datadir=config.data_dir,
+        processing_guarantee="at_least_once",
+        topic_partitions=config.topics[EVENTS].partitions,
+        topic_allow_declare=False,  # `migrate` makes topics, with their policies
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        consumer_auto_offset_reset="earliest",
+        broker_commit_interval=0.5,
+        broker_max_poll_records=POLL_RECORDS,
+        broker_session_timeout=SESSION_SECONDS,
+        broker_heartbeat_interval=3,
+        broker_request_timeout=SESSION_SECONDS + 5,
+        broker_max_poll_interval=LONGEST_OUTAGE,
+        producer_acks=-1,
+        producer_max_batch_size=PRODUCER_BATCH,
+        producer_max_request_size=PRODUCER_REQUEST,
+        stream_wait_empty=True,  # bounded by the transport
+        web_enabled=False,
+    )
+
+
+def _producer(app: faust.App) -> Any:  # noqa: ANN401 - aiokafka has no types
+    return app.producer._producer  # noqa: SLF001 - see test_faust_contract
+
+
+def _add_agent(app: faust.App, config: WorkerConfig, name: str, pipeline: Pipeline, ready: asyncio.Event) -> None:
+    raw = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
+    known = config.topics[name]
+    topic = app.topic(name, partitions=known.partitions, maxsize=16, **raw)
+
+    @app.agent(topic, name=f"{pipeline.name}-agent")  # type: ignore[untyped-decorator]
+    async def take(stream: Any) -> None:  # noqa: ANN401 - Faust has no types
+        await ready.wait()
+        async for event in stream.noack().events():
+            message = event.message
+            if message.generation_id != app.consumer_generation_id or not app.flow_control.is_active():
+                continue  # unacked: it comes again after the rebalance
+            place = Place(name, known.topic_epoch, message.partition, known.partitions)
+            records = [_single(message)] if config.slow_mode else event.value
+            try:
+                await pipeline.add(place, records, partial(stream.ack, event))
+            except Exception as error:
+                # Out of an agent it would be a silent stall: Faust restarts the agent, and this batch blocks commits.
+                log.exception("a batch cannot be taken, the worker ends", place=place)
+                await app.crash(error)
+                raise
+
+
+@dataclass(slots=True)
+class _Single:
+    """One record as Faust's own transport gives it."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+def _single(message: Any) -> _Single:  # noqa: ANN401 - Faust has no types
+    headers = message.headers or ()
+    return _Single(
+        offset=message.offset,
+        timestamp=round(message.timestamp * 1000),
+        key=message.key,
+        value=message.value,
+        headers=tuple(headers.items()) if isinstance(headers, dict) else tuple(headers),
+    )
+
+
+async def _guarded(app: faust.App, coroutine: Any) -> None:  # noqa: ANN401
+    try:
+        await coroutine
+    except asyncio.CancelledError:
+        raise
+    except Exception as error:
+        log.exception("a task of the worker failed, the worker ends")
+        await app.crash(error)
+        raise

@@ -1,0 +1,258 @@
+"""Steps 1 to 4 of delivery: what is to be done with a batch of records. Pure: it decides, others do.
+
+`process_batch` judges each record alone, sends on what stands on the wrong partition, tells first occurrences from
+repeats, and enriches with the company as at the day of the activity. Steps 5 to 8 are in `streams.pipeline`.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from struct import Struct
+from typing import Any, Final, Literal, NamedTuple, Protocol
+
+import pydantic_core
+
+from schemas.events import Activity, Clusters, read_event, version_key, with_pipeline
+from schemas.faults import MAX_VALUE, Fault, fault
+from schemas.indicators import PIPELINE_VERSION
+from schemas.ledger import Headers, Receipt, Rejection, Rows, Status
+from streams.partitions import partition_of
+from streams.register import Register
+
+ORIGIN: Final = "ct-origin"
+"""Header `topic/partition/offset`: the record that this one comes from. The last one of that name counts."""
+REASON: Final = "ct-reason"
+FAULTS: Final = "ct-faults"
+MARK: Final = Struct(">HQB")
+"""Value of the dedupe state: topic epoch, offset of the first occurrence, pipeline version that saw it.
+
+Not a boolean: after a crash the same record comes back, and must pass as what it was, the first."""
+_PLACE: Final = 10
+"""Bytes of a mark that name the record: epoch and offset."""
+_CLOUDEVENT: Final = ("content-type", b"application/cloudevents+json; charset=utf-8")
+
+
+class Record(Protocol):
+    """A record as the Kafka client gives it."""
+
+    offset: int
+    timestamp: int
+    """Milliseconds since 1970 UTC, by LogAppendTime."""
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes | None]]
+
+
+class Place(NamedTuple):
+    """The partition that a batch comes from."""
+
+    topic: str
+    topic_epoch: int
+    partition: int
+    partitions: int
+    """Partitions of the topic: fixed for life."""
+
+
+class Output(NamedTuple):
+    """A record to produce."""
+
+    to: Literal["events", "enriched", "rejected"]
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+@dataclass(slots=True)
+class Batch:
+    """What is to be done with a batch: rows to store, records to produce, versions to mark as seen."""
+
+    rows: Rows = field(default_factory=Rows)
+    outputs: list[Output] = field(default_factory=list)
+    marks: dict[bytes, bytes] = field(default_factory=dict)
+
+
+Seen = Callable[[list[bytes]], Sequence[bytes | None]]
+"""Marks of versions by their keys, None where a version was never seen."""
+
+
+def process_batch(
+    place: Place,
+    records: Sequence[Record],
+    *,
+    seen: Seen,
+    register: Register,
+    clusters: Clusters,
+    condemned: Mapping[int, str],
+) -> Batch:
+    """Decide on records of one partition, in their order.
+
+    Args:
+        place: where the records stand.
+        records: consecutive records of that partition.
+        seen: looks versions up in the dedupe state, with the marks of what is in flight.
+        register: the company register as known now.
+        clusters: the cluster registry.
+        condemned: offset -> fault code of records that cannot be processed or stored; they are rejected unread.
+    """
+    batch = Batch()
+    judged = [_judge(record, clusters, condemned) for record in records]
+    keys = [version_key(e[0].source, e[0].activity_id, e[0].revision) for e in judged if isinstance(e, tuple)]
+    marks = iter(zip(keys, seen(keys), strict=True)) if keys else iter(())
+    for record, event in zip(records, judged, strict=True):
+        if isinstance(event, tuple):
+            activity, document = event
+            key, mark = next(marks)
+            belongs = partition_of(activity.company_id, place.partitions)
+            if belongs != place.partition:
+                if (origin := _came_from(record)) is None:
+                    _send_on(batch, place, record, belongs, activity.source)
+                else:  # sent on once already: sending it on again could go round for ever
+                    misrouted = [fault("", "misrouted", origin.decode("utf-8", "backslashreplace"))]
+                    _reject_event(batch, place, record, misrouted)
+                continue
+            here = MARK.pack(place.topic_epoch, record.offset, PIPELINE_VERSION)
+            first = batch.marks.get(key) or mark
+            if first is None:
+                batch.marks[key] = here
+            elif first[:_PLACE] != here[:_PLACE]:
+                repeated = with_pipeline(activity.revision, first[-1])
+                batch.rows.receipts.append(_receipt(place, record, "duplicate", activity, repeated))
+                continue
+            status: Status = "retracted" if activity.is_deleted else "accepted"
+            batch.rows.activities.append(activity)
+            batch.rows.receipts.append(_receipt(place, record, status, activity, activity.revision))
+            batch.outputs.append(_enriched(place, record, activity, document, register))
+        else:
+            _reject_event(batch, place, record, event)
+    return batch
+
+
+def reject(batch: Batch, place: Place, record: Record, faults: list[Fault], source: str = "") -> None:
+    """Keep a record as it came, with everything that is wrong with it: in the ledger and on the rejected topic."""
+    headers = tuple(record.headers)
+    batch.rows.rejected.append(
+        Rejection(
+            topic=place.topic,
+            topic_epoch=place.topic_epoch,
+            partition=place.partition,
+            offset=record.offset,
+            log_time=record.timestamp,
+            source=source,
+            faults=tuple(faults),
+            headers=headers,
+            key=record.key,
+            payload=record.value,
+            pipeline_version=PIPELINE_VERSION,
+        )
+    )
+    listed = json.dumps([f._asdict() for f in faults]).encode()
+    ours = ((REASON, faults[0].code.encode()), (FAULTS, listed), (ORIGIN, origin_of(place, record)))
+    batch.outputs.append(Output("rejected", place.partition, record.key, record.value, headers + ours))
+
+
+def origin_of(place: Place, record: Record) -> bytes:
+    """Where a record stands, as `topic/partition/offset`."""
+    return f"{place.topic}/{place.partition}/{record.offset}".encode()
+
+
+def _judge(
+    record: Record, clusters: Clusters, condemned: Mapping[int, str]
+) -> tuple[Activity, dict[str, Any]] | list[Fault]:
+    if record.offset in condemned:
+        return [fault("", condemned[record.offset])]
+    headers = record.headers
+    return read_event(record.value, _event_headers(headers) if headers else None, record.timestamp, clusters)
+
+
+def _came_from(record: Record) -> bytes | None:
+    """Where a record stood before it was sent on; None if it never was."""
+    origins = [value or b"" for name, value in record.headers if name == ORIGIN]
+    return origins[-1] if origins else None
+
+
+def _event_headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, bytes | None] | None:
+    """The headers that say what the record is; None where there are none of them."""
+    named: dict[str, bytes | None] = {}
+    for name, value in headers:
+        lower = name.lower()
+        if lower == "content-type" or lower.startswith("ce_"):
+            # The same header twice: two answers to one question. An undecodable value makes read_event refuse it.
+            named[lower] = value if lower not in named or named[lower] == value else b"\xff" + (value or b"")
+    return named or None
+
+
+def _reject_event(batch: Batch, place: Place, record: Record, faults: list[Fault]) -> None:
+    source = _source_of(record)
+    reject(batch, place, record, faults, source)
+    batch.rows.receipts.append(_bare_receipt(place, record, "rejected", faults[0].code, source))
+
+
+def _receipt(place: Place, record: Record, status: Status, activity: Activity, revision: int) -> Receipt:
+    return Receipt(
+        topic=place.topic,
+        topic_epoch=place.topic_epoch,
+        partition=place.partition,
+        offset=record.offset,
+        status=status,
+        reason="",
+        source=activity.source,
+        log_time=record.timestamp,
+        activity_id=activity.activity_id,
+        revision=revision,
+        pipeline_version=PIPELINE_VERSION,
+    )
+
+
+def _bare_receipt(place: Place, record: Record, status: Status, reason: str, source: str) -> Receipt:
+    """The receipt of a record that has no row among the activities."""
+    return Receipt(
+        topic=place.topic,
+        topic_epoch=place.topic_epoch,
+        partition=place.partition,
+        offset=record.offset,
+        status=status,
+        reason=reason,
+        source=source,
+        log_time=record.timestamp,
+        activity_id="",
+        revision=0,
+        pipeline_version=PIPELINE_VERSION,
+    )
+
+
+def _send_on(batch: Batch, place: Place, record: Record, belongs: int, source: str) -> None:
+    """To the partition of its company, as it came; the receipt says so."""
+    headers = (*record.headers, (ORIGIN, origin_of(place, record)))
+    batch.outputs.append(Output("events", belongs, record.key, record.value, headers))
+    batch.rows.receipts.append(_bare_receipt(place, record, "rerouted", "wrong_partition", source))
+
+
+def _enriched(place: Place, record: Record, activity: Activity, document: dict[str, Any], register: Register) -> Output:
+    """The event with its company as at the day, the basis of each outcome, and its place among the versions."""
+    document["data"] = {
+        **document["data"],
+        "company": register.company_as_at(activity.company_id, activity.occurred_on),
+        "basis": {**dict.fromkeys(activity.reported, "reported"), **dict.fromkeys(activity.derived, "derived")},
+        "revision": str(activity.revision),  # text: JSON numbers of 128 bits lose digits in most readers
+    }
+    return Output(
+        "enriched",
+        place.partition,
+        b"%08d" % activity.company_id,
+        pydantic_core.to_json(document),
+        (_CLOUDEVENT, (ORIGIN, origin_of(place, record))),
+    )
+
+
+def _source_of(record: Record) -> str:
+    """The source that a refused record claims, if it can be read."""
+    for name, value in record.headers:
+        if name.lower() == "ce_source":
+            return (value or b"")[:MAX_VALUE].decode("utf-8", "replace")
+    try:
+        document = pydantic_core.from_json(record.value or b"")
+    except ValueError:
+        return ""
+    source = document.get("source") if isinstance(document, dict) else None
+    return source if isinstance(source, str) and len(source) <= MAX_VALUE else ""

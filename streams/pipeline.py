@@ -1,0 +1,344 @@
+"""Steps 5 to 8 of delivery, and the overlap: while one group of records is stored, the next one is decided on.
+
+An agent adds batches; they are decided on at once (`streams.batch`, steps 1 to 4) and join the open group. When it
+has `max_rows` records or is `linger` seconds old, and the group before it is done, it is delivered: see `deliver`.
+
+Nothing is acked before it is stored, produced and marked. A crash between any two steps means that the records come
+again and give the same rows. When partitions move, everything unacked is forgotten: it is fetched again from the
+committed offset.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from time import monotonic
+from typing import Any, Protocol
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from schemas.ledger import Ledger, LedgerRefused, LedgerUnavailable
+from streams import metrics
+from streams.batch import Batch, Output, Place, Record
+
+FIRST_DELAY = 0.2
+LONGEST_DELAY = 2.0
+"""Seconds between tries: short enough that a recovered ledger is noticed at once, long enough not to hammer it."""
+
+log = structlog.get_logger()
+
+
+class Step(Protocol):
+    """The pure step that a pipeline applies to the records of one partition."""
+
+    def __call__(self, place: Place, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
+        """Decide on the records; marks of what is in flight are seen through the pipeline's `seen`."""
+
+
+class Outbox(Protocol):
+    """Produces records; every one is confirmed when a call returns."""
+
+    async def send(self, outputs: Sequence[Output], marks: Mapping[int, Mapping[bytes, bytes]]) -> dict[int, int]:
+        """Produce outputs and the changelog of marks; returns the last changelog offset of each partition."""
+
+
+class SeenTable(Protocol):
+    """The durable dedupe state, one part per partition."""
+
+    def get(self, partition: int, keys: list[bytes]) -> Sequence[bytes | None]:
+        """Marks by their keys."""
+
+    def write(self, partition: int, marks: Mapping[bytes, bytes], changelog_offset: int | None) -> None:
+        """Store marks and how far the changelog is applied, at once."""
+
+
+class StateFailure(Exception):
+    """The dedupe state cannot be read or written: no record's fault, the process has to start anew."""
+
+
+class Stale(Exception):
+    """The group's records will be delivered again: stop working on it."""
+
+
+@dataclass(slots=True)
+class Group:
+    """Records of any partitions that travel together, and what was decided about them."""
+
+    epoch: object
+    opened_at: float
+    batch: Batch = field(default_factory=Batch)
+    marks: dict[int, dict[bytes, bytes]] = field(default_factory=dict)
+    taken: list[tuple[Place, Sequence[Record]]] = field(default_factory=list)
+    acks: list[Callable[[], Awaitable[Any]]] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, place: Place, records: Sequence[Record], batch: Batch) -> None:
+        """Take in what was decided about records of one partition."""
+        self.batch.rows.extend(batch.rows)
+        self.batch.outputs += batch.outputs
+        if batch.marks:
+            self.marks.setdefault(place.partition, {}).update(batch.marks)
+        self.taken.append((place, records))
+        self.size += len(records)
+
+
+class Pipeline:
+    """Takes batches, delivers groups."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        step: Step,
+        seen: SeenTable | None,
+        ledger: Ledger,
+        outbox: Outbox,
+        crash: Callable[[BaseException], Awaitable[None]],
+        linger: float,
+        max_rows: int,
+    ) -> None:
+        """Args:
+        name: for logs and metrics.
+        step: the pure step.
+        seen: the dedupe state; None for records without one.
+        ledger: where rows are stored; its calls run in a thread.
+        outbox: where records are produced.
+        crash: ends the process, for its supervisor to start it again.
+        linger: seconds that a group waits for more records.
+        max_rows: records that close a group.
+        """
+        self.name = name
+        self._step, self._seen, self._ledger, self._outbox, self._crash = step, seen, ledger, outbox, crash
+        self._linger, self._max_rows = linger, max_rows
+        self._epoch = object()
+        self._in_flight: dict[int, dict[bytes, bytes]] = {}
+        """Partition -> marks that the dedupe state does not hold yet."""
+        self._open: Group | None = None
+        self._delivering: Group | None = None
+        self._narrowing = False
+        self._opened, self._full, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self.alive_at = monotonic()
+        """Last sign of life by the monotonic clock; a retry is one."""
+        self.waiting_since: float | None = None
+        """Since when the ledger or Kafka refuses; None while all is well."""
+
+    # ---- what agents and the transport call
+
+    async def add(self, place: Place, records: Sequence[Record], ack: Callable[[], Awaitable[Any]]) -> None:
+        """Decide on records and let them join the open group; waits while that is full."""
+        epoch = self._epoch
+        while self._narrowing or (self._open is not None and self._open.size >= self._max_rows):
+            self._room.clear()
+            await self._room.wait()
+        if epoch is not self._epoch:
+            return  # forgotten while waiting: they come again
+        if self._open is None:
+            self._open = Group(self._epoch, monotonic())
+            self._opened.set()
+        with metrics.STEP_SECONDS.labels(self.name, "decide").time():
+            self._absorb(self._open, place, records)
+        self._open.acks.append(ack)
+        if self._open.size >= self._max_rows:
+            self._full.set()
+
+    def forget(self) -> None:
+        """Everything unacked will be delivered again: forget it and its marks."""
+        self._epoch, self._in_flight, self._open = object(), {}, None
+        self._full.clear()
+        self._room.set()
+
+    async def drain(self, seconds: float) -> None:
+        """Deliver what is in flight within `seconds`, forget the rest."""
+        deadline = monotonic() + seconds
+        self._full.set()  # no lingering
+        while self._open or self._delivering:
+            if monotonic() >= deadline:
+                log.warning("work in flight dropped, it will be delivered again", pipeline=self.name)
+                break
+            await asyncio.sleep(0.02)
+        self.forget()
+
+    @property
+    def idle(self) -> bool:
+        """Whether records could be taken and none are held."""
+        return self._open is None and self._delivering is None
+
+    @property
+    def oldest_unacked(self) -> float:
+        """Seconds that the oldest unacked record has been held; 0 without any."""
+        group = self._delivering or self._open
+        return monotonic() - group.opened_at if group else 0.0
+
+    def seen(self, partition: int, keys: list[bytes]) -> list[bytes | None]:
+        """Marks in flight first, then those of the dedupe state."""
+        if self._seen is None:
+            return [None] * len(keys)
+        in_flight = self._in_flight.get(partition)
+        stored = self._seen.get(partition, keys)
+        if not in_flight:
+            return list(stored)
+        return [in_flight.get(key) or mark for key, mark in zip(keys, stored, strict=True)]
+
+    async def run(self) -> None:
+        """Deliver group after group, for ever."""
+        while True:
+            await self._opened.wait()
+            self._opened.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._full.wait(), self._linger)
+            self._delivering, self._open = self._open, None
+            self._full.clear()
+            self._room.set()
+            if self._delivering is not None:
+                await self._deliver_or_crash(self._delivering)
+                self._delivering = None
+
+    # ---- steps 1 to 4
+
+    def _absorb(self, group: Group, place: Place, records: Sequence[Record]) -> None:
+        for part, batch in self._decide(place, records, {}):
+            group.add(place, part, batch)
+            if batch.marks:
+                self._in_flight.setdefault(place.partition, {}).update(batch.marks)
+
+    def _decide(
+        self, place: Place, records: Sequence[Record], condemned: Mapping[int, str]
+    ) -> list[tuple[Sequence[Record], Batch]]:
+        """Apply the pure step. Where it raises, halve until the one record is found, and reject that."""
+        try:
+            return [(records, self._step(place, records, condemned))]
+        except (StateFailure, MemoryError):
+            raise
+        except Exception:  # a record that breaks the step must not stop the others
+            if len(records) == 1:
+                offset = records[0].offset
+                log.exception("record cannot be processed", place=place, offset=offset)
+                return [(records, self._step(place, records, {**condemned, offset: "unprocessable"}))]
+            half = len(records) // 2
+            decided = []
+            for part in (records[:half], records[half:]):
+                found = self._decide(place, part, condemned)
+                # The second half has to see the marks of the first.
+                for _, batch in found:
+                    self._in_flight.setdefault(place.partition, {}).update(batch.marks)
+                decided += found
+            return decided
+
+    # ---- steps 5 to 8
+
+    async def _deliver_or_crash(self, group: Group) -> None:
+        try:
+            await self.deliver(group)
+        except Stale:
+            metrics.DROPPED.labels(self.name).inc(group.size)
+        except Exception as error:  # a bug; leaving here, it would be a silent stall
+            log.exception("delivery failed, the worker ends", pipeline=self.name)
+            await self._crash(error)
+
+    async def deliver(self, group: Group) -> None:
+        """Carry a group through the last four steps. Steps 1 to 4 (validate, route, deduplicate, enrich) are done.
+
+        5. Insert activities, companies and rejections into the ledger, then receipts: a receipt proves its row.
+           First of all, so that an outage publishes nothing that would have to be published again.
+        6. Produce enriched, rejected and sent-on records and the changelog; every record is confirmed.
+        7. Mark versions as seen in the local store, with the changelog's offset, at once: local state ahead of its
+           changelog would survive a crash that the changelog does not.
+        8. Ack; the next commit takes the contiguous prefix.
+
+        Raises:
+            Stale: the records will be delivered again.
+        """
+        started = monotonic()
+        try:
+            await self._repeat(group, "insert", partial(asyncio.to_thread, self._ledger.insert, group.batch.rows))
+        except LedgerRefused as refusal:
+            log.warning("the ledger refuses a group, looking for the record", pipeline=self.name, error=str(refusal))
+            group = await self._narrow(group)
+        ends = await self._repeat(group, "produce", partial(self._outbox.send, group.batch.outputs, group.marks))
+        self._check(group)
+        with metrics.STEP_SECONDS.labels(self.name, "mark").time():
+            self._mark(group, ends)
+        for ack in group.acks:
+            await ack()
+        metrics.observe(self.name, group.batch.rows, group.size, monotonic() - started)
+
+    def _check(self, group: Group) -> None:
+        self.alive_at = monotonic()
+        if group.epoch is not self._epoch:
+            raise Stale
+
+    async def _repeat(self, group: Group, step: str, call: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - call's
+        """Repeat a call until it succeeds: nothing else would deliver these records. Only what time can heal."""
+        delay = FIRST_DELAY
+        while True:
+            self._check(group)
+            try:
+                with metrics.STEP_SECONDS.labels(self.name, step).time():
+                    result = await call()
+            except (LedgerUnavailable, KafkaError, OSError) as error:
+                if isinstance(error, KafkaError) and not error.retriable:
+                    raise
+                metrics.RETRIES.labels(self.name, step).inc()
+                self.waiting_since = self.waiting_since or monotonic()
+                log.warning("will be repeated", pipeline=self.name, step=step, seconds=delay, error=str(error)[:300])
+                await asyncio.sleep(delay)
+                delay = min(LONGEST_DELAY, delay * 2)
+            else:
+                self.waiting_since = None
+                return result
+
+    def _mark(self, group: Group, changelog_ends: Mapping[int, int]) -> None:
+        if self._seen is None:
+            return
+        for partition, marks in group.marks.items():
+            self._seen.write(partition, marks, changelog_ends.get(partition))
+            in_flight = self._in_flight.get(partition, {})
+            for key in marks:
+                in_flight.pop(key, None)
+
+    async def _narrow(self, refused: Group) -> Group:
+        """Store a refused group piece by piece; a record that cannot be stored alone is rejected as `not_storable`.
+
+        The decisions about the group and about everything after it are made anew, because they rest on marks of
+        records that may turn out not to be storable.
+        """
+        self._narrowing = True
+        try:
+            later, self._open = self._open, None
+            self._in_flight = {}
+            stored = Group(refused.epoch, refused.opened_at, acks=refused.acks)
+            for place, records in refused.taken:
+                await self._store_piece(stored, place, records, {})
+            if later is not None:
+                self._open = Group(later.epoch, later.opened_at, acks=later.acks)
+                for place, records in later.taken:
+                    self._absorb(self._open, place, records)
+                self._opened.set()
+            return stored
+        finally:
+            self._narrowing = False
+            self._room.set()
+
+    async def _store_piece(
+        self, stored: Group, place: Place, records: Sequence[Record], condemned: Mapping[int, str]
+    ) -> None:
+        for part, batch in self._decide(place, records, condemned):
+            try:
+                await self._repeat(stored, "insert", partial(asyncio.to_thread, self._ledger.insert, batch.rows))
+            except LedgerRefused:
+                if len(part) == 1:
+                    offset = part[0].offset
+                    if offset in condemned:
+                        raise  # not even its rejection can be stored
+                    log.exception("record cannot be stored", place=place, offset=offset)
+                    await self._store_piece(stored, place, part, {**condemned, offset: "not_storable"})
+                    continue
+                half = len(part) // 2
+                await self._store_piece(stored, place, part[:half], condemned)
+                await self._store_piece(stored, place, part[half:], condemned)
+            else:
+                stored.add(place, part, batch)
+                if batch.marks:
+                    self._in_flight.setdefault(place.partition, {}).update(batch.marks)

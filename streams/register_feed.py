@@ -1,0 +1,85 @@
+"""Reads the whole company register into memory: from the beginning of its topic to the end, and then on.
+
+Faust's GlobalTable recovers for ever with several workers (faust-streaming issue 283), so the register is a plain
+dict, filled by a consumer of its own without a group.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from schemas.company import read_company
+from streams import metrics
+from streams.register import Register
+
+POLL_MS = 1000
+RETRY_SECONDS = 1.0
+
+log = structlog.get_logger()
+
+
+class RegisterFeed:
+    """Fills a register. `ready` is set when it has caught up with the end that it saw at its start."""
+
+    def __init__(self, register: Register, topic: str, kafka: Mapping[str, Any]) -> None:
+        """Args:
+        register: what to fill.
+        topic: the compacted topic of company versions.
+        kafka: connection settings of aiokafka.
+        """
+        self._register, self._topic, self._kafka = register, topic, kafka
+        self.ready = asyncio.Event()
+
+    async def run(self) -> None:
+        """Read for ever. Broken connections are made again from the beginning; an older revision changes nothing."""
+        while True:
+            try:
+                await self._read()
+            except (KafkaError, OSError) as error:
+                log.warning("company register cannot be read, will be repeated", topic=self._topic, error=str(error))
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _read(self) -> None:
+        consumer = AIOKafkaConsumer(
+            **self._kafka,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            max_poll_records=5000,
+        )
+        await consumer.start()
+        try:
+            partitions = [TopicPartition(self._topic, p) for p in consumer.partitions_for_topic(self._topic) or ()]
+            if not partitions:
+                partitions = [TopicPartition(self._topic, p) for p in await self._partitions(consumer)]
+            consumer.assign(partitions)
+            await consumer.seek_to_beginning(*partitions)
+            wanted = await consumer.end_offsets(partitions)
+            while True:
+                fetched = await consumer.getmany(timeout_ms=POLL_MS)
+                for records in fetched.values():
+                    self._apply(records)
+                if not self.ready.is_set():
+                    positions = [await consumer.position(tp) >= wanted[tp] for tp in partitions]
+                    if all(positions):
+                        log.info("company register is read", companies=len(self._register))
+                        self.ready.set()
+        finally:
+            await consumer.stop()
+
+    async def _partitions(self, consumer: AIOKafkaConsumer) -> list[int]:
+        topics = await consumer.topics()
+        if self._topic not in topics:
+            raise KafkaError(f"topic {self._topic} does not exist")
+        return list(consumer.partitions_for_topic(self._topic) or ())
+
+    def _apply(self, records: list[Any]) -> None:
+        for record in records:
+            version = read_company(record.key, record.value)
+            if not isinstance(version, list):  # what cannot be read is rejected by the second agent
+                self._register.apply(version)
+        metrics.REGISTER_COMPANIES.set(len(self._register))

@@ -1,0 +1,226 @@
+"""kafkabatch:// - a Faust transport that hands whole fetch batches to agents.
+
+Faust's own path creates several asyncio tasks a message. Here one Faust message carries up to `max_batch` records of
+one partition (its value is the list of them). Group membership, flow control, generations, tables and rebalancing
+remain Faust's; this module overrides how records are delivered and which offsets may be committed.
+
+Every private name used here is listed, with its use, in `tests/streams/test_faust_contract.py`; Faust, aiokafka and
+mode are pinned exactly.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any
+
+from faust.transport.drivers import TRANSPORTS
+from faust.transport.drivers import aiokafka as driver
+from faust.types.tuples import TP, ConsumerMessage
+
+SCHEME = "kafkabatch"
+SLOW_SCHEME = "kafkaslow"
+POLL_SECONDS = 1.0
+
+
+@dataclass
+class Delivery:
+    """How the consumer of one app delivers; filled by `streams.app` before the app starts."""
+
+    batch_topics: frozenset[str] = frozenset()
+    """Topics delivered in batches; all others keep Faust's way."""
+    max_batch: int = 2000
+    bulk: dict[str, Callable[[int, list[Any]], None]] = field(default_factory=dict)
+    """Changelog topic -> callable(partition, records) that applies them to the local store at once."""
+    drain: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    """Finish what is in flight, within a bounded time."""
+    reset: list[Callable[[], None]] = field(default_factory=list)
+    """Forget what is unacked: it will be delivered again."""
+    fetched_at: float = field(default_factory=monotonic)
+    """Last sign of life of the fetcher, by the monotonic clock."""
+
+
+class CommittedConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+    """Reads committed records only: what a transactional producer aborted was never published."""
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        # Faust ties the isolation level to its own exactly_once and has no setting for it.
+        consumer._isolation_level = "read_committed"  # noqa: SLF001
+        return consumer
+
+
+class BoundedConsumer(driver.Consumer):  # type: ignore[misc]
+    """Faust's delivery, message by message, with bounded waits at a rebalance or stop. Slow mode runs on it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.delivery: Delivery = self.app.delivery
+
+    def _new_consumer_thread(self) -> CommittedConsumerThread:
+        return CommittedConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    def _forget(self) -> None:
+        """Whatever is unacked now will be delivered again."""
+        for forget in self.delivery.reset:
+            forget()
+
+    async def perform_seek(self) -> None:
+        """Back to the committed offsets: what was delivered and not committed comes again."""
+        self._forget()
+        await super().perform_seek()
+
+    async def on_partitions_revoked(self, revoked: Iterable[TP]) -> None:
+        """Finish and commit what can be finished in time; the rest belongs to whoever gets the partitions."""
+        self.stop_flow()  # the base class does this too, but only after the commit would have to be done
+        for drain in self.delivery.drain:
+            await drain()
+        # The base class forgets acked offsets before they are committed (faust-streaming issue 502).
+        await self.commit()
+        await super().on_partitions_revoked(revoked)
+        self._forget()
+
+    async def wait_empty(self) -> None:
+        """Called at a graceful stop. The base class waits without bound for acks that may never come."""
+        for drain in self.delivery.drain:
+            await drain()
+        await self.commit_and_end_transactions()
+
+
+class BatchConsumer(BoundedConsumer):
+    """Delivers batches and commits contiguous prefixes of them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._pending: dict[TP, deque[int]] = defaultdict(deque)
+        """Last offset of every delivered batch that is not committed, in order."""
+
+    # ---- delivery
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """Fetch for ever. The contract is that of Faust's own `_drain_messages` and `getmany`."""
+        try:
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001
+                await asyncio.sleep(0)
+                records, active = await self._wait_next_records(POLL_SECONDS)
+                self.delivery.fetched_at = monotonic()
+                if not records or self.should_stop:
+                    continue
+                if not self.flow_active:
+                    await self._seek_back()
+                    continue
+                generation = self.app.consumer_generation_id
+                for tp, fetched in records.items():
+                    if active is None or tp in active or tp in self._buffered_partitions:
+                        await self._deliver_partition(tp, fetched, generation)
+        except self.consumer_stopped_errors:
+            if not self.transport.app.should_stop:
+                raise
+        except asyncio.CancelledError:
+            if not self.transport.app.should_stop:
+                raise
+
+    async def _seek_back(self) -> None:
+        try:
+            await self.perform_seek()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the flow is stopped and the next resume seeks again
+            self.log.warning("seek while the flow is stopped failed: %r", error)
+
+    async def _deliver_partition(self, tp: TP, fetched: list[Any], generation: int) -> None:
+        self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
+        in_batches = tp.topic in self.delivery.batch_topics
+        apply_in_bulk = self.delivery.bulk.get(tp.topic)
+        if apply_in_bulk and len(fetched) > 1:
+            # Table recovery: all but the last record go straight to the store. Faust sees the last one only, and its
+            # offset tells it how far the table is.
+            apply_in_bulk(tp.partition, fetched[:-1])
+            fetched = fetched[-1:]
+        step = self.delivery.max_batch if in_batches else 1
+        for start in range(0, len(fetched), step):
+            if not self.flow_active or generation != self.app.consumer_generation_id:
+                return
+            chunk = fetched[start : start + step]
+            read = self._read_offset[tp]
+            if read is not None and chunk[0].offset < read:
+                chunk = [record for record in chunk if record.offset >= read]  # fetched twice around a seek
+                if not chunk:
+                    continue
+            if in_batches:
+                await self.wait_first(self._deliver(tp, chunk), self.suspend_flow.wait())
+            else:
+                await self.wait_first(self.callback(self._to_message(tp, chunk[0])), self.suspend_flow.wait())
+            self._read_offset[tp] = chunk[-1].offset + (1 if in_batches else 0)
+            self.delivery.fetched_at = monotonic()
+
+    async def _deliver(self, tp: TP, records: list[Any]) -> None:
+        app = self.app
+        await app.flow_control.acquire()
+        last = records[-1]
+        message = ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1000.0,
+            last.timestamp_type,
+            None,  # headers, key: each record has its own
+            None,
+            records,
+            None,  # checksum and serialized sizes: not of a batch
+            0,
+            0,
+            tp,
+            generation_id=app.consumer_generation_id,
+        )
+        channels = app.topics._tp_index[tp]  # noqa: SLF001
+        message.incref(len(channels))
+        self._pending[tp].append(last.offset)
+        for channel in channels:
+            await channel.put(app.create_event(None, records, {}, message))
+
+    # ---- commit: the contiguous prefix of acked batches, never past one in flight (faust-streaming issue 606)
+
+    def _new_offset(self, tp: TP) -> int | None:
+        if tp.topic not in self.delivery.batch_topics:
+            offset: int | None = super()._new_offset(tp)
+            return offset
+        pending, acked, new = self._pending[tp], self._acked_index[tp], None
+        while pending and pending[0] in acked:
+            new = pending.popleft()
+            acked.discard(new)
+        if new is None:
+            return None
+        self._acked[tp] = [offset for offset in self._acked[tp] if offset > new]
+        return new + 1
+
+    def _forget(self) -> None:
+        self._pending.clear()
+        for tp in [tp for tp in self._acked if tp.topic in self.delivery.batch_topics]:
+            self._acked.pop(tp)
+            self._acked_index.pop(tp, None)
+        super()._forget()
+
+
+class BatchProducer(driver.Producer):  # type: ignore[misc]
+    """Idempotent: a retry inside the producer neither repeats nor reorders a record."""
+
+    def _settings_extra(self) -> dict[str, Any]:
+        return {"acks": "all", "enable_idempotence": True}
+
+
+class Transport(driver.Transport):  # type: ignore[misc]
+    """Found by Faust under the URL scheme `kafkabatch`."""
+
+    Consumer = BatchConsumer
+    Producer = BatchProducer
+
+
+class SlowTransport(driver.Transport):  # type: ignore[misc]
+    """Found by Faust under the URL scheme `kafkaslow`."""
+
+    Consumer = BoundedConsumer
+    Producer = BatchProducer
+
+
+TRANSPORTS.aliases[SCHEME] = "streams.transport:Transport"
+TRANSPORTS.aliases[SLOW_SCHEME] = "streams.transport:SlowTransport"

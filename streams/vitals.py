@@ -1,0 +1,131 @@
+"""Is the worker alive, and is it ready? Signs of life, and the rule that judges them.
+
+A retry is a sign of life: waiting for ClickHouse makes a worker unready, never unhealthy. Unhealthy, so that the
+supervisor replaces it, is a worker whose event loop or fetcher shows none for a minute while records could be taken:
+Faust consumers are known to die silently (faust-streaming issues 175, 532, 640).
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from streams import metrics
+from streams.pipeline import Pipeline
+from streams.topics import COMPANIES, EVENTS
+from streams.transport import Delivery
+
+STALLED_SECONDS: Final = 60.0
+LONGEST_START: Final = 600.0
+"""Seconds that assignment and recovery may take before a worker that never read anything counts as stalled."""
+BEAT_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signs:
+    """Signs of life at one moment; ages in seconds."""
+
+    loop_age: float
+    fetch_age: float
+    flowing: bool
+    """Whether the consumer may fetch: not during a rebalance or a recovery."""
+    held: bool
+    """Whether a pipeline holds records, so that the fetcher may be waiting for it."""
+    delivery_age: float
+    """Since the busy pipeline last showed life; a retry is life."""
+    not_flowing_for: float
+    register_ready: bool
+    waiting_for: float
+    """How long the ledger or Kafka has refused; 0 while all is well."""
+
+
+def unhealthy(signs: Signs) -> str | None:
+    """Why the worker has to be replaced, or None."""
+    if signs.loop_age > STALLED_SECONDS:
+        return f"the event loop has not run for {signs.loop_age:.0f} s"
+    if signs.held and signs.delivery_age > STALLED_SECONDS * 2:
+        return f"the records in hand have not moved for {signs.delivery_age:.0f} s"
+    if signs.flowing and not signs.held and signs.fetch_age > STALLED_SECONDS:
+        return f"the fetcher has shown no sign of life for {signs.fetch_age:.0f} s"
+    if not signs.flowing and signs.not_flowing_for > LONGEST_START:
+        return f"assignment or recovery has taken {signs.not_flowing_for:.0f} s"
+    return None
+
+
+def unready(signs: Signs) -> str | None:
+    """Why the worker takes no records just now, or None."""
+    if not signs.register_ready:
+        return "the company register is being read"
+    if not signs.flowing:
+        return "partitions are being assigned or the table is being recovered"
+    if signs.waiting_for > 0:
+        return f"the ledger or Kafka has refused for {signs.waiting_for:.0f} s; the work is repeated"
+    return None
+
+
+class Vitals:
+    """Collects the signs; `run` is the loop's own heartbeat. Read by the metrics server's thread."""
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], float],
+        delivery: Delivery,
+        pipelines: Sequence[Pipeline],
+        app: Any,
+        register_ready: Callable[[], bool],
+    ) -> None:
+        self._now, self._delivery, self._pipelines, self._app = now, delivery, pipelines, app
+        self._register_ready = register_ready
+        self._beat = self._flowed_at = now()
+
+    async def run(self) -> None:
+        """Beat, and refresh the gauges that are read off the app."""
+        while True:
+            self._beat = self._now()
+            if self._flowing():
+                self._flowed_at = self._beat
+                self._measure_lag()
+            for pipeline in self._pipelines:
+                metrics.OLDEST_UNACKED.labels(pipeline.name).set(pipeline.oldest_unacked)
+            await asyncio.sleep(BEAT_SECONDS)
+
+    def signs(self) -> Signs:
+        """The signs of life now."""
+        now = self._now()
+        busy = [pipeline for pipeline in self._pipelines if not pipeline.idle]
+        return Signs(
+            loop_age=now - self._beat,
+            fetch_age=now - self._delivery.fetched_at,
+            flowing=self._flowing(),
+            held=bool(busy),
+            delivery_age=max(
+                (now - max(pipeline.alive_at, self._delivery.fetched_at) for pipeline in busy), default=0.0
+            ),
+            not_flowing_for=now - self._flowed_at,
+            register_ready=self._register_ready(),
+            waiting_for=max(
+                (now - p.waiting_since for p in self._pipelines if p.waiting_since is not None), default=0.0
+            ),
+        )
+
+    def unhealthy(self) -> str | None:
+        """See the function of the same name."""
+        return unhealthy(self.signs())
+
+    def unready(self) -> str | None:
+        """See the function of the same name."""
+        return unready(self.signs())
+
+    def _flowing(self) -> bool:
+        app = self._app
+        joined = app.started and app.consumer_generation_id > 0  # before that, `app.consumer` would make one
+        return bool(joined and not app.rebalancing and not app.in_recovery and app.consumer.flow_active)
+
+    def _measure_lag(self) -> None:
+        consumer = self._app.consumer
+        for tp in consumer.assignment():
+            if tp.topic in (EVENTS, COMPANIES):
+                end = consumer.highwater(tp) or 0
+                committed = consumer._committed_offset[tp]  # noqa: SLF001 - see test_faust_contract
+                metrics.LAG.labels(tp.topic, str(tp.partition)).set(max(0, end - (committed or 0)))
