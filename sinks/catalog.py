@@ -39,6 +39,15 @@ class ActualTopic:
     config: Mapping[str, str] = field(default_factory=dict)
 
 
+def exists(client: Client, database: str) -> bool:
+    """Whether the tables of this module are there: not before the first `migrate`."""
+    [[found]] = client.query(
+        "SELECT count() FROM system.tables WHERE database = {db:String} AND name IN ('ledger', 'topic')",
+        parameters={"db": database},
+    ).result_rows
+    return bool(found == len(("ledger", "topic")))
+
+
 def ledger_id(client: Client, database: str) -> str:
     """The ledger's UUID as text. Raises LedgerUnknown before the first `migrate`."""
     found = find_ledger_id(client, database)

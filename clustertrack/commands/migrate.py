@@ -1,0 +1,168 @@
+"""`clustertrack migrate`: the ClickHouse schema, the ledger's id, the Kafka topics, and the ledger's record of them."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import click
+from clickhouse_connect.driver.client import Client
+
+from clustertrack.settings import Settings, load_settings
+from schemas.errors import CheckFailed
+from sinks import catalog
+from sinks.connection import connect, explained
+from sinks.migrate import migrate
+from streams.topics import EVENTS, TopicAdmin, TopicFault, TopicSpec, app_id, topic_specs
+
+
+@dataclass(frozen=True)
+class _Place:
+    """What both directions, changing and checking, work on."""
+
+    settings: Settings
+    client: Client
+    admin: TopicAdmin
+
+    @property
+    def database(self) -> str:
+        return self.settings.clickhouse_database
+
+    def specs(self, ledger: str | None) -> list[TopicSpec]:
+        """The topics as they must be; without a ledger id the changelog is left out, its name being unknown."""
+        specs = topic_specs(
+            app_id(self.settings.kafka_consumer_group, ledger or ""),
+            partitions=self._partitions(),
+            replication_factor=self.settings.replication_factor,
+            min_insync_replicas=self.settings.min_insync_replicas,
+        )
+        return specs if ledger else specs[:-1]
+
+    def recorded(self) -> dict[str, catalog.TopicRecord]:
+        return catalog.topics(self.client, self.database) if catalog.exists(self.client, self.database) else {}
+
+    def actual(self, names: Sequence[str]) -> dict[str, catalog.ActualTopic]:
+        return {
+            name: catalog.ActualTopic(
+                topic=name, topic_id=state.topic_id, partitions=state.partitions, config=state.config
+            )
+            for name, state in self.admin.describe(names).items()
+        }
+
+    def _partitions(self) -> int:
+        """The number asked for; unless one was asked for, the one that the topics were made with."""
+        if "partitions" in self.settings.model_fields_set:
+            return self.settings.partitions
+        recorded = self.recorded().get(EVENTS)
+        if recorded is not None:
+            return recorded.partitions
+        existing = self.admin.describe([EVENTS]).get(EVENTS)
+        return self.settings.partitions if existing is None else existing.partitions
+
+
+@click.command(epilog="\b\nExamples:\n  clustertrack migrate --partitions 4\n  clustertrack migrate --check")
+@click.option("--check", is_flag=True, help="Change nothing; list the differences and exit with 1 if there are any.")
+@click.option(
+    "--partitions",
+    type=click.IntRange(1, 10_000),
+    help="Partitions of new topics; fixed for life. Default: as the topics are, else CLUSTERTRACK_PARTITIONS or 12.",
+)
+def command(*, check: bool, partitions: int | None) -> None:
+    """Create or update the ClickHouse schema and the Kafka topics. Running it again changes nothing."""
+    settings = load_settings() if partitions is None else load_settings(partitions=partitions)
+    config = settings.clickhouse()
+    # The ledger's own database may not exist yet.
+    with explained(config), connect(config, database="default") as client:
+        lines = migrate(client, settings.clickhouse_database, check=check)
+        with TopicAdmin(settings.kafka_client_config()) as admin:
+            place = _Place(settings, client, admin)
+            if check:
+                lines += _differences(place)
+            else:
+                lines += _bring_about(place, uuid.uuid4(), datetime.now(UTC))
+    for line in lines:
+        click.echo(line)
+    if check and lines:
+        raise CheckFailed(f"{len(lines)} differences: see above, then run `clustertrack migrate`.")
+    if not lines:
+        click.echo(f"Nothing to do: database {settings.clickhouse_database} and all topics are as they should be.")
+
+
+def _bring_about(place: _Place, new_id: uuid.UUID, now: datetime) -> list[str]:
+    """Gives the ledger its id, makes and mends the topics, records them; a line for each change."""
+    lines: list[str] = []
+    known = catalog.find_ledger_id(place.client, place.database)
+    ledger = catalog.give_ledger_id(place.client, place.database, new_id, now)
+    if known is None:
+        lines.append(f"Ledger {ledger} created in {place.database}.")
+    specs = place.specs(ledger)
+    recorded = place.recorded()
+    names = [spec.name for spec in specs]
+    resized = _resized(recorded, place.actual(names))
+    if resized:
+        raise TopicFault(" ".join(resized.values()))
+    lines += place.admin.ensure(specs)
+    actual = place.actual(names)
+    for spec in specs:
+        record = catalog.next_record(recorded.get(spec.name), actual[spec.name], spec.config)
+        if record is None:
+            continue
+        catalog.record_topic(place.client, place.database, record, now)
+        lines.append(_recorded_line(recorded.get(spec.name), record))
+    return lines
+
+
+def _differences(place: _Place) -> list[str]:
+    """What `migrate` would change or refuse, apart from the schema; changes nothing."""
+    ledger = None
+    if catalog.exists(place.client, place.database):
+        ledger = catalog.find_ledger_id(place.client, place.database)
+    lines = [] if ledger else [f"Database {place.database} has no ledger id, and so no changelog topic."]
+    specs = place.specs(ledger)
+    recorded = place.recorded()
+    actual = place.actual([spec.name for spec in specs])
+    resized = _resized(recorded, actual)
+    lines += resized.values()
+    others = [spec for spec in specs if spec.name not in resized]
+    lines += place.admin.differences(others)
+    for spec in others:
+        if spec.name not in actual:
+            continue
+        record = catalog.next_record(recorded.get(spec.name), actual[spec.name], spec.config)
+        if record is not None:
+            lines.append(_unrecorded_line(recorded.get(spec.name), record))
+    return lines
+
+
+def _resized(recorded: Mapping[str, catalog.TopicRecord], actual: Mapping[str, catalog.ActualTopic]) -> dict[str, str]:
+    """Name -> sentence of topics that got more partitions since they were recorded: companies moved within them."""
+    return {
+        name: f"Topic {name} was recorded with {recorded[name].partitions} partitions and now has {topic.partitions}: "
+        "the count is fixed for life; make new topics, and publish again."
+        for name, topic in actual.items()
+        if name in recorded
+        and recorded[name].topic_id == topic.topic_id
+        and recorded[name].partitions != topic.partitions
+    }
+
+
+def _recorded_line(before: catalog.TopicRecord | None, record: catalog.TopicRecord) -> str:
+    if before is None:
+        return f"Topic {record.topic} recorded: id {record.topic_id}, {record.partitions} partitions."
+    if before.topic_epoch != record.topic_epoch:
+        return (
+            f"Topic {record.topic} was deleted and made again: its new id {record.topic_id} is recorded as "
+            f"epoch {record.topic_epoch}."
+        )
+    return f"Topic {record.topic} recorded with its new policies."
+
+
+def _unrecorded_line(before: catalog.TopicRecord | None, record: catalog.TopicRecord) -> str:
+    if before is None:
+        return f"Topic {record.topic} is not recorded."
+    if before.topic_epoch != record.topic_epoch:
+        return (
+            f"Topic {record.topic} was deleted and made again: its id is {record.topic_id}, "
+            f"recorded is {before.topic_id}."
+        )
+    return f"Topic {record.topic} is recorded with other policies."
