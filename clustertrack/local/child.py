@@ -65,31 +65,32 @@ class Child:
 
     def exit_code(self) -> int | None:
         """None while it runs; minus the number of the signal when one ended it."""
-        return self._process.poll()
+        if self._process.returncode is None and self._process.poll() is not None:
+            # At once, while its id cannot belong to anybody else: what it started itself must not outlive it.
+            self._signal(signal.SIGKILL)
+        return self._process.returncode
 
     def terminate(self) -> None:
         """Ask the whole process group to stop, and do not wait."""
-        self._signal(signal.SIGTERM)
+        if self.exit_code() is None:
+            self._signal(signal.SIGTERM)
 
     def stop(self, grace: float) -> bool:
         """SIGTERM, at most `grace` seconds, SIGKILL. Returns whether it stopped by itself; afterwards nothing runs."""
         self.terminate()
         try:
             self._process.wait(grace)
-            in_time = True
         except subprocess.TimeoutExpired:
-            in_time = False
-        self.kill()
-        return in_time
+            self.kill()
+            return False
+        self._signal(signal.SIGKILL)
+        return True
 
     def kill(self) -> None:
-        """SIGKILL to the whole process group, even if the child itself has ended and left others behind."""
-        self._signal(signal.SIGKILL)
-        self._process.wait(_SIGKILL_TAKES_SECONDS)
-
-    def wait(self, timeout: float) -> int:
-        """Wait for the end; returns the exit code. Raises subprocess.TimeoutExpired."""
-        return self._process.wait(timeout)
+        """SIGKILL to the whole process group; returns when the child is gone."""
+        if self.exit_code() is None:
+            self._signal(signal.SIGKILL)
+            self._process.wait(_SIGKILL_TAKES_SECONDS)
 
     def last_words(self, lines: int = 3) -> str:
         """The end of its log, for a message: at most `lines` lines, each cut at 200 characters."""

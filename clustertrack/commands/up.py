@@ -1,0 +1,110 @@
+"""`clustertrack up`: the whole pipeline on this machine, in the foreground."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+from prometheus_client import CollectorRegistry
+
+from clustertrack.health import Health, serve
+from clustertrack.local.folder import data_folder, versions
+from clustertrack.local.java import find_java
+from clustertrack.local.kafka_jars import ensure_jars, shown_progress
+from clustertrack.local.ports import HOST
+from clustertrack.local.stack import Ports, Stack
+from clustertrack.local.supervisor import Stopped, Supervisor
+from clustertrack.settings import Settings, load_settings
+from schemas.errors import UsageFault
+
+# Fewer than in production: a laptop has few cores, and every partition costs Kafka and each worker a little.
+_PARTITIONS = 4
+
+
+@click.command()
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for everything that is kept; made if missing.  [default: $CLUSTERTRACK_DATA_DIR or ./data]",
+)
+@click.option("--workers", type=click.IntRange(0, 64), default=1, show_default=True, help="Worker processes.")
+@click.option(
+    "--port-base",
+    type=click.IntRange(1024, 65535),
+    help="Kafka gets this port, ClickHouse the next, metrics from the fifth after it.  [default: 9092, 8123, 9100]",
+)
+def command(data: Path | None, workers: int, port_base: int | None) -> None:
+    """Run the whole pipeline on this machine: Kafka, ClickHouse, workers.
+
+    Prints the addresses and then a line that is only `ready`; stays in the foreground until Ctrl-C. All of it listens
+    on 127.0.0.1 only.
+
+    \b
+    Example:
+      clustertrack up --data ./data --workers 2
+      clustertrack up --data /tmp/try --port-base 19000
+    """
+    settings = _settings(port_base)
+    if workers > settings.partitions:
+        raise UsageFault(
+            f"{workers} workers cannot share {settings.partitions} partitions: start at most {settings.partitions}, "
+            "or set CLUSTERTRACK_PARTITIONS before the first start"
+        )
+    ports = Ports.from_settings(settings) if port_base is None else Ports.from_base(port_base)
+    ports.check(workers)
+    java = find_java()
+    with data_folder((data or settings.data_dir).absolute(), versions()) as folder:
+        with shown_progress() as progress:
+            jars = ensure_jars(progress)
+        _run(Stack(folder, ports, workers, java, jars, settings.partitions))
+
+
+def _settings(port_base: int | None) -> Settings:
+    """Settings of the environment; with --port-base the addresses in there do not matter, nor can they be wrong."""
+    options: dict[str, object] = {}
+    if not os.environ.get("CLUSTERTRACK_PARTITIONS"):
+        options["partitions"] = _PARTITIONS
+    if port_base is not None:
+        options |= {"kafka_bootstrap_servers": f"{HOST}:{port_base}", "kafka_security_protocol": "PLAINTEXT"}
+    return load_settings(**options)
+
+
+def _run(stack: Stack) -> None:
+    registry = CollectorRegistry()
+    supervisor = Supervisor(stack.data / "logs", _tell, registry)
+    with _signals(supervisor):
+        server = serve(registry, HOST, stack.ports.metrics, lambda: Health(ok=True), supervisor.readiness)
+        try:
+            stack.start(supervisor)
+            for line in stack.addresses():
+                click.echo(line)
+            click.echo("ready")
+            supervisor.watch()
+        except Stopped:
+            _tell("stopped while starting")
+        finally:
+            supervisor.stop()
+            server.close()
+
+
+@contextmanager
+def _signals(supervisor: Supervisor) -> Iterator[None]:
+    """Ctrl-C and SIGTERM ask the supervisor to stop, as long as it runs."""
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        supervisor.ask_to_stop()
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, ask) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _tell(line: str) -> None:
+    click.echo(line, err=True)

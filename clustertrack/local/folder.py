@@ -1,0 +1,92 @@
+"""The data folder of the local stack: who may use it, and which versions wrote it."""
+
+import importlib.metadata
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from clustertrack.local.files import folder_lock
+from clustertrack.local.kafka_jars import KAFKA_VERSION
+from schemas.errors import UsageFault
+
+LAYOUT = 1
+STAMP = "clustertrack.json"
+# A start with four workers writes about 100 MB; below this, the first hour would end in a full disk.
+LEAST_FREE_BYTES = 512 * 1024 * 1024
+_LOCK = ".lock"
+
+
+class FolderFault(UsageFault):
+    """The data folder cannot be used."""
+
+
+def versions() -> dict[str, str]:
+    """What this installation would write into a new folder: layout and the engines' versions (major.minor)."""
+    try:
+        clickhouse = importlib.metadata.version("chdb-core")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise UsageFault(
+            "the local stack's packages are not installed: run scripts/setup, or pip install 'clustertrack[local]'"
+        ) from error
+    return {"layout": str(LAYOUT), "kafka": _minor(KAFKA_VERSION), "clickhouse": _minor(clickhouse)}
+
+
+@contextmanager
+def data_folder(folder: Path, ours: Mapping[str, str]) -> Iterator[Path]:
+    """Hold the folder for this process alone; a new one gets its stamp, an old one must carry the same.
+
+    Raises FolderFault (not ours, other versions, not writable, disk full) or FolderInUse.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with folder_lock(folder, wait=False):
+            _check_stamp(folder, ours)
+            _check_space(folder)
+            (folder / "logs").mkdir(exist_ok=True)
+            (folder / STAMP).write_text(json.dumps(ours, indent=1) + "\n", encoding="utf-8")
+            yield folder
+    except OSError as error:
+        if not str(error.filename or "").startswith(str(folder)):
+            raise
+        raise FolderFault(
+            f"{folder} cannot be written ({error.strerror}): choose another folder with --data, or mend this one"
+        ) from error
+
+
+def _check_stamp(folder: Path, ours: Mapping[str, str]) -> None:
+    stamp = folder / STAMP
+    try:
+        theirs = json.loads(stamp.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if any(path.name != _LOCK for path in folder.iterdir()):
+            raise FolderFault(
+                f"{folder} is not empty and no data folder of clustertrack: choose another one with --data"
+            ) from None
+        return
+    except ValueError as error:
+        raise FolderFault(f"{stamp} cannot be read as JSON: choose another folder with --data") from error
+    differing = [
+        f"{name} {theirs.get(name) if isinstance(theirs, dict) else None} instead of {version}"
+        for name, version in ours.items()
+        if not isinstance(theirs, dict) or theirs.get(name) != version
+    ]
+    if differing:
+        raise FolderFault(
+            f"{folder} was written by another version ({', '.join(differing)}): start the version that wrote it, "
+            "or choose another folder with --data and publish again"
+        )
+
+
+def _check_space(folder: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < LEAST_FREE_BYTES:
+        raise FolderFault(
+            f"the disk of {folder} has only {free // 2**20} MB left and {LEAST_FREE_BYTES // 2**20} MB are needed: "
+            "free some space, or choose another folder with --data"
+        )
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])

@@ -1,0 +1,189 @@
+"""The children of `clustertrack up`: their addresses, settings and order."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from clustertrack.local import kafka
+from clustertrack.local.child import Command
+from clustertrack.local.java import Java
+from clustertrack.local.ports import HOST, taken_ports
+from clustertrack.local.probes import ready_at, sign_at
+from clustertrack.local.supervisor import Service, Supervisor
+from clustertrack.settings import Settings
+from schemas.errors import UsageFault
+
+_LARGEST_PORT = 65535
+_MIGRATE_SECONDS = 120
+# Java ends within a second; a broker that cannot is as good as crashed, and its log survives that.
+_KAFKA_GRACE_SECONDS = 20
+_CLICKHOUSE_GRACE_SECONDS = 20
+_WORKER_GRACE_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Where everything listens on 127.0.0.1. `collector` and `dashboard` are kept free for those to come."""
+
+    kafka: int = 9092
+    clickhouse: int = 8123
+    collector: int = 8080
+    dashboard: int = 8081
+    controller: int = 9093
+    metrics: int = 9100
+
+    @classmethod
+    def from_base(cls, base: int) -> "Ports":
+        """`--port-base N`: Kafka N, ClickHouse N+1, collector, dashboard, controller, then metrics from N+5."""
+        return cls(base, base + 1, base + 2, base + 3, base + 4, base + 5)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Ports":
+        """The ports that the environment names, so that other commands of the same shell find the stack.
+
+        Raises UsageFault when the environment points at another machine.
+        """
+        host, _, port = settings.kafka_bootstrap_servers.rpartition(":")
+        for variable, value in (
+            ("KAFKA_BOOTSTRAP_SERVERS", host),
+            ("CLICKHOUSE_HOST", settings.clickhouse_host),
+        ):
+            if value not in {HOST, "localhost"}:
+                raise UsageFault(
+                    f"{variable} names {value}, but `clustertrack up` runs on {HOST}: unset it, or give --port-base"
+                )
+        return cls(kafka=int(port), clickhouse=settings.clickhouse_port, metrics=settings.metrics_port)
+
+    @property
+    def clickhouse_metrics(self) -> int:
+        """Metrics of the embedded ClickHouse; the supervisor has `metrics` itself."""
+        return self.metrics + 1
+
+    def worker_metrics(self, worker: int) -> int:
+        """Metrics of worker 0, 1, ...; collector and dashboard have the two ports before."""
+        return self.metrics + 4 + worker
+
+    def used(self, workers: int) -> list[int]:
+        """Those that something listens on now."""
+        of_workers = [self.worker_metrics(worker) for worker in range(workers)]
+        return [self.kafka, self.clickhouse, self.controller, self.metrics, self.clickhouse_metrics, *of_workers]
+
+    def check(self, workers: int) -> None:
+        """Raise UsageFault if a port is taken, used twice or beyond 65535."""
+        ports = self.used(workers)
+        if max(ports) > _LARGEST_PORT:
+            raise UsageFault(f"port {max(ports)} does not exist: choose a smaller --port-base")
+        twice = sorted({port for port in ports if ports.count(port) > 1})
+        if twice:
+            raise UsageFault(f"port {twice[0]} would be used twice: choose the ports with --port-base instead")
+        taken = taken_ports(ports)
+        if taken:
+            names = ", ".join(str(port) for port in taken)
+            raise UsageFault(
+                f"port {names} on {HOST} is taken: stop what listens there (another `clustertrack up`?), "
+                "or choose other ports with --port-base"
+            )
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Everything that has to be known to start the children."""
+
+    data: Path
+    ports: Ports
+    workers: int
+    java: Java
+    jars: Path
+    partitions: int
+
+    def environment(self) -> dict[str, str | None]:
+        """Settings of migrate and workers: whatever the user's shell says, they talk to this stack."""
+        return {
+            "KAFKA_BOOTSTRAP_SERVERS": f"{HOST}:{self.ports.kafka}",
+            "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
+            "KAFKA_SASL_MECHANISM": None,
+            "KAFKA_SASL_USERNAME": None,
+            "KAFKA_SASL_PASSWORD": None,
+            "KAFKA_SASL_PASSWORD_FILE": None,
+            "KAFKA_SSL_CAFILE": None,
+            "CLICKHOUSE_HOST": HOST,
+            "CLICKHOUSE_PORT": str(self.ports.clickhouse),
+            "CLICKHOUSE_SECURE": "false",
+            "METRICS_HOST": HOST,
+            "CLUSTERTRACK_PARTITIONS": str(self.partitions),
+            "CLUSTERTRACK_REPLICATION_FACTOR": "1",
+            "CLUSTERTRACK_MIN_INSYNC_REPLICAS": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def kafka_node(self) -> kafka.KafkaNode:
+        """The one broker."""
+        return kafka.KafkaNode(self.data / "kafka", self.ports.kafka, self.ports.controller)
+
+    def kafka(self) -> Service:
+        """Apache Kafka, prepared by `kafka.prepare` before."""
+        node = self.kafka_node()
+        return Service(
+            kafka.command(node, self.java, self.jars),
+            lambda: None if kafka.is_ready(node.bootstrap) else f"no answer on port {node.port}",
+            grace=_KAFKA_GRACE_SECONDS,
+        )
+
+    def clickhouse(self) -> Service:
+        """The embedded ClickHouse engine."""
+        arguments: Mapping[str, str | Path | int] = {
+            "--path": self.data / "clickhouse",
+            "--port": self.ports.clickhouse,
+            "--metrics-port": self.ports.clickhouse_metrics,
+        }
+        flags = [str(part) for pair in arguments.items() for part in pair]
+        return Service(
+            Command("clickhouse", [sys.executable, "-m", "sinks.embedded", *flags], {"PYTHONUNBUFFERED": "1"}),
+            ready_at(self.ports.clickhouse, "/ping"),
+            grace=_CLICKHOUSE_GRACE_SECONDS,
+        )
+
+    def migrate(self) -> Command:
+        """Topics and schema; runs to its end before the workers start."""
+        return Command("migrate", _verb("migrate"), self.environment())
+
+    def worker(self, number: int) -> Service:
+        """Worker 0, 1, ...: its own marks in DATA/worker-N, its own metrics port."""
+        port = self.ports.worker_metrics(number)
+        own = {"CLUSTERTRACK_DATA_DIR": str(self.data / f"worker-{number}"), "METRICS_PORT": str(port)}
+        return Service(
+            Command(f"worker-{number}", _verb("worker"), self.environment() | own),
+            ready_at(port, "/readyz"),
+            sign_at(port, "/healthz"),
+            grace=_WORKER_GRACE_SECONDS,
+        )
+
+    def start(self, supervisor: Supervisor) -> None:
+        """Start everything in order; each stage is ready before the next begins."""
+        kafka.prepare(self.kafka_node(), self.java, self.jars, self.data / "logs")
+        supervisor.start([self.kafka(), self.clickhouse()])
+        supervisor.run(self.migrate(), _MIGRATE_SECONDS)
+        supervisor.start([self.worker(number) for number in range(self.workers)])
+
+    def addresses(self) -> list[str]:
+        """Lines for the user: where everything is."""
+        ports = self.ports
+        lines = [
+            f"Kafka       {HOST}:{ports.kafka}",
+            f"ClickHouse  http://{HOST}:{ports.clickhouse}",
+            f"Metrics     http://{HOST}:{ports.metrics}/metrics (supervisor), "
+            f"{ports.clickhouse_metrics} (ClickHouse)"
+            + "".join(f", {ports.worker_metrics(worker)} (worker-{worker})" for worker in range(self.workers)),
+            f"Logs        {self.data / 'logs'}",
+        ]
+        if (ports.kafka, ports.clickhouse) != (Ports().kafka, Ports().clickhouse):
+            lines.append(
+                "Other shells find it with: "
+                f"export KAFKA_BOOTSTRAP_SERVERS={HOST}:{ports.kafka} CLICKHOUSE_PORT={ports.clickhouse}"
+            )
+        return lines
+
+
+def _verb(name: str) -> list[str]:
+    return [sys.executable, "-m", "clustertrack", name]
