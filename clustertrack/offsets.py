@@ -1,11 +1,6 @@
 """How far the workers have come: committed offsets of their group beside the ends of the topics.
 
-ClustertrackError
-├── Unreachable
-│   └── KafkaUnreachable    nothing answers, or no longer
-└── CheckFailed
-    ├── TopicsMissing       Kafka answers, but topics are not there
-    └── KafkaFault          Kafka answers with an error that time does not heal
+Errors are those of `streams.topics`: KafkaUnreachable when no broker answers, TopicFault for what Kafka refuses.
 """
 
 import logging
@@ -18,37 +13,21 @@ from typing import Any, Final, NamedTuple, Self, TypeVar
 import stamina
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
-from kafka.errors import KafkaError, UnknownTopicOrPartitionError
+from kafka.errors import KafkaError, RetriableError, UnknownTopicOrPartitionError
 from kafka.protocol.consumer import IsolationLevel
 
-from schemas.errors import CheckFailed, Unreachable
+from streams.topics import KafkaUnreachable, TopicFault
 
 TIMEOUT_MS: Final = 10_000
 """Milliseconds for the first connection, and for the answer to one request."""
 
-PATIENCE: Final = 10.0
+PATIENCE: Final = 5.0
 """Seconds in which a request is repeated, while Kafka says that it will soon be ready."""
 
 # Our sentence replaces kafka-python's lines about every attempt; where logging is set up, they still arrive.
 logging.getLogger("kafka").addHandler(logging.NullHandler())
 
 T = TypeVar("T")
-
-
-class KafkaUnreachable(Unreachable):
-    """No broker answers at the addresses given, or it stopped answering."""
-
-
-class TopicsMissing(CheckFailed):
-    """Kafka answers, but `topics` are not there."""
-
-    def __init__(self, topics: Sequence[str]) -> None:
-        super().__init__(f"Kafka has no topic {', '.join(topics)}: run `clustertrack migrate`.")
-        self.topics = list(topics)
-
-
-class KafkaFault(CheckFailed):
-    """Kafka answers with an error that waiting does not heal, such as a missing right."""
 
 
 class Partition(NamedTuple):
@@ -140,7 +119,7 @@ class KafkaOffsets:
         Commits are read before ends, so that an end is never older than the commit beside it: records that the group
         sent on before a commit (rerouted ones) lie before the end that is read after it.
 
-        Raises KafkaUnreachable, TopicsMissing or KafkaFault.
+        Raises KafkaUnreachable or TopicFault.
         """
         with self._explained():
             partitions = self._partitions(topics)
@@ -156,16 +135,11 @@ class KafkaOffsets:
             len(members),
         )
 
-    def topic_ids(self, topics: Sequence[str]) -> dict[str, str]:
-        """Kafka's ids of the topics. Raises KafkaUnreachable, TopicsMissing or KafkaFault."""
-        with self._explained():
-            return {topic["name"]: str(topic["topic_id"]) for topic in self._describe(topics)}
-
     def _describe(self, topics: Sequence[str]) -> list[dict[str, Any]]:
         described: list[dict[str, Any]] = self._patiently(lambda: self._admin.describe_topics(list(topics)))
         missing = [topic["name"] for topic in described if topic["error_code"] == UnknownTopicOrPartitionError.errno]
         if missing:
-            raise TopicsMissing(missing)
+            raise TopicFault(f"Kafka has no topic {' and '.join(missing)}: run `clustertrack migrate`.", missing[0])
         return described
 
     def _partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
@@ -187,7 +161,7 @@ class KafkaOffsets:
     def _patiently(call: Callable[[], T]) -> T:
         """The result of a call that is repeated while Kafka says that the error will pass."""
         for attempt in stamina.retry_context(
-            on=lambda error: isinstance(error, KafkaError) and error.retriable,
+            on=lambda error: isinstance(error, RetriableError),
             attempts=None,
             timeout=PATIENCE,
             wait_initial=0.1,
@@ -201,13 +175,13 @@ class KafkaOffsets:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (KafkaError, TimeoutError, OSError) as error:
-            if isinstance(error, KafkaError) and not error.retriable:
-                raise KafkaFault(f"Kafka at {self._servers} answers: {type(error).__name__} {error}") from error
+        except RetriableError as error:
             raise KafkaUnreachable(
                 f"Kafka does not answer at {self._servers}: start it (`clustertrack up` runs one on this machine) "
-                "or set KAFKA_BOOTSTRAP_SERVERS."
+                "or set KAFKA_BOOTSTRAP_SERVERS and the way to log in."
             ) from error
+        except KafkaError as error:
+            raise TopicFault(f"Kafka at {self._servers} refuses: {type(error).__name__}.") from error
 
 
 def _offset(committed: Any) -> int | None:  # noqa: ANN401  (OffsetAndMetadata of a library without types)

@@ -5,9 +5,11 @@ from one query, so that a report printed while records arrive is of one piece; i
 `impact_annual_as_known` and `impact_cluster`, which a test asserts.
 """
 
+from collections import Counter
 from collections.abc import Mapping as MappingOf
+from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
@@ -22,9 +24,10 @@ from reports.model import (
     Mapping,
     NationalFigures,
 )
-from schemas.indicators import DERIVED, PIPELINE_VERSION
+from reports.waiting import read_waiting
+from schemas.indicators import DERIVED, HELPED, PIPELINE_VERSION
 
-# National figures (national = 1, cluster NULL) and those of every cluster.
+# National figures (national = 1, cluster NULL) and those of every cluster. unregistered: the register lacks them.
 BY_CLUSTER: Final = """
 WITH kind = 'company' AS firm
 SELECT outcome, grouping(cluster) AS national, ifNull(toString(cluster), '') AS name,
@@ -33,78 +36,21 @@ SELECT outcome, grouping(cluster) AS national, ifNull(toString(cluster), '') AS 
        uniqExactIf(company_id, firm AND isNull(employees)) AS unknown_size,
        uniqExactIf(company_id, kind = 'other') AS participants_other,
        uniqExactIf(company_id, firm AND reported) AS by_report,
-       uniqExactIf(company_id, firm AND derived) AS by_mapping
+       uniqExactIf(company_id, firm AND derived) AS by_mapping,
+       uniqExactIf(company_id, company_id NOT IN (
+           SELECT company_id FROM company_known(known = {known:DateTime64(3, 'UTC')}))) AS unregistered
 FROM fact(from = {first:Date}, to = {last:Date}, as_at = {last:Date}, known = {known:DateTime64(3, 'UTC')})
 GROUP BY GROUPING SETS ((outcome), (outcome, cluster))
 """
 
-# What a source speaks for: its one cluster, else unknown. The registry file is not asked: the ledger alone decides.
-_CLUSTER_OF: Final = """
-cluster_of AS
-(
-    SELECT source, if(uniqExact(cluster) = 1, toString(any(cluster)), 'unknown') AS name
-    FROM activity_revision
-    WHERE cluster != '' AND known_at <= {known:DateTime64(3, 'UTC')}
-    GROUP BY source
-)
-"""
 
-# A message that was published twice waits once: its bytes and CloudEvents headers name it. In a tuple, because an
-# aggregate function leaves out arguments that are NULL. A later pipeline version may have accepted it meanwhile.
-REJECTED: Final = f"""
-WITH {_CLUSTER_OF}
-SELECT if(name = '', 'unknown', name) AS cluster, sum(records) AS records
-FROM
-(
-    SELECT source, uniqExact((key, payload, arrayFilter(h -> startsWith(lower(h.name), 'ce_'), headers))) AS records
-    FROM rejected FINAL
-    WHERE log_time <= {{known:DateTime64(3, 'UTC')}} AND (topic, topic_epoch, partition, offset) IN
-          (SELECT topic, topic_epoch, partition, offset FROM receipt FINAL WHERE status = 'rejected')
-    GROUP BY source
-) AS r
-LEFT JOIN cluster_of USING (source)
-GROUP BY cluster
-SETTINGS join_use_nulls = 0
-"""  # noqa: S608  (joined from the constants of this file)
+class _Row(NamedTuple):
+    """One figure: of the whole country, or of a cluster."""
 
-RETRACTIONS: Final = f"""
-WITH {_CLUSTER_OF}
-SELECT multiIf(stated != '', stated, name != '', name, 'unknown') AS cluster, count() AS records
-FROM
-(
-    SELECT source, activity_id, toString(argMax(cluster, revision)) AS stated
-    FROM activity_revision
-    WHERE known_at <= {{known:DateTime64(3, 'UTC')}}
-    GROUP BY source, activity_id
-    HAVING min(is_deleted) = 1
-) AS r
-LEFT JOIN cluster_of USING (source)
-GROUP BY cluster
-SETTINGS join_use_nulls = 0
-"""  # noqa: S608  (joined from the constants of this file)
-
-# activity_moved, as known at an instant and for the year of the newest version that is no retraction.
-MOVED: Final = """
-SELECT if(newest = '', 'unknown', newest) AS cluster, count() AS records
-FROM
-(
-    SELECT toString(argMax(cluster, revision)) AS newest, argMax(occurred_on, revision) AS day
-    FROM activity_revision
-    WHERE is_deleted = 0 AND known_at <= {known:DateTime64(3, 'UTC')}
-    GROUP BY source, activity_id
-    HAVING min(company_id) != max(company_id)
-)
-WHERE day BETWEEN {first:Date} AND {last:Date}
-GROUP BY cluster
-"""
-
-UNREGISTERED: Final = """
-SELECT grouping(cluster) AS national, ifNull(toString(cluster), '') AS name, uniqExact(company_id) AS records
-FROM fact(from = {first:Date}, to = {last:Date}, as_at = {last:Date}, known = {known:DateTime64(3, 'UTC')})
-WHERE outcome = 'helped'
-  AND company_id NOT IN (SELECT company_id FROM company_known(known = {known:DateTime64(3, 'UTC')}))
-GROUP BY GROUPING SETS ((), (cluster))
-"""
+    outcome: str
+    cluster: str | None
+    figures: Figures
+    unregistered: int
 
 
 def annual_report(
@@ -118,16 +64,16 @@ def annual_report(
     last = date(year, 12, 31)
     known = known_instant(as_known_on, today)
     bound = {"first": date(year, 1, 1).isoformat(), "last": last.isoformat(), "known": _instant(known)}
-    national, clusters = _figures(client, bound)
+    rows = _read_rows(client, bound)
     return AnnualReport(
         year=year,
         as_known_on=as_known_on,
         size_as_at=last,
         provisional=is_provisional(year, as_known_on, today),
-        **national,
-        clusters=clusters,
+        **_national(rows),
+        clusters=_clusters(rows),
         mapping=mapping,
-        not_counted=_not_counted(client, bound),
+        not_counted=_not_counted(rows, read_waiting(client, bound)),
     )
 
 
@@ -141,50 +87,53 @@ def _instant(known: datetime) -> str:
     return f"{known:%Y-%m-%d %H:%M:%S}.{known.microsecond // 1000:03d}"
 
 
-def _figures(
-    client: Client, bound: MappingOf[str, str]
-) -> tuple[dict[str, NationalFigures], tuple[ClusterFigures, ...]]:
-    """National figures by outcome, and the clusters in the order of their names."""
-    national: dict[str, Figures] = {}
-    clusters: dict[str, dict[str, Figures]] = {}
-    for outcome, is_national, name, *counts in client.query(BY_CLUSTER, parameters=bound).result_rows:
-        figures = Figures(**dict(zip(Figures.model_fields, counts, strict=True)))
-        if is_national:
-            national[outcome] = figures
-        else:
-            clusters.setdefault(name, {})[outcome] = figures
-    sums = {
-        outcome: sum(figures[outcome].companies for figures in clusters.values() if outcome in figures)
+def _read_rows(client: Client, bound: MappingOf[str, str]) -> list[_Row]:
+    return [
+        _Row(
+            outcome,
+            None if national else cluster,
+            Figures(**dict(zip(Figures.model_fields, counts, strict=True))),
+            unregistered,
+        )
+        for outcome, national, cluster, *counts, unregistered in client.query(BY_CLUSTER, parameters=bound).result_rows
+    ]
+
+
+def _national(rows: Sequence[_Row]) -> dict[str, NationalFigures]:
+    """The four national figures by outcome."""
+    found = {row.outcome: row.figures for row in rows if row.cluster is None}
+    sums = Counter[str]()
+    for row in rows:
+        if row.cluster is not None:
+            sums[row.outcome] += row.figures.companies
+    return {
+        outcome: NationalFigures(**found.get(outcome, Figures()).model_dump(), sum_over_clusters=sums[outcome])
         for outcome in FIGURES
     }
-    return (
-        {
-            outcome: NationalFigures(**national.get(outcome, Figures()).model_dump(), sum_over_clusters=sums[outcome])
-            for outcome in FIGURES
-        },
-        tuple(ClusterFigures(cluster=name, **clusters[name]) for name in sorted(clusters)),
-    )
 
 
-def _not_counted(client: Client, bound: MappingOf[str, str]) -> AllNotCounted:
-    """What the figures may lack, or rest on, per cluster and together."""
-    total: dict[str, int] = {}
-    clusters: dict[str, dict[str, int]] = {}
-    for field, query in (
-        ("rejected", REJECTED),
-        ("retractions_without_activity", RETRACTIONS),
-        ("activities_of_several_companies", MOVED),
-    ):
-        for name, records in client.query(query, parameters=bound).result_rows:
-            clusters.setdefault(name, {})[field] = records
-            total[field] = total.get(field, 0) + records
+def _clusters(rows: Sequence[_Row]) -> tuple[ClusterFigures, ...]:
+    """The figures of every cluster, in the order of their names."""
+    found: dict[str, dict[str, Figures]] = {}
+    for row in rows:
+        if row.cluster is not None:
+            found.setdefault(row.cluster, {})[row.outcome] = row.figures
+    return tuple(ClusterFigures(cluster=cluster, **found[cluster]) for cluster in sorted(found))
+
+
+def _not_counted(rows: Sequence[_Row], waiting: MappingOf[str, MappingOf[str, int]]) -> AllNotCounted:
+    """What the figures may lack, or rest on; clusters in the order of their names, those without any left out."""
     field = "companies_without_register_row"
-    for is_national, name, records in client.query(UNREGISTERED, parameters=bound).result_rows:
-        if is_national:
-            total[field] = records
-        else:
-            clusters.setdefault(name, {})[field] = records
+    helped = [row for row in rows if row.outcome == HELPED and row.unregistered]
+    per_cluster = {**waiting, field: {row.cluster: row.unregistered for row in helped if row.cluster is not None}}
+    # Clusters do not add up where they share a company.
+    total = {name: sum(counts.values()) for name, counts in waiting.items()}
+    total[field] = sum(row.unregistered for row in helped if row.cluster is None)
+    clusters = sorted({cluster for counts in per_cluster.values() for cluster in counts})
     return AllNotCounted(
         **total,
-        clusters=tuple(ClusterNotCounted(cluster=name, **clusters[name]) for name in sorted(clusters)),
+        clusters=tuple(
+            ClusterNotCounted(cluster=cluster, **{name: counts.get(cluster, 0) for name, counts in per_cluster.items()})
+            for cluster in clusters
+        ),
     )

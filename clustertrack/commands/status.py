@@ -1,0 +1,199 @@
+"""`clustertrack status`: how far the workers have come; `--wait` returns when all is counted."""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import click
+from clickhouse_connect.driver.client import Client
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from clustertrack.ledger import open_ledger
+from clustertrack.offsets import KafkaOffsets, Reading, remaining
+from clustertrack.settings import load_settings
+from reports.layout import aligned, number
+from schemas.errors import CheckFailed
+from sinks import catalog
+from streams import topics
+from streams.topics import KafkaUnreachable
+
+TOPICS: Final = (topics.EVENTS, topics.COMPANIES)
+STATUSES: Final = ("accepted", "retracted", "duplicate", "rejected", "rerouted")
+
+POLL_SECONDS: Final = 0.25
+LINE_SECONDS: Final = 5.0
+"""Between two lines of progress where there is no terminal."""
+
+
+class NotCounted(CheckFailed):
+    """The time limit came before all records were counted; `records` of them were left."""
+
+    def __init__(self, message: str, records: int) -> None:
+        super().__init__(message)
+        self.records = records
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `status` prints: the ledger, the group and its reading, receipts by status."""
+
+    ledger: str
+    group: str
+    reading: Reading
+    receipts: Mapping[str, int]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The status as JSON types."""
+        return {
+            "ledger": self.ledger,
+            "group": self.group,
+            "workers": self.reading.workers,
+            "lag": self.reading.lag,
+            "topics": {
+                topic: {
+                    "lag": sum(progress.lag for _, progress in places),
+                    "partitions": [
+                        {
+                            "partition": place.partition,
+                            "low": progress.low,
+                            "end": progress.end,
+                            "committed": progress.committed,
+                            "lag": progress.lag,
+                        }
+                        for place, progress in places
+                    ],
+                }
+                for topic, places in self._by_topic().items()
+            },
+            "receipts": dict(self.receipts),
+        }
+
+    def as_text(self) -> str:
+        """The status as aligned tables."""
+        rows = [("topic", "partitions", "records", "counted", "lag")]
+        for topic, places in self._by_topic().items():
+            records = sum(progress.end - progress.low for _, progress in places)
+            lag = sum(progress.lag for _, progress in places)
+            rows.append((topic, number(len(places)), number(records), number(records - lag), number(lag)))
+        receipts = [("receipts", ""), *((status, number(count)) for status, count in self.receipts.items())]
+        workers = self.reading.workers
+        running = "no worker is running" if workers == 0 else f"{workers} worker{'' if workers == 1 else 's'}"
+        return f"group {self.group}: {running}\n\n{aligned(rows)}\n\n{aligned(receipts)}\n"
+
+    def _by_topic(self) -> dict[str, list[tuple[Any, Any]]]:
+        found: dict[str, list[tuple[Any, Any]]] = {topic: [] for topic in TOPICS}
+        for place, progress in self.reading.progress.items():
+            found[place.topic].append((place, progress))
+        return found
+
+
+@click.command()
+@click.option(
+    "--wait",
+    "seconds",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Wait until all that was published before this call is counted; exit code 1 when the time is over.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(seconds: float | None, as_json: bool) -> None:
+    r"""Show lag, receipts and running workers; with --wait, wait until all is counted.
+
+    \b
+    Examples:
+      clustertrack status
+      clustertrack status --wait 120 && clustertrack report --year 2018
+    """
+    settings = load_settings()
+    with open_ledger(settings.clickhouse()) as client:
+        ledger = catalog.ledger_id(client, settings.clickhouse_database)
+        group = topics.app_id(settings.kafka_consumer_group, ledger)
+        with KafkaOffsets(settings.kafka_client_config()) as offsets:
+            reading = offsets.read(group, TOPICS)
+            left = 0
+            if seconds is not None:
+                with shown_progress() as show:
+                    reading, left = wait_until_counted(
+                        reading,
+                        lambda: offsets.read(group, TOPICS),
+                        seconds,
+                        clock=time.monotonic,
+                        sleep=time.sleep,
+                        show=show,
+                    )
+        status = Status(ledger, group, reading, receipts(client))
+    click.echo(json.dumps(status.as_dict(), indent=2) + "\n" if as_json else status.as_text(), nl=False)
+    if left:
+        advice = (
+            "see the worker's log" if reading.workers else "no worker is running: start one with `clustertrack worker`"
+        )
+        raise NotCounted(f"{number(left)} records are not counted after {seconds:g} s: {advice}.", left)
+
+
+def receipts(client: Client) -> dict[str, int]:
+    """Receipts by status, 0 for a status that no record has."""
+    rows = client.query("SELECT toString(status), count() FROM receipt FINAL GROUP BY status").result_rows
+    return {**dict.fromkeys(STATUSES, 0), **dict(rows)}
+
+
+def wait_until_counted(
+    first: Reading,
+    read: Callable[[], Reading],
+    seconds: float,
+    *,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+    show: Callable[[int, int], None],
+) -> tuple[Reading, int]:
+    """Wait until the group has counted what the topics held at the first reading, then what they hold at that moment.
+
+    The second round is for records on the wrong partition: the worker sends them on before it commits them, so that
+    they lie before the ends of the reading that shows the commit. Returns the last reading and the records left, 0
+    unless the time limit came first. A broker that goes away is waited for; away at the limit, KafkaUnreachable.
+    """
+    deadline = clock() + seconds
+    reading = first
+    for _ in ("published before the call", "sent on by the workers"):
+        target = reading.ends
+        at_start = remaining(target, reading)
+        while left := remaining(target, reading):
+            show(at_start - left, at_start)
+            if clock() >= deadline:
+                return reading, left
+            sleep(POLL_SECONDS)
+            try:
+                reading = read()
+            except KafkaUnreachable:
+                if clock() >= deadline:
+                    raise
+        show(at_start, at_start)
+    return reading, 0
+
+
+@contextmanager
+def shown_progress() -> Iterator[Callable[[int, int], None]]:
+    """A function that shows progress on standard error: a bar on a terminal, else a line now and then."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines()
+        return
+    columns = (TextColumn("counting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("counting", total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _lines() -> Callable[[int, int], None]:
+    last = time.monotonic()
+
+    def show(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last >= LINE_SECONDS:
+            last = time.monotonic()
+            click.echo(f"counted {number(done)} of {number(total)} records", err=True)
+
+    return show

@@ -1,0 +1,81 @@
+"""What waits beside the figures: refused records, retractions of nothing, activities of several companies.
+
+Counts are per cluster, and made so that publishing the same files twice does not change them.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from clickhouse_connect.driver.client import Client
+
+# What a source speaks for: its one cluster, else unknown. The registry file is not asked: the ledger alone decides.
+_CLUSTER_OF: Final = """
+cluster_of AS
+(
+    SELECT source, if(uniqExact(cluster) = 1, toString(any(cluster)), 'unknown') AS name
+    FROM activity_revision
+    WHERE cluster != '' AND known_at <= {known:DateTime64(3, 'UTC')}
+    GROUP BY source
+)
+"""
+
+# A message that was published twice waits once: its bytes and CloudEvents headers name it. In a tuple, because an
+# aggregate function leaves out arguments that are NULL. A later pipeline version may have accepted it meanwhile.
+REJECTED: Final = f"""
+WITH {_CLUSTER_OF}
+SELECT if(name = '', 'unknown', name) AS cluster, sum(records) AS records
+FROM
+(
+    SELECT source, uniqExact((key, payload, arrayFilter(h -> startsWith(lower(h.name), 'ce_'), headers))) AS records
+    FROM rejected FINAL
+    WHERE log_time <= {{known:DateTime64(3, 'UTC')}} AND (topic, topic_epoch, partition, offset) IN
+          (SELECT topic, topic_epoch, partition, offset FROM receipt FINAL WHERE status = 'rejected')
+    GROUP BY source
+) AS r
+LEFT JOIN cluster_of USING (source)
+GROUP BY cluster
+SETTINGS join_use_nulls = 0
+"""  # noqa: S608  (joined from the constants of this file)
+
+RETRACTIONS: Final = f"""
+WITH {_CLUSTER_OF}
+SELECT multiIf(stated != '', stated, name != '', name, 'unknown') AS cluster, count() AS records
+FROM
+(
+    SELECT source, activity_id, toString(argMax(cluster, revision)) AS stated
+    FROM activity_revision
+    WHERE known_at <= {{known:DateTime64(3, 'UTC')}}
+    GROUP BY source, activity_id
+    HAVING min(is_deleted) = 1
+) AS r
+LEFT JOIN cluster_of USING (source)
+GROUP BY cluster
+SETTINGS join_use_nulls = 0
+"""  # noqa: S608  (joined from the constants of this file)
+
+# activity_moved, as known at an instant and for the year of the newest version that is no retraction.
+MOVED: Final = """
+SELECT if(newest = '', 'unknown', newest) AS cluster, count() AS records
+FROM
+(
+    SELECT toString(argMax(cluster, revision)) AS newest, argMax(occurred_on, revision) AS day
+    FROM activity_revision
+    WHERE is_deleted = 0 AND known_at <= {known:DateTime64(3, 'UTC')}
+    GROUP BY source, activity_id
+    HAVING min(company_id) != max(company_id)
+)
+WHERE day BETWEEN {first:Date} AND {last:Date}
+GROUP BY cluster
+"""
+
+QUERIES: Final = {
+    "rejected": REJECTED,
+    "retractions_without_activity": RETRACTIONS,
+    "activities_of_several_companies": MOVED,
+}
+"""Field of `reports.model.NotCounted` -> query that counts it per cluster."""
+
+
+def read_waiting(client: Client, bound: Mapping[str, str]) -> dict[str, dict[str, int]]:
+    """Field -> cluster -> count, `unknown` among the clusters; `bound` holds first and last day and known."""
+    return {field: dict(client.query(query, parameters=bound).result_rows) for field, query in QUERIES.items()}
