@@ -1,0 +1,7 @@
+"""Property tests of this folder run on machines that are busy with other things."""
+
+from hypothesis import HealthCheck, settings
+
+# How long one example takes says nothing when Kafka starts beside it; how often one fails does.
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
