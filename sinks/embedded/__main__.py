@@ -1,10 +1,13 @@
 """`python -m sinks.embedded --path DIR --port N`: the embedded ClickHouse server."""
 
 import asyncio
+import contextlib
 import errno
 import os
+import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -16,6 +19,14 @@ from sinks.embedded.folder import claim
 from sinks.embedded.guard import LOOPBACK, Guard
 
 _GRACE_SECONDS = 10
+
+
+class _Uvicorn(uvicorn.Server):
+    """Leaves signals to us: uvicorn raises them again when it is done, before the data folder is closed."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 @click.command()
@@ -70,6 +81,7 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None) -> None:
                 http="httptools",
                 lifespan="off",
                 ws="none",
+                server_header=False,
                 access_log=False,
                 log_level="warning",
                 timeout_graceful_shutdown=_GRACE_SECONDS,
@@ -77,8 +89,12 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None) -> None:
             bound = listener.getsockname()
             click.echo(f"ClickHouse HTTP interface on http://{bound[0]}:{bound[1]}")
             sys.stdout.flush()
-            await uvicorn.Server(config).serve(sockets=[listener])
-            if not await runner.close(grace=1):
+            server = _Uvicorn(config)
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, server.handle_exit, number, None)
+            await server.serve(sockets=[listener])
+            if not await runner.close(grace=0):
                 # The engine has no way to end a statement that does not want to; nothing acknowledged is lost.
                 os._exit(1)
 

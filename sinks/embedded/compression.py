@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Callable
 from typing import Protocol
 
-import lz4.frame
+import lz4.frame  # type: ignore[import-untyped]
 import zstandard
 
 from sinks.embedded.faults import INCORRECT_DATA, QUERY_IS_TOO_LARGE, UNKNOWN_COMPRESSION_METHOD, EngineFault
@@ -23,10 +23,13 @@ class Compressor(Protocol):
 class _Frame(Protocol):
     """What zlib and lz4 call a decompressor."""
 
-    eof: bool
-    unused_data: bytes
+    @property
+    def eof(self) -> bool: ...
 
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
 
 
 class _Lz4:

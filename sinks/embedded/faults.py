@@ -22,7 +22,7 @@ QUERY_IS_TOO_LARGE = 223
 ACCESS_DENIED = 497
 AUTHENTICATION_FAILED = 516
 UNKNOWN_COMPRESSION_METHOD = 89
-QUERY_WAS_CANCELLED = 394
+VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE = 321
 STD_EXCEPTION = 1001
 
 _NAMES = {
@@ -37,17 +37,18 @@ _NAMES = {
     ACCESS_DENIED: "ACCESS_DENIED",
     AUTHENTICATION_FAILED: "AUTHENTICATION_FAILED",
     UNKNOWN_COMPRESSION_METHOD: "UNKNOWN_COMPRESSION_METHOD",
-    QUERY_WAS_CANCELLED: "QUERY_WAS_CANCELLED",
+    VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE: "VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE",
     STD_EXCEPTION: "STD_EXCEPTION",
 }
 
 # The status a ClickHouse server gives; every other code is 500. 503 and 504 are left out on purpose: clients
 # retry those without being asked.
 _STATUS = {
-    **dict.fromkeys((SYNTAX_ERROR, 26, 27, 38, 41, 53, 6, 36, 42, 43, 70, 72, 117), HTTPStatus.BAD_REQUEST),
+    **dict.fromkeys(
+        (SYNTAX_ERROR, READONLY, 6, 26, 27, 36, 38, 41, 42, 43, 53, 70, 72, 117, 321), HTTPStatus.BAD_REQUEST
+    ),
     **dict.fromkeys((47, 46, 60, 73, 81, 16, 50, 115, 456), HTTPStatus.NOT_FOUND),
     **dict.fromkeys((ACCESS_DENIED, AUTHENTICATION_FAILED), HTTPStatus.FORBIDDEN),
-    READONLY: HTTPStatus.BAD_REQUEST,
     QUERY_IS_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     NOT_IMPLEMENTED: HTTPStatus.NOT_IMPLEMENTED,
     TOO_MANY_SIMULTANEOUS_QUERIES: HTTPStatus.TOO_MANY_REQUESTS,
@@ -60,10 +61,10 @@ class CannotStart(UsageFault):
     """The server cannot start with these options, this folder or this port."""
 
 
-class EngineFault(Exception):
+class EngineFault(Exception):  # named like the project's other faults
     """One request failed.
 
-    `code` is ClickHouse's error code, `text` the message as a ClickHouse server writes it ("Code: 60. DB::Exception: ...").
+    `code` is ClickHouse's error code, `text` the message as a ClickHouse server writes it, "Code: 60. DB::Exception: ...".
     """
 
     def __init__(self, code: int, message: str) -> None:

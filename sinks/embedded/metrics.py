@@ -3,14 +3,14 @@
 | metric | labels | meaning |
 |---|---|---|
 | `clickhouse_embedded_queries_total` | `outcome`: `ok`, `refused` (guard, login), `error` | requests |
-| `clickhouse_embedded_query_seconds` | `kind`: `rows`, `data`, `plain` | from the first byte of the request to the end of the query |
+| `clickhouse_embedded_query_seconds` | `kind`: `rows`, `data`, `plain` | time in the engine |
 | `clickhouse_embedded_inserted_rows_total` | | rows written |
 | `clickhouse_embedded_connections_in_use` | | running queries |
 """
 
 from collections.abc import Callable, Iterable
 from threading import Thread
-from typing import Any
+from typing import Any, cast
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
@@ -36,13 +36,13 @@ class _Quiet(WSGIRequestHandler):
 
 
 def serve_metrics(metrics: Metrics, healthy: Callable[[], bool], host: str, port: int) -> WSGIServer:
-    """Serve /metrics and /healthz (200 `ok`, or 503) on a thread of their own. Raises OSError when the port is taken."""
+    """Serve /metrics and /healthz (200 or 503) on a thread of their own. Raises OSError when the port is taken."""
     exposition = make_wsgi_app(metrics.registry)
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO")
         if path == "/metrics":
-            return exposition(environ, start_response)
+            return cast("Iterable[bytes]", exposition(environ, start_response))
         if path != "/healthz":
             status, text = "404 Not Found", b"only /metrics and /healthz\n"
         elif healthy():

@@ -4,6 +4,7 @@ A setting or `USE` lasts as long as its connection. Instead of undoing them, a c
 request with exactly the same database and settings; opening another one takes 0.3 ms.
 """
 
+import json
 import os
 import tempfile
 import threading
@@ -14,12 +15,13 @@ from typing import Any, NamedTuple
 
 # The engine takes its time zone from the environment when it is loaded: UTC, wherever the machine stands.
 os.environ["TZ"] = "UTC"
-from chdb import _chdb  # noqa: E402
+from chdb import _chdb
 
-from sinks.embedded.faults import CannotStart, EngineFault  # noqa: E402
+from sinks.embedded.faults import CannotStart, EngineFault
 
 # chDB reads `sel` as SELECT sel; a server gives a syntax error.
 _BASE_SETTINGS = {"implicit_select": "0"}
+_NO_SUCH_DATABASE = 336  # "Database engine must be specified for ATTACH": nothing is recorded under the name
 
 
 class Written(NamedTuple):
@@ -39,12 +41,20 @@ class State:
     settings: frozenset[tuple[str, str]]
 
 
+def _connect(path: Path) -> Any:  # noqa: ANN401  # chDB has no types
+    # A "?" would begin options of the engine.
+    return _chdb.connect(str(path).replace("?", "%3F"))  # type: ignore[attr-defined]
+
+
 class Connection:
     """One connection to the engine; used by one thread at a time. Every method raises EngineFault."""
 
     def __init__(self, path: Path, state: State) -> None:
         self.state = state
-        self._raw: Any = _chdb.connect(str(path))
+        try:
+            self._raw: Any = _connect(path)
+        except RuntimeError as error:
+            raise EngineFault.from_engine(error) from None
         settings = {**_BASE_SETTINGS, **dict(state.settings)}
         try:
             self._run("SET " + ", ".join(f"{name} = {quoted(value)}" for name, value in settings.items()))
@@ -68,7 +78,7 @@ class Connection:
         return result.bytes() or b"", _written(result)
 
     def insert(self, head: bytes, data_format: str, data: bytes, params: Mapping[str, str]) -> Written:
-        """Run an INSERT with `data` in `data_format`."""
+        """Run an INSERT with `data` in `data_format`. What was written when it fails half way stays: send it all again."""
         if params:
             return self._insert_from_file(head, data_format, data, params)
         try:
@@ -85,6 +95,11 @@ class Connection:
             file.flush()
             sql = head + f" FROM INFILE {quoted(file.name)} FORMAT {data_format}".encode()
             return self.query(sql, "Null", params)[1]
+
+    def column_types(self, table: bytes) -> dict[str, str]:
+        """Types of a table's columns by name, as DESCRIBE gives them."""
+        body, _ = self.query(b"DESCRIBE TABLE " + table, "JSONCompactEachRow", {})
+        return {row[0]: row[1] for row in map(json.loads, body.splitlines())}
 
     def classify(self, sql: bytes) -> tuple[str, int]:
         """Class of the SQL (READ_ONLY, MUTATING, MUTATING_GLOBAL, CONTROL, UNKNOWN), and its number of statements."""
@@ -119,8 +134,9 @@ class Pool:
         self._closed = False
         try:
             # Stays open for as long as the pool: the engine closes its folder with the last connection.
-            self._keeper = Connection(path, State("default", frozenset()))
-        except (RuntimeError, EngineFault) as error:
+            self._keeper: Any = _connect(path)
+            _plain_default(self._keeper)
+        except RuntimeError as error:
             raise CannotStart(f"cannot open the data folder {path}: {error}") from None
 
     def take(self, state: State) -> Connection:
@@ -151,6 +167,13 @@ class Pool:
         self.give(connection, reusable=True)
         return body == b"1\n"
 
+    def kill(self, mark: str | None) -> None:
+        """End the query with this mark in its text, or all queries; returns at once, they end within a second or so."""
+        condition = "1" if mark is None else f"position(query, {quoted(mark)}) > 0"
+        connection = self.take(State("default", frozenset()))
+        connection.query(f"KILL QUERY WHERE query_id != queryID() AND {condition}".encode(), "Null", {})
+        self.give(connection, reusable=True)
+
     def close(self) -> None:
         """Close what is idle and the data folder with it, once no query runs."""
         with self._lock:
@@ -159,3 +182,18 @@ class Pool:
         for connection in idle:
             connection.close()
         self._keeper.close()
+
+
+def _plain_default(keeper: Any) -> None:  # noqa: ANN401  # chDB has no types
+    """Make `default` an ordinary database.
+
+    The engine lays one over it in which every name of a file is a table (SELECT * FROM `/etc/passwd`). Detaching that
+    leaves the ordinary one, which exists after the first start.
+    """
+    keeper.query("DETACH DATABASE IF EXISTS default", "Null")
+    try:
+        keeper.query("ATTACH DATABASE default", "Null")
+    except RuntimeError as error:
+        if EngineFault.from_engine(error).code != _NO_SUCH_DATABASE:
+            raise
+        keeper.query("CREATE DATABASE default ENGINE = Atomic", "Null")

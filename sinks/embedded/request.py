@@ -5,17 +5,44 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from sinks.embedded.dates import INSERT_SETTINGS
 from sinks.embedded.faults import BAD_ARGUMENTS, NOT_IMPLEMENTED, EngineFault
 from sinks.embedded.pool import State
 from sinks.embedded.statement import Statement, read_statement
 
 # Parameters of the HTTP interface itself; everything else in the URL is a setting.
 _TRANSPORT = frozenset(
-    """query database default_format query_id session_id session_timeout session_check session_close quota_key
-    compress decompress user password role client_protocol_version buffer_size wait_end_of_query
-    send_progress_in_http_headers http_headers_progress_interval_ms enable_http_compression add_http_cors_header
-    cancel_http_readonly_queries_on_client_close http_zlib_compression_level http_response_headers stacktrace
-    http_wait_end_of_query http_response_buffer_size http_write_exception_in_output_format readonly""".split()
+    {
+        "query",
+        "database",
+        "default_format",
+        "query_id",
+        "session_id",
+        "session_timeout",
+        "session_check",
+        "session_close",
+        "quota_key",
+        "compress",
+        "decompress",
+        "user",
+        "password",
+        "role",
+        "client_protocol_version",
+        "buffer_size",
+        "wait_end_of_query",
+        "send_progress_in_http_headers",
+        "http_headers_progress_interval_ms",
+        "enable_http_compression",
+        "add_http_cors_header",
+        "cancel_http_readonly_queries_on_client_close",
+        "http_zlib_compression_level",
+        "http_response_headers",
+        "stacktrace",
+        "http_wait_end_of_query",
+        "http_response_buffer_size",
+        "http_write_exception_in_output_format",
+        "readonly",
+    }
 )
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -48,8 +75,8 @@ def read_request(
 ) -> Request:
     """Read a request.
 
-    `query` are the parameters of the URL, `form` the fields of a multipart body, `body` any other body, unpacked. A GET is
-    read-only. Raises EngineFault.
+    `query` are the parameters of the URL, `form` the fields of a multipart body, `body` any other body, unpacked.
+    A GET is read-only. Raises EngineFault.
     """
     fields = dict(query)
     fields.update(form)
@@ -68,8 +95,11 @@ def read_request(
             "compress=1 and decompress=1 (ClickHouse's own framing) are not served here; "
             "use Accept-Encoding and Content-Encoding with lz4, zstd or gzip",
         )
+    statement = read_statement(fields.get("query", "").encode("utf-8", "surrogateescape"), body)
+    if statement.target:
+        settings = {**INSERT_SETTINGS, **settings}
     return Request(
-        statement=read_statement(fields.get("query", "").encode("utf-8", "surrogateescape"), body),
+        statement=statement,
         state=State(
             fields.get("database") or headers.get("x-clickhouse-database") or "default", frozenset(settings.items())
         ),

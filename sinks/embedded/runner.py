@@ -1,31 +1,33 @@
 """Runs requests on threads of their own, one connection each; rows come back through a pipe.
 
-The engine writes a SELECT's rows into a pipe (`INTO OUTFILE '/dev/fd/N'`) while the response is sent, in every format and
-with bounded memory. A client that goes away closes the pipe, which ends the query.
+The engine writes a SELECT's rows into a pipe (`INTO OUTFILE '/dev/fd/N'`) while the response is sent: every format, bounded
+memory, no copy of the result. A client that goes away closes the pipe, and its query is ended.
 """
 
 import asyncio
 import os
+import secrets
 import time
 from asyncio import Future, StreamReader
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from sinks.embedded.faults import (
-    QUERY_WAS_CANCELLED,
-    READONLY,
-    SYNTAX_ERROR,
-    TOO_MANY_SIMULTANEOUS_QUERIES,
-    EngineFault,
-)
+from sinks.embedded.dates import early_columns, refuse_early, with_hint
+from sinks.embedded.faults import READONLY, SYNTAX_ERROR, TOO_MANY_SIMULTANEOUS_QUERIES, EngineFault
 from sinks.embedded.metrics import Metrics
 from sinks.embedded.pool import Connection, Pool, Written
 from sinks.embedded.request import Request
 from sinks.embedded.statement import Kind
 
-_CHUNK = 1 << 20
+# What is read from the pipe at once, and held before the response starts: a query that fails or ends before that gets a
+# proper status and its summary.
+_CHUNK_BYTES = 1 << 20
 _WAIT_SECONDS = 60.0
+
+
+class ClientGoneError(Exception):
+    """The client closed its connection before the response began."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ class Done:
 class Rows:
     """A SELECT that still runs: `first` are the bytes so far, `rest` what follows.
 
-    `rest` raises EngineFault when the query fails half way.
+    `rest` raises EngineFault when the query fails half way; closing it ends the query.
     """
 
     first: bytes
@@ -58,9 +60,14 @@ class Runner:
         self._slots = asyncio.Semaphore(limit)
         self._threads = ThreadPoolExecutor(limit, thread_name_prefix="query")
         self._running: set[Future[Done]] = set()
+        self._kills: set[Future[None]] = set()
 
-    async def run(self, request: Request) -> Done | Rows:
-        """Run a request. Raises EngineFault."""
+    async def run(self, request: Request, gone: Callable[[], Awaitable[object]]) -> Done | Rows:
+        """Run a request; `gone` returns when the client has closed its connection.
+
+        A SELECT of a client that is gone is ended; everything else runs to its end, as on a ClickHouse server.
+        Raises EngineFault and ClientGoneError.
+        """
         try:
             async with asyncio.timeout(_WAIT_SECONDS):
                 await self._slots.acquire()
@@ -69,10 +76,20 @@ class Runner:
                 TOO_MANY_SIMULTANEOUS_QUERIES, f"No query has ended for {_WAIT_SECONDS:.0f} s; try again later"
             ) from None
         if request.statement.kind is Kind.ROWS:
-            return await self._stream(request)
+            return await self._stream(request, gone)
         return await asyncio.shield(self._start(request, None))
 
-    def _start(self, request: Request, sink: int | None) -> "Future[Done]":
+    async def close(self, grace: float) -> bool:
+        """Let running queries end for `grace` seconds, then end them; False when some still run."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=grace)
+        if self._running:
+            await asyncio.to_thread(self._pool.kill, None)
+            await asyncio.wait(self._running, timeout=1)
+        self._threads.shutdown(wait=False)
+        return not self._running
+
+    def _start(self, request: Request, sink: "_Sink | None") -> "Future[Done]":
         future = asyncio.get_running_loop().run_in_executor(self._threads, self._execute, request, sink)
         self._running.add(future)
         self._metrics.in_use.inc()
@@ -86,86 +103,114 @@ class Runner:
         if not future.cancelled():
             future.exception()  # taken note of, even when the client is gone
 
-    async def _stream(self, request: Request) -> Done | Rows:
-        source, sink = os.pipe()
-        reader = StreamReader(limit=_CHUNK)
+    async def _stream(self, request: Request, gone: Callable[[], Awaitable[object]]) -> Done | Rows:
+        source, writer = os.pipe()
+        reader = StreamReader(limit=_CHUNK_BYTES)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(source, "rb", buffering=0)
         )
+        sink = _Sink(writer, secrets.token_hex(8))
         future = self._start(request, sink)
+        pieces = self._pieces(reader, transport, sink, future)
+        watch = asyncio.ensure_future(gone())
         held: list[bytes] = []
-        size = 0
         try:
-            while size < _CHUNK:
-                piece = await reader.read(_CHUNK)
+            while sum(map(len, held)) < _CHUNK_BYTES:
+                read = asyncio.ensure_future(anext(pieces, b""))
+                await asyncio.wait({read, watch}, return_when=asyncio.FIRST_COMPLETED)
+                if not read.done():
+                    read.cancel()
+                    await asyncio.wait({read})
+                    raise ClientGoneError  # noqa: TRY301  # the one exit that tidies up
+                piece = read.result()
                 if not piece:
                     done = await asyncio.shield(future)
-                    transport.close()
-                    return Done(b"".join(held), done.rows, done.written, done.seconds)
+                    return Done(b"".join(held) or done.body, done.rows, done.written, done.seconds)
                 held.append(piece)
-                size += len(piece)
         except BaseException:
-            transport.close()
+            await pieces.aclose()
             raise
-        return Rows(b"".join(held), _rest(reader, transport, future))
+        finally:
+            watch.cancel()
+        return Rows(b"".join(held), pieces)
 
-    def _execute(self, request: Request, sink: int | None) -> Done:
-        """On a thread: check, run, give the connection back. Closes `sink`."""
+    async def _pieces(
+        self, reader: StreamReader, transport: asyncio.ReadTransport, sink: "_Sink", future: "Future[Done]"
+    ) -> AsyncGenerator[bytes, None]:
+        try:
+            while piece := await reader.read(_CHUNK_BYTES):
+                yield piece
+            await asyncio.shield(future)
+        finally:
+            transport.close()
+            if not future.done():
+                # The closed pipe ends a query that writes; one that still computes has to be told.
+                kill = asyncio.get_running_loop().run_in_executor(None, self._pool.kill, sink.mark)
+                self._kills.add(kill)
+                kill.add_done_callback(self._kills.discard)
+
+    def _execute(self, request: Request, sink: "_Sink | None") -> Done:
+        """On a thread: check, run, give the connection back. Closes the sink."""
         started = time.perf_counter()
         try:
             connection = self._pool.take(request.state)
             reusable = False
             try:
-                kind = self._allowed(connection, request)
-                body, written = _run(connection, request, sink)
+                kind, statements = connection.classify(request.statement.text)
+                _check(request, kind, statements)
+                body, written = _run(connection, request, sink if statements else None)
                 reusable = kind != "CONTROL"
             finally:
                 self._pool.give(connection, reusable=reusable)
         finally:
             if sink is not None:
-                os.close(sink)
+                os.close(sink.descriptor)
         seconds = time.perf_counter() - started
         self._metrics.seconds.labels(request.statement.kind.value).observe(seconds)
         if request.statement.kind is not Kind.ROWS:
             self._metrics.inserted.inc(written.written_rows)
         return Done(body, kind == "READ_ONLY", written, seconds)
 
-    @staticmethod
-    def _allowed(connection: Connection, request: Request) -> str:
-        kind, statements = connection.classify(request.statement.text)
-        if statements > 1:
-            raise EngineFault(SYNTAX_ERROR, "Multi-statements are not allowed; send one statement a request")
-        # What does not parse is left to the engine, whose message names the place.
-        if request.readonly and statements and kind != "READ_ONLY":
-            raise EngineFault(
-                READONLY, "Cannot execute query in readonly mode. Use method POST for queries that modify data"
-            )
-        return kind
 
-    async def close(self, grace: float) -> bool:
-        """Wait for running queries, at most `grace` seconds; False when some still run."""
-        if self._running:
-            await asyncio.wait(self._running, timeout=grace)
-        self._threads.shutdown(wait=False)
-        return not self._running
+@dataclass(frozen=True, slots=True)
+class _Sink:
+    """The pipe's end that the engine writes to, and a mark in the SQL by which the query can be found."""
+
+    descriptor: int
+    mark: str
 
 
-def _run(connection: Connection, request: Request, sink: int | None) -> tuple[bytes, Written]:
+def _check(request: Request, kind: str, statements: int) -> None:
+    """Refuse what may not run. What does not parse (no statements) is left to the engine, whose message names the place."""
+    if statements > 1:
+        raise EngineFault(SYNTAX_ERROR, "Multi-statements are not allowed; send one statement a request")
+    if request.readonly and statements and kind != "READ_ONLY":
+        raise EngineFault(
+            READONLY, "Cannot execute query in readonly mode; use POST for statements that change something"
+        )
+
+
+def _run(connection: Connection, request: Request, sink: _Sink | None) -> tuple[bytes, Written]:
     statement = request.statement
-    if statement.kind is Kind.DATA:
-        return b"", connection.insert(statement.head, statement.format or "Values", statement.data, request.params)
+    if statement.target:
+        return _insert(connection, request)
     if sink is None:
         return connection.query(statement.text, request.default_format, request.params)
     tail = statement.tail or f"FORMAT {request.default_format}".encode()
-    sql = b"%b\nINTO OUTFILE '/dev/fd/%d' TRUNCATE %b" % (statement.head, sink, tail)
-    _, written = connection.query(sql, request.default_format, request.params)
-    return b"", written
+    sql = b"%b\nINTO OUTFILE '/dev/fd/%d' TRUNCATE %b\n/* %b */" % (
+        statement.head, sink.descriptor, tail, sink.mark.encode(),
+    )  # fmt: skip
+    return connection.query(sql, request.default_format, request.params)
 
 
-async def _rest(reader: StreamReader, transport: asyncio.ReadTransport, future: "Future[Done]") -> AsyncIterator[bytes]:
+def _insert(connection: Connection, request: Request) -> tuple[bytes, Written]:
+    statement = request.statement
     try:
-        while piece := await reader.read(_CHUNK):
-            yield piece
-        await asyncio.shield(future)
-    finally:
-        transport.close()
+        if statement.kind is not Kind.DATA:
+            return connection.query(statement.text, request.default_format, request.params)
+        data_format = statement.format or "Values"
+        if early := early_columns(data_format, statement.data):
+            refuse_early(early, connection.column_types(statement.target))
+        return b"", connection.insert(statement.head, data_format, statement.data, request.params)
+    except EngineFault as fault:
+        raise with_hint(fault) from None

@@ -3,20 +3,20 @@
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
 from starlette.applications import Starlette
-from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request as HttpRequest
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from sinks.embedded.compression import COMPRESSORS, accepted, decompress
-from sinks.embedded.faults import NOT_IMPLEMENTED, QUERY_IS_TOO_LARGE, EngineFault
+from sinks.embedded.faults import BAD_ARGUMENTS, NOT_IMPLEMENTED, QUERY_IS_TOO_LARGE, EngineFault
 from sinks.embedded.guard import Guard
 from sinks.embedded.metrics import Metrics
 from sinks.embedded.request import Request, read_request
-from sinks.embedded.runner import Done, Rows, Runner
+from sinks.embedded.runner import ClientGoneError, Done, Rows, Runner
 
 # A batch of the worker has about 5 MB.
 MAX_BODY_BYTES = 256 << 20
@@ -54,6 +54,8 @@ class Server:
         try:
             self._guard.check_origin(http.headers)
             self._guard.check_login(http.headers, http.query_params)
+            if http.method != "POST" and "query" not in http.query_params:
+                return PlainTextResponse("Ok.\n")
             request = await self._read(http)
         except EngineFault as fault:
             self._metrics.queries.labels("refused").inc()
@@ -62,7 +64,10 @@ class Server:
         headers["X-ClickHouse-Timezone"] = request.time_zone
         encoding = _answer_encoding(http)
         try:
-            outcome = await self._runner.run(request)
+            outcome = await self._runner.run(request, http.receive)
+        except ClientGoneError:
+            self._metrics.queries.labels("error").inc()
+            return Response(status_code=499)
         except EngineFault as fault:
             self._metrics.queries.labels("error").inc()
             return _refusal(fault, headers)
@@ -73,11 +78,9 @@ class Server:
 
     async def _read(self, http: HttpRequest) -> Request:
         form: list[tuple[str, str]] = []
-        body = b""
+        body = await self._read_body(http) if http.method == "POST" else b""
         if http.headers.get("content-type", "").startswith("multipart/form-data"):
-            form = await self._read_form(http)
-        elif http.method == "POST":
-            body = await self._read_body(http)
+            form, body = await _read_form(http, body), b""
         return read_request(
             method=http.method, query=http.query_params.multi_items(), form=form, headers=http.headers, body=body
         )
@@ -95,18 +98,6 @@ class Server:
         if not encoding or not body:
             return body
         return await asyncio.to_thread(decompress, body, encoding, self._max_body)
-
-    async def _read_form(self, http: HttpRequest) -> list[tuple[str, str]]:
-        length = int(http.headers.get("content-length", "0"))
-        if length > self._max_body:
-            raise EngineFault(QUERY_IS_TOO_LARGE, f"The body is larger than the limit of {self._max_body} bytes")
-        form: FormData = await http.form(max_part_size=self._max_body)
-        fields: list[tuple[str, str]] = []
-        for name, value in form.multi_items():
-            if isinstance(value, UploadFile):
-                raise EngineFault(NOT_IMPLEMENTED, "External tables in a multipart body are not served here")
-            fields.append((name, value))
-        return fields
 
     def _streamed(self, request: Request, rows: Rows, encoding: str | None, headers: dict[str, str]) -> Response:
         tag = secrets.token_hex(8)
@@ -126,6 +117,23 @@ class Server:
             outcome = "ok"
         finally:
             self._metrics.queries.labels(outcome).inc()
+
+
+async def _read_form(http: HttpRequest, body: bytes) -> list[tuple[str, str]]:
+    async def stream() -> AsyncGenerator[bytes, None]:
+        yield body
+        yield b""
+
+    try:
+        form = await MultiPartParser(http.headers, stream(), max_part_size=len(body)).parse()
+    except MultiPartException as error:
+        raise EngineFault(BAD_ARGUMENTS, f"The multipart body cannot be read: {error.message}") from None
+    fields: list[tuple[str, str]] = []
+    for name, value in form.multi_items():
+        if not isinstance(value, str):
+            raise EngineFault(NOT_IMPLEMENTED, "External tables in a multipart body are not served here")
+        fields.append((name, value))
+    return fields
 
 
 async def _marked(pieces: AsyncIterator[bytes], tag: str) -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""Reads just enough of a SQL text to serve it: where an INSERT's data begins, and where a SELECT ends.
+"""Reads just enough of a SQL text to serve it: where the data of an INSERT begins, where a SELECT ends.
 
 The engine does all real parsing. What is read here is the first words, the FORMAT clause outside of parentheses, strings
 and comments, and the names of functions that reach outside the data folder.
@@ -21,6 +21,8 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_PART = rb"(?:`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\.)*\"|\w+)"
+_NAME = re.compile(_PART + rb"(?:\s*\.\s*" + _PART + rb")?")
 _DATA_START = re.compile(rb"[ \t\f]*(?:\r?\n)?")
 
 # Functions, table engines and sources that read or write files and processes of the user who runs the server, or
@@ -28,10 +30,12 @@ _DATA_START = re.compile(rb"[ \t\f]*(?:\r?\n)?")
 _OUTSIDE = frozenset(
     {
         b"FILE", b"FILECLUSTER", b"URL", b"URLCLUSTER", b"PYTHON", b"EXECUTABLE", b"EXECUTABLEPOOL", b"SQLITE",
-        b"FILESYSTEM", b"ICEBERGLOCAL", b"DELTALAKELOCAL", b"PAIMONLOCAL", b"DISK", b"CATBOOSTEVALUATE",
+        b"FILESYSTEM", b"ICEBERGLOCAL", b"ICEBERGLOCALCLUSTER", b"FILELOG", b"ARROWSTREAM", b"DELTALAKELOCAL", b"PAIMONLOCAL", b"DISK", b"CATBOOSTEVALUATE",
         b"JDBC", b"ODBC", b"LIBRARY",
     }
 )  # fmt: skip
+_OUTSIDE_ENGINES = frozenset({b"FILESYSTEM", b"OVERLAY"})
+_STOPS = frozenset({b"SHUTDOWN", b"KILL", b"SUSPEND"})
 
 
 class Kind(Enum):
@@ -47,7 +51,8 @@ class Statement:
     """One SQL statement, cut where the server needs it.
 
     `head` is the SQL up to the FORMAT clause, `tail` from there on (empty without one), `format` the name in that clause,
-    `data` what follows an INSERT's FORMAT clause.
+    `data` what follows an INSERT's FORMAT clause. `target` is the table of an INSERT that carries data, as written (empty for
+    the others, and for INSERT INTO FUNCTION).
     """
 
     kind: Kind
@@ -55,6 +60,7 @@ class Statement:
     tail: bytes = b""
     format: str | None = None
     data: bytes = b""
+    target: bytes = b""
 
     @property
     def text(self) -> bytes:
@@ -107,48 +113,50 @@ def read_statement(sql: bytes, body: bytes = b"") -> Statement:
         return _read_insert(sql, body)
     if body:
         sql = sql + b"\n" + body
-    return _read_query(sql, first)
+    return _read_query(sql)
 
 
 def _read_insert(sql: bytes, body: bytes) -> Statement:
     previous = None
-    awaiting_format = None
+    before_format = None
+    target = b""
     for token in _tokens(sql):
-        if awaiting_format is not None:
+        if before_format is not None:
             start = _DATA_START.match(sql, token.end)
-            end = token.end if start is None else start.end()
-            data = sql[end:]
-            return Statement(
-                Kind.DATA,
-                sql[: awaiting_format.start],
-                format=sql[token.start : token.end].decode(errors="replace"),
-                data=_joined(data, body),
-            )
+            data = sql[token.end if start is None else start.end() :]
+            name = sql[token.start : token.end].decode(errors="replace")
+            head = sql[: before_format.start]
+            return Statement(Kind.DATA, head, format=name, data=_joined(data, body), target=target)
         _refuse_outside(previous, token)
+        if not target and previous is not None and previous.text in (b"INTO", b"TABLE") and token.text != b"TABLE":
+            target = _name(sql, token.start)
         if token.bare and token.depth == 0:
             if token.text == b"FORMAT":
-                awaiting_format = token
+                before_format = token
             elif token.text == b"INFILE":
                 raise EngineFault(NOT_IMPLEMENTED, "FROM INFILE is for clickhouse-client; send the data in the body")
-            elif token.text in (b"VALUES", b"SELECT", b"WITH"):
-                return _rest_of_insert(sql, body, token)
+            elif token.text == b"VALUES":
+                return _read_values(sql, body, token, target)
+            elif token.text in (b"SELECT", b"WITH"):
+                return _read_query(sql + b"\n" + body if body else sql)
         previous = token
     if body:
         # As a ClickHouse server does: INSERT without a format, data in the body.
-        return Statement(Kind.DATA, sql, format="Values", data=body)
+        return Statement(Kind.DATA, sql, format="Values", data=body, target=target)
     return Statement(Kind.PLAIN, sql)
 
 
-def _rest_of_insert(sql: bytes, body: bytes, token: _Token) -> Statement:
-    if token.text == b"VALUES" and body and not sql[token.end :].strip():
-        return Statement(Kind.DATA, sql[: token.start], format="Values", data=body)
-    whole = sql + b"\n" + body if body else sql
-    if token.text != b"VALUES":
-        previous = None
-        for later in _tokens(whole):
-            _refuse_outside(previous, later)
-            previous = later
-    return Statement(Kind.PLAIN, whole)
+def _read_values(sql: bytes, body: bytes, token: _Token, target: bytes) -> Statement:
+    inline = sql[token.end :]
+    if body and not inline.strip():
+        return Statement(Kind.DATA, sql[: token.start], format="Values", data=body, target=target)
+    return Statement(Kind.PLAIN, sql + b"\n" + body if body else sql, target=target)
+
+
+def _name(sql: bytes, start: int) -> bytes:
+    """A table's name as written, with its database."""
+    found = _NAME.match(sql, start)
+    return b"" if found is None or found[0].upper() == b"FUNCTION" else found[0]
 
 
 def _joined(inline: bytes, body: bytes) -> bytes:
@@ -158,13 +166,15 @@ def _joined(inline: bytes, body: bytes) -> bytes:
     return inline + body
 
 
-def _read_query(sql: bytes, first: _Token) -> Statement:
+def _read_query(sql: bytes) -> Statement:
+    first: _Token | None = None
     previous: _Token | None = None
     before: _Token | None = None
     format_at: _Token | None = None
     name: bytes | None = None
     end = len(sql)
     for token in _tokens(sql):
+        first = first or token
         _refuse_outside(previous, token)
         if token.bare and token.depth == 0 and token.text == b"OUTFILE" and previous and previous.text == b"INTO":
             raise EngineFault(NOT_IMPLEMENTED, "INTO OUTFILE is for clickhouse-client; read the response instead")
@@ -180,13 +190,19 @@ def _read_query(sql: bytes, first: _Token) -> Statement:
     if sql[end + 1 :].strip(b" \t\r\n;"):
         # Several statements, or a comment after the last one: the engine tells them apart.
         return Statement(Kind.PLAIN, sql)
-    kind = Kind.ROWS if first.text in (b"SELECT", b"WITH", b"FROM", b"(") else Kind.PLAIN
+    kind = Kind.ROWS if first and first.text in (b"SELECT", b"WITH", b"FROM", b"(") else Kind.PLAIN
     if format_at is None or name is None:
         return Statement(kind, sql[:end])
     return Statement(kind, sql[: format_at.start], sql[format_at.start : end], name.decode(errors="replace"))
 
 
 def _refuse_outside(previous: _Token | None, token: _Token) -> None:
-    if token.text == b"(" and previous is not None and previous.text in _OUTSIDE:
+    if previous is None:
+        return
+    if token.text == b"(" and previous.text in _OUTSIDE:
         name = previous.text.decode().lower()
         raise EngineFault(ACCESS_DENIED, f"{name}() reaches outside the data folder and is switched off")
+    if token.text in _OUTSIDE_ENGINES and previous.text in (b"=", b"ENGINE"):
+        raise EngineFault(ACCESS_DENIED, "This engine reaches outside the data folder and is switched off")
+    if token.bare and token.text in _STOPS and previous.bare and previous.text == b"SYSTEM":
+        raise EngineFault(ACCESS_DENIED, "Stop the server with SIGTERM")
