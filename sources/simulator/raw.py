@@ -1,0 +1,89 @@
+"""Sends raw.jsonl as a CRM with a producer of its own would: with the keys and partitions that stand there."""
+
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError
+
+from schemas.errors import Unreachable, UsageFault
+
+CRC32 = "crc32"
+_TIMEOUT_S = 60
+
+
+class RawRecord(NamedTuple):
+    """One line. `partition`: None = the producer's own choice, `crc32` = as librdkafka places keys, or a number."""
+
+    key: bytes | None
+    partition: int | str | None
+    value: bytes
+
+
+def read_raw(path: Path) -> Iterator[RawRecord]:
+    """The records of a file.
+
+    Raises:
+        UsageFault: the file cannot be read, or a line is none of ours.
+    """
+    try:
+        with path.open(encoding="utf-8") as stream:
+            for number, line in enumerate(stream, 1):
+                yield _record(json.loads(line), path, number)
+    except OSError as error:
+        raise UsageFault(f"{path} cannot be read ({error.strerror}); write it with `clustertrack simulate`") from error
+    except ValueError as error:
+        raise UsageFault(f"{path} is not JSON lines as `clustertrack simulate` writes raw.jsonl ({error})") from error
+
+
+def _record(line: Any, path: Path, number: int) -> RawRecord:  # noqa: ANN401 - whatever the JSON holds
+    if isinstance(line, dict) and line.keys() == {"key", "partition", "value"} and isinstance(line["value"], str):
+        key, partition = line["key"], line["partition"]
+        if (key is None or isinstance(key, str)) and (partition in (None, CRC32) or type(partition) is int):
+            return RawRecord(None if key is None else key.encode(), partition, line["value"].encode())
+    raise UsageFault(f"{path} line {number} is not {{key, partition, value}}; write it with `clustertrack simulate`")
+
+
+def publish_raw(path: Path, topic: str, client: Mapping[str, Any], sent: Callable[[int], object]) -> int:
+    """Send every record of a file and wait for all confirmations; returns their number.
+
+    Args:
+        path: raw.jsonl.
+        topic: where to.
+        client: settings of the Kafka client.
+        sent: told the number of records handed over so far.
+
+    Raises:
+        UsageFault: the file cannot be used, or the topic is missing.
+        Unreachable: Kafka does not answer, or not in time.
+    """
+    records = list(read_raw(path))
+    try:
+        producer = KafkaProducer(**client, acks="all", linger_ms=20)
+        try:
+            return _send(producer, topic, records, sent)
+        finally:
+            producer.close(timeout=_TIMEOUT_S)
+    except KafkaError as error:
+        where = client.get("bootstrap_servers")
+        raise Unreachable(f"Kafka at {where} did not take {path} ({error}); check that it runs, then repeat") from error
+
+
+def _send(producer: Any, topic: str, records: list[RawRecord], sent: Callable[[int], object]) -> int:  # noqa: ANN401 - untyped
+    partitions = producer.partitions_for(topic)
+    if not partitions:
+        raise UsageFault(f"topic {topic} does not exist; create it with `clustertrack migrate`")
+    futures = []
+    for number, record in enumerate(records, 1):
+        partition = record.partition
+        if partition == CRC32:
+            partition = zlib.crc32(record.key or b"") % len(partitions)
+        futures.append(producer.send(topic, key=record.key, value=record.value, partition=partition))
+        sent(number)
+    producer.flush(timeout=_TIMEOUT_S)
+    for future in futures:
+        future.get(timeout=_TIMEOUT_S)
+    return len(futures)
