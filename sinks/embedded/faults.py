@@ -44,10 +44,8 @@ _NAMES = {
 # The status a ClickHouse server gives; every other code is 500. 503 and 504 are left out on purpose: clients
 # retry those without being asked.
 _STATUS = {
-    **dict.fromkeys(
-        (SYNTAX_ERROR, READONLY, 6, 26, 27, 36, 38, 41, 42, 43, 53, 70, 72, 117, 321), HTTPStatus.BAD_REQUEST
-    ),
-    **dict.fromkeys((47, 46, 60, 73, 81, 16, 50, 115, 456), HTTPStatus.NOT_FOUND),
+    **dict.fromkeys((6, 26, 27, 36, 38, 41, 42, 43, 53, 62, 70, 72, 117, 164, 321), HTTPStatus.BAD_REQUEST),
+    **dict.fromkeys((16, 46, 47, 50, 60, 73, 81, 115, 456), HTTPStatus.NOT_FOUND),
     **dict.fromkeys((ACCESS_DENIED, AUTHENTICATION_FAILED), HTTPStatus.FORBIDDEN),
     QUERY_IS_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     NOT_IMPLEMENTED: HTTPStatus.NOT_IMPLEMENTED,
@@ -64,7 +62,7 @@ class CannotStart(UsageFault):
 class EngineFault(Exception):  # named like the project's other faults
     """One request failed.
 
-    `code` is ClickHouse's error code, `text` the message as a ClickHouse server writes it, "Code: 60. DB::Exception: ...".
+    `code` is ClickHouse's error code, `text` the message in its form: "Code: 60. DB::Exception: ...".
     """
 
     def __init__(self, code: int, message: str) -> None:

@@ -78,7 +78,7 @@ class Connection:
         return result.bytes() or b"", _written(result)
 
     def insert(self, head: bytes, data_format: str, data: bytes, params: Mapping[str, str]) -> Written:
-        """Run an INSERT with `data` in `data_format`. What was written when it fails half way stays: send it all again."""
+        """Run an INSERT with `data` in `data_format`; after a failure send all of it again, part of it may be there."""
         if params:
             return self._insert_from_file(head, data_format, data, params)
         try:

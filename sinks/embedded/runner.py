@@ -1,7 +1,7 @@
 """Runs requests on threads of their own, one connection each; rows come back through a pipe.
 
-The engine writes a SELECT's rows into a pipe (`INTO OUTFILE '/dev/fd/N'`) while the response is sent: every format, bounded
-memory, no copy of the result. A client that goes away closes the pipe, and its query is ended.
+The engine writes a SELECT's rows into a pipe (`INTO OUTFILE '/dev/fd/N'`) while the response is sent: every format,
+bounded memory, no copy of the result. A client that goes away closes the pipe, and its query is ended.
 """
 
 import asyncio
@@ -181,7 +181,7 @@ class _Sink:
 
 
 def _check(request: Request, kind: str, statements: int) -> None:
-    """Refuse what may not run. What does not parse (no statements) is left to the engine, whose message names the place."""
+    """Refuse what may not run. What does not parse has no statements: the engine's message names the place."""
     if statements > 1:
         raise EngineFault(SYNTAX_ERROR, "Multi-statements are not allowed; send one statement a request")
     if request.readonly and statements and kind != "READ_ONLY":

@@ -1,7 +1,7 @@
 """Reads just enough of a SQL text to serve it: where the data of an INSERT begins, where a SELECT ends.
 
-The engine does all real parsing. What is read here is the first words, the FORMAT clause outside of parentheses, strings
-and comments, and the names of functions that reach outside the data folder.
+The engine does all real parsing. What is read here is the first words, the FORMAT clause outside of parentheses,
+strings and comments, and the names of functions that reach outside the data folder.
 """
 
 import re
@@ -29,9 +29,9 @@ _DATA_START = re.compile(rb"[ \t\f]*(?:\r?\n)?")
 # Python objects inside it. A ClickHouse server confines these to a folder; the embedded engine does not.
 _OUTSIDE = frozenset(
     {
-        b"FILE", b"FILECLUSTER", b"URL", b"URLCLUSTER", b"PYTHON", b"EXECUTABLE", b"EXECUTABLEPOOL", b"SQLITE",
-        b"FILESYSTEM", b"ICEBERGLOCAL", b"ICEBERGLOCALCLUSTER", b"FILELOG", b"ARROWSTREAM", b"DELTALAKELOCAL", b"PAIMONLOCAL", b"DISK", b"CATBOOSTEVALUATE",
-        b"JDBC", b"ODBC", b"LIBRARY",
+        b"FILE", b"FILECLUSTER", b"FILELOG", b"FILESYSTEM", b"DISK", b"URL", b"URLCLUSTER",
+        b"PYTHON", b"ARROWSTREAM", b"EXECUTABLE", b"EXECUTABLEPOOL", b"LIBRARY", b"CATBOOSTEVALUATE",
+        b"SQLITE", b"JDBC", b"ODBC", b"DELTALAKELOCAL", b"PAIMONLOCAL", b"ICEBERGLOCAL", b"ICEBERGLOCALCLUSTER",
     }
 )  # fmt: skip
 _OUTSIDE_ENGINES = frozenset({b"FILESYSTEM", b"OVERLAY"})
@@ -50,9 +50,9 @@ class Kind(Enum):
 class Statement:
     """One SQL statement, cut where the server needs it.
 
-    `head` is the SQL up to the FORMAT clause, `tail` from there on (empty without one), `format` the name in that clause,
-    `data` what follows an INSERT's FORMAT clause. `target` is the table of an INSERT that carries data, as written (empty for
-    the others, and for INSERT INTO FUNCTION).
+    `head` is the SQL up to the FORMAT clause, `tail` from there on (empty without one), `format` the name in that
+    clause, `data` what follows an INSERT's FORMAT clause. `target` is the table of an INSERT that carries data, as
+    written (empty for the others, and for INSERT INTO FUNCTION).
     """
 
     kind: Kind
