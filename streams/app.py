@@ -68,7 +68,7 @@ class WorkerConfig:
     slow_mode: bool = False
     credentials: Any = None
     """Faust's credentials; None for plain text."""
-    kafka: Mapping[str, Any] | None = None
+    kafka: Mapping[str, Any]
     """Connection settings of aiokafka, for the register's own consumer."""
 
 
@@ -93,7 +93,7 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
     app = _faust_app(config)
     app.delivery = delivery
     register = Register()
-    feed = RegisterFeed(register, COMPANIES, config.kafka or {"bootstrap_servers": list(config.servers)})
+    feed = RegisterFeed(register, COMPANIES, config.topics[COMPANIES].partitions, config.kafka)
     partitions = config.topics[EVENTS].partitions
     # Faust's table brings assignment and recovery; streams.seen reads and writes it in bulk.
     table = app.Table(

@@ -57,10 +57,10 @@ class KafkaOutbox:
         futures: list[tuple[Any, int]] = []
         batch, number = producer.create_batch(), 0
         for key, value, headers in entries:
-            if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
+            if batch.append(key=key, value=value, timestamp=None, headers=list(headers)) is None:
                 futures.append((await producer.send_batch(batch, topic, partition=partition), number))
                 batch, number = producer.create_batch(), 0
-                if batch.append(key=key, value=value, timestamp=None, headers=headers) is None:
+                if batch.append(key=key, value=value, timestamp=None, headers=list(headers)) is None:
                     # Larger than a batch: it travels alone.
                     sent = await producer.send(topic, value, key, partition=partition, headers=list(headers))
                     futures.append((sent, 1))

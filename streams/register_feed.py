@@ -25,13 +25,14 @@ log = structlog.get_logger()
 class RegisterFeed:
     """Fills a register. `ready` is set when it has caught up with the end that it saw at its start."""
 
-    def __init__(self, register: Register, topic: str, kafka: Mapping[str, Any]) -> None:
+    def __init__(self, register: Register, topic: str, partitions: int, kafka: Mapping[str, Any]) -> None:
         """Args:
         register: what to fill.
         topic: the compacted topic of company versions.
+        partitions: how many it has.
         kafka: connection settings of aiokafka.
         """
-        self._register, self._topic, self._kafka = register, topic, kafka
+        self._register, self._topic, self._partitions, self._kafka = register, topic, partitions, kafka
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -53,9 +54,7 @@ class RegisterFeed:
         )
         await consumer.start()
         try:
-            partitions = [TopicPartition(self._topic, p) for p in consumer.partitions_for_topic(self._topic) or ()]
-            if not partitions:
-                partitions = [TopicPartition(self._topic, p) for p in await self._partitions(consumer)]
+            partitions = [TopicPartition(self._topic, number) for number in range(self._partitions)]
             consumer.assign(partitions)
             await consumer.seek_to_beginning(*partitions)
             wanted = await consumer.end_offsets(partitions)
@@ -70,12 +69,6 @@ class RegisterFeed:
                         self.ready.set()
         finally:
             await consumer.stop()
-
-    async def _partitions(self, consumer: AIOKafkaConsumer) -> list[int]:
-        topics = await consumer.topics()
-        if self._topic not in topics:
-            raise KafkaError(f"topic {self._topic} does not exist")
-        return list(consumer.partitions_for_topic(self._topic) or ())
 
     def _apply(self, records: list[Any]) -> None:
         for record in records:

@@ -1,0 +1,198 @@
+"""A real pipeline for tests: Kafka, ClickHouse, `migrate`, and workers that a test starts, kills and watches."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from clustertrack.local import java, kafka_jars
+from clustertrack.local import kafka as local_kafka
+from clustertrack.local.child import Child, Command
+from clustertrack.local.ports import HOST, free_ports
+
+START_SECONDS = 60
+DATABASE = "impact"
+
+
+def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Poll until the condition gives something true, and give that; fails at the deadline."""
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s in vain for {what}")
+        time.sleep(0.02)
+    return found
+
+
+class Stack:
+    """Kafka and ClickHouse of one test module, migrated. `close()` ends everything that was started."""
+
+    def __init__(self, folder: Path, *, partitions: int = 4, clusters: Path | None = None) -> None:
+        self.folder = folder
+        self.partitions = partitions
+        broker, controller, self.clickhouse_port = free_ports(3)
+        self.bootstrap = f"{HOST}:{broker}"
+        runtime, jars = java.find_java(), kafka_jars.ensure_jars()
+        node = local_kafka.KafkaNode(folder / "kafka", broker, controller)
+        local_kafka.prepare(node, runtime, jars, folder)
+        self.environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
+            "CLICKHOUSE_HOST": HOST,
+            "CLICKHOUSE_PORT": str(self.clickhouse_port),
+            "CLICKHOUSE_DATABASE": DATABASE,
+            "CLUSTERTRACK_PARTITIONS": str(partitions),
+            "LOG_LEVEL": "INFO",
+        }
+        if clusters is not None:
+            self.environment["CLUSTERTRACK_CLUSTERS"] = str(clusters)
+        self._kafka_command = local_kafka.command(node, runtime, jars)
+        self.kafka = Child(self._kafka_command, folder)
+        self.clickhouse = self._start_clickhouse()
+        self.workers: list[Child] = []
+        try:
+            wait_for(lambda: local_kafka.is_ready(self.bootstrap), START_SECONDS, "Kafka")
+            self.wait_for_clickhouse()
+            self.run("migrate")
+        except BaseException:
+            self.close()
+            raise
+
+    def _start_clickhouse(self) -> Child:
+        arguments = [sys.executable, "-m", "sinks.embedded", "--path", self.folder / "ch", "--port", self.clickhouse_port]
+        return Child(Command("clickhouse", [str(a) for a in arguments]), self.folder)
+
+    def wait_for_clickhouse(self) -> None:
+        """Wait until ClickHouse answers."""
+        wait_for(lambda: _answers(f"http://{HOST}:{self.clickhouse_port}/ping"), START_SECONDS, "ClickHouse")
+
+    def restart_clickhouse(self) -> None:
+        """Start ClickHouse again after a test ended it."""
+        self.clickhouse = self._start_clickhouse()
+        self.wait_for_clickhouse()
+
+    def run(self, *arguments: str, expect: int | None = 0, seconds: float = 120, **environment: str) -> Any:
+        """Run the command line with this stack's settings; fails on another exit code than expected."""
+        done = subprocess.run(
+            [sys.executable, "-m", "clustertrack", *map(str, arguments)],
+            env={**os.environ, **self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        if expect is not None and done.returncode != expect:
+            raise AssertionError(f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def start_worker(self, name: str = "worker-1", *, wait: bool = True, **environment: str) -> Child:
+        """Start a worker with a data folder of its own; `environment` beats the stack's settings."""
+        (port,) = free_ports(1)
+        settings = {
+            **self.environment,
+            "CLUSTERTRACK_DATA_DIR": str(self.folder / name),
+            "METRICS_PORT": str(port),
+            **environment,
+        }
+        child = Child(Command(name, [sys.executable, "-m", "clustertrack", "worker"], settings), self.folder)
+        child.metrics_port = port
+        self.workers.append(child)
+        if wait:
+            self.wait_ready(child)
+        return child
+
+    def wait_ready(self, worker: Child) -> None:
+        """Wait until a worker takes records; fails when it ends instead."""
+
+        def ready() -> bool:
+            if worker.exit_code() is not None:
+                raise AssertionError(f"{worker.name} ended with {worker.exit_code()}: {worker.last_words(20)}")
+            return _answers(f"http://{HOST}:{worker.metrics_port}/readyz")
+
+        wait_for(ready, START_SECONDS, f"{worker.name} to be ready")
+
+    def kill(self, child: Child) -> None:
+        """kill -9, at once."""
+        os.killpg(child.pid, signal.SIGKILL)
+        child.stop(10)
+
+    def client(self) -> Client:
+        """A client of the ledger."""
+        return clickhouse_connect.get_client(
+            host=HOST, port=self.clickhouse_port, database=DATABASE, autogenerate_session_id=False
+        )
+
+    def query(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
+        """Rows of a query."""
+        client = self.client()
+        try:
+            return list(client.query(sql, parameters=parameters).result_rows)
+        finally:
+            client.close()
+
+    def producer(self) -> KafkaProducer:
+        """A plain producer."""
+        return KafkaProducer(bootstrap_servers=self.bootstrap, acks="all", linger_ms=5)
+
+    def send(self, topic: str, records: list[tuple[bytes | None, bytes | None, list[Any], int | None]]) -> None:
+        """Produce (key, value, headers, partition) and wait until all are confirmed."""
+        producer = self.producer()
+        sent = [
+            producer.send(topic, key=key, value=value, headers=headers, partition=partition)
+            for key, value, headers, partition in records
+        ]
+        producer.flush(timeout=60)
+        for future in sent:
+            future.get(timeout=30)
+        producer.close(timeout=10)
+
+    def read(self, topic: str) -> list[Any]:
+        """All records of a topic, by partition and offset."""
+        consumer = KafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+        try:
+            partitions = [TopicPartition(topic, p) for p in range(self.partitions)]
+            consumer.assign(partitions)
+            ends = consumer.end_offsets(partitions)
+            found: list[Any] = []
+            deadline = time.monotonic() + 60
+            while any(consumer.position(tp) < ends[tp] for tp in partitions):
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"{topic} cannot be read to its end")
+                for records in consumer.poll(timeout_ms=500).values():
+                    found += records
+        finally:
+            consumer.close()
+        return sorted(found, key=lambda record: (record.partition, record.offset))
+
+    def wait_counted(self, seconds: float = 60) -> None:
+        """Wait until everything published so far is counted."""
+        self.run("status", "--wait", str(int(seconds)), seconds=seconds + 30)
+
+    def report(self, year: int, **environment: str) -> dict[str, Any]:
+        """The annual report as JSON."""
+        return dict(json.loads(self.run("report", "--year", str(year), "--format", "json", **environment).stdout))
+
+    def close(self) -> None:
+        """End all processes, the workers first."""
+        for worker in self.workers:
+            worker.stop(20)
+        self.clickhouse.stop(10)
+        self.kafka.stop(10)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - always our own address
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.HTTPError):
+        return False
