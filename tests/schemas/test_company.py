@@ -184,12 +184,12 @@ def test_a_version_cannot_be_changed():
 
 # ---- what holds on a day
 
-offsets = st.integers(0, 12)
+offsets = st.integers(0, 6)
 
 
 @st.composite
 def histories(draw: st.DrawFn, cvr: int = CVRS[0], *, withdrawals: bool = True) -> list[CompanyVersion]:
-    """Versions of one company within twelve days, by valid_from, one for each."""
+    """Versions of one company within a week, by valid_from, one for each."""
     days = sorted(draw(st.sets(offsets, max_size=5)))
     return [
         CompanyVersion(
@@ -205,7 +205,37 @@ def histories(draw: st.DrawFn, cvr: int = CVRS[0], *, withdrawals: bool = True) 
     ]
 
 
-@given(histories(), st.integers(-2, 14))
+@pytest.mark.parametrize(
+    ("versions_of_days", "day", "expected"),
+    [
+        pytest.param([(1, None), (5, None)], 0, 1, id="before the first, the first"),
+        pytest.param([(1, None), (5, None)], 4, 1, id="the day before the next"),
+        pytest.param([(1, None), (5, None)], 5, 5, id="its first day"),
+        pytest.param([(1, 9), (5, 9)], 12, 5, id="ceased, no version since"),
+        pytest.param([(1, None), (5, 5)], 12, 1, id="ceased, its version of that day"),
+        pytest.param([(1, None), (5, 4)], 12, 1, id="ceased, a version of a later day"),
+        pytest.param([(1, None), (3, 4), (4, 4), (6, 4)], 12, 3, id="ceased, several versions since"),
+        pytest.param([(1, None), (5, 1)], 12, 5, id="ceased on the first day"),
+        pytest.param([(1, None), (5, 6)], 5, 5, id="ceases tomorrow"),
+        pytest.param([], 5, None, id="no version"),
+    ],
+)
+def test_what_holds(versions_of_days: list[tuple[int, int | None]], day: int, expected: int | None):
+    """A version holds until the next; a company that ceased keeps the last one from before that day."""
+    history = [
+        CompanyVersion(
+            cvr=CVRS[0],
+            valid_from=date(2018, 1, valid_from),
+            revision=1,
+            ceased_on=None if ceased_on is None else date(2018, 1, ceased_on),
+        )
+        for valid_from, ceased_on in versions_of_days
+    ]
+    held = attributes_as_at(history, date(2018, 1, day) if day else date(2017, 12, 31))
+    assert (None if held is None else held.valid_from.day) == expected
+
+
+@given(histories(), st.integers(-2, 8))
 def test_the_rule_of_a_day(history: list[CompanyVersion], offset: int):
     """The answer is that of the rule, read out word by word."""
     day = START + timedelta(offset)
@@ -240,7 +270,7 @@ def test_of_each_day_the_highest_revision_holds(drawn: list[tuple[int, int, bool
     assert standing(listed) == expected
 
 
-@given(st.fixed_dictionaries({cvr: histories(cvr) for cvr in CVRS[:5]}), cvrs, st.integers(-2, 14))
+@given(st.fixed_dictionaries({cvr: histories(cvr) for cvr in CVRS[:5]}), cvrs, st.integers(-2, 8))
 def test_chains_agree_with_a_walk(register: dict[int, list[CompanyVersion]], cvr: int, offset: int):
     """The end of a chain is reached in fewer steps than there are companies, or there is a cycle."""
     day = START + timedelta(offset)
