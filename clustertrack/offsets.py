@@ -4,13 +4,14 @@ Errors are those of `streams.topics`: KafkaUnreachable when no broker answers, T
 """
 
 import logging
+import socket
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
-import stamina
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import KafkaError, RetriableError, UnknownTopicOrPartitionError
@@ -23,6 +24,9 @@ TIMEOUT_MS: Final = 10_000
 
 PATIENCE: Final = 5.0
 """Seconds in which a request is repeated, while Kafka says that it will soon be ready."""
+
+PAUSE: Final = 0.2
+"""Seconds between two attempts."""
 
 # Our sentence replaces kafka-python's lines about every attempt; where logging is set up, they still arrive.
 logging.getLogger("kafka").addHandler(logging.NullHandler())
@@ -97,6 +101,8 @@ class KafkaOffsets:
 
     def __init__(self, config: Mapping[str, Any], timeout_ms: int = TIMEOUT_MS) -> None:
         self._servers = ",".join(config["bootstrap_servers"])
+        if not any(_listens(server, timeout_ms / 1000) for server in config["bootstrap_servers"]):
+            raise self._unreachable()
         with self._explained():
             self._admin = KafkaAdminClient(
                 **config,
@@ -160,28 +166,40 @@ class KafkaOffsets:
     @staticmethod
     def _patiently(call: Callable[[], T]) -> T:
         """The result of a call that is repeated while Kafka says that the error will pass."""
-        for attempt in stamina.retry_context(
-            on=lambda error: isinstance(error, RetriableError),
-            attempts=None,
-            timeout=PATIENCE,
-            wait_initial=0.1,
-            wait_max=1.0,
-        ):
-            with attempt:
+        # Not stamina: unless logging is set up, it reports each attempt on standard output, which is for results.
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
                 return call()
-        raise AssertionError("stamina ends with a result or an error")
+            except RetriableError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(PAUSE)
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
         except RetriableError as error:
-            raise KafkaUnreachable(
-                f"Kafka does not answer at {self._servers}: start it (`clustertrack up` runs one on this machine) "
-                "or set KAFKA_BOOTSTRAP_SERVERS and the way to log in."
-            ) from error
+            raise self._unreachable() from error
         except KafkaError as error:
             raise TopicFault(f"Kafka at {self._servers} refuses: {type(error).__name__}.") from error
+
+    def _unreachable(self) -> KafkaUnreachable:
+        return KafkaUnreachable(
+            f"Kafka does not answer at {self._servers}: start it (`clustertrack up` runs one on this machine) "
+            "or set KAFKA_BOOTSTRAP_SERVERS and the way to log in."
+        )
+
+
+def _listens(server: str, seconds: float) -> bool:
+    """Whether anything takes connections there. Asked first: kafka-python tries a dead address to its time limit."""
+    host, _, port = server.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), seconds).close()
+    except OSError:
+        return False
+    return True
 
 
 def _offset(committed: Any) -> int | None:  # noqa: ANN401  (OffsetAndMetadata of a library without types)

@@ -24,7 +24,10 @@ FORMATS: Final[dict[str, Callable[[AnnualReport], str]]] = {
 }
 
 
-@click.command()
+@click.command(
+    epilog="\b\nExamples:\n  clustertrack report --year 2018\n"
+    "  clustertrack report --year 2018 --as-known-on 2019-03-31 --format json"
+)
 @click.option("--year", type=click.IntRange(FIRST_YEAR, LAST_YEAR), required=True, help="Calendar year of the figures.")
 @click.option(
     "--as-known-on",
@@ -40,13 +43,7 @@ FORMATS: Final[dict[str, Callable[[AnnualReport], str]]] = {
     help="Write to FILE (UTF-8) instead of standard output; an existing file is replaced.",
 )
 def command(year: int, as_known_on: datetime | None, format_: str, out: Path | None) -> None:
-    r"""Print the annual statistics: companies helped, new competencies, new ideas, new products.
-
-    \b
-    Examples:
-      clustertrack report --year 2018
-      clustertrack report --year 2018 --as-known-on 2019-03-31 --format json
-    """
+    """Print the annual statistics: companies helped, new competencies, new ideas, new products."""
     settings = load_settings()
     today = datetime.now(COPENHAGEN).date()
     with open_ledger(settings.clickhouse()) as client:

@@ -91,7 +91,9 @@ class Status:
         return found
 
 
-@click.command()
+@click.command(
+    epilog="\b\nExamples:\n  clustertrack status\n  clustertrack status --wait 120 && clustertrack report --year 2018"
+)
 @click.option(
     "--wait",
     "seconds",
@@ -101,13 +103,7 @@ class Status:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(seconds: float | None, as_json: bool) -> None:
-    r"""Show lag, receipts and running workers; with --wait, wait until all is counted.
-
-    \b
-    Examples:
-      clustertrack status
-      clustertrack status --wait 120 && clustertrack report --year 2018
-    """
+    """Show lag, receipts and running workers; with --wait, wait until all is counted."""
     settings = load_settings()
     with open_ledger(settings.clickhouse()) as client:
         ledger = catalog.ledger_id(client, settings.clickhouse_database)

@@ -1,0 +1,120 @@
+import socket
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka.structs import OffsetAndMetadata
+
+from clustertrack.offsets import KafkaOffsets, Partition, Progress, Reading, remaining
+from streams.topics import KafkaUnreachable, TopicFault
+
+P0, P1 = Partition("events", 0), Partition("events", 1)
+
+
+@pytest.mark.parametrize(
+    ("progress", "position", "lag"),
+    [
+        pytest.param(Progress(0, 10, 4), 4, 6, id="on the way"),
+        pytest.param(Progress(0, 10, None), 0, 10, id="no commit yet"),
+        pytest.param(Progress(0, 0, None), 0, 0, id="empty"),
+        pytest.param(Progress(7, 10, None), 7, 3, id="no commit, old records deleted"),
+        pytest.param(Progress(7, 10, 4), 7, 3, id="deleted before it was read"),
+        pytest.param(Progress(0, 10, 12), 12, 0, id="beyond the last stable offset"),
+    ],
+)
+def test_progress_of_a_partition(progress: Progress, position: int, lag: int):
+    """A group stands at its commit, or at the oldest record where that is later."""
+    assert (progress.position, progress.lag) == (position, lag)
+
+
+@pytest.mark.parametrize(
+    ("target", "progress", "left"),
+    [
+        pytest.param({P0: 10, P1: 5}, {P0: Progress(0, 10, 10), P1: Progress(0, 5, 5)}, 0, id="all counted"),
+        pytest.param({P0: 10, P1: 5}, {P0: Progress(0, 10, 10), P1: Progress(0, 5, 3)}, 2, id="one partition behind"),
+        pytest.param({P0: 10}, {P0: Progress(0, 500, 10)}, 0, id="later records are not waited for"),
+        pytest.param({P0: 10, P1: 5}, {P0: Progress(0, 10, 500), P1: Progress(0, 5, 4)}, 1, id="no set-off"),
+        pytest.param({P0: 0}, {P0: Progress(0, 0, None)}, 0, id="empty topic without a commit"),
+        pytest.param({P0: 10}, {P0: Progress(0, 10, None)}, 10, id="no worker yet"),
+        pytest.param({P0: 10}, {P0: Progress(12, 20, 4)}, 0, id="deleted meanwhile"),
+        pytest.param({P0: 10}, {}, 10, id="partition gone"),
+        pytest.param({}, {}, 0, id="nothing to wait for"),
+    ],
+)
+def test_remaining(target: dict[Partition, int], progress: dict[Partition, Progress], left: int):
+    """Records are left while any partition's position lies before its target."""
+    assert remaining(target, Reading(progress, 1)) == left
+
+
+def test_nothing_answers():
+    """A port without a broker ends in one sentence with the address and what to do."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(KafkaUnreachable, match=rf"Kafka does not answer at {address}: start it .*clustertrack up"):
+            KafkaOffsets({"bootstrap_servers": [address]}, timeout_ms=300)
+
+
+@pytest.fixture
+def admin(kafka) -> Iterator[KafkaAdminClient]:
+    """A client that makes topics and commits what a worker would."""
+    client = KafkaAdminClient(bootstrap_servers=[kafka.bootstrap])
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def topic(admin: KafkaAdminClient) -> str:
+    """A new topic with two partitions."""
+    name = f"offsets-{uuid.uuid4().hex[:8]}"
+    admin.create_topics({name: {"num_partitions": 2, "replication_factor": 1}})
+    admin.wait_for_topics([name])
+    return name
+
+
+@pytest.mark.integration
+def test_reading(kafka, admin: KafkaAdminClient, topic: str):
+    """Ends, the oldest offsets and the group's commits come from the broker, partition by partition."""
+    group = f"group-{uuid.uuid4().hex[:8]}"
+    producer = KafkaProducer(bootstrap_servers=[kafka.bootstrap])
+    for _ in range(5):
+        producer.send(topic, b"x", partition=0)
+    producer.close()
+    with KafkaOffsets({"bootstrap_servers": [kafka.bootstrap]}) as offsets:
+        before = offsets.read(group, [topic])
+        assert before == Reading(
+            {Partition(topic, 0): Progress(0, 5, None), Partition(topic, 1): Progress(0, 0, None)}, 0
+        )
+        assert before.lag == 5
+        admin.alter_group_offsets(group, {TopicPartition(topic, 0): OffsetAndMetadata(3, "", None)})
+        admin.delete_records({TopicPartition(topic, 0): 2})
+        after = offsets.read(group, [topic])
+        assert after.progress[Partition(topic, 0)] == Progress(2, 5, 3)
+        assert after.ends == {Partition(topic, 0): 5, Partition(topic, 1): 0}
+        assert remaining(before.ends, after) == 2
+
+
+@pytest.mark.integration
+def test_an_open_transaction_is_not_waited_for(kafka, topic: str):
+    """The end is that of committed records: what a transaction holds back is neither counted nor missing."""
+    producer = KafkaProducer(bootstrap_servers=[kafka.bootstrap], transactional_id=uuid.uuid4().hex)
+    producer.init_transactions()
+    producer.begin_transaction()
+    producer.send(topic, b"x", partition=0).get(timeout=10)
+    try:
+        with KafkaOffsets({"bootstrap_servers": [kafka.bootstrap]}) as offsets:
+            assert offsets.read("nobody", [topic]).lag == 0
+    finally:
+        producer.abort_transaction()
+        producer.close()
+
+
+@pytest.mark.integration
+def test_a_missing_topic(kafka):
+    """A topic that is not there is named, with what makes it."""
+    with (
+        KafkaOffsets({"bootstrap_servers": [kafka.bootstrap]}) as offsets,
+        pytest.raises(TopicFault, match=r"no topic nowhere: run `clustertrack migrate`"),
+    ):
+        offsets.read("nobody", ["nowhere"])

@@ -1,0 +1,147 @@
+import csv
+import io
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from clustertrack.cli import root
+from clustertrack.commands.report import FORMATS, write_whole
+from clustertrack.ledger import LedgerNotMigrated
+from reports.days import COPENHAGEN, ReportFault
+from schemas.errors import UsageFault
+from sinks.connection import ClickHouse, connect
+from sinks.migrate import migrate
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def environment(clickhouse, database: str) -> dict[str, str]:
+    """Settings that name the session's ClickHouse and this test's database."""
+    return {
+        "CLICKHOUSE_HOST": clickhouse.host,
+        "CLICKHOUSE_PORT": str(clickhouse.port),
+        "CLICKHOUSE_DATABASE": database,
+    }
+
+
+@pytest.fixture
+def run(clickhouse, database: str, environment: dict[str, str]) -> Run:
+    """Runs `clustertrack report` on a ledger with one company, helped in 2018 and known since 2019."""
+    with connect(ClickHouse(host=clickhouse.host, port=clickhouse.port, database=database)) as client:
+        migrate(client, database)
+        known = datetime(2019, 6, 1, 12, tzinfo=UTC)
+        activity = {
+            "source": "crm",
+            "activity_id": "a1",
+            "revision": 1,
+            "event_id": "e1",
+            "company_id": 13748136,
+            "cluster": "food-bio",
+            "event_type": "workshop.attended",
+            "reported": ["new_ideas"],
+            "derived": [],
+            "outcomes_given": 1,
+            "membership": "",
+            "details": "{}",
+            "occurred_on": date(2018, 5, 3),
+            "recorded_at": known,
+            "known_at": known,
+        }
+        client.insert("activity_revision", [list(activity.values())], column_names=list(activity))
+    return lambda *arguments: CliRunner().invoke(root, ["report", *arguments], env=environment)
+
+
+@pytest.mark.integration
+def test_text_is_the_default(run: Run):
+    """Without a format the sentence comes first, and standard output holds nothing but the report."""
+    result = run("--year", "2018")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[0] == (
+        "1 company helped; 0 companies (0 with fewer than 50 employees) were given new competencies and tools; "
+        "1 (0) developed new ideas; 0 (0) developed new products, services or processes."
+    )
+    assert result.stderr == ""
+
+
+@pytest.mark.integration
+def test_json_and_csv(run: Run):
+    """The other formats carry the same figures."""
+    report = json.loads(run("--year", "2018", "--format", "json").stdout)
+    assert (report["year"], report["provisional"]) == (2018, False)
+    assert report["new_ideas"]["companies"] == 1
+    rows = list(csv.DictReader(io.StringIO(run("--year", "2018", "--format", "csv").stdout)))
+    assert [(row["level"], row["outcome"], row["companies"]) for row in rows][2] == ("national", "new_ideas", "1")
+
+
+@pytest.mark.integration
+def test_as_known_on_a_day(run: Run):
+    """Before the record was known it does not count; the day is in the report."""
+    before = json.loads(run("--year", "2018", "--as-known-on", "2019-05-31", "--format", "json").stdout)
+    after = json.loads(run("--year", "2018", "--as-known-on", "2019-06-01", "--format", "json").stdout)
+    assert (before["helped"]["companies"], after["helped"]["companies"]) == (0, 1)
+    assert (before["as_known_on"], after["as_known_on"]) == ("2019-05-31", "2019-06-01")
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("days", [pytest.param(0, id="today"), pytest.param(1, id="tomorrow")])
+def test_a_day_that_has_not_ended(run: Run, days: int):
+    """Today and later days are a usage error."""
+    # Across midnight the day would be yesterday; tomorrow stands for it then.
+    day = datetime.now(COPENHAGEN).date() + timedelta(days=days)
+    result = run("--year", "2018", "--as-known-on", day.isoformat())
+    assert isinstance(result.exception, ReportFault)
+    assert result.exception.exit_code == 2
+
+
+@pytest.mark.integration
+def test_into_a_file(run: Run, tmp_path: Path):
+    """With --out the file holds the report and standard output nothing."""
+    target = tmp_path / "2018.json"
+    target.write_text("old", encoding="utf-8")
+    result = run("--year", "2018", "--format", "json", "--out", str(target))
+    assert result.exit_code == 0, result.output
+    assert (result.stdout, result.stderr) == ("", f"wrote {target}\n")
+    assert json.loads(target.read_text(encoding="utf-8"))["year"] == 2018
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path):
+    """A folder that is not there ends in one sentence that names it, and leaves nothing behind."""
+    with pytest.raises(UsageFault, match=r"nowhere/2018\.json cannot be written \(No such file or directory\)"):
+        write_whole(tmp_path / "nowhere" / "2018.json", "x")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(["--year", "2018", "--format", "xlsx"], "'text', 'json', 'csv'", id="format of a later version"),
+        pytest.param(["--year", "18"], "2000<=x<=2148", id="year"),
+        pytest.param(["--year", "2018", "--as-known-on", "31-03-2019"], "%Y-%m-%d", id="day"),
+        pytest.param([], "Missing option '--year'", id="no year"),
+    ],
+)
+def test_usage(arguments: list[str], words: str):
+    """A wrong option is a usage error that says what would be right."""
+    result = CliRunner().invoke(root, ["report", *arguments])
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_help_shows_an_example():
+    """--help shows an example and the formats."""
+    result = CliRunner().invoke(root, ["report", "--help"])
+    assert "clustertrack report --year 2018 --as-known-on 2019-03-31 --format json" in result.stdout
+    assert "|".join(FORMATS) in result.stdout
+
+
+@pytest.mark.integration
+def test_not_migrated(environment: dict[str, str]):
+    """An empty database ends with exit code 1 and names what to do."""
+    result = CliRunner().invoke(root, ["report", "--year", "2018"], env=environment)
+    assert isinstance(result.exception, LedgerNotMigrated)
+    assert "clustertrack migrate" in str(result.exception)
