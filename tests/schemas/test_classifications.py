@@ -115,7 +115,11 @@ def test_every_municipality_is_found_with_and_without_zero():
         assert municipality_nuts(row["kommunekode_4"]) == municipality_nuts(row["kommunekode"]) == row["nuts3"]
 
 
-@pytest.mark.parametrize("code", ["", "0999", "København", "10101", "-101", "101.0"])
+@pytest.mark.parametrize(
+    "code",
+    ["", "0999", "København", "10101", "-101", "101.0"],
+    ids=["empty", "unused", "a name", "too long", "negative", "a spreadsheet's decimal"],
+)
 def test_municipalities_refused(code: str):
     """A number that no municipality has is refused."""
     assert code_of(lambda: municipality_nuts(code)) == "unknown_municipality"
@@ -220,7 +224,11 @@ def test_legal_form(text: str, code: str):
     assert parse_legal_form(text) == code
 
 
-@pytest.mark.parametrize("text", ["ApS", "1234", "8.0", "-8", "٨٠"])
+@pytest.mark.parametrize(
+    "text",
+    ["ApS", "1234", "8.0", "-8", "٨٠"],
+    ids=["letters", "too long", "a spreadsheet's decimal", "negative", "other digits"],
+)
 def test_legal_form_refused(text: str):
     """Names and other numbers are no codes."""
     assert code_of(lambda: parse_legal_form(text)) == "invalid_legal_form"
