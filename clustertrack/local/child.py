@@ -1,5 +1,6 @@
 """One child process: its own process group, its output in a file, its death with ours, a bounded stop."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,6 +11,8 @@ from pathlib import Path
 
 _LARGEST_LOG_BYTES = 10 * 1024 * 1024
 _SIGKILL_TAKES_SECONDS = 10
+_TAIL_BYTES = 16 * 1024
+_LINE_LENGTH = 200
 
 # On Linux the kernel kills the child when the thread that started it ends, however that happens. The request belongs to
 # the child itself, and it cannot be made in a `preexec_fn`: that is unsafe while other threads run. So a tiny Python
@@ -92,15 +95,23 @@ class Child:
             self._signal(signal.SIGKILL)
             self._process.wait(_SIGKILL_TAKES_SECONDS)
 
-    def last_words(self, lines: int = 3) -> str:
-        """The end of its log, for a message: at most `lines` lines, each cut at 200 characters."""
+    def wait(self, timeout: float) -> int:
+        """Wait for the end; returns the exit code. Raises subprocess.TimeoutExpired."""
+        self._process.wait(timeout)
+        self._signal(signal.SIGKILL)
+        return int(self._process.returncode)
+
+    def last_words(self) -> str:
+        """The end of its log for a message: its last error if it names one, else its last three lines."""
         try:
             with self.log.open("rb") as log:
-                log.seek(max(0, self.log.stat().st_size - 8192))
-                words = log.read().decode(errors="replace").split("\n")
+                log.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
+                text = log.read().decode(errors="replace")
         except OSError:
             return ""
-        return " | ".join(line.strip()[:200] for line in [w for w in words if w.strip()][-lines:])
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        errors = [error for line in lines if (error := _error(line))]
+        return (errors[-1] if errors else " | ".join(line[:_LINE_LENGTH] for line in lines[-3:]))[: 3 * _LINE_LENGTH]
 
     def _signal(self, number: signal.Signals) -> None:
         try:
@@ -117,3 +128,19 @@ def _turn_over(log: Path) -> None:
             log.replace(log.with_suffix(".log.1"))
     except FileNotFoundError:
         return
+
+
+def _error(line: str) -> str | None:
+    """The message, if the line is an error of ours: `error: ...` of a command, or a JSON log line of that level."""
+    if line.startswith("error: "):
+        return line.removeprefix("error: ")
+    if not line.startswith("{"):
+        return None
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return None
+    if entry.get("level") not in {"error", "critical"}:
+        return None
+    cause = str(entry.get("exception", "")).rstrip().rpartition("\n")[2]
+    return " ".join(filter(None, (str(entry.get("event", "")), cause)))

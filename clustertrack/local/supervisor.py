@@ -17,7 +17,6 @@ from clustertrack.local.watch import Decision, Life, Limits, Phase, Seen, Sign, 
 from schemas.errors import Unreachable
 
 _POLL_SECONDS = 0.05
-_LOOK_EVERY_SECONDS = 1.0
 
 
 class ChildFault(Unreachable):
@@ -117,7 +116,7 @@ class Supervisor:
             if self._clock() >= next_look:
                 for kept in self._all():
                     self._look(kept)
-                next_look = self._clock() + _LOOK_EVERY_SECONDS
+                next_look = self._clock() + self._limits.look_every
             time.sleep(_POLL_SECONDS)
 
     def stop(self) -> None:

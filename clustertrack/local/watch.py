@@ -42,6 +42,7 @@ class Limits:
     longest_back_off: float = 30
     # A child that was up so long has recovered: the next back-off begins again at the first.
     stable: float = 60
+    look_every: float = 1
 
 
 @dataclass(frozen=True)

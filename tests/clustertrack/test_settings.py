@@ -1,0 +1,138 @@
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from clustertrack.settings import Settings, SettingsFault, load_settings, variable
+
+SAMPLE = Path(__file__).parents[2] / "deploy" / "settings.env.example"
+
+
+def _sample() -> dict[str, str]:
+    lines = [line for line in SAMPLE.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch) -> None:
+    for name in os.environ:
+        if name.startswith(("KAFKA_", "CLICKHOUSE_", "CLUSTERTRACK_", "METRICS_", "LOG_LEVEL")):
+            monkeypatch.delenv(name)
+
+
+def test_defaults_fit_the_local_stack():
+    """Without any variable a process talks to what `clustertrack up` starts."""
+    settings = load_settings()
+
+    assert settings.kafka_bootstrap_servers == "127.0.0.1:9092"
+    assert (settings.clickhouse_host, settings.clickhouse_port) == ("127.0.0.1", 8123)
+    assert settings.partitions == 12
+
+
+def test_sample_file_is_complete_and_holds_the_defaults(monkeypatch):
+    """deploy/settings.env.example names every setting, nothing else, and changes none of them."""
+    assert set(_sample()) == {variable(field) for field in Settings.model_fields}
+    plain = load_settings()
+    for name, value in _sample().items():
+        monkeypatch.setenv(name, value)
+
+    assert load_settings() == plain
+
+
+def test_options_beat_the_environment(monkeypatch):
+    """A field given by an option is taken instead of its variable."""
+    monkeypatch.setenv("CLUSTERTRACK_PARTITIONS", "6")
+
+    assert load_settings().partitions == 6
+    assert load_settings(partitions=4).partitions == 4
+
+
+def test_settings_cannot_be_changed():
+    """Settings are read once; nothing in a process can change them for the rest of it."""
+    settings = load_settings()
+
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.partitions = 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        pytest.param("CLUSTERTRACK_PARTITIONS", "many", "CLUSTERTRACK_PARTITIONS=many", id="no number"),
+        pytest.param("CLICKHOUSE_PORT", "70000", "CLICKHOUSE_PORT=70000", id="no port"),
+        pytest.param("KAFKA_BOOTSTRAP_SERVERS", "broker", "'broker' is not host:port", id="server without port"),
+        pytest.param("KAFKA_BOOTSTRAP_SERVERS", "a:1,b:x", "'b:x' is not host:port", id="one of two servers"),
+        pytest.param("KAFKA_SECURITY_PROTOCOL", "TLS", "KAFKA_SECURITY_PROTOCOL=TLS", id="unknown protocol"),
+        pytest.param("KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "also needs KAFKA_SASL_MECHANISM and", id="login missing"),
+        pytest.param("CLICKHOUSE_DATABASE", "a; DROP", "CLICKHOUSE_DATABASE=a; DROP", id="no database name"),
+        pytest.param("CLUSTERTRACK_MIN_INSYNC_REPLICAS", "2", "CLUSTERTRACK_REPLICATION_FACTOR=1", id="two of one"),
+        pytest.param("LOG_LEVEL", "LOUD", "LOG_LEVEL=LOUD", id="unknown level"),
+    ],
+)
+def test_a_bad_value_is_one_sentence_with_its_variable(monkeypatch, name, value, problem):
+    """A variable that cannot be used is named in one line, with its value."""
+    monkeypatch.setenv(name, value)
+
+    with pytest.raises(SettingsFault) as fault:
+        load_settings()
+
+    assert problem in str(fault.value)
+    assert "\n" not in str(fault.value)
+    assert fault.value.exit_code == 2
+
+
+@pytest.mark.parametrize("name", [pytest.param("KAFKA_SASL_PASSWORD", id="Kafka"), "CLICKHOUSE_PASSWORD"])
+def test_secrets_come_from_files_too_and_stay_hidden(monkeypatch, tmp_path, name):
+    """NAME_FILE gives the secret without its last line feed, and no print of the settings shows it."""
+    (tmp_path / "secret").write_text("hunter2\n")
+    monkeypatch.setenv(f"{name}_FILE", str(tmp_path / "secret"))
+
+    settings = load_settings()
+
+    assert getattr(settings, name.lower()).get_secret_value() == "hunter2"
+    assert "hunter2" not in f"{settings!r} {settings.clickhouse()!r}"
+
+
+def test_a_secret_is_not_given_twice(monkeypatch, tmp_path):
+    """A secret both as a value and as a file is refused: nobody could say which one counts."""
+    (tmp_path / "secret").write_text("one")
+    monkeypatch.setenv("CLICKHOUSE_PASSWORD", "two")
+    monkeypatch.setenv("CLICKHOUSE_PASSWORD_FILE", str(tmp_path / "secret"))
+
+    with pytest.raises(SettingsFault, match="CLICKHOUSE_PASSWORD and CLICKHOUSE_PASSWORD_FILE are both set"):
+        load_settings()
+
+
+def test_a_secret_file_that_is_missing_is_a_sentence(monkeypatch, tmp_path):
+    """A secret's file that cannot be read is named together with its variable."""
+    monkeypatch.setenv("CLICKHOUSE_PASSWORD_FILE", str(tmp_path / "nothing"))
+
+    with pytest.raises(SettingsFault, match=r"CLICKHOUSE_PASSWORD_FILE names .*nothing"):
+        load_settings()
+
+
+def test_client_configuration_with_login(monkeypatch):
+    """kafka-python gets servers as a list, and login and certificates only where they are set."""
+    assert load_settings().kafka_client_config() == {
+        "bootstrap_servers": ["127.0.0.1:9092"],
+        "security_protocol": "PLAINTEXT",
+    }
+    for name, value in {
+        "KAFKA_BOOTSTRAP_SERVERS": "a:9092, b:9092",
+        "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+        "KAFKA_SASL_USERNAME": "foodbio",
+        "KAFKA_SASL_PASSWORD": "hunter2",
+        "KAFKA_SSL_CAFILE": "/etc/ca.pem",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+    assert load_settings().kafka_client_config() == {
+        "bootstrap_servers": ["a:9092", "b:9092"],
+        "security_protocol": "SASL_SSL",
+        "sasl_mechanism": "SCRAM-SHA-512",
+        "sasl_plain_username": "foodbio",
+        "sasl_plain_password": "hunter2",
+        "ssl_cafile": "/etc/ca.pem",
+    }
