@@ -1,9 +1,8 @@
 """Fixtures that several folders of tests share: the real Kafka and the real ClickHouse engine, once per session."""
 
+import http.client
 import sys
 import time
-import urllib.error
-import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from clustertrack.local import java, kafka_jars
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child, Command
 from clustertrack.local.ports import HOST, free_ports
+from clustertrack.local.probes import ready_at
 
 START_SECONDS = 60
 STOP_SECONDS = 10
@@ -41,9 +41,15 @@ class ClickHouseServer:
 
     def execute(self, sql: str) -> str:
         """Run one statement and return the answer as text."""
-        request = urllib.request.Request(f"{self.url}/", data=sql.encode(), method="POST")  # noqa: S310
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-            return answer.read().decode()
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
+        try:
+            connection.request("POST", "/", sql.encode())
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        finally:
+            connection.close()
+        assert answer.status == 200, text
+        return text
 
 
 def _wait_until(condition: Callable[[], bool], seconds: float = 10, what: str = "the condition") -> None:
@@ -92,24 +98,20 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseS
     folder = tmp_path_factory.mktemp("clickhouse")
     (port,) = free_ports(1)
     child = Child(_clickhouse_command(folder / "data", port), folder)
-    server = ClickHouseServer(HOST, port)
+    serves = ready_at(port, "/ping")
     try:
-        _started(child, lambda: _pings(server))
-        yield server
+        _started(child, lambda: serves() is None)
+        yield ClickHouseServer(HOST, port)
     finally:
         child.stop(STOP_SECONDS)
 
 
 def _clickhouse_command(path: Path, port: int) -> Command:
-    return Command("clickhouse", [sys.executable, "-m", "sinks.embedded", "--path", path, "--port", str(port)])
-
-
-def _pings(server: ClickHouseServer) -> bool:
-    try:
-        with urllib.request.urlopen(f"{server.url}/ping", timeout=2) as answer:  # noqa: S310
-            return answer.status == 200
-    except OSError:
-        return False
+    arguments = [sys.executable, "-m", "sinks.embedded", "--path", path, "--port", str(port)]
+    # Whatever the shell says about a real server must not ask for a password here.
+    return Command(
+        "clickhouse", arguments, dict.fromkeys(("CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD", "CLICKHOUSE_PASSWORD_FILE"))
+    )
 
 
 @pytest.fixture
