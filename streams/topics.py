@@ -212,7 +212,8 @@ class TopicAdmin:
             if spec.name in states and states[spec.name].partitions != spec.partitions
         ]
         if wrong:
-            raise TopicFault(" ".join(wrong))
+            more = f" The same holds for {len(wrong) - 1} more topics." if len(wrong) > 1 else ""
+            raise TopicFault(wrong[0] + more)
         lines: list[str] = []
         for spec in specs:
             state = states.get(spec.name)
