@@ -6,24 +6,30 @@ Errors are those of `streams.topics`: KafkaUnreachable when no broker answers, T
 import logging
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
-from kafka import KafkaAdminClient, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import KafkaError, RetriableError, UnknownTopicOrPartitionError
 from kafka.protocol.consumer import IsolationLevel
 
 from streams.topics import KafkaUnreachable, TopicFault
 
+CLIENT_ID: Final = "clustertrack-offsets"
+
 TIMEOUT_MS: Final = 10_000
 """Milliseconds for the first connection, and for the answer to one request."""
 
 PATIENCE: Final = 5.0
 """Seconds in which a request is repeated, while Kafka says that it will soon be ready."""
+
+PROBE_SECONDS: Final = 60.0
+"""Time to look a range of offsets up."""
+POLL_MS: Final = 500
 
 PAUSE: Final = 0.2
 """Seconds between two attempts."""
@@ -101,12 +107,14 @@ class KafkaOffsets:
 
     def __init__(self, config: Mapping[str, Any], timeout_ms: int = TIMEOUT_MS) -> None:
         self._servers = ",".join(config["bootstrap_servers"])
+        self._config = dict(config)
+        self._timeout_ms = timeout_ms
         if not any(_listens(server, timeout_ms / 1000) for server in config["bootstrap_servers"]):
             raise self._unreachable()
         with self._explained():
             self._admin = KafkaAdminClient(
                 **config,
-                client_id="clustertrack-offsets",
+                client_id=CLIENT_ID,
                 request_timeout_ms=timeout_ms,
                 bootstrap_timeout_ms=timeout_ms,
             )
@@ -140,6 +148,36 @@ class KafkaOffsets:
             },
             len(members),
         )
+
+    def undelivered(self, place: Partition, first: int, last: int) -> list[tuple[int, int]]:
+        """Ranges within `first`..`last` at which Kafka delivers no record: markers of transactions, aborted records.
+
+        Both ends are included. What could not be read within PROBE_SECONDS is not among them. Raises KafkaUnreachable
+        or TopicFault.
+        """
+        partition = TopicPartition(*place)
+        with self._explained():
+            consumer = KafkaConsumer(
+                **self._config,
+                client_id=CLIENT_ID,
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="none",
+                isolation_level="read_committed",
+                request_timeout_ms=self._timeout_ms,
+                bootstrap_timeout_ms=self._timeout_ms,
+            )
+            try:
+                consumer.assign([partition])
+                consumer.seek(partition, first)
+                delivered: list[int] = []
+                deadline = time.monotonic() + PROBE_SECONDS
+                while (position := consumer.position(partition)) <= last and time.monotonic() < deadline:
+                    records = consumer.poll(timeout_ms=POLL_MS).get(partition, [])
+                    delivered += [record.offset for record in records if record.offset <= last]
+                return gaps(first, min(last, position - 1), delivered)
+            finally:
+                consumer.close()
 
     def _describe(self, topics: Sequence[str]) -> list[dict[str, Any]]:
         described: list[dict[str, Any]] = self._patiently(lambda: self._admin.describe_topics(list(topics)))
@@ -190,6 +228,16 @@ class KafkaOffsets:
             f"Kafka does not answer at {self._servers}: start it (`clustertrack up` runs one on this machine) "
             "or set KAFKA_BOOTSTRAP_SERVERS and the way to log in."
         )
+
+
+def gaps(first: int, last: int, present: Iterable[int]) -> list[tuple[int, int]]:
+    """Ranges of `first`..`last` (included) that none of the rising numbers in `present` fills."""
+    found = []
+    for number in (*present, last + 1):
+        if number > first:
+            found.append((first, number - 1))
+        first = number + 1
+    return found
 
 
 def _listens(server: str, seconds: float) -> bool:

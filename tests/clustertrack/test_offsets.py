@@ -6,7 +6,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from clustertrack.offsets import KafkaOffsets, Partition, Progress, Reading, remaining
+from clustertrack.offsets import KafkaOffsets, Partition, Progress, Reading, gaps, remaining
 from streams.topics import KafkaUnreachable, TopicFault
 
 P0, P1 = Partition("events", 0), Partition("events", 1)
@@ -108,6 +108,37 @@ def test_an_open_transaction_is_not_waited_for(kafka, topic: str):
     finally:
         producer.abort_transaction()
         producer.close()
+
+
+@pytest.mark.parametrize(
+    ("present", "missing"),
+    [
+        pytest.param([], [(3, 7)], id="none"),
+        pytest.param([3, 4, 5, 6, 7], [], id="all"),
+        pytest.param([4, 6], [(3, 3), (5, 5), (7, 7)], id="ends and middle"),
+        pytest.param([3, 7], [(4, 6)], id="a range"),
+    ],
+)
+def test_gaps(present: list[int], missing: list[tuple[int, int]]):
+    """What is not present within a range is given as ranges, both ends included."""
+    assert gaps(3, 7, present) == missing
+
+
+@pytest.mark.integration
+def test_where_kafka_delivers_nothing(kafka, topic: str):
+    """Markers of transactions and aborted records are told from records, also in the middle of a range."""
+    producer = KafkaProducer(bootstrap_servers=[kafka.bootstrap], transactional_id=uuid.uuid4().hex)
+    producer.init_transactions()
+    for finish in (producer.commit_transaction, producer.abort_transaction, producer.commit_transaction):
+        producer.begin_transaction()
+        for _ in range(3):
+            producer.send(topic, b"x", partition=0).get(timeout=10)
+        finish()
+    producer.close()
+    with KafkaOffsets({"bootstrap_servers": [kafka.bootstrap]}) as offsets:
+        assert offsets.undelivered(Partition(topic, 0), 0, 11) == [(3, 7), (11, 11)]
+        assert offsets.undelivered(Partition(topic, 0), 4, 9) == [(4, 7)]
+        assert offsets.undelivered(Partition(topic, 0), 9, 10) == []
 
 
 @pytest.mark.integration

@@ -1,0 +1,250 @@
+import json
+import uuid
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+
+import pytest
+from click.testing import CliRunner, Result
+from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
+from kafka.structs import OffsetAndMetadata
+
+from clustertrack.cli import root
+from clustertrack.commands.reconcile import NotWhole, as_dict, as_text, bounds_of
+from clustertrack.offsets import KafkaOffsets, Partition, Progress, Reading
+from sinks import catalog
+from sinks.connection import ClickHouse, connect
+from sinks.reconcile import Bound, LostReceipt, PartitionAccount, Range, Reconciliation, Version
+from streams.topics import EVENTS, app_id
+
+
+def account(**changes: object) -> PartitionAccount:
+    """A partition in which ten of ten offsets have their receipt."""
+    fields = {
+        "topic": EVENTS,
+        "topic_epoch": 0,
+        "partition": 3,
+        "low": 0,
+        "high": 10,
+        "committed": 10,
+        "received": 10,
+        "accepted": 6,
+        "retracted": 1,
+        "duplicate": 1,
+        "rejected": 1,
+        "rerouted": 1,
+        "without_row": 0,
+        "holes": (),
+        "expired_unread": (),
+        "no_record": 0,
+    }
+    return PartitionAccount(**{**fields, **changes})
+
+
+def result(*partitions: PartitionAccount, **changes: object) -> Reconciliation:
+    """An account of the ledger with nothing wrong beside its partitions."""
+    fields = {
+        "row_without_receipt": 0,
+        "rows_without_receipt": (),
+        "receipt_without_row": 0,
+        "receipts_without_row": (),
+        "activity_difference": 0,
+    }
+    return Reconciliation(partitions=partitions, **{**fields, **changes})
+
+
+WHOLE = result(account())
+HOLES = result(
+    account(), account(partition=4, received=6, accepted=2, holes=(Range(4, 5),), low=2, expired_unread=(Range(0, 1),))
+)
+
+
+def test_bounds_carry_what_kafka_says():
+    """Every partition is bounded by its watermarks; without a commit the group stands at 0."""
+    reading = Reading({Partition(EVENTS, 0): Progress(5, 20, 12), Partition(EVENTS, 1): Progress(0, 0, None)}, 1)
+    assert list(bounds_of(reading, 2)) == [Bound(EVENTS, 2, 0, 5, 20, 12), Bound(EVENTS, 2, 1, 0, 0, 0)]
+
+
+def test_a_whole_ledger_as_text():
+    """A row per partition, one for all, and the verdict."""
+    rows = [line.split() for line in as_text(WHOLE).splitlines()]
+    figures = ["10", "10", "6", "1", "1", "1", "1", "0", "0", "0", "0", "0"]
+    assert [EVENTS, "0", "3", *figures] in rows
+    assert ["all", *figures] in rows
+    assert as_text(WHOLE).endswith("whole: all 10 offsets are accounted for.\n")
+
+
+def test_pending_is_no_fault():
+    """What is not committed yet is said, and the ledger is whole."""
+    pending = result(account(received=7, accepted=3, committed=7))
+    assert as_text(pending).endswith("whole: all 10 offsets are accounted for, 3 of them pending.\n")
+    assert as_dict(pending)["pending"] == 3
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        pytest.param(HOLES, f"{EVENTS}/4: offsets 4 to 5 without a receipt, still in Kafka", id="hole"),
+        pytest.param(HOLES, f"{EVENTS}/4: offsets 0 to 1 deleted by Kafka before they were read", id="expired"),
+        pytest.param(
+            HOLES, "NOT WHOLE: 2 offsets without a receipt, 2 offsets that expired unread; ", id="verdict of both"
+        ),
+        pytest.param(
+            result(receipt_without_row=1, receipts_without_row=(LostReceipt(EVENTS, 0, 3, 7, "accepted"),)),
+            f"{EVENTS}/3: offset 7 is accepted, but its row is not there",
+            id="receipt without row",
+        ),
+        pytest.param(
+            result(row_without_receipt=1, rows_without_receipt=(Version("crm", "a1", 99),)),
+            "crm a1, revision 99: a row without a receipt",
+            id="row without receipt",
+        ),
+        pytest.param(
+            result(activity_difference=1_000), "1,000 activities that differ from their history", id="difference"
+        ),
+    ],
+)
+def test_what_is_wrong_is_listed(found: Reconciliation, words: str):
+    """Every fault has its line with the place, and the verdict counts them."""
+    assert words in as_text(found)
+    assert as_dict(found)["whole"] is False
+
+
+def test_as_json():
+    """Counts, holes and verdict under plain keys; ranges as pairs, both ends included."""
+    made = json.loads(json.dumps(as_dict(HOLES)))
+    assert made["whole"] is False
+    partition = made["partitions"][1]
+    assert (partition["expected"], partition["received"], partition["missing"], partition["expired"]) == (10, 6, 2, 2)
+    assert (partition["holes"], partition["expired_unread"]) == ([[4, 5]], [[0, 1]])
+
+
+class Pipeline:
+    """A migrated ledger and the broker; the test does what workers do."""
+
+    def __init__(self, bootstrap: str, config: ClickHouse) -> None:
+        self.config = config
+        self.bootstrap = bootstrap
+        self.environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+            "CLICKHOUSE_HOST": config.host,
+            "CLICKHOUSE_PORT": str(config.port),
+            "CLICKHOUSE_DATABASE": config.database,
+        }
+
+    def run(self, *arguments: str) -> Result:
+        """Run the command line."""
+        return CliRunner().invoke(root, arguments, env=self.environment)
+
+    def publish(self, records: int) -> None:
+        """Send records to partition 0."""
+        producer = KafkaProducer(bootstrap_servers=[self.bootstrap])
+        for _ in range(records):
+            producer.send(EVENTS, uuid.uuid4().bytes, partition=0)
+        producer.close()
+
+    def count(self, *, leave_out: Callable[[Partition, int], bool] = lambda _place, _offset: False) -> None:
+        """Give every offset a receipt (rejected: it needs no row) and commit all of them."""
+        with connect(self.config) as client:
+            group = app_id("clustertrack", catalog.ledger_id(client, self.config.database))
+            epoch = catalog.topics(client, self.config.database)[EVENTS].topic_epoch
+            with KafkaOffsets({"bootstrap_servers": [self.bootstrap]}) as offsets:
+                ends = offsets.read(group, [EVENTS]).ends
+            rows = [
+                (EVENTS, epoch, place.partition, offset, "rejected", "", datetime.now(UTC))
+                for place, end in ends.items()
+                for offset in range(end)
+                if not leave_out(place, offset)
+            ]
+            names = ("topic", "topic_epoch", "partition", "offset", "status", "source", "log_time")
+            client.insert("receipt", rows, column_names=names)
+        admin = KafkaAdminClient(bootstrap_servers=[self.bootstrap])
+        admin.alter_group_offsets(
+            group, {TopicPartition(*place): OffsetAndMetadata(end, "", None) for place, end in ends.items()}
+        )
+        admin.close()
+
+    def end(self) -> int:
+        """The end of partition 0."""
+        with KafkaOffsets({"bootstrap_servers": [self.bootstrap]}) as offsets:
+            return offsets.read("nobody", [EVENTS]).progress[Partition(EVENTS, 0)].end
+
+
+@pytest.fixture
+def pipeline(kafka, clickhouse, database: str) -> Pipeline:
+    """Topics and ledger, freshly migrated; other tests may have left records on the topics."""
+    made = Pipeline(kafka.bootstrap, ClickHouse(host=clickhouse.host, port=clickhouse.port, database=database))
+    migrated = made.run("migrate")
+    assert migrated.exit_code == 0, migrated.output
+    return made
+
+
+@pytest.mark.integration
+def test_pending_then_whole(pipeline: Pipeline):
+    """Records that no worker took are pending; with receipts and commits the ledger is whole."""
+    pipeline.publish(3)
+    before = pipeline.run("reconcile", "--json")
+    assert before.exit_code == 0, before.output
+    assert json.loads(before.stdout)["pending"] >= 3
+    pipeline.count()
+    after = pipeline.run("reconcile")
+    assert after.exit_code == 0, after.output
+    assert "pending" not in after.stdout.splitlines()[-1]
+
+
+@pytest.mark.integration
+def test_a_lost_record_is_found(pipeline: Pipeline):
+    """An offset that was committed without a receipt is a hole, with exit code 1."""
+    pipeline.publish(3)
+    lost = pipeline.end() - 2
+    pipeline.count(leave_out=lambda place, offset: place.partition == 0 and offset == lost)
+    found = pipeline.run("reconcile", "--json")
+    assert isinstance(found.exception, NotWhole)
+    assert found.exception.exit_code == 1
+    partitions = json.loads(found.stdout)["partitions"]
+    assert {row["partition"]: row["holes"] for row in partitions if row["holes"]} == {0: [[lost, lost]]}
+
+
+@pytest.mark.integration
+def test_the_marker_of_a_transaction_is_no_hole(pipeline: Pipeline):
+    """An offset at which Kafka delivers nothing needs no receipt."""
+    producer = KafkaProducer(bootstrap_servers=[pipeline.bootstrap], transactional_id=uuid.uuid4().hex)
+    producer.init_transactions()
+    producer.begin_transaction()
+    producer.send(EVENTS, b"x", partition=0).get(timeout=10)
+    producer.commit_transaction()
+    producer.close()
+    pipeline.publish(1)
+    marker = pipeline.end() - 2
+    pipeline.count(leave_out=lambda place, offset: place.partition == 0 and offset == marker)
+    found = pipeline.run("reconcile", "--json")
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["partitions"][0]["no_record"] == 1
+
+
+@pytest.mark.integration
+def test_a_row_without_receipt_is_found(pipeline: Pipeline):
+    """A row that no receipt names is a fault of the ledger."""
+    now = datetime.now(UTC)
+    row = {
+        "source": "crm",
+        "activity_id": "a1",
+        "revision": 1 << 64,
+        "event_id": "e1",
+        "company_id": 13748136,
+        "cluster": "food-bio",
+        "event_type": "workshop.attended",
+        "reported": [],
+        "derived": [],
+        "outcomes_given": 0,
+        "membership": "",
+        "details": "{}",
+        "occurred_on": date(2018, 5, 3),
+        "recorded_at": now,
+        "known_at": now,
+    }
+    with connect(pipeline.config) as client:
+        client.insert("activity_revision", [list(row.values())], column_names=list(row))
+    pipeline.count()
+    found = pipeline.run("reconcile")
+    assert isinstance(found.exception, NotWhole)
+    assert "crm a1, revision 18446744073709551616: a row without a receipt" in found.stdout
