@@ -49,7 +49,7 @@ DERIVED_BYTES: Final = 2 * MEBIBYTE
 TIMEOUT_MS: Final = 10_000
 
 CONNECT_PAUSE: Final = 0.1
-"""Seconds between two attempts to connect."""
+"""Seconds between two attempts to connect, or two looks at a change."""
 
 
 class KafkaUnreachable(Unreachable):
@@ -223,7 +223,7 @@ class TopicAdmin:
                 continue
             changes = _differing(spec, state)
             if changes:
-                self._alter(spec.name, changes)
+                self._alter(spec, changes)
             lines += [
                 f"Topic {spec.name}: {key} set to {wanted} (was {state.config.get(key)})."
                 for key, wanted in changes.items()
@@ -250,12 +250,18 @@ class TopicAdmin:
                 )
             self._admin.wait_for_topics([spec.name], timeout_ms=self._timeout_ms)
 
-    def _alter(self, name: str, changes: Mapping[str, str]) -> None:
-        resource = ConfigResource(ConfigResourceType.TOPIC, name, configs=dict(changes))
+    def _alter(self, spec: TopicSpec, changes: Mapping[str, str]) -> None:
+        resource = ConfigResource(ConfigResourceType.TOPIC, spec.name, configs=dict(changes))
         with self._answers():
-            answer = self._admin.alter_configs([resource])["topic"][name]
+            answer = self._admin.alter_configs([resource])["topic"][spec.name]
         if answer != "OK":
-            raise TopicFault(f"Topic {name} refuses {', '.join(changes)}: {answer}", name)
+            raise TopicFault(f"Topic {spec.name} refuses {', '.join(changes)}: {answer}", spec.name)
+        # The controller answers before the brokers know: a worker that starts at once would still see the old policy.
+        deadline = time.monotonic() + self._timeout_ms / 1000
+        while _differing(spec, self.describe([spec.name])[spec.name]):
+            if time.monotonic() > deadline:
+                raise TopicFault(f"Topic {spec.name} does not take up {', '.join(changes)}: run it again.", spec.name)
+            time.sleep(CONNECT_PAUSE)
 
     @contextmanager
     def _answers(self) -> Iterator[None]:

@@ -149,23 +149,27 @@ def test_recreated_by_others(run: Run, config: ClickHouse, kafka: _Broker, raw: 
 
 
 @pytest.mark.integration
-def test_policy_is_mended(run: Run, config: ClickHouse, raw: KafkaAdminClient):
+def test_policy_is_mended(run: Run, config: ClickHouse, kafka: _Broker, raw: KafkaAdminClient, wait_until):
     """A policy that somebody changed is a difference, and is set again."""
     run()
     name = changelog(config)
     raw.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs={"cleanup.policy": "delete"})])
+    with TopicAdmin({"bootstrap_servers": [kafka.bootstrap]}) as admin:
+        wait_until(lambda: admin.describe([name])[name].config["cleanup.policy"] == "delete", what="the policy")
     assert run("--check").stdout == f"Topic {name} has cleanup.policy=delete instead of compact.\n"
     assert run().stdout == f"Topic {name}: cleanup.policy set to compact (was delete).\n"
 
 
 @pytest.mark.integration
-def test_grown_topic(run: Run, config: ClickHouse, raw: KafkaAdminClient):
+def test_grown_topic(run: Run, config: ClickHouse, kafka: _Broker, raw: KafkaAdminClient, wait_until):
     """More partitions than recorded are an error that no setting hides."""
     run()
     name = changelog(config)
     with connect(config) as client:
         before = catalog.topics(client, config.database)[name]
     raw.create_partitions({name: before.partitions + 1})
+    with TopicAdmin({"bootstrap_servers": [kafka.bootstrap]}) as admin:
+        wait_until(lambda: admin.describe([name])[name].partitions > before.partitions, what="the new partition")
     sentence = f"Topic {name} was recorded with {before.partitions} partitions and now has {before.partitions + 1}"
     assert run("--check").stdout.startswith(sentence)
     result = run()
