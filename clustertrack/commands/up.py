@@ -78,14 +78,15 @@ def _run(stack: Stack) -> None:
     with _signals(supervisor):
         server = serve(registry, HOST, stack.ports.metrics, lambda: Health(ok=True), supervisor.readiness)
         try:
-            stack.start(supervisor)
+            stack.start(supervisor, _tell)
             for line in stack.addresses():
                 click.echo(line)
             click.echo("ready")
             supervisor.watch()
         except Stopped:
-            _tell("stopped while starting")
+            pass
         finally:
+            _tell("Stopping")
             supervisor.stop()
             server.close()
 

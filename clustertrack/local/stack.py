@@ -1,7 +1,7 @@
 """The children of `clustertrack up`: their addresses, settings and order."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,7 +132,7 @@ class Stack:
 
     def clickhouse(self) -> Service:
         """The embedded ClickHouse engine."""
-        arguments: Mapping[str, str | Path | int] = {
+        arguments: dict[str, str | Path | int] = {
             "--path": self.data / "clickhouse",
             "--port": self.ports.clickhouse,
             "--metrics-port": self.ports.clickhouse_metrics,
@@ -159,12 +159,16 @@ class Stack:
             grace=_WORKER_GRACE_SECONDS,
         )
 
-    def start(self, supervisor: Supervisor) -> None:
-        """Start everything in order; each stage is ready before the next begins."""
+    def start(self, supervisor: Supervisor, tell: Callable[[str], None]) -> None:
+        """Start everything in order; each stage is ready before the next begins. `tell` gets a line for each."""
+        tell("Starting Kafka and ClickHouse")
         kafka.prepare(self.kafka_node(), self.java, self.jars, self.data / "logs")
         supervisor.start([self.kafka(), self.clickhouse()])
+        tell("Checking topics and schema")
         supervisor.run(self.migrate(), _MIGRATE_SECONDS)
-        supervisor.start([self.worker(number) for number in range(self.workers)])
+        if self.workers:
+            tell(f"Starting {self.workers} worker{'s' if self.workers > 1 else ''}")
+            supervisor.start([self.worker(number) for number in range(self.workers)])
 
     def addresses(self) -> list[str]:
         """Lines for the user: where everything is."""

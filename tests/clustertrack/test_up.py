@@ -1,0 +1,187 @@
+"""`clustertrack up` as a user runs it: a process of its own, with the real Kafka, ClickHouse and workers."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from clustertrack.local.folder import STAMP
+from clustertrack.local.ports import HOST, taken_ports
+from clustertrack.local.probes import get
+from clustertrack.local.stack import Ports
+
+ENDS_WITHIN = 60
+STARTS_WITHIN = 150
+OURS = ("KAFKA_", "CLICKHOUSE_", "CLUSTERTRACK_", "METRICS_")
+
+
+class Up:
+    """A running `clustertrack up` and what it has printed."""
+
+    def __init__(self, folder: Path, base: int, workers: int) -> None:
+        self.ports = Ports.from_base(base)
+        self.workers = workers
+        arguments = ("--data", folder, "--port-base", base, "--workers", workers)
+        self.process = _start(*arguments, stdout=subprocess.PIPE, stderr=None)
+        self.lines: list[str] = []
+
+    def wait_until_ready(self) -> None:
+        """Read standard output up to the line that is only `ready`."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+            if line == "ready\n":
+                return
+        pytest.fail(f"ended with {self.process.wait()} after {self.lines}")
+
+    def end(self, number: signal.Signals) -> int:
+        """Send the signal; returns the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(ENDS_WITHIN)
+
+    def listening(self) -> list[int]:
+        """Those of its ports that something still listens on."""
+        return taken_ports(self.ports.used(self.workers))
+
+
+def _start(*arguments: object, **options: object) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
+    return subprocess.Popen(
+        [sys.executable, "-m", "clustertrack", "up", *map(str, arguments)], text=True, env=environment, **options
+    )
+
+
+def _refused(*arguments: object) -> str:
+    """Standard error of an `up` that must refuse to start with exit code 2."""
+    with _start(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        output, errors = process.communicate(timeout=ENDS_WITHIN)
+    assert (process.returncode, output) == (2, "")
+    assert errors.count("\n") == 1
+    return errors
+
+
+@pytest.fixture
+def base() -> int:
+    """The first of twenty neighbouring free ports."""
+    candidates = range(20_000 + os.getpid() % 500 * 20, 32_000, 20)
+    return next(base for base in candidates if not taken_ports(range(base, base + 20)))
+
+
+@pytest.fixture
+def up(tmp_path, base) -> Iterator[Callable[..., Up]]:
+    """Start `clustertrack up` on the test's folder and ports; what still runs afterwards is killed."""
+    started: list[Up] = []
+
+    def start(workers: int = 0, port_base: int = base) -> Up:
+        started.append(Up(tmp_path / "data", port_base, workers))
+        started[-1].wait_until_ready()
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.process.kill()
+        each.process.wait(ENDS_WITHIN)
+        each.process.stdout.close()
+
+
+def test_ports_follow_the_base():
+    """The ports of --port-base stand in the design; scripts and people count on them."""
+    ports = Ports.from_base(19000)
+
+    assert (ports.kafka, ports.clickhouse, ports.collector, ports.dashboard) == (19000, 19001, 19002, 19003)
+    assert (ports.controller, ports.metrics, ports.clickhouse_metrics) == (19004, 19005, 19006)
+    assert [ports.worker_metrics(worker) for worker in (0, 1)] == [19009, 19010]
+
+
+def test_default_ports():
+    """Without options the stack is where every Kafka and ClickHouse client looks first."""
+    assert Ports().used(1) == [9092, 8123, 9093, 9100, 9101, 9104]
+
+
+def test_a_taken_port_is_a_sentence(tmp_path, base):
+    """A port that somebody else holds is named, and nothing is started or written."""
+    with socket.create_server((HOST, base + 1)):
+        errors = _refused("--data", tmp_path / "data", "--port-base", base)
+
+    assert f"port {base + 1} on 127.0.0.1 is taken" in errors
+    assert not (tmp_path / "data").exists()
+
+
+def test_more_workers_than_partitions_is_a_sentence(tmp_path, base):
+    """A worker without a partition would only wait: said before anything starts."""
+    assert "5 workers cannot share 4 partitions" in _refused("--data", tmp_path, "--port-base", base, "--workers", 5)
+
+
+def test_data_of_another_version_is_a_sentence(tmp_path, base):
+    """Old data is refused before Kafka or ClickHouse touch it."""
+    (tmp_path / STAMP).write_text('{"layout": "0"}')
+
+    assert "was written by another version" in _refused("--data", tmp_path, "--port-base", base)
+
+
+def test_an_environment_that_points_elsewhere_is_a_sentence(tmp_path, monkeypatch):
+    """With KAFKA_BOOTSTRAP_SERVERS of a real cluster, `up` does not pretend to be it."""
+    monkeypatch.setattr(sys.modules[__name__], "OURS", ())
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", "kafka.example:9092")
+
+    assert "KAFKA_BOOTSTRAP_SERVERS names kafka.example" in _refused("--data", tmp_path)
+
+
+@pytest.mark.integration
+def test_runs_until_sigterm_and_starts_again_elsewhere(up, base):
+    """The whole stack comes up, prints its addresses and `ready`, stops cleanly, and starts again on other ports."""
+    first = up(workers=2)
+
+    assert first.lines[0].split() == ["Kafka", f"127.0.0.1:{base}"]
+    assert first.lines.count("ready") == 1
+    assert first.lines[-1] == "ready"
+    status, body = get(first.ports.metrics, "/readyz")
+    assert status == 200, body
+    assert b'clustertrack_child_up{child="worker-1"} 1.0' in get(first.ports.metrics, "/metrics")[1]
+    assert get(first.ports.worker_metrics(1), "/readyz")[0] == 200
+
+    assert first.end(signal.SIGTERM) == 0
+    assert first.listening() == []
+    second = up(port_base=base + 11)
+    assert second.end(signal.SIGINT) == 0
+    assert second.listening() == []
+
+
+@pytest.mark.integration
+def test_a_killed_stack_leaves_nothing_running(up, wait_until):
+    """Kill -9 of the supervisor takes Kafka and ClickHouse with it, and the next start works on the same folder."""
+    first = up()
+    first.end(signal.SIGKILL)
+    wait_until(lambda: not first.listening(), 20, "all ports to be free")
+
+    second = up()
+
+    assert second.end(signal.SIGTERM) == 0
+
+
+@pytest.mark.integration
+def test_kafka_is_restarted_when_it_dies(up, wait_until, tmp_path):
+    """A broker that dies comes back under the same address, and the supervisor says so."""
+    stack = up()
+    server_log = tmp_path / "data" / "logs" / "kafka-server.log"
+    (kafka,) = [
+        pid for pid in _children(stack.process.pid) if b"kafka.Kafka" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    ]
+
+    os.kill(kafka, signal.SIGKILL)
+    before = time.time()
+
+    wait_until(lambda: get(stack.ports.metrics, "/readyz")[0] == 503, 20, "the broker to be missed")
+    wait_until(lambda: get(stack.ports.metrics, "/readyz")[0] == 200, STARTS_WITHIN, "the broker to be back")
+    assert server_log.stat().st_mtime > before
+    assert stack.end(signal.SIGTERM) == 0
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
