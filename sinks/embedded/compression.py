@@ -1,11 +1,16 @@
 """Compression of bodies, as Content-Encoding and Accept-Encoding name it."""
 
+import sys
 import zlib
 from collections.abc import Callable
 from typing import Protocol
 
 import lz4.frame  # type: ignore[import-untyped]
-import zstandard
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 from sinks.embedded.faults import INCORRECT_DATA, QUERY_IS_TOO_LARGE, UNKNOWN_COMPRESSION_METHOD, EngineFault
 
@@ -57,7 +62,7 @@ def _deflate() -> Compressor:
 
 
 def _zstd() -> Compressor:
-    return zstandard.ZstdCompressor(level=1).compressobj()
+    return zstd.ZstdCompressor(level=1)
 
 
 # In order of preference where the client has none: the cheapest for the two ends of a loopback first.
@@ -99,7 +104,7 @@ def decompress(data: bytes, encoding: str, limit: int) -> bytes:
         raise EngineFault(UNKNOWN_COMPRESSION_METHOD, f"Content-Encoding {encoding!r} is not one of {names}")
     try:
         plain = reader(data, limit)
-    except (RuntimeError, zlib.error, zstandard.ZstdError, EOFError) as error:
+    except (RuntimeError, zlib.error, zstd.ZstdError, EOFError) as error:
         raise EngineFault(INCORRECT_DATA, f"The body is not valid {encoding}: {error}") from error
     if len(plain) > limit:
         raise EngineFault(QUERY_IS_TOO_LARGE, f"The unpacked body is larger than the limit of {limit} bytes")
@@ -123,14 +128,9 @@ def _unframe(data: bytes, limit: int, start: Callable[[], _Frame]) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _unzstd(data: bytes, limit: int) -> bytes:
-    with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
-        return reader.read(limit + 1)
-
-
 _READERS: dict[str, Callable[[bytes, int], bytes]] = {
     "lz4": lambda data, limit: _unframe(data, limit, lz4.frame.LZ4FrameDecompressor),
-    "zstd": _unzstd,
+    "zstd": lambda data, limit: _unframe(data, limit, zstd.ZstdDecompressor),
     "gzip": lambda data, limit: _unframe(data, limit, lambda: zlib.decompressobj(wbits=31)),
     "deflate": lambda data, limit: _unframe(data, limit, zlib.decompressobj),
 }

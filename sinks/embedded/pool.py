@@ -9,7 +9,6 @@ import os
 import tempfile
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ os.environ["TZ"] = "UTC"
 from chdb import _chdb
 
 from sinks.embedded.faults import CannotStart, EngineFault
+from sinks.embedded.request import State
 
 # chDB reads `sel` as SELECT sel; a server gives a syntax error.
 _BASE_SETTINGS = {"implicit_select": "0"}
@@ -25,20 +25,14 @@ _NO_SUCH_DATABASE = 336  # "Database engine must be specified for ATTACH": nothi
 
 
 class Written(NamedTuple):
-    """What a statement did: counts of rows and bytes."""
+    """What a statement did: rows and bytes read from tables, written to tables, and in the result."""
 
     read_rows: int = 0
     read_bytes: int = 0
     written_rows: int = 0
     written_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What a connection is set to."""
-
-    database: str
-    settings: frozenset[tuple[str, str]]
+    result_rows: int = 0
+    result_bytes: int = 0
 
 
 def _connect(path: Path) -> Any:  # noqa: ANN401  # chDB has no types
@@ -112,7 +106,14 @@ class Connection:
 
 
 def _written(result: Any) -> Written:  # noqa: ANN401  # chDB has no types
-    return Written(result.rows_read(), result.bytes_read(), result.rows_written(), result.bytes_written())
+    return Written(
+        result.storage_rows_read(),
+        result.storage_bytes_read(),
+        result.rows_written(),
+        result.bytes_written(),
+        result.rows_read(),
+        result.bytes_read(),
+    )
 
 
 def quoted(text: str) -> str:

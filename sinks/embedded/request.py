@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from sinks.embedded.dates import INSERT_SETTINGS
 from sinks.embedded.faults import BAD_ARGUMENTS, NOT_IMPLEMENTED, EngineFault
-from sinks.embedded.pool import State
 from sinks.embedded.statement import Statement, read_statement
 
 # Parameters of the HTTP interface itself; everything else in the URL is a setting.
@@ -48,6 +47,14 @@ _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
+class State:
+    """What a connection is set to: its current database and its settings."""
+
+    database: str
+    settings: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One request, read."""
 
@@ -57,6 +64,7 @@ class Request:
     default_format: str
     query_id: str
     readonly: bool
+    in_session: bool
     time_zone: str
 
     @property
@@ -107,5 +115,6 @@ def read_request(
         default_format=fields.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated",
         query_id=fields.get("query_id") or str(uuid.uuid4()),
         readonly=method != "POST" or fields.get("readonly", "0") not in ("0", ""),
+        in_session=bool(fields.get("session_id")),
         time_zone=settings.get("session_timezone") or "UTC",
     )

@@ -6,6 +6,7 @@ bounded memory, no copy of the result. A client that goes away closes the pipe, 
 
 import asyncio
 import os
+import re
 import secrets
 import time
 from asyncio import Future, StreamReader
@@ -13,8 +14,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from sinks.embedded.dates import early_columns, refuse_early, with_hint
-from sinks.embedded.faults import READONLY, SYNTAX_ERROR, TOO_MANY_SIMULTANEOUS_QUERIES, EngineFault
+from sinks.embedded.dates import INSERT_SETTINGS, early_columns, refuse_early, with_hint
+from sinks.embedded.faults import NOT_IMPLEMENTED, READONLY, SYNTAX_ERROR, TOO_MANY_SIMULTANEOUS_QUERIES, EngineFault
 from sinks.embedded.metrics import Metrics
 from sinks.embedded.pool import Connection, Pool, Written
 from sinks.embedded.request import Request
@@ -24,6 +25,7 @@ from sinks.embedded.statement import Kind
 # proper status and its summary.
 _CHUNK_BYTES = 1 << 20
 _WAIT_SECONDS = 60.0
+_LASTS_A_SESSION = re.compile(rb"\s*(SET|USE|CREATE\s+(OR\s+REPLACE\s+)?TEMPORARY)\b", re.IGNORECASE)
 
 
 class ClientGoneError(Exception):
@@ -184,6 +186,8 @@ def _check(request: Request, kind: str, statements: int) -> None:
     """Refuse what may not run. What does not parse has no statements: the engine's message names the place."""
     if statements > 1:
         raise EngineFault(SYNTAX_ERROR, "Multi-statements are not allowed; send one statement a request")
+    if request.in_session and kind == "CONTROL" and _LASTS_A_SESSION.match(request.statement.text):
+        raise EngineFault(NOT_IMPLEMENTED, "No session is kept here; send settings and database with every request")
     if request.readonly and statements and kind != "READ_ONLY":
         raise EngineFault(
             READONLY, "Cannot execute query in readonly mode; use POST for statements that change something"
@@ -209,7 +213,8 @@ def _insert(connection: Connection, request: Request) -> tuple[bytes, Written]:
         if statement.kind is not Kind.DATA:
             return connection.query(statement.text, request.default_format, request.params)
         data_format = statement.format or "Values"
-        if early := early_columns(data_format, statement.data):
+        strict = frozenset(INSERT_SETTINGS.items()) <= request.state.settings
+        if strict and (early := early_columns(data_format, statement.data)):
             refuse_early(early, connection.column_types(statement.target))
         return b"", connection.insert(statement.head, data_format, statement.data, request.params)
     except EngineFault as fault:

@@ -160,14 +160,8 @@ async def _packed(pieces: AsyncIterator[bytes], encoding: str | None) -> AsyncIt
 
 
 async def _whole(request: Request, done: Done, encoding: str | None, headers: dict[str, str]) -> Response:
-    written = done.written
-    summary = {
-        "read_rows": str(written.read_rows),
-        "read_bytes": str(written.read_bytes),
-        "written_rows": str(written.written_rows),
-        "written_bytes": str(written.written_bytes),
-        "elapsed_ns": str(int(done.seconds * 1e9)),
-    }
+    summary = {name: str(count) for name, count in done.written._asdict().items()}
+    summary["elapsed_ns"] = str(int(done.seconds * 1e9))
     headers["X-ClickHouse-Summary"] = json.dumps(summary, separators=(",", ":"))
     body = done.body
     if done.rows:

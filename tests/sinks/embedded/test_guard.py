@@ -1,0 +1,79 @@
+import base64
+
+import pytest
+
+from sinks.embedded.faults import ACCESS_DENIED, AUTHENTICATION_FAILED, EngineFault
+from sinks.embedded.guard import Guard
+
+_BASIC = "Basic " + base64.b64encode(b"anna:s:cret").decode()
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1:8123", "localhost", "LOCALHOST:1", "[::1]:8123", "127.0.0.1"],
+)
+def test_this_machine_may_ask(host: str):
+    """Names of the loopback interface are accepted, with and without a port."""
+    Guard().check_origin({"host": host})
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"host": "evil.example:8123"}, id="rebinding"),
+        pytest.param({"host": "127.0.0.1.evil.example"}, id="look-alike"),
+        pytest.param({}, id="no host"),
+        pytest.param({"host": "127.0.0.1:8123", "origin": "https://evil.example"}, id="origin"),
+        pytest.param({"host": "127.0.0.1:8123", "origin": "null"}, id="null origin"),
+        pytest.param({"host": "127.0.0.1:8123", "origin": "http://127.0.0.1:8123"}, id="own origin"),
+        pytest.param({"host": "127.0.0.1:8123", "sec-fetch-site": "cross-site"}, id="image"),
+    ],
+)
+def test_web_pages_may_not_ask(headers: dict[str, str]):
+    """A foreign Host, any Origin and what a browser fetches for another site are refused."""
+    with pytest.raises(EngineFault) as caught:
+        Guard().check_origin(headers)
+    assert caught.value.code == ACCESS_DENIED
+
+
+def test_a_server_behind_a_password_has_other_names():
+    """Bound to another address it accepts any Host, but still no Origin."""
+    guard = Guard("anna", "s:cret", any_host=True)
+    guard.check_origin({"host": "ledger.example"})
+    with pytest.raises(EngineFault):
+        guard.check_origin({"host": "ledger.example", "origin": "https://evil.example"})
+
+
+@pytest.mark.parametrize(
+    ("headers", "query"),
+    [
+        pytest.param({"authorization": _BASIC}, {}, id="basic"),
+        pytest.param({"x-clickhouse-user": "anna", "x-clickhouse-key": "s:cret"}, {}, id="headers"),
+        pytest.param({}, {"user": "anna", "password": "s:cret"}, id="url"),
+    ],
+)
+def test_the_password_comes_in_three_ways(headers: dict[str, str], query: dict[str, str]):
+    """Basic authentication, ClickHouse's headers and the URL carry user and password."""
+    Guard("anna", "s:cret").check_login(headers, query)
+    for other in (Guard("anna", "other"), Guard("bert", "s:cret"), Guard()):
+        with pytest.raises(EngineFault) as caught:
+            other.check_login(headers, query)
+        assert caught.value.code == AUTHENTICATION_FAILED
+
+
+@pytest.mark.parametrize("header", ["Basic %%%", "Basic " + base64.b64encode(b"\xff").decode(), "Bearer x"])
+def test_unreadable_logins_are_refused(header: str):
+    """A header that cannot be read is no login."""
+    with pytest.raises(EngineFault) as caught:
+        Guard("anna", "s:cret").check_login({"authorization": header}, {})
+    assert caught.value.code == AUTHENTICATION_FAILED
+
+
+def test_without_a_password_nobody_is_asked():
+    """The default user needs no password."""
+    Guard().check_login({}, {})
+
+
+def test_the_password_is_not_shown():
+    """A guard in a log does not give the password away."""
+    assert "s:cret" not in repr(Guard("anna", "s:cret"))
