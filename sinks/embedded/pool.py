@@ -4,11 +4,12 @@ A setting or `USE` lasts as long as its connection. Instead of undoing them, a c
 request with exactly the same database and settings; opening another one takes 0.3 ms.
 """
 
+import contextlib
 import json
 import os
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,6 +46,7 @@ class Connection:
 
     def __init__(self, path: Path, state: State) -> None:
         self.state = state
+        self.spoiled = False
         try:
             self._raw: Any = _connect(path)
         except RuntimeError as error:
@@ -74,7 +76,9 @@ class Connection:
     def insert(self, head: bytes, data_format: str, data: bytes, params: Mapping[str, str]) -> Written:
         """Run an INSERT with `data` in `data_format`; after a failure send all of it again, part of it may be there."""
         if params:
-            return self._insert_from_file(head, data_format, data, params)
+            # Streaming inserts take none themselves; set like this they stay with the connection.
+            self.spoiled = True
+            self._run("SET " + ", ".join(f"param_{name} = {quoted(value)}" for name, value in params.items()))
         try:
             stream = self._raw.send_insert(head, data_format)
             self._raw.insert_append(stream, data)
@@ -82,17 +86,9 @@ class Connection:
         except RuntimeError as error:
             raise EngineFault.from_engine(error) from None
 
-    def _insert_from_file(self, head: bytes, data_format: str, data: bytes, params: Mapping[str, str]) -> Written:
-        # Streaming inserts of the engine take no parameters (an INSERT INTO {table:Identifier}).
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(data)
-            file.flush()
-            sql = head + f" FROM INFILE {quoted(file.name)} FORMAT {data_format}".encode()
-            return self.query(sql, "Null", params)[1]
-
-    def column_types(self, table: bytes) -> dict[str, str]:
+    def column_types(self, table: bytes, params: Mapping[str, str]) -> dict[str, str]:
         """Types of a table's columns by name, as DESCRIBE gives them."""
-        body, _ = self.query(b"DESCRIBE TABLE " + table, "JSONCompactEachRow", {})
+        body, _ = self.query(b"DESCRIBE TABLE " + table, "JSONCompactEachRow", params)
         return {row[0]: row[1] for row in map(json.loads, body.splitlines())}
 
     def classify(self, sql: bytes) -> tuple[str, int]:
@@ -133,12 +129,17 @@ class Pool:
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
         self._closed = False
-        try:
-            # Stays open for as long as the pool: the engine closes its folder with the last connection.
-            self._keeper: Any = _connect(path)
-            _plain_default(self._keeper)
-        except RuntimeError as error:
-            raise CannotStart(f"cannot open the data folder {path}: {error}") from None
+        with _engine_stderr() as said:
+            try:
+                # Stays open for as long as the pool: the engine closes its folder with the last connection.
+                self._keeper: Any = _connect(path)
+                _plain_default(self._keeper)
+            except RuntimeError as error:
+                reason = " ".join((said() or str(error)).split())
+                raise CannotStart(
+                    f"cannot open the data folder {path}, the engine says {reason[:500]!r}; "
+                    "restore the folder or choose another --path"
+                ) from None
 
     def take(self, state: State) -> Connection:
         """A connection in this state. Raises EngineFault for a setting or database that does not exist."""
@@ -152,7 +153,7 @@ class Pool:
         """Take a connection back; one that is not reusable (SET, USE, temporary tables, an error) is closed."""
         surplus: Connection | None = connection
         with self._lock:
-            if reusable and not self._closed:
+            if reusable and not connection.spoiled and not self._closed:
                 self._idle.append(connection)
                 surplus = self._idle.pop(0) if len(self._idle) > self._idle_limit else None
         if surplus is not None:
@@ -185,6 +186,24 @@ class Pool:
         self._keeper.close()
 
 
+@contextlib.contextmanager
+def _engine_stderr() -> Iterator[Callable[[], str]]:
+    """Hold back what the engine writes to stderr; the function gives it as text."""
+    with tempfile.TemporaryFile() as held:
+        stderr = os.dup(2)
+        os.dup2(held.fileno(), 2)
+
+        def said() -> str:
+            held.seek(0)
+            return held.read().decode(errors="replace")
+
+        try:
+            yield said
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+
+
 def _plain_default(keeper: Any) -> None:  # noqa: ANN401  # chDB has no types
     """Make `default` an ordinary database.
 
@@ -198,3 +217,6 @@ def _plain_default(keeper: Any) -> None:  # noqa: ANN401  # chDB has no types
         if EngineFault.from_engine(error).code != _NO_SUCH_DATABASE:
             raise
         keeper.query("CREATE DATABASE default ENGINE = Atomic", "Null")
+        # Its folder is made with its first table; without one, the next start cannot attach it ("no UUID mapping").
+        keeper.query("CREATE TABLE default.first (nothing Int8) ENGINE = Memory", "Null")
+        keeper.query("DROP TABLE default.first SYNC", "Null")
