@@ -196,7 +196,7 @@ def _check(request: Request, kind: str, statements: int) -> None:
 
 def _run(connection: Connection, request: Request, sink: _Sink | None) -> tuple[bytes, Written]:
     statement = request.statement
-    if statement.target:
+    if statement.target or statement.kind is Kind.DATA:
         return _insert(connection, request)
     if sink is None:
         return connection.query(statement.text, request.default_format, request.params)
@@ -213,9 +213,9 @@ def _insert(connection: Connection, request: Request) -> tuple[bytes, Written]:
         if statement.kind is not Kind.DATA:
             return connection.query(statement.text, request.default_format, request.params)
         data_format = statement.format or "Values"
-        strict = frozenset(INSERT_SETTINGS.items()) <= request.state.settings
+        strict = statement.target and frozenset(INSERT_SETTINGS.items()) <= request.state.settings
         if strict and (early := early_columns(data_format, statement.data)):
-            refuse_early(early, connection.column_types(statement.target))
+            refuse_early(early, connection.column_types(statement.target, request.params))
         return b"", connection.insert(statement.head, data_format, statement.data, request.params)
     except EngineFault as fault:
         raise with_hint(fault) from None

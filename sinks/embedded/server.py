@@ -64,7 +64,7 @@ class Server:
         headers["X-ClickHouse-Timezone"] = request.time_zone
         encoding = _answer_encoding(http)
         try:
-            outcome = await self._runner.run(request, http.receive)
+            outcome = await self._runner.run(request, lambda: _disconnected(http))
         except ClientGoneError:
             self._metrics.queries.labels("error").inc()
             return Response(status_code=499)
@@ -117,6 +117,11 @@ class Server:
             outcome = "ok"
         finally:
             self._metrics.queries.labels(outcome).inc()
+
+
+async def _disconnected(http: HttpRequest) -> None:
+    while (await http.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _read_form(http: HttpRequest, body: bytes) -> list[tuple[str, str]]:

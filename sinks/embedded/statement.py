@@ -21,7 +21,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_PART = rb"(?:`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\.)*\"|\w+)"
+_PART = rb"(?:\{[^{}]*\}|`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\.)*\"|\w+)"
 _NAME = re.compile(_PART + rb"(?:\s*\.\s*" + _PART + rb")?")
 _DATA_START = re.compile(rb"[ \t\f]*(?:\r?\n)?")
 
