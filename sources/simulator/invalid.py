@@ -184,11 +184,13 @@ class InvalidRecords:
 
     def _record(self, kind: str, codes: tuple[str, ...], change: Callable[[Event], Event] | str) -> Invalid:
         shared = change == "shared"
+        old = self._world.clusters[-1].slug  # was there long before the others
         if change == "old cluster":
-            slug = self._world.clusters[-1].slug
-            sources = [source for source in self._world.sources if source.clusters == (slug,)]
+            sources = [source for source in self._world.sources if source.clusters == (old,)]
         else:
-            sources = [source for source in self._world.sources if (len(source.clusters) > 1) is shared]
+            sources = [
+                one for one in self._world.sources if (len(one.clusters) > 1) is shared and old not in one.clusters
+            ]
         source = self._rng.choice(sources)
         state, activity_id = self._state("workshop.attended", source)
         if change == "joined":

@@ -1,18 +1,20 @@
 """Sends raw.jsonl as a CRM with a producer of its own would: with the keys and partitions that stand there."""
 
 import json
+import logging
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from schemas.errors import Unreachable, UsageFault
 
 CRC32 = "crc32"
 _TIMEOUT_S = 60
+_CONNECT_MS = 5_000
 
 
 class RawRecord(NamedTuple):
@@ -61,26 +63,40 @@ def publish_raw(path: Path, topic: str, client: Mapping[str, Any], sent: Callabl
         Unreachable: Kafka does not answer, or not in time.
     """
     records = list(read_raw(path))
+    servers = client.get("bootstrap_servers", "")
+    where = servers if isinstance(servers, str) else ",".join(servers)
+    # kafka-python reports every failed connection as a warning; the one sentence below says it better.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     try:
-        producer = KafkaProducer(**client, acks="all", linger_ms=20)
+        producer = KafkaProducer(
+            **client, acks="all", linger_ms=20, bootstrap_timeout_ms=_CONNECT_MS, max_block_ms=_CONNECT_MS
+        )
         try:
+            _require_topic(producer, topic)
             return _send(producer, topic, records, sent)
         finally:
-            producer.close(timeout=_TIMEOUT_S)
-    except KafkaError as error:
-        where = client.get("bootstrap_servers")
+            producer.close(timeout=1)
+    except (KafkaError, OSError) as error:
         raise Unreachable(f"Kafka at {where} did not take {path} ({error}); check that it runs, then repeat") from error
 
 
+def _require_topic(producer: Any, topic: str) -> None:  # noqa: ANN401 - kafka-python is untyped
+    try:
+        if producer.partitions_for(topic):
+            return
+    except KafkaTimeoutError:
+        if not producer.bootstrap_connected():  # else it timed out because there is no such topic
+            raise
+    raise UsageFault(f"topic {topic} does not exist; create it with `clustertrack migrate`")
+
+
 def _send(producer: Any, topic: str, records: list[RawRecord], sent: Callable[[int], object]) -> int:  # noqa: ANN401 - untyped
-    partitions = producer.partitions_for(topic)
-    if not partitions:
-        raise UsageFault(f"topic {topic} does not exist; create it with `clustertrack migrate`")
+    partitions = len(producer.partitions_for(topic))
     futures = []
     for number, record in enumerate(records, 1):
         partition = record.partition
         if partition == CRC32:
-            partition = zlib.crc32(record.key or b"") % len(partitions)
+            partition = zlib.crc32(record.key or b"") % partitions
         futures.append(producer.send(topic, key=record.key, value=record.value, partition=partition))
         sent(number)
     producer.flush(timeout=_TIMEOUT_S)
