@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import shutil
+import ssl
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -103,7 +104,10 @@ def ensure_jars(progress: Progress | None = None) -> Path:
 
 
 def _fetch(folder: Path, jars: Sequence[Jar], progress: Progress) -> None:
+    for left_over in folder.glob("fetching-*"):
+        shutil.rmtree(left_over, ignore_errors=True)
     staging = folder / f"fetching-{os.getpid()}"
+    _trust_what_the_system_trusts()
     try:
         with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
             waiting = {pool.submit(_download, jar, staging): jar for jar in jars}
@@ -140,6 +144,14 @@ def _download(jar: Jar, staging: Path) -> Path:
     return path
 
 
+def _trust_what_the_system_trusts() -> None:
+    """Let requests use the system's certificates: networks with an authority of their own install it there."""
+    known = ssl.get_default_verify_paths()
+    bundle = known.cafile or known.capath
+    if bundle and not {"REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"} & os.environ.keys():
+        os.environ["REQUESTS_CA_BUNDLE"] = bundle
+
+
 def _maven() -> ModuleType:
     try:
         from jgo import maven  # noqa: PLC0415  (only needed when something has to be fetched; it takes 0.3 s to import)
@@ -169,6 +181,7 @@ def _sha256(path: Path) -> str | None:
 def resolve_pins(staging: Path) -> str:
     """Resolve Kafka alone, add the log binding, fetch everything once and return the new text of the list."""
     maven = _maven()
+    _trust_what_the_system_trusts()
     context = maven.MavenContext(repo_cache=staging, timeout=_TIMEOUT_SECONDS)
     roots, dependencies = context.resolver.resolve([context.create_dependency(_KAFKA)])
     artifacts = [dependency.artifact for dependency in (*roots, *dependencies)]
