@@ -21,7 +21,7 @@ _FIGURES: Final = (
     "sum of clusters",
     "other participants",
 )
-_CLUSTERS: Final = ("cluster", "helped", "competencies", "ideas", "products", "other participants")
+_CLUSTERS: Final = ("cluster", *(outcome.removeprefix("new_") for outcome in FIGURES), "other participants")
 _NOT_COUNTED: Final = ("worth a look", "rejected", "stray retractions", "several companies", "not in register")
 
 _BASIS: Final = (
