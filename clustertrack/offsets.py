@@ -88,15 +88,22 @@ class Reading:
         return sum(progress.lag for progress in self.progress.values())
 
 
-def remaining(target: Mapping[Partition, int], reading: Reading) -> int:
-    """Records before the target that the group has not counted yet; 0 = caught up.
+def behind(target: Mapping[Partition, int], reading: Reading) -> dict[Partition, tuple[int, int]]:
+    """Partition -> first and last offset before the target that the group has not counted yet; empty = caught up.
 
     What Kafka deleted meanwhile is not waited for (`reconcile` finds it as a loss); a partition that is gone is.
     """
-    return sum(
-        max(0, end - reading.progress[partition].position) if partition in reading.progress else end
+    positions = {partition: progress.position for partition, progress in reading.progress.items()}
+    return {
+        partition: (positions.get(partition, 0), end - 1)
         for partition, end in target.items()
-    )
+        if positions.get(partition, 0) < end
+    }
+
+
+def remaining(target: Mapping[Partition, int], reading: Reading) -> int:
+    """Number of offsets in `behind`."""
+    return sum(last - first + 1 for first, last in behind(target, reading).values())
 
 
 class KafkaOffsets:
@@ -178,6 +185,10 @@ class KafkaOffsets:
                 return gaps(first, min(last, position - 1), delivered)
             finally:
                 consumer.close()
+
+    def are_empty(self, ranges: Mapping[Partition, tuple[int, int]]) -> bool:
+        """Whether Kafka delivers nothing in any of the ranges (both ends included)."""
+        return all(self.undelivered(place, first, last) == [(first, last)] for place, (first, last) in ranges.items())
 
     def _describe(self, topics: Sequence[str]) -> list[dict[str, Any]]:
         described: list[dict[str, Any]] = self._patiently(lambda: self._admin.describe_topics(list(topics)))

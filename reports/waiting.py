@@ -37,6 +37,7 @@ GROUP BY cluster
 SETTINGS join_use_nulls = 0
 """  # noqa: S608  (joined from the constants of this file)
 
+# Only activities that were ever retracted are grouped: few of many.
 RETRACTIONS: Final = f"""
 WITH {_CLUSTER_OF}
 SELECT multiIf(stated != '', stated, name != '', name, 'unknown') AS cluster, count() AS records
@@ -45,6 +46,7 @@ FROM
     SELECT source, activity_id, toString(argMax(cluster, revision)) AS stated
     FROM activity_revision
     WHERE known_at <= {{known:DateTime64(3, 'UTC')}}
+      AND (source, activity_id) IN (SELECT source, activity_id FROM activity_revision WHERE is_deleted = 1)
     GROUP BY source, activity_id
     HAVING min(is_deleted) = 1
 ) AS r
@@ -53,16 +55,23 @@ GROUP BY cluster
 SETTINGS join_use_nulls = 0
 """  # noqa: S608  (joined from the constants of this file)
 
-# activity_moved, as known at an instant and for the year of the newest version that is no retraction.
+# activity_moved, as known at an instant and for the year of the newest version that is no retraction. The inner query
+# finds the few, so that only their rows are compared as a whole.
 MOVED: Final = """
 SELECT if(newest = '', 'unknown', newest) AS cluster, count() AS records
 FROM
 (
     SELECT toString(argMax(cluster, revision)) AS newest, argMax(occurred_on, revision) AS day
     FROM activity_revision
-    WHERE is_deleted = 0 AND known_at <= {known:DateTime64(3, 'UTC')}
+    WHERE is_deleted = 0 AND known_at <= {known:DateTime64(3, 'UTC')} AND (source, activity_id) IN
+    (
+        SELECT source, activity_id
+        FROM activity_revision
+        WHERE is_deleted = 0 AND known_at <= {known:DateTime64(3, 'UTC')}
+        GROUP BY source, activity_id
+        HAVING min(company_id) != max(company_id)
+    )
     GROUP BY source, activity_id
-    HAVING min(company_id) != max(company_id)
 )
 WHERE day BETWEEN {first:Date} AND {last:Date}
 GROUP BY cluster

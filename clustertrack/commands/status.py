@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from clustertrack.ledger import open_ledger
-from clustertrack.offsets import KafkaOffsets, Reading, remaining
+from clustertrack.offsets import KafkaOffsets, Partition, Reading, behind, remaining
 from clustertrack.settings import load_settings
 from reports.layout import aligned, number
 from schemas.errors import CheckFailed
@@ -25,6 +25,8 @@ TOPICS: Final = (topics.EVENTS, topics.COMPANIES)
 STATUSES: Final = ("accepted", "retracted", "duplicate", "rejected", "rerouted")
 
 POLL_SECONDS: Final = 0.25
+STALLED_SECONDS: Final = 2.0
+"""Without any progress, before Kafka is asked whether there is anything to wait for."""
 LINE_SECONDS: Final = 5.0
 """Between two lines of progress where there is no terminal."""
 
@@ -117,6 +119,7 @@ def command(seconds: float | None, as_json: bool) -> None:
                         reading,
                         lambda: offsets.read(group, TOPICS),
                         seconds,
+                        is_empty=offsets.are_empty,
                         clock=time.monotonic,
                         sleep=time.sleep,
                         show=show,
@@ -141,6 +144,7 @@ def wait_until_counted(
     read: Callable[[], Reading],
     seconds: float,
     *,
+    is_empty: Callable[[Mapping[Partition, tuple[int, int]]], bool],
     clock: Callable[[], float],
     sleep: Callable[[float], None],
     show: Callable[[int, int], None],
@@ -150,18 +154,28 @@ def wait_until_counted(
     The second round is for records on the wrong partition: the worker sends them on before it commits them, so that
     they lie before the ends of the reading that shows the commit. Returns the last reading and the records left, 0
     unless the time limit came first. A broker that goes away is waited for; away at the limit, KafkaUnreachable.
+
+    `is_empty` tells of ranges of offsets whether Kafka delivers nothing there. It is asked when nothing moves: a
+    group's commit stays before the marker that ends a transaction.
     """
     deadline = clock() + seconds
     reading = first
     for _ in ("published before the call", "sent on by the workers"):
         target = reading.ends
-        at_start = remaining(target, reading)
+        at_start = before = remaining(target, reading)
+        moved_at = clock()
         while left := remaining(target, reading):
             show(at_start - left, at_start)
+            if left != before:
+                before, moved_at = left, clock()
             if clock() >= deadline:
                 return reading, left
             sleep(POLL_SECONDS)
             try:
+                if clock() - moved_at >= STALLED_SECONDS:
+                    if is_empty(behind(target, reading)):
+                        break
+                    moved_at = clock()
                 reading = read()
             except KafkaUnreachable:
                 if clock() >= deadline:
