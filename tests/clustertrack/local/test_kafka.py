@@ -1,3 +1,4 @@
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,9 @@ from kafka.admin import NewTopic
 
 from clustertrack.local import java, kafka_jars
 from clustertrack.local import kafka as local_kafka
+from clustertrack.local.child import Child
 from clustertrack.local.kafka import CLUSTER_ID, KafkaFault, KafkaNode, check_folder, cluster
+from clustertrack.local.ports import free_ports
 
 
 def _node(folder: Path) -> KafkaNode:
@@ -83,3 +86,28 @@ def test_formats_once(tmp_path):
     assert (node.folder / "log" / "meta.properties").read_text() == meta
     with pytest.raises(KafkaFault, match=r"node\.id"):
         local_kafka.prepare(replace(node, node_id=7), runtime, jars, tmp_path)
+
+
+@pytest.mark.integration
+def test_three_nodes_lose_one_and_take_records(tmp_path, wait_until):
+    """With acks=all and two copies required, a cluster of three goes on when one node is killed."""
+    ports = free_ports(6)
+    nodes = cluster(tmp_path, list(zip(ports[:3], ports[3:], strict=True)))
+    runtime, jars = java.find_java(), kafka_jars.ensure_jars()
+    children = []
+    try:
+        for node in nodes:
+            local_kafka.prepare(node, runtime, jars, tmp_path)
+            children.append(Child(local_kafka.command(node, runtime, jars), tmp_path))
+        wait_until(lambda: local_kafka.is_ready(nodes[0].bootstrap, brokers=3), 90, "three brokers")
+        with closing(KafkaAdminClient(bootstrap_servers=nodes[0].bootstrap)) as admin:
+            admin.create_topics([NewTopic("kept", num_partitions=1, replication_factor=3)])
+        children[2].kill()
+
+        with closing(KafkaProducer(bootstrap_servers=nodes[0].bootstrap, acks="all")) as producer:
+            sent = producer.send("kept", b"hello").get(60)
+
+        assert sent.offset == 0
+    finally:
+        for child in children:
+            child.stop(10)

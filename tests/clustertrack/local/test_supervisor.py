@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -225,3 +226,22 @@ def test_a_deaf_child_is_killed_and_named(tmp_path, told, registry):
     supervisor.stop()
 
     assert told == ["worker did not stop within 0 s and was killed"]
+
+
+def test_asking_again_cuts_the_grace_short(tmp_path, told, registry):
+    """A second Ctrl-C while stopping kills at once what does not want to end."""
+    supervisor = Supervisor(tmp_path, told.append, registry, QUICK)
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    log = tmp_path / "worker.log"
+    deaf = Command("worker", [sys.executable, "-c", code])
+    supervisor.start([Service(deaf, lambda: None if log.exists() and log.read_text() else "", grace=50)])
+    supervisor.ask_to_stop()
+    impatient = threading.Timer(0.1, supervisor.ask_to_stop)
+    impatient.start()
+    begun = time.monotonic()
+
+    supervisor.stop()
+
+    impatient.join()
+    assert time.monotonic() - begun < 20
+    assert told == []
