@@ -26,7 +26,7 @@ from streams.register import Register
 from streams.register_feed import RegisterFeed
 from streams.seen import KEEP_SECONDS, STORE_URL, TABLE, RocksSeen
 from streams.topics import COMPANIES, ENRICHED, EVENTS, REJECTED
-from streams.transport import SCHEME, SLOW_SCHEME, Delivery
+from streams.transport import SCHEME, SLOW_SCHEME, Delivery, Fetched
 from streams.vitals import Vitals
 
 DRAIN_SECONDS: Final = 5.0
@@ -89,7 +89,7 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
         ledger: where rows are stored.
         clusters: the cluster registry.
     """
-    delivery = Delivery(batch_topics=frozenset() if config.slow_mode else frozenset({EVENTS, COMPANIES}))
+    delivery = Delivery(input_topics=frozenset({EVENTS, COMPANIES}))
     app = _faust_app(config)
     app.delivery = delivery
     register = Register()
@@ -201,17 +201,23 @@ def _add_agent(app: faust.App, config: WorkerConfig, name: str, pipeline: Pipeli
         await ready.wait()
         async for event in stream.noack().events():
             message = event.message
-            if message.generation_id != app.consumer_generation_id or not app.flow_control.is_active():
-                continue  # unacked: it comes again after the rebalance
+            fetched = Fetched([_single(message)], app.delivery.epoch) if config.slow_mode else event.value
+            stale = fetched.epoch != app.delivery.epoch or message.generation_id != app.consumer_generation_id
+            if stale or not app.flow_control.is_active():
+                continue  # unacked: it comes again
             place = Place(name, known.topic_epoch, message.partition, known.partitions)
-            records = [_single(message)] if config.slow_mode else event.value
             try:
-                await pipeline.add(place, records, partial(stream.ack, event))
+                await pipeline.add(place, fetched.records, partial(_ack, app, stream, event, fetched.epoch))
             except Exception as error:
                 # Out of an agent it would be a silent stall: Faust restarts the agent, and this batch blocks commits.
                 log.exception("a batch cannot be taken, the worker ends", place=place)
                 await app.crash(error)
                 raise
+
+
+async def _ack(app: faust.App, stream: Any, event: Any, epoch: int) -> None:  # noqa: ANN401 - Faust has no types
+    if epoch == app.delivery.epoch:  # else an ack would stand for records that come again
+        await stream.ack(event)
 
 
 @dataclass(slots=True)

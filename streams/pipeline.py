@@ -23,9 +23,8 @@ from schemas.ledger import Ledger, LedgerRefused, LedgerUnavailable
 from streams import metrics
 from streams.batch import Batch, Output, Place, Record
 
-FIRST_DELAY = 0.2
-LONGEST_DELAY = 2.0
-"""Seconds between tries: short enough that a recovered ledger is noticed at once, long enough not to hammer it."""
+RETRY_DELAYS = (0.2, 2.0)
+"""Shortest and longest seconds between tries: a recovered ledger is noticed at once, and not hammered."""
 
 log = structlog.get_logger()
 
@@ -98,6 +97,7 @@ class Pipeline:
         crash: Callable[[BaseException], Awaitable[None]],
         linger: float,
         max_rows: int,
+        retry_delays: tuple[float, float] = RETRY_DELAYS,
     ) -> None:
         """Args:
         name: for logs and metrics.
@@ -108,10 +108,11 @@ class Pipeline:
         crash: ends the process, for its supervisor to start it again.
         linger: seconds that a group waits for more records.
         max_rows: records that close a group.
+        retry_delays: shortest and longest seconds between tries.
         """
         self.name = name
         self._step, self._seen, self._ledger, self._outbox, self._crash = step, seen, ledger, outbox, crash
-        self._linger, self._max_rows = linger, max_rows
+        self._linger, self._max_rows, self._retry_delays = linger, max_rows, retry_delays
         self._epoch = object()
         self._in_flight: dict[int, dict[bytes, bytes]] = {}
         """Partition -> marks that the dedupe state does not hold yet."""
@@ -271,7 +272,7 @@ class Pipeline:
 
     async def _repeat(self, group: Group, step: str, call: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - call's
         """Repeat a call until it succeeds: nothing else would deliver these records. Only what time can heal."""
-        delay = FIRST_DELAY
+        delay, longest = self._retry_delays
         while True:
             self._check(group)
             try:
@@ -284,7 +285,7 @@ class Pipeline:
                 self.waiting_since = self.waiting_since or monotonic()
                 log.warning("will be repeated", pipeline=self.name, step=step, seconds=delay, error=str(error)[:300])
                 await asyncio.sleep(delay)
-                delay = min(LONGEST_DELAY, delay * 2)
+                delay = min(longest, delay * 2)
             else:
                 self.waiting_since = None
                 return result

@@ -22,14 +22,16 @@ from faust.types.tuples import TP, ConsumerMessage
 SCHEME = "kafkabatch"
 SLOW_SCHEME = "kafkaslow"
 POLL_SECONDS = 1.0
+IDLE_SECONDS = 0.2
+"""How often a consumer without active partitions looks for some."""
 
 
 @dataclass
 class Delivery:
     """How the consumer of one app delivers; filled by `streams.app` before the app starts."""
 
-    batch_topics: frozenset[str] = frozenset()
-    """Topics delivered in batches; all others keep Faust's way."""
+    input_topics: frozenset[str] = frozenset()
+    """Topics whose offsets the group commits; all others are changelogs."""
     max_batch: int = 2000
     bulk: dict[str, Callable[[int, list[Any]], None]] = field(default_factory=dict)
     """Changelog topic -> callable(partition, records) that applies them to the local store at once."""
@@ -39,6 +41,27 @@ class Delivery:
     """Forget what is unacked: it will be delivered again."""
     fetched_at: float = field(default_factory=monotonic)
     """Last sign of life of the fetcher, by the monotonic clock."""
+    epoch: int = 0
+    """Counts how often everything unacked was forgotten. A batch of an older epoch is neither taken nor acked."""
+
+    async def finish(self) -> None:
+        """Deliver what is in flight, within the pipelines' bounds."""
+        for drain in self.drain:
+            await drain()
+
+    def forget(self) -> None:
+        """Whatever is unacked now will be delivered again."""
+        self.epoch += 1
+        for reset in self.reset:
+            reset()
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The value of a batch message: records of one partition, and the epoch in which they were fetched."""
+
+    records: list[Any]
+    epoch: int
 
 
 class CommittedConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -57,25 +80,37 @@ class BoundedConsumer(driver.Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.delivery: Delivery = self.app.delivery
+        self._positions = asyncio.Lock()
+        """Held while positions are read or set: by a fetch, by a seek."""
 
     def _new_consumer_thread(self) -> CommittedConsumerThread:
         return CommittedConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     def _forget(self) -> None:
-        """Whatever is unacked now will be delivered again."""
-        for forget in self.delivery.reset:
-            forget()
+        self.delivery.forget()
 
     async def perform_seek(self) -> None:
-        """Back to the committed offsets: what was delivered and not committed comes again."""
-        self._forget()
-        await super().perform_seek()
+        """Back to the committed offsets: what was delivered and not committed comes again.
+
+        The base class leaves a partition without a committed offset where it is, so that what was fetched from it in
+        the meantime would never come again (aiokafka's `seek_to_committed` skips it). Here it goes to its beginning.
+        """
+        # No fetch may be under way: its records would be delivered behind the seek, or skipped by it.
+        async with self._positions:
+            self._forget()
+            await super().perform_seek()
+            unread = [tp for tp in self.assignment() if self._is_input(tp) and not self._committed_offset[tp]]
+            if unread:
+                for tp, offset in (await self.earliest_offsets(*unread)).items():
+                    await self.seek(tp, offset)
+
+    def _is_input(self, tp: TP) -> bool:
+        return tp.topic in self.delivery.input_topics
 
     async def on_partitions_revoked(self, revoked: Iterable[TP]) -> None:
         """Finish and commit what can be finished in time; the rest belongs to whoever gets the partitions."""
         self.stop_flow()  # the base class does this too, but only after the commit would have to be done
-        for drain in self.delivery.drain:
-            await drain()
+        await self.delivery.finish()
         # The base class forgets acked offsets before they are committed (faust-streaming issue 502).
         await self.commit()
         await super().on_partitions_revoked(revoked)
@@ -83,8 +118,7 @@ class BoundedConsumer(driver.Consumer):  # type: ignore[misc]
 
     async def wait_empty(self) -> None:
         """Called at a graceful stop. The base class waits without bound for acks that may never come."""
-        for drain in self.delivery.drain:
-            await drain()
+        await self.delivery.finish()
         await self.commit_and_end_transactions()
 
 
@@ -103,17 +137,21 @@ class BatchConsumer(BoundedConsumer):
         try:
             while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001
                 await asyncio.sleep(0)
-                records, active = await self._wait_next_records(POLL_SECONDS)
-                self.delivery.fetched_at = monotonic()
-                if not records or self.should_stop:
-                    continue
                 if not self.flow_active:
-                    await self._seek_back()
+                    await self.wait(self.can_resume_flow)
                     continue
-                generation = self.app.consumer_generation_id
-                for tp, fetched in records.items():
-                    if active is None or tp in active or tp in self._buffered_partitions:
-                        await self._deliver_partition(tp, fetched, generation)
+                async with self._positions:
+                    active = set(self._get_active_partitions())
+                    fetched = await self._getmany(active_partitions=active, timeout=POLL_SECONDS) if active else {}
+                    epoch, generation = self.delivery.epoch, self.app.consumer_generation_id
+                self.delivery.fetched_at = monotonic()
+                if not active:
+                    await self.sleep(IDLE_SECONDS)
+                elif fetched and not self.flow_active:
+                    await self._seek_back()
+                else:
+                    for tp, records in fetched.items():
+                        await self._deliver_partition(tp, records, epoch, generation)
         except self.consumer_stopped_errors:
             if not self.transport.app.should_stop:
                 raise
@@ -127,9 +165,9 @@ class BatchConsumer(BoundedConsumer):
         except Exception as error:  # noqa: BLE001 - whatever it is, the flow is stopped and the next resume seeks again
             self.log.warning("seek while the flow is stopped failed: %r", error)
 
-    async def _deliver_partition(self, tp: TP, fetched: list[Any], generation: int) -> None:
+    async def _deliver_partition(self, tp: TP, fetched: list[Any], epoch: int, generation: int) -> None:
         self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
-        in_batches = tp.topic in self.delivery.batch_topics
+        in_batches = self._is_input(tp)
         apply_in_bulk = self.delivery.bulk.get(tp.topic)
         if apply_in_bulk and len(fetched) > 1:
             # Table recovery: all but the last record go straight to the store. Faust sees the last one only, and its
@@ -140,6 +178,8 @@ class BatchConsumer(BoundedConsumer):
         for start in range(0, len(fetched), step):
             if not self.flow_active or generation != self.app.consumer_generation_id:
                 return
+            if in_batches and epoch != self.delivery.epoch:
+                return  # the position went back: they come again
             chunk = fetched[start : start + step]
             read = self._read_offset[tp]
             if read is not None and chunk[0].offset < read:
@@ -147,16 +187,18 @@ class BatchConsumer(BoundedConsumer):
                 if not chunk:
                     continue
             if in_batches:
-                await self.wait_first(self._deliver(tp, chunk), self.suspend_flow.wait())
+                await self.wait_first(self._deliver(tp, Fetched(chunk, epoch)), self.suspend_flow.wait())
             else:
                 await self.wait_first(self.callback(self._to_message(tp, chunk[0])), self.suspend_flow.wait())
             self._read_offset[tp] = chunk[-1].offset + (1 if in_batches else 0)
             self.delivery.fetched_at = monotonic()
 
-    async def _deliver(self, tp: TP, records: list[Any]) -> None:
+    async def _deliver(self, tp: TP, fetched: Fetched) -> None:
         app = self.app
         await app.flow_control.acquire()
-        last = records[-1]
+        if fetched.epoch != self.delivery.epoch:
+            return
+        last = fetched.records[-1]
         message = ConsumerMessage(
             tp.topic,
             tp.partition,
@@ -165,7 +207,7 @@ class BatchConsumer(BoundedConsumer):
             last.timestamp_type,
             None,  # headers, key: each record has its own
             None,
-            records,
+            fetched,
             None,  # checksum and serialized sizes: not of a batch
             0,
             0,
@@ -176,12 +218,12 @@ class BatchConsumer(BoundedConsumer):
         message.incref(len(channels))
         self._pending[tp].append(last.offset)
         for channel in channels:
-            await channel.put(app.create_event(None, records, {}, message))
+            await channel.put(app.create_event(None, fetched, {}, message))
 
     # ---- commit: the contiguous prefix of acked batches, never past one in flight (faust-streaming issue 606)
 
     def _new_offset(self, tp: TP) -> int | None:
-        if tp.topic not in self.delivery.batch_topics:
+        if tp.topic not in self.delivery.input_topics:
             offset: int | None = super()._new_offset(tp)
             return offset
         pending, acked, new = self._pending[tp], self._acked_index[tp], None
@@ -195,7 +237,7 @@ class BatchConsumer(BoundedConsumer):
 
     def _forget(self) -> None:
         self._pending.clear()
-        for tp in [tp for tp in self._acked if tp.topic in self.delivery.batch_topics]:
+        for tp in [tp for tp in self._acked if tp.topic in self.delivery.input_topics]:
             self._acked.pop(tp)
             self._acked_index.pop(tp, None)
         super()._forget()

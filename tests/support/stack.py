@@ -38,7 +38,9 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 class Stack:
     """Kafka and ClickHouse of one test module, migrated. `close()` ends everything that was started."""
 
-    def __init__(self, folder: Path, *, partitions: int = 4, clusters: Path | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, partitions: int = 4, clusters: Path | None = None, institutions: Path | None = None
+    ) -> None:
         self.folder = folder
         self.partitions = partitions
         broker, controller, self.clickhouse_port = free_ports(3)
@@ -56,6 +58,8 @@ class Stack:
         }
         if clusters is not None:
             self.environment["CLUSTERTRACK_CLUSTERS"] = str(clusters)
+        if institutions is not None:
+            self.environment["CLUSTERTRACK_INSTITUTIONS"] = str(institutions)
         self._kafka_command = local_kafka.command(node, runtime, jars)
         self.kafka = Child(self._kafka_command, folder)
         self.clickhouse = self._start_clickhouse()
@@ -69,7 +73,15 @@ class Stack:
             raise
 
     def _start_clickhouse(self) -> Child:
-        arguments = [sys.executable, "-m", "sinks.embedded", "--path", self.folder / "ch", "--port", self.clickhouse_port]
+        arguments = [
+            sys.executable,
+            "-m",
+            "sinks.embedded",
+            "--path",
+            self.folder / "ch",
+            "--port",
+            self.clickhouse_port,
+        ]
         return Child(Command("clickhouse", [str(a) for a in arguments]), self.folder)
 
     def wait_for_clickhouse(self) -> None:
@@ -122,7 +134,7 @@ class Stack:
         wait_for(ready, START_SECONDS, f"{worker.name} to be ready")
 
     def kill(self, child: Child) -> None:
-        """kill -9, at once."""
+        """SIGKILL, at once."""
         os.killpg(child.pid, signal.SIGKILL)
         child.stop(10)
 
@@ -158,7 +170,9 @@ class Stack:
 
     def read(self, topic: str) -> list[Any]:
         """All records of a topic, by partition and offset."""
-        consumer = KafkaConsumer(bootstrap_servers=self.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest")
+        consumer = KafkaConsumer(
+            bootstrap_servers=self.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+        )
         try:
             partitions = [TopicPartition(topic, p) for p in range(self.partitions)]
             consumer.assign(partitions)

@@ -1,0 +1,147 @@
+"""The ledger port: the twin in memory and ClickHouse keep the same contract."""
+
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+from memory import MemoryLedger
+
+from schemas.company import CompanyVersion
+from schemas.events import Activity
+from schemas.faults import Fault
+from schemas.ledger import CompanyRow, Ledger, LedgerRefused, LedgerUnavailable, Receipt, Rejection, Rows
+from sinks.connection import ClickHouse, ClickHouseFault
+from sinks.migrate import migrate
+from sinks.writer import LedgerWriter
+
+ACTIVITY = Activity(
+    source="https://crm.example",
+    activity_id="WS-1/æøå \U0001f600",
+    revision=(1_525_349_109_120 << 64) | (1 << 55) | 0x7FFFFFFFFFFFFF,
+    is_deleted=0,
+    event_id="e-1",
+    company_id=13748136,
+    cluster="food-bio",
+    event_type="workshop.attended",
+    reported=("new_competencies", "new_ideas"),
+    derived=(),
+    outcomes_given=1,
+    membership="",
+    details='{"title":"Digital \\"twins\\""}',
+    occurred_on=17654,
+    recorded_at=1_525_349_109_120,
+    known_at=1_800_000_000_123,
+)
+RECEIPT = Receipt("activity.events.v1", 3, 7, 123, "accepted", "", ACTIVITY.source, 1_800_000_000_123, "WS-1", 99, 1)
+REJECTION = Rejection(
+    topic="activity.events.v1",
+    topic_epoch=0,
+    partition=1,
+    offset=5,
+    log_time=1_790_000_000_000,
+    source="",
+    faults=(Fault("time", "missing", ""), Fault("", "invalid_json", "\x00{")),
+    headers=(("x", b"\xff\x00"), ("y", None), ("x", b"")),
+    key=b"",
+    payload=b"\xff\xfe\x00",
+    pipeline_version=1,
+)
+COMPANY = CompanyRow(
+    CompanyVersion(cvr=13748136, valid_from=date(1873, 1, 1), revision=5, name="Mejeri", employees=None, nuts="DK042"),
+    1_800_000_000_000,
+)
+ALL = Rows([ACTIVITY], [COMPANY], [REJECTION], [RECEIPT])
+
+
+@pytest.fixture
+def writer(client: Client, database: str, clickhouse: Any) -> Iterator[LedgerWriter]:
+    """A writer on a migrated database."""
+    migrate(client, database)
+    made = LedgerWriter(ClickHouse(host=clickhouse.host, port=clickhouse.port, database=database))
+    yield made
+    made.close()
+
+
+@pytest.mark.integration
+class TestClickHouse:
+    """The real ledger."""
+
+    def test_rows_come_back_as_they_went_in(self, writer: LedgerWriter, client: Client, database: str) -> None:
+        """Every column, with bytes that are no text and days before 1970."""
+        writer.insert(ALL)
+        activity = client.query(
+            f"SELECT * EXCEPT (occurred_on, recorded_at, known_at), toInt32(occurred_on), toUnixTimestamp64Milli(recorded_at), toUnixTimestamp64Milli(known_at) FROM {database}.activity_revision"
+        ).result_rows[0]
+        assert tuple(tuple(v) if isinstance(v, list) else v for v in activity) == tuple(ACTIVITY)
+        receipt = client.query(
+            f"SELECT topic, topic_epoch, partition, offset, status, reason, source, toUnixTimestamp64Milli(log_time), activity_id, revision, pipeline_version FROM {database}.receipt"
+        ).result_rows[0]
+        assert receipt == tuple(RECEIPT)
+        rejected = client.query(
+            f"SELECT hex(payload), key, arrayMap(h -> (h.name, hex(h.value), isNull(h.value)), headers), arrayMap(f -> (f.field, f.code, f.value), faults), reason FROM {database}.rejected"
+        ).result_rows[0]
+        assert rejected == (
+            "FFFE00",
+            "",
+            [("x", "FF00", 0), ("y", None, 1), ("x", "", 0)],
+            [tuple(f) for f in REJECTION.faults],
+            "missing",
+        )
+        company = client.query(
+            f"SELECT company_id, toString(valid_from), revision, name, employees, nuts, successor_id, ceased_on FROM {database}.company_version"
+        ).result_rows[0]
+        assert company == (13748136, "1873-01-01", 5, "Mejeri", None, "DK042", 0, None)
+
+    def test_the_same_rows_again_change_nothing(self, writer: LedgerWriter, client: Client, database: str) -> None:
+        """An insert whose answer was lost is simply repeated."""
+        writer.insert(ALL)
+        writer.insert(ALL)
+        counts = [
+            client.query(f"SELECT count() FROM {database}.{table} FINAL").result_rows[0][0]
+            for table in ("activity_revision", "company_version", "rejected", "receipt", "activity")
+        ]
+        assert counts == [1, 1, 1, 1, 1]
+
+    def test_nothing_to_store_is_fine(self, writer: LedgerWriter) -> None:
+        """No rows, no insert."""
+        writer.insert(Rows())
+
+    def test_a_row_that_does_not_fit_is_refused(self, writer: LedgerWriter) -> None:
+        """A company number beyond 32 bits can never be stored: repeating would be endless."""
+        with pytest.raises(LedgerRefused, match="activity_revision"):
+            writer.insert(Rows(activities=[ACTIVITY._replace(company_id=2**40)]))
+
+    def test_a_missing_table_is_no_rows_fault(self, writer: LedgerWriter, client: Client, database: str) -> None:
+        """The set-up is broken: the worker must end instead of rejecting every record."""
+        client.command(f"DROP TABLE {database}.receipt SYNC")
+        with pytest.raises(ClickHouseFault, match="migrate"):
+            writer.insert(Rows(receipts=[RECEIPT]))
+
+    def test_nobody_there_is_unavailable(self, database: str) -> None:
+        """Time may heal it."""
+        nowhere = LedgerWriter(ClickHouse(host="127.0.0.1", port=1, database=database))
+        with pytest.raises(LedgerUnavailable, match="127.0.0.1:1"):
+            nowhere.insert(ALL)
+
+    def test_contract(self, writer: LedgerWriter) -> None:
+        """What a pipeline relies on."""
+        keeps_the_contract(writer)
+
+
+def test_contract_of_the_twin() -> None:
+    """The twin in memory behaves like the real one."""
+    keeps_the_contract(MemoryLedger())
+
+
+def keeps_the_contract(ledger: Ledger) -> None:
+    """Rows may come in any cut and as often as one likes; an empty insert is none."""
+    ledger.insert(Rows())
+    ledger.insert(Rows(activities=[ACTIVITY]))
+    ledger.insert(ALL)
+    ledger.insert(Rows(receipts=[RECEIPT]))
+    if isinstance(ledger, MemoryLedger):
+        ledger.refuses = lambda activity: activity.company_id > 2**32
+    with pytest.raises(LedgerRefused):
+        ledger.insert(Rows(activities=[ACTIVITY._replace(company_id=2**40)]))
