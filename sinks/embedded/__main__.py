@@ -19,6 +19,8 @@ from sinks.embedded.folder import claim
 from sinks.embedded.guard import LOOPBACK, Guard
 
 _GRACE_SECONDS = 10
+# Longer than a client keeps an idle connection: it must never send an insert into one that is just being closed.
+_KEEP_ALIVE_SECONDS = 900
 
 
 class _Uvicorn(uvicorn.Server):
@@ -85,6 +87,7 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None) -> None:
                 access_log=False,
                 log_level="warning",
                 timeout_graceful_shutdown=_GRACE_SECONDS,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             )
             bound = listener.getsockname()
             click.echo(f"ClickHouse HTTP interface on http://{bound[0]}:{bound[1]}")

@@ -133,7 +133,7 @@ class Pool:
             try:
                 # Stays open for as long as the pool: the engine closes its folder with the last connection.
                 self._keeper: Any = _connect(path)
-                _plain_default(self._keeper)
+                _plain_default(self._keeper, path)
             except RuntimeError as error:
                 reason = " ".join((said() or str(error)).split())
                 raise CannotStart(
@@ -204,7 +204,7 @@ def _engine_stderr() -> Iterator[Callable[[], str]]:
             os.close(stderr)
 
 
-def _plain_default(keeper: Any) -> None:  # noqa: ANN401  # chDB has no types
+def _plain_default(keeper: Any, path: Path) -> None:  # noqa: ANN401  # chDB has no types
     """Make `default` an ordinary database.
 
     The engine lays one over it in which every name of a file is a table (SELECT * FROM `/etc/passwd`). Detaching that
@@ -214,9 +214,12 @@ def _plain_default(keeper: Any) -> None:  # noqa: ANN401  # chDB has no types
     try:
         keeper.query("ATTACH DATABASE default", "Null")
     except RuntimeError as error:
-        if EngineFault.from_engine(error).code != _NO_SUCH_DATABASE:
+        never_made = EngineFault.from_engine(error).code == _NO_SUCH_DATABASE
+        if not never_made and path / "metadata" / "default" in (path / "metadata").iterdir():
             raise
+        # Half made: a database whose folder is missing cannot be attached ("no UUID mapping"), and holds nothing.
+        (path / "metadata" / "default.sql").unlink(missing_ok=True)
         keeper.query("CREATE DATABASE default ENGINE = Atomic", "Null")
-        # Its folder is made with its first table; without one, the next start cannot attach it ("no UUID mapping").
+        # The folder is made with the first table.
         keeper.query("CREATE TABLE default.first (nothing Int8) ENGINE = Memory", "Null")
         keeper.query("DROP TABLE default.first SYNC", "Null")

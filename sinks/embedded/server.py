@@ -1,6 +1,7 @@
 """The ClickHouse HTTP interface over the embedded engine: GET /ping, GET and POST /."""
 
 import asyncio
+import functools
 import json
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -20,7 +21,7 @@ from sinks.embedded.runner import ClientGoneError, Done, Rows, Runner
 
 # A batch of the worker has about 5 MB.
 MAX_BODY_BYTES = 256 << 20
-# Compressing less than this is quicker than handing it to a thread.
+# Compressing or reading less than this is quicker than handing it to a thread.
 _INLINE_BYTES = 64 << 10
 
 
@@ -81,9 +82,15 @@ class Server:
         body = await self._read_body(http) if http.method == "POST" else b""
         if http.headers.get("content-type", "").startswith("multipart/form-data"):
             form, body = await _read_form(http, body), b""
-        return read_request(
-            method=http.method, query=http.query_params.multi_items(), form=form, headers=http.headers, body=body
+        read = functools.partial(
+            read_request,
+            method=http.method,
+            query=http.query_params.multi_items(),
+            form=form,
+            headers=http.headers,
+            body=body,
         )
+        return await asyncio.to_thread(read) if len(body) > _INLINE_BYTES else read()
 
     async def _read_body(self, http: HttpRequest) -> bytes:
         pieces: list[bytes] = []

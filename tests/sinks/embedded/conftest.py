@@ -31,7 +31,7 @@ class Server:
         """Base of the HTTP interface, without a slash at the end."""
         return f"http://{self.host}:{self.port}"
 
-    def connect(self, **options: Any) -> Client:  # noqa: ANN401  # passed on as they are
+    def connect(self, **options: Any) -> Client:  # passed on as they are
         """A clickhouse-connect client, without session and compression unless asked for."""
         return clickhouse_connect.get_client(
             host=self.host, port=self.port, **{"autogenerate_session_id": False, "compress": False, **options}

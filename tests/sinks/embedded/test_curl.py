@@ -212,7 +212,7 @@ def test_bodies_have_a_limit(server, tmp_path: Path):
     large = tmp_path / "large"
     with large.open("wb") as file:
         file.truncate((256 << 20) + 1)
-    answer = curl(f"{server.url}/?database=default", "-T", str(large), "-X", "POST")
+    answer = curl(f"{server.url}/", "--data-binary", f"@{large}")
     assert (answer.status, answer.headers["x-clickhouse-exception-code"]) == (413, "223")
 
 

@@ -126,6 +126,16 @@ def test_it_stops_when_told_and_keeps_its_data(start, tmp_path: Path, number: in
         assert client.command("EXISTS DATABASE impact") == 1
 
 
+def test_an_unused_folder_opens_again(start, tmp_path: Path):
+    """A folder without any table opens again, also when its making was cut short."""
+    for _ in range(2):
+        with start(tmp_path):
+            pass
+    (tmp_path / "metadata" / "default").unlink()
+    with start(tmp_path) as server, server.connect() as client:
+        assert client.command("SHOW TABLES FROM default") == ""
+
+
 def test_a_running_query_may_end(start, tmp_path: Path, wait_until: Callable[..., None]):
     """Told to stop, it lets a query of some seconds end."""
     with start(tmp_path) as server:

@@ -91,6 +91,10 @@ def test_a_query_goes_on_in_the_body():
         pytest.param(b"CREATE DATABASE d ENGINE = Filesystem", ACCESS_DENIED, id="database"),
         pytest.param(b"INSERT INTO FUNCTION file('/tmp/x') SELECT 1", ACCESS_DENIED, id="insert"),
         pytest.param(b"INSERT INTO t SELECT * FROM file('/tmp/x')", ACCESS_DENIED, id="insert from"),
+        pytest.param(b"INSERT INTO t VALUES (file('/tmp/x'))", ACCESS_DENIED, id="values"),
+        pytest.param(b"INSERT INTO t FORMAT Values (1, file('/tmp/x'))", ACCESS_DENIED, id="format values"),
+        pytest.param(b"SELECT a$$, b FROM file('/tmp/x') AS a$$", ACCESS_DENIED, id="no heredoc"),
+        pytest.param("SELECT * FROM file\u00a0('/tmp/x')".encode(), ACCESS_DENIED, id="wide space"),
         pytest.param(b"SYSTEM SHUTDOWN", ACCESS_DENIED, id="shutdown"),
         pytest.param(b"SELECT 1 INTO OUTFILE '/tmp/x'", NOT_IMPLEMENTED, id="outfile"),
         pytest.param(b"INSERT INTO t FROM INFILE '/tmp/x' FORMAT CSV", NOT_IMPLEMENTED, id="infile"),
@@ -101,3 +105,24 @@ def test_what_reaches_outside_is_refused(sql: bytes, code: int):
     with pytest.raises(EngineFault) as caught:
         read_statement(sql)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        pytest.param(b"SELECT file, url FROM t WHERE python = 1", id="columns"),
+        pytest.param(b"SELECT 'file(' -- url(", id="text"),
+        pytest.param(b"INSERT INTO t VALUES ('see file(1)')", id="values"),
+        pytest.param(b"SELECT * FROM t WHERE a = filesystem OR overlay", id="names"),
+        pytest.param(b"KILL QUERY WHERE 1", id="kill"),
+    ],
+)
+def test_mere_names_are_not_refused(sql: bytes):
+    """A column or a text may be called like a function that is switched off."""
+    read_statement(sql)
+
+
+@pytest.mark.parametrize("sign", [b"'", b'"', b"`", b"/*", b"$$", b"'\\"], ids=ascii)
+def test_unclosed_text_is_read_once(sign: bytes):
+    """A megabyte of what is never closed is read in no time."""
+    assert read_statement(b"SELECT " + sign * 300_001).kind is Kind.ROWS
