@@ -19,9 +19,10 @@ from typing import Any, Protocol
 import structlog
 from aiokafka.errors import KafkaError
 
-from schemas.ledger import Ledger, LedgerRefused, LedgerUnavailable
+from schemas.ledger import Ledger, LedgerRefused, LedgerUnavailable, Rows
 from streams import metrics
 from streams.batch import Batch, Output, Place, Record
+from streams.faultpoints import reach
 
 RETRY_DELAYS = (0.2, 2.0)
 """Shortest and longest seconds between tries: a recovered ledger is noticed at once, and not hammered."""
@@ -138,8 +139,10 @@ class Pipeline:
         if self._open is None:
             self._open = Group(self._epoch, monotonic())
             self._opened.set()
+        reach("decide")
         with metrics.STEP_SECONDS.labels(self.name, "decide").time():
             self._absorb(self._open, place, records)
+        reach("decided")
         self._open.acks.append(ack)
         if self._open.size >= self._max_rows:
             self._full.set()
@@ -253,17 +256,31 @@ class Pipeline:
         """
         started = monotonic()
         try:
-            await self._repeat(group, "insert", partial(asyncio.to_thread, self._ledger.insert, group.batch.rows))
+            await self._insert(group, group.batch.rows)
         except LedgerRefused as refusal:
             log.warning("the ledger refuses a group, looking for the record", pipeline=self.name, error=str(refusal))
             group = await self._narrow(group)
+        reach("produce")
         ends = await self._repeat(group, "produce", partial(self._outbox.send, group.batch.outputs, group.marks))
         self._check(group)
         with metrics.STEP_SECONDS.labels(self.name, "mark").time():
+            reach("mark")
             self._mark(group, ends)
+        reach("ack")
         for ack in group.acks:
             await ack()
+        reach("acked")
         metrics.observe(self.name, group.batch.rows, group.size, monotonic() - started)
+
+    async def _insert(self, group: Group, rows: Rows) -> None:
+        """Step 5; receipts by a call of their own, so that none can be there before its row."""
+        reach("insert")
+        facts = Rows(rows.activities, rows.companies, rows.rejected)
+        await self._repeat(group, "insert", partial(asyncio.to_thread, self._ledger.insert, facts))
+        if rows.receipts:
+            reach("receipts")
+            receipts = Rows(receipts=rows.receipts)
+            await self._repeat(group, "insert", partial(asyncio.to_thread, self._ledger.insert, receipts))
 
     def _check(self, group: Group) -> None:
         self.alive_at = monotonic()
@@ -327,7 +344,7 @@ class Pipeline:
     ) -> None:
         for part, batch in self._decide(place, records, condemned):
             try:
-                await self._repeat(stored, "insert", partial(asyncio.to_thread, self._ledger.insert, batch.rows))
+                await self._insert(stored, batch.rows)
             except LedgerRefused:
                 if len(part) == 1:
                     offset = part[0].offset

@@ -143,7 +143,7 @@ def test_a_retriable_kafka_error_repeats_the_produce_step_only() -> None:
         await bench.until(lambda: bench.acked)
 
     bench = run(go)
-    assert bench.ledger.inserts == 1
+    assert bench.ledger.inserts == 2  # rows, then receipts
     assert len(bench.outbox.outputs) == 1
 
 
