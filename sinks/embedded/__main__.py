@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import resource
 import signal
 import socket
 import sys
@@ -59,6 +60,9 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None) -> None:
             f"will not listen on {host} without a password; set CLICKHOUSE_PASSWORD or CLICKHOUSE_PASSWORD_FILE, "
             "or leave --host at 127.0.0.1"
         )
+    # The engine keeps a file open for every column it reads.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     listener = _bind(host, port)
     with claim(path):
         # Late: loads the engine, which takes a second and needs the folder to be ours.

@@ -76,6 +76,9 @@ class EngineFault(Exception):  # named like the project's other faults
     def from_engine(cls, error: BaseException) -> "EngineFault":
         """Keep the code that chDB wrote into its message; without one it is STD_EXCEPTION."""
         text = str(error)
+        if isinstance(error, UnicodeDecodeError):
+            # The message quotes the client's bytes, and they were no text.
+            text = error.object.decode(errors="backslashreplace")
         found = _CODE.search(text)
         if found is None:
             return cls(STD_EXCEPTION, text)

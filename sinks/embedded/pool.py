@@ -22,6 +22,8 @@ from sinks.embedded.request import State
 
 # chDB reads `sel` as SELECT sel; a server gives a syntax error.
 _BASE_SETTINGS = {"implicit_select": "0"}
+# What the engine's exceptions become in Python; ValueError when the message is no text.
+ENGINE_ERRORS = (RuntimeError, ValueError, MemoryError)
 _NO_SUCH_DATABASE = 336  # "Database engine must be specified for ATTACH": nothing is recorded under the name
 
 
@@ -49,7 +51,7 @@ class Connection:
         self.spoiled = False
         try:
             self._raw: Any = _connect(path)
-        except RuntimeError as error:
+        except ENGINE_ERRORS as error:
             raise EngineFault.from_engine(error) from None
         settings = {**_BASE_SETTINGS, **dict(state.settings)}
         try:
@@ -67,7 +69,7 @@ class Connection:
         """Run a statement and keep its result in memory."""
         try:
             result = self._raw.query(sql, output_format, params=params)
-        except RuntimeError as error:
+        except ENGINE_ERRORS as error:
             raise EngineFault.from_engine(error) from None
         if result.has_error():
             raise EngineFault.from_engine(RuntimeError(result.error_message()))
@@ -83,7 +85,7 @@ class Connection:
             stream = self._raw.send_insert(head, data_format)
             self._raw.insert_append(stream, data)
             return _written(self._raw.insert_done(stream))
-        except RuntimeError as error:
+        except ENGINE_ERRORS as error:
             raise EngineFault.from_engine(error) from None
 
     def column_types(self, table: bytes, params: Mapping[str, str]) -> dict[str, str]:

@@ -92,11 +92,10 @@ def read_request(
     params: dict[str, str] = {}
     for name, value in fields.items():
         if name.startswith("param_"):
-            params[name[6:]] = value
+            params[_identifier(name, "parameter")[6:]] = value
         elif name not in _TRANSPORT:
-            if not _IDENTIFIER.fullmatch(name):
-                raise EngineFault(BAD_ARGUMENTS, f"{name!r} is not the name of a setting")
-            settings[name] = value
+            settings[_identifier(name, "setting")] = value
+    default_format = fields.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated"
     if fields.get("decompress", "0") not in ("0", "") or fields.get("compress", "0") not in ("0", ""):
         raise EngineFault(
             NOT_IMPLEMENTED,
@@ -112,9 +111,16 @@ def read_request(
             fields.get("database") or headers.get("x-clickhouse-database") or "default", frozenset(settings.items())
         ),
         params=params,
-        default_format=fields.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated",
+        default_format=_identifier(default_format, "format"),
         query_id=fields.get("query_id") or str(uuid.uuid4()),
         readonly=method != "POST" or fields.get("readonly", "0") not in ("0", ""),
         in_session=bool(fields.get("session_id")),
         time_zone=settings.get("session_timezone") or "UTC",
     )
+
+
+def _identifier(name: str, what: str) -> str:
+    """Names that become part of a SQL text are single words."""
+    if not _IDENTIFIER.fullmatch(name):
+        raise EngineFault(BAD_ARGUMENTS, f"{name!r} is not the name of a {what}")
+    return name

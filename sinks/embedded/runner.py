@@ -70,15 +70,9 @@ class Runner:
         A SELECT of a client that is gone is ended; everything else runs to its end, as on a ClickHouse server.
         Raises EngineFault and ClientGoneError.
         """
-        try:
-            async with asyncio.timeout(_WAIT_SECONDS):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise EngineFault(
-                TOO_MANY_SIMULTANEOUS_QUERIES, f"No query has ended for {_WAIT_SECONDS:.0f} s; try again later"
-            ) from None
         if request.statement.kind is Kind.ROWS:
             return await self._stream(request, gone)
+        await self._take_slot()
         return await asyncio.shield(self._start(request, None))
 
     async def close(self, grace: float) -> bool:
@@ -90,6 +84,15 @@ class Runner:
             await asyncio.wait(self._running, timeout=1)
         self._threads.shutdown(wait=False)
         return not self._running
+
+    async def _take_slot(self) -> None:
+        try:
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise EngineFault(
+                TOO_MANY_SIMULTANEOUS_QUERIES, f"No query has ended for {_WAIT_SECONDS:.0f} s; try again later"
+            ) from None
 
     def _start(self, request: Request, sink: "_Sink | None") -> "Future[Done]":
         future = asyncio.get_running_loop().run_in_executor(self._threads, self._execute, request, sink)
@@ -112,6 +115,12 @@ class Runner:
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(source, "rb", buffering=0)
         )
         sink = _Sink(writer, secrets.token_hex(8))
+        try:
+            await self._take_slot()
+        except BaseException:
+            transport.close()
+            os.close(writer)
+            raise
         future = self._start(request, sink)
         pieces = self._pieces(reader, transport, sink, future)
         watch = asyncio.ensure_future(gone())

@@ -26,7 +26,7 @@ _INLINE_BYTES = 64 << 10
 
 
 class Server:
-    """Answers requests; `engine_version` goes into messages of errors."""
+    """Answers requests; a body of more than `max_body` bytes, packed or unpacked, is refused."""
 
     def __init__(self, runner: Runner, guard: Guard, metrics: Metrics, *, max_body: int = MAX_BODY_BYTES) -> None:
         self._runner = runner

@@ -3,9 +3,8 @@ import zlib
 
 import lz4.frame
 import pytest
-from backports import zstd
 
-from sinks.embedded.compression import COMPRESSORS, accepted, decompress
+from sinks.embedded.compression import COMPRESSORS, accepted, decompress, zstd
 from sinks.embedded.faults import INCORRECT_DATA, QUERY_IS_TOO_LARGE, UNKNOWN_COMPRESSION_METHOD, EngineFault
 
 _PACK = {

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import lz4.frame
 import pytest
-from backports import zstd
 from clickhouse_connect.driver.client import Client
+
+from sinks.embedded.compression import zstd
 
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")]
 

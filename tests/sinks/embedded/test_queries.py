@@ -152,6 +152,23 @@ def test_bad_data_is_refused_whole(client: Client):
     assert client.command("SELECT count() FROM t") == 0
 
 
+@pytest.mark.parametrize(
+    ("data_format", "data", "code"),
+    [
+        pytest.param("CSV", b"\xff\xfe,x\n", 27, id="CSV"),
+        pytest.param("JSONEachRow", b'{"a":"\xff\xfe"}', 27, id="JSON"),
+        pytest.param("Native", b"\xff" * 100, 128, id="Native"),
+        pytest.param("Arrow", b"\xff" * 100, 117, id="Arrow"),
+    ],
+)
+def test_bytes_that_are_no_text_are_refused_with_a_code(client: Client, data_format: str, data: bytes, code: int):
+    """The engine's message may quote any bytes; it arrives with its code all the same."""
+    client.command("CREATE TABLE t (a UInt8, b String) ENGINE = MergeTree ORDER BY a")
+    with pytest.raises(DatabaseError) as caught:
+        client.raw_insert("t", ["a", "b"], data, fmt=data_format)
+    assert caught.value.code == code
+
+
 def test_eight_clients_at_once(server, client: Client, database: str):
     """Inserts, DDL and queries of eight clients do not disturb each other."""
     client.command("CREATE TABLE shared (worker UInt8, n UInt32) ENGINE = MergeTree ORDER BY (worker, n)")

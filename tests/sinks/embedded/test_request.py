@@ -63,11 +63,13 @@ def test_inserts_throw_on_dates_out_of_range():
     [
         pytest.param({"compress": "1"}, NOT_IMPLEMENTED, id="compress"),
         pytest.param({"decompress": "1"}, NOT_IMPLEMENTED, id="decompress"),
-        pytest.param({"max_threads = 1, readonly": "0"}, BAD_ARGUMENTS, id="injection"),
+        pytest.param({"max_threads = 1, readonly": "0"}, BAD_ARGUMENTS, id="setting"),
+        pytest.param({"param_a = 1, readonly": "0"}, BAD_ARGUMENTS, id="parameter"),
+        pytest.param({"default_format": "CSV; DROP TABLE t"}, BAD_ARGUMENTS, id="format"),
     ],
 )
 def test_what_cannot_be_served_is_refused(query: dict[str, str], code: int):
-    """ClickHouse's own framing is not spoken, and a setting has a name."""
+    """ClickHouse's own framing is not spoken, and what becomes part of a SQL text is one word."""
     with pytest.raises(EngineFault) as caught:
         _read(**query)
     assert caught.value.code == code
