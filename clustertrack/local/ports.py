@@ -22,15 +22,6 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def accepts_connections(port: int) -> bool:
-    """Whether something listens on the port and takes a connection within a second."""
-    try:
-        with socket.create_connection((HOST, port), timeout=1):
-            return True
-    except OSError:
-        return False
-
-
 def _is_free(port: int) -> bool:
     with socket.socket() as attempt:
         # Connections of a stack that just stopped linger for a minute and are no reason to refuse.

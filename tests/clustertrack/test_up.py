@@ -78,7 +78,7 @@ def up(tmp_path, base) -> Iterator[Callable[..., Up]]:
     started: list[Up] = []
 
     def start(workers: int = 0, port_base: int = base) -> Up:
-        started.append(Up(tmp_path / "data", port_base, workers))
+        started.append(Up(tmp_path / "Årets data", port_base, workers))
         started[-1].wait_until_ready()
         return started[-1]
 

@@ -1,3 +1,5 @@
+import socket
+import threading
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -56,6 +58,37 @@ def test_refuses_data_of_another_kafka(tmp_path, meta, named):
     assert "--data" in str(fault.value)
 
 
+def test_refuses_a_comma_in_the_name(tmp_path):
+    """Kafka would take a folder with a comma for two, and write somewhere else."""
+    with pytest.raises(KafkaFault, match="comma"):
+        check_folder(_node(tmp_path / "2018,2019"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(b"", id="hangs up"),
+        pytest.param(b"\x00\x00", id="hangs up in the middle"),
+        pytest.param(b"\x00\x00\x00\x08\x00\x00\x00\x01\x00\x00\x00\x05", id="cut short"),
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", id="speaks HTTP"),
+    ],
+)
+def test_who_does_not_answer_as_a_broker_is_not_ready(answer):
+    """Something that listens on the port is no broker until it gives a whole answer."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def reply() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=reply)
+        thread.start()
+        assert not local_kafka.is_ready(f"127.0.0.1:{server.getsockname()[1]}")
+        thread.join()
+
+
 @pytest.mark.integration
 def test_records_survive_the_round_trip(kafka):
     """What a producer sends with acks=all, a consumer reads back."""
@@ -76,8 +109,8 @@ def test_records_survive_the_round_trip(kafka):
 
 @pytest.mark.integration
 def test_formats_once(tmp_path):
-    """A second start leaves the data folder as it is; the same folder under another node id is refused."""
-    node, runtime, jars = _node(tmp_path / "kafka"), java.find_java(), kafka_jars.ensure_jars()
+    """A second start leaves the data folder as it is, whatever its name; under another node id it is refused."""
+    node, runtime, jars = _node(tmp_path / "Kunders æøå 🙂"), java.find_java(), kafka_jars.ensure_jars()
     local_kafka.prepare(node, runtime, jars, tmp_path)
     meta = (node.folder / "log" / "meta.properties").read_text()
 
