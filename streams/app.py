@@ -166,7 +166,8 @@ def _faust_app(config: WorkerConfig) -> faust.App:
         broker=[f"{scheme}://{server}" for server in config.servers],
         broker_credentials=config.credentials,
         store=STORE_URL,
-        datadir=config.data_dir,
+        # By ledger: marks of another one would be ahead of this one's changelog, and belong to other rows.
+        datadir=config.data_dir / config.app_id,
         processing_guarantee="at_least_once",
         topic_partitions=config.topics[EVENTS].partitions,
         topic_allow_declare=False,  # `migrate` makes topics, with their policies
