@@ -1,8 +1,8 @@
 """What is wrong with a record, in words that a publisher can act on.
 
-A record is refused with all of its faults at once. A fault is three short texts: the field (a dotted path; empty for the
-record as a whole), a code from the list below, and the value as received, cut to 200 characters. Values that may be
-personal data are masked: whatever stands in a field that the schema does not know.
+A record is refused with all of its faults at once. A fault is three short texts: the field (a dotted path; empty for
+the record as a whole), a code from the list below, and the value as received, cut to 200 characters. Values that may be
+personal data are masked: whatever stands in a field that the schema does not know, or is no single value.
 """
 
 from typing import Final, NamedTuple
@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 MASK: Final = "***"
 MAX_VALUE: Final = 200
 """Characters of a value that a fault keeps; the record itself is kept whole beside it."""
+MAX_FAULTS: Final = 100
+"""Faults that are reported of one record: the list has to fit beside the record itself."""
 
 CODES: Final[dict[str, str]] = {
     "invalid_json": "the value is not one JSON object",
@@ -58,9 +60,18 @@ class Fault(NamedTuple):
 
 
 def fault(field: str, code: str, value: object = "") -> Fault:
-    """A fault whose value is shortened, and masked where it may be personal data."""
-    if code == "extra_field":
-        return Fault(field[:MAX_VALUE], code, MASK)
+    """A fault whose texts are shortened, and masked where they may be personal data."""
     text = value if isinstance(value, str) else repr(value)
+    hidden = code == "extra_field" or isinstance(value, dict | list) or (field == "subject" and _of_a_person(text))
+    return Fault(_shown(field), code, MASK if hidden else _shown(text))
+
+
+def _of_a_person(text: str) -> bool:
+    """Whether the text may be a person's name or number: the latter has 10 digits, 9 where a spreadsheet cut a zero."""
+    digits = sum(character.isdigit() for character in text[:MAX_VALUE])
+    return digits in (9, 10) or (digits == 0 and bool(text))
+
+
+def _shown(text: str) -> str:
     # Lone surrogates cannot be written as UTF-8 anywhere: show them escaped.
-    return Fault(field, code, text[:MAX_VALUE].encode("utf-8", "backslashreplace").decode("utf-8"))
+    return text[:MAX_VALUE].encode("utf-8", "backslashreplace").decode("utf-8")

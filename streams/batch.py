@@ -12,10 +12,11 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import pydantic_core
 
-from schemas.events import Activity, Clusters, read_event, version_key, with_pipeline
+from schemas.events import Activity, Clusters, read_event
 from schemas.faults import MAX_VALUE, Fault, fault
 from schemas.indicators import PIPELINE_VERSION
 from schemas.ledger import Headers, Receipt, Rejection, Rows, Status
+from schemas.revisions import version_key, with_pipeline
 from streams.partitions import partition_of
 from streams.register import Register
 
@@ -29,6 +30,11 @@ MARK: Final = Struct(">HQB")
 Not a boolean: after a crash the same record comes back, and must pass as what it was, the first."""
 _PLACE: Final = 10
 """Bytes of a mark that name the record: epoch and offset."""
+LARGEST: Final = 1_000_000
+"""Bytes of key, value and headers up to which a record is read. A larger one, which only compression can bring past the
+broker's limit, could neither be sent on nor enriched within the limits of those topics."""
+_CARRIED: Final = 1_500_000
+"""Bytes up to which a refused record travels whole to the rejected topic; the ledger alone keeps those of a larger."""
 _CLOUDEVENT: Final = ("content-type", b"application/cloudevents+json; charset=utf-8")
 
 
@@ -113,15 +119,18 @@ def process_batch(
                 continue
             here = MARK.pack(place.topic_epoch, record.offset, PIPELINE_VERSION)
             first = batch.marks.get(key) or mark
+            source, activity_id, revision = activity.source, activity.activity_id, activity.revision
             if first is None:
                 batch.marks[key] = here
             elif first[:_PLACE] != here[:_PLACE]:
-                repeated = with_pipeline(activity.revision, first[-1])
-                batch.rows.receipts.append(_receipt(place, record, "duplicate", activity, repeated))
+                revision = with_pipeline(revision, first[-1])
+                receipt = _receipt(place, record, "duplicate", source, activity_id=activity_id, revision=revision)
+                batch.rows.receipts.append(receipt)
                 continue
             status: Status = "retracted" if activity.is_deleted else "accepted"
             batch.rows.activities.append(activity)
-            batch.rows.receipts.append(_receipt(place, record, status, activity, activity.revision))
+            receipt = _receipt(place, record, status, source, activity_id=activity_id, revision=revision)
+            batch.rows.receipts.append(receipt)
             batch.outputs.append(_enriched(place, record, activity, document, register))
         else:
             _reject_event(batch, place, record, event)
@@ -146,9 +155,13 @@ def reject(batch: Batch, place: Place, record: Record, faults: list[Fault], sour
             pipeline_version=PIPELINE_VERSION,
         )
     )
-    listed = json.dumps([f._asdict() for f in faults]).encode()
+    listed = json.dumps([f._asdict() for f in faults], ensure_ascii=False).encode()
     ours = ((REASON, faults[0].code.encode()), (FAULTS, listed), (ORIGIN, origin_of(place, record)))
-    batch.outputs.append(Output("rejected", place.partition, record.key, record.value, headers + ours))
+    if _size(record) <= _CARRIED:
+        output = Output("rejected", place.partition, record.key, record.value, headers + ours)
+    else:
+        output = Output("rejected", place.partition, None, None, ours)
+    batch.outputs.append(output)
 
 
 def origin_of(place: Place, record: Record) -> bytes:
@@ -162,7 +175,16 @@ def _judge(
     if record.offset in condemned:
         return [fault("", condemned[record.offset])]
     headers = record.headers
+    # Sizes are looked at one by one first: hardly any record has a large key or header.
+    if len(record.value or b"") + len(record.key or b"") > LARGEST or (headers and _size(record) > LARGEST):
+        return [fault("", "too_long", _size(record))]
     return read_event(record.value, _event_headers(headers) if headers else None, record.timestamp, clusters)
+
+
+def _size(record: Record) -> int:
+    """Bytes of a record, without what Kafka adds."""
+    headers = sum(len(name.encode()) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
 
 
 def _came_from(record: Record) -> bytes | None:
@@ -177,47 +199,42 @@ def _event_headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, byt
     for name, value in headers:
         lower = name.lower()
         if lower == "content-type" or lower.startswith("ce_"):
-            # The same header twice: two answers to one question. An undecodable value makes read_event refuse it.
-            named[lower] = value if lower not in named or named[lower] == value else b"\xff" + (value or b"")
+            # The same header twice: two answers to one question. No UTF-8 holds the byte between them, so the header is
+            # refused.
+            other = named.get(lower, value)
+            named[lower] = value if other == value else (other or b"") + b"\xff" + (value or b"")
     return named or None
 
 
 def _reject_event(batch: Batch, place: Place, record: Record, faults: list[Fault]) -> None:
     source = _source_of(record)
     reject(batch, place, record, faults, source)
-    batch.rows.receipts.append(_bare_receipt(place, record, "rejected", faults[0].code, source))
+    batch.rows.receipts.append(_receipt(place, record, "rejected", source, reason=faults[0].code))
 
 
-def _receipt(place: Place, record: Record, status: Status, activity: Activity, revision: int) -> Receipt:
+def _receipt(
+    place: Place,
+    record: Record,
+    status: Status,
+    source: str,
+    *,
+    reason: str = "",
+    activity_id: str = "",
+    revision: int = 0,
+) -> Receipt:
+    """What became of a record; one without a row among the activities has no activity_id and no revision."""
     return Receipt(
-        topic=place.topic,
-        topic_epoch=place.topic_epoch,
-        partition=place.partition,
-        offset=record.offset,
-        status=status,
-        reason="",
-        source=activity.source,
-        log_time=record.timestamp,
-        activity_id=activity.activity_id,
-        revision=revision,
-        pipeline_version=PIPELINE_VERSION,
-    )
-
-
-def _bare_receipt(place: Place, record: Record, status: Status, reason: str, source: str) -> Receipt:
-    """The receipt of a record that has no row among the activities."""
-    return Receipt(
-        topic=place.topic,
-        topic_epoch=place.topic_epoch,
-        partition=place.partition,
-        offset=record.offset,
-        status=status,
-        reason=reason,
-        source=source,
-        log_time=record.timestamp,
-        activity_id="",
-        revision=0,
-        pipeline_version=PIPELINE_VERSION,
+        place.topic,
+        place.topic_epoch,
+        place.partition,
+        record.offset,
+        status,
+        reason,
+        source,
+        record.timestamp,
+        activity_id,
+        revision,
+        PIPELINE_VERSION,
     )
 
 
@@ -225,17 +242,15 @@ def _send_on(batch: Batch, place: Place, record: Record, belongs: int, source: s
     """To the partition of its company, as it came; the receipt says so."""
     headers = (*record.headers, (ORIGIN, origin_of(place, record)))
     batch.outputs.append(Output("events", belongs, record.key, record.value, headers))
-    batch.rows.receipts.append(_bare_receipt(place, record, "rerouted", "wrong_partition", source))
+    batch.rows.receipts.append(_receipt(place, record, "rerouted", source, reason="wrong_partition"))
 
 
 def _enriched(place: Place, record: Record, activity: Activity, document: dict[str, Any], register: Register) -> Output:
     """The event with its company as at the day, the basis of each outcome, and its place among the versions."""
-    document["data"] = {
-        **document["data"],
-        "company": register.company_as_at(activity.company_id, activity.occurred_on),
-        "basis": {**dict.fromkeys(activity.reported, "reported"), **dict.fromkeys(activity.derived, "derived")},
-        "revision": str(activity.revision),  # text: JSON numbers of 128 bits lose digits in most readers
-    }
+    data = document["data"]
+    data["company"] = register.company_as_at(activity.company_id, activity.occurred_on)
+    data["basis"] = {**dict.fromkeys(activity.reported, "reported"), **dict.fromkeys(activity.derived, "derived")}
+    data["revision"] = str(activity.revision)  # text: JSON numbers of 128 bits lose digits in most readers
     return Output(
         "enriched",
         place.partition,
@@ -250,6 +265,8 @@ def _source_of(record: Record) -> str:
     for name, value in record.headers:
         if name.lower() == "ce_source":
             return (value or b"")[:MAX_VALUE].decode("utf-8", "replace")
+    if _size(record) > LARGEST:
+        return ""
     try:
         document = pydantic_core.from_json(record.value or b"")
     except ValueError:

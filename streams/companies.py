@@ -5,7 +5,7 @@ The topic is compacted, so its records have no receipts; what cannot be read goe
 
 from collections.abc import Mapping, Sequence
 
-from schemas.company import read_company
+from schemas.company import CompanyVersion, read_company
 from schemas.faults import Fault, fault
 from schemas.ledger import CompanyRow
 from streams.batch import Batch, Place, Record, reject
@@ -21,13 +21,13 @@ def process_companies(place: Place, records: Sequence[Record], *, condemned: Map
     """
     batch = Batch()
     for record in records:
+        version: CompanyVersion | list[Fault]
         if record.offset in condemned:
-            read: object = [fault("", condemned[record.offset])]
+            version = [fault("", condemned[record.offset])]
         else:
-            read = read_company(record.key, record.value)
-        if isinstance(read, list):
-            faults: list[Fault] = read
-            reject(batch, place, record, faults)
+            version = read_company(record.key, record.value)
+        if isinstance(version, list):
+            reject(batch, place, record, version)
         else:
-            batch.rows.companies.append(CompanyRow(read, record.timestamp))  # type: ignore[arg-type]
+            batch.rows.companies.append(CompanyRow(version, record.timestamp))
     return batch

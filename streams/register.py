@@ -31,9 +31,9 @@ class Register:
         return len(self._versions)
 
     def apply(self, version: CompanyVersion) -> None:
-        """Take in a record of the register. An older revision of the same version changes nothing."""
+        """Take in a record of the register. A revision of the same version that is not newer changes nothing."""
         identity = (version.cvr, version.valid_from)
-        if self._revisions.get(identity, -1) > version.revision:
+        if self._revisions.get(identity, -1) >= version.revision:
             return
         self._revisions[identity] = version.revision
         versions = [v for v in self._versions.get(version.cvr, ()) if v.valid_from != version.valid_from]

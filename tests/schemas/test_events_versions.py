@@ -1,0 +1,91 @@
+"""Events: what makes another version of an activity, and what does not."""
+
+from typing import Any
+
+import pytest
+from judging import SHARED, TYPE, accepted
+from samples import CVRS, event
+
+from schemas.indicators import EVENT_TYPES
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"subject": f"{CVRS[1]:08d}"}, id="company"),
+        pytest.param({"data": {"occurred_on": "2018-05-02"}}, id="day"),
+        pytest.param({"type": TYPE.format("project.started")}, id="type"),
+        pytest.param({"data": {"outcomes": []}}, id="no outcomes"),
+        pytest.param({"data": {"outcomes": ["new_competencies"]}}, id="the derived outcome, reported"),
+        pytest.param({"data": {"title": ""}}, id="empty title"),
+        pytest.param({"data": {"title": "x"}}, id="title"),
+        pytest.param({"data": {"project_id": "x"}}, id="project"),
+        pytest.param({"time": "2018-05-03T14:05:09.001Z"}, id="time"),
+    ],
+)
+def test_what_makes_another_version(changes: dict[str, Any]):
+    """Whatever an event says of its activity is part of the revision."""
+    assert accepted(event(**changes)).revision != accepted(event()).revision
+
+
+def test_membership_and_cluster_make_another_version():
+    """They are part of the content, too."""
+    joined = [
+        accepted(
+            event(source=SHARED, type=TYPE.format("company.joined"), data={"cluster": c, "membership": m})
+        ).revision
+        for c, m in [("kelp", ...), ("wool", ...), ("kelp", "member"), ("kelp", "participant")]
+    ]
+    assert len(set(joined)) == len(joined)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"id": "another"}, id="id"),
+        pytest.param({"time": "2018-05-03T16:05:09.000999+02:00"}, id="the same ms in another zone"),
+        pytest.param({"subject": "DK 13 74 81 36"}, id="spelling of the company"),
+        pytest.param({"data": {"outcomes": None}}, id="null"),
+        pytest.param({"data": {"cluster": "food-bio"}}, id="the cluster, named"),
+        pytest.param({"traceparent": "00-4bf9-01"}, id="extension"),
+        pytest.param({"datacontenttype": "application/json"}, id="content type"),
+    ],
+)
+def test_what_makes_no_other_version(changes: dict[str, Any]):
+    """The same version again is a duplicate, however it is published."""
+    assert accepted(event(**changes)).revision == accepted(event()).revision
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "same"),
+    [
+        pytest.param(["new_products", "new_ideas"], True, id="order"),
+        pytest.param(["new_ideas", "new_products", "new_ideas"], True, id="repetition"),
+        pytest.param(["new_ideas"], False, id="fewer"),
+    ],
+)
+def test_outcomes_are_a_set(outcomes: list[str], same: bool):
+    """In which order, and how often, an outcome is named makes no version."""
+    one, other = (accepted(event(data={"outcomes": o})) for o in (["new_ideas", "new_products"], outcomes))
+    assert (one.revision == other.revision) is same
+
+
+def test_texts_do_not_run_into_each_other():
+    """What moves from one field of the details to the next is another content."""
+    one = accepted(event(data={"title": 'a","workshop_id":"b'}))
+    other = accepted(event(data={"title": "a", "workshop_id": "b"}))
+    assert one.revision != other.revision
+
+
+def test_what_is_derived_makes_no_other_version(monkeypatch: pytest.MonkeyPatch):
+    """A new mapping reorders nothing: versions of before and after it meet."""
+    before = accepted(event())
+    monkeypatch.setattr("schemas.events.DERIVED", dict.fromkeys(EVENT_TYPES, ("new_products",)))
+    after = accepted(event())
+    assert (before.derived, after.derived) == (("new_competencies",), ("new_products",))
+    assert before.revision == after.revision
+
+
+def test_a_known_version():
+    """Ledgers hold revisions: the same event has the same one for ever."""
+    assert accepted(event()).revision == 28137857453341274640038942672265
