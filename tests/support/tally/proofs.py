@@ -1,0 +1,238 @@
+"""The proofs of completeness by brute force: one receipt an offset, a row for every receipt, a receipt for every row."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from tally.figures import Figures
+from tally.records import NOW, Activity, Bound, History, Receipt
+
+Row = dict[str, Any]
+STATUSES = ("accepted", "retracted", "duplicate", "rejected", "rerouted")
+_RANKS = {"duplicate": 1, "rejected": 2, "rerouted": 3, "accepted": 4, "retracted": 5}
+_PIPELINE = 0xFF << 55
+
+
+class Hole(NamedTuple):
+    """Offsets without a receipt, both ends included, and the log times of the neighbours."""
+
+    bound: Bound
+    first: int
+    last: int
+    before: datetime | None
+    after: datetime | None
+
+    @property
+    def missing(self) -> int:
+        """Offsets in it."""
+        return self.last - self.first + 1
+
+
+class Proofs:
+    """All proofs of one history."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self._receipts: dict[tuple[str, int, int, int], Receipt] = {}
+        for receipt in history.receipts:
+            place = receipt[:4]
+            other = self._receipts.get(place)
+            if other is None or _rank(receipt) > _rank(other):
+                self._receipts[place] = receipt
+        self._rows = {(row.source, row.activity_id, row.revision) for row in history.activities}
+
+    def _within(self, bound: Bound) -> list[Receipt]:
+        """Receipts of a partition by offset."""
+        return sorted(
+            (r for r in self._receipts.values() if r[:3] == bound[:3] and bound.low <= r.offset < bound.high),
+            key=lambda r: r.offset,
+        )
+
+    def _lost(self, receipts: Iterable[Receipt]) -> list[Receipt]:
+        return [
+            r
+            for r in receipts
+            if r.status not in ("rejected", "rerouted") and (r.source, r.activity_id, r.revision) not in self._rows
+        ]
+
+    def _holes(self, bound: Bound) -> list[Hole]:
+        received = {r.offset: r.log_time for r in self._within(bound)}
+        holes: list[Hole] = []
+        for offset in range(bound.low, bound.high):
+            if offset in received:
+                continue
+            if holes and holes[-1].last == offset - 1:
+                holes[-1] = holes[-1]._replace(last=offset, after=received.get(offset + 1))
+            else:
+                holes.append(Hole(bound, offset, offset, received.get(offset - 1), received.get(offset + 1)))
+        return holes
+
+    # ---- views
+
+    def receipt_hole(self, bounds: Sequence[Bound]) -> list[Row]:
+        """Ranges of offsets without a receipt."""
+        return [
+            {
+                **_partition(bound),
+                "first": hole.first,
+                "last": hole.last,
+                "missing": hole.missing,
+                "time_before": hole.before,
+                "time_after": hole.after,
+            }
+            for bound in bounds
+            for hole in self._holes(bound)
+        ]
+
+    def receipt_without_row(self) -> list[Row]:
+        """Receipts whose row the history lacks."""
+        hidden = ("reason", "pipeline_version")
+        return [
+            {name: value for name, value in receipt._asdict().items() if name not in hidden}
+            for receipt in self._lost(self._receipts.values())
+        ]
+
+    def row_without_receipt(self) -> list[Row]:
+        """Rows that no receipt names, be it as another pipeline wrote the same version."""
+        named: dict[tuple[str, str], list[int]] = {}
+        for receipt in self._receipts.values():
+            if receipt.status in ("accepted", "retracted"):
+                named.setdefault((receipt.source, receipt.activity_id), []).append(receipt.revision)
+        found: dict[tuple[str, str, int], Activity] = {}
+        for row in self.history.activities:
+            if not any(_answers_for(revision, row.revision) for revision in named.get(row.identity, [])):
+                key = (*row.identity, row.revision)
+                if key not in found or row.known_at < found[key].known_at:
+                    found[key] = row
+        shown = ("source", "activity_id", "revision", "is_deleted", "event_id", "recorded_at")
+        return [{name: getattr(row, name) for name in shown} for row in found.values()]
+
+    def conservation(self, bounds: Sequence[Bound]) -> list[Row]:
+        """Per partition."""
+        rows = []
+        for bound in bounds:
+            receipts, holes = self._within(bound), self._holes(bound)
+            lost, missing = len(self._lost(receipts)), sum(hole.missing for hole in holes)
+            rows.append(
+                {
+                    **_partition(bound),
+                    "low": bound.low,
+                    "high": bound.high,
+                    "expected": bound.high - bound.low,
+                    "received": len(receipts),
+                    **_by_status(receipts),
+                    "missing": missing,
+                    "holes": tuple((hole.first, hole.last) for hole in holes),
+                    "without_row": lost,
+                    "whole": not missing and not lost and len(receipts) == bound.high - bound.low,
+                }
+            )
+        return rows
+
+    def conservation_day(self, bounds: Sequence[Bound]) -> list[Row]:
+        """Per source and UTC day; a hole is charged to every source of its topic, on every day between its neighbours."""
+        received: dict[tuple[str, date], list[Receipt]] = {}
+        missing: dict[tuple[str, date], int] = {}
+        for bound in bounds:
+            for receipt in self._within(bound):
+                received.setdefault((receipt.source or "unknown", receipt.log_time.date()), []).append(receipt)
+            sources = {r.source or "unknown" for r in self.history.receipts if r.topic == bound.topic}
+            for hole in self._holes(bound):
+                times = [time.date() for time in (hole.before, hole.after) if time is not None]
+                for day in _days(times):
+                    for source in sources:
+                        missing[source, day] = missing.get((source, day), 0) + hole.missing
+        rows = []
+        for source, day in {**received, **missing}:
+            receipts, at_most = received.get((source, day), []), missing.get((source, day), 0)
+            lost = len(self._lost(receipts))
+            rows.append(
+                {
+                    "source": source,
+                    "day": day,
+                    "received": len(receipts),
+                    **_by_status(receipts),
+                    "without_row": lost,
+                    "missing_at_most": at_most,
+                    "whole": not lost and not at_most,
+                }
+            )
+        return rows
+
+    def activity_difference(self, strays: Sequence[Activity] = ()) -> list[Row]:
+        """Where the current table, the history with some strays, and the history alone disagree."""
+        current = {row.identity: row for row in Figures(self._with(strays)).standing(NOW)}
+        history = {row.identity: row for row in Figures(self.history).standing(NOW)}
+        rows = []
+        for identity in {**current, **history}:
+            sides = [("current", current.get(identity)), ("history", history.get(identity))]
+            if sides[0][1] != sides[1][1]:
+                found = tuple((side, row.revision) for side, row in sides if row is not None)
+                rows.append({"source": identity[0], "activity_id": identity[1], "sides": found})
+        return rows
+
+    def _with(self, strays: Sequence[Activity]) -> History:
+        return History([*self.history.activities, *strays], self.history.companies)
+
+    # ---- what an analyst should look at
+
+    def activity_moved(self) -> list[Row]:
+        """Activities whose versions, retractions left out, name several companies."""
+        rows = []
+        for (source, activity_id), versions in self._versions().items():
+            standing = [row for row in versions if not row.is_deleted]
+            companies = {row.company_id for row in standing}
+            if len(companies) > 1:
+                rows.append(
+                    {
+                        "source": source,
+                        "activity_id": activity_id,
+                        "clusters": tuple(sorted({row.cluster for row in standing})),
+                        "companies": tuple(sorted(companies)),
+                    }
+                )
+        return rows
+
+    def retraction_without_activity(self) -> list[Row]:
+        """Activities of which nothing but retractions is known."""
+        return [
+            {
+                "source": source,
+                "activity_id": activity_id,
+                "last_revision": max(row.revision for row in versions),
+                "revisions": len({row.revision for row in versions}),
+                "first_known_at": min(row.known_at for row in versions),
+            }
+            for (source, activity_id), versions in self._versions().items()
+            if all(row.is_deleted for row in versions)
+        ]
+
+    def _versions(self) -> dict[tuple[str, str], list[Activity]]:
+        found: dict[tuple[str, str], list[Activity]] = {}
+        for row in self.history.activities:
+            found.setdefault(row.identity, []).append(row)
+        return found
+
+
+def _rank(receipt: Receipt) -> tuple[int, int]:
+    return receipt.pipeline_version, _RANKS[receipt.status]
+
+
+def _answers_for(named: int, revision: int) -> bool:
+    """The same revision; or the same time, retracted or not, as another pipeline wrote it."""
+    return named == revision or (named >> 63 == revision >> 63 and (named ^ revision) & _PIPELINE != 0)
+
+
+def _partition(bound: Bound) -> Row:
+    return {"topic": bound.topic, "topic_epoch": bound.topic_epoch, "partition": bound.partition}
+
+
+def _by_status(receipts: Sequence[Receipt]) -> dict[str, int]:
+    return {status: sum(receipt.status == status for receipt in receipts) for status in STATUSES}
+
+
+def _days(days: Sequence[date]) -> list[date]:
+    """Every day from the first to the last of them."""
+    if not days:
+        return []
+    return [min(days) + timedelta(days=n) for n in range((max(days) - min(days)).days + 1)]

@@ -1,0 +1,102 @@
+"""What a ledger holds, as plain values: the columns of its tables, and nothing of the product's code.
+
+The model counts over a `History`; `tally.ledger` loads the same one into ClickHouse.
+"""
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import NamedTuple
+
+NOW = datetime(2200, 1, 1, tzinfo=UTC)
+"""The instant that means "all that is known now"."""
+
+
+class Activity(NamedTuple):
+    """One delivery of one version of an activity."""
+
+    source: str
+    activity_id: str
+    revision: int
+    is_deleted: int
+    event_id: str
+    company_id: int
+    cluster: str
+    event_type: str
+    reported: tuple[str, ...]
+    derived: tuple[str, ...]
+    outcomes_given: int
+    membership: str
+    details: str
+    occurred_on: date
+    recorded_at: datetime
+    known_at: datetime
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What can never be corrected."""
+        return self.source, self.activity_id
+
+
+class Company(NamedTuple):
+    """One delivery of one version of a company."""
+
+    company_id: int
+    valid_from: date
+    revision: int
+    is_deleted: int
+    name: str
+    legal_form: str
+    kind: str
+    employees: int | None
+    employees_is_band: int
+    nuts: str
+    industry_scheme: str
+    industry: str
+    successor_id: int
+    ceased_on: date | None
+    known_at: datetime
+
+
+class Receipt(NamedTuple):
+    """What became of one Kafka record, as one pass of a worker saw it."""
+
+    topic: str
+    topic_epoch: int
+    partition: int
+    offset: int
+    status: str
+    reason: str
+    source: str
+    log_time: datetime
+    activity_id: str
+    revision: int
+    pipeline_version: int
+
+
+class Bound(NamedTuple):
+    """The offsets low <= offset < high that Kafka holds of one partition."""
+
+    topic: str
+    topic_epoch: int
+    partition: int
+    low: int
+    high: int
+
+
+@dataclass
+class History:
+    """Everything that was delivered, in any order and as often as it came."""
+
+    activities: list[Activity] = field(default_factory=list)
+    companies: list[Company] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
+    bounds: list[Bound] = field(default_factory=list)
+
+    def without(self, identities: set[tuple[str, str]], companies: set[int]) -> "History":
+        """The same without some activities and without the register rows of some companies."""
+        return History(
+            [row for row in self.activities if row.identity not in identities],
+            [row for row in self.companies if row.company_id not in companies],
+            self.receipts,
+            self.bounds,
+        )
