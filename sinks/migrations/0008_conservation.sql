@@ -28,7 +28,7 @@ WHERE status NOT IN ('rejected', 'rerouted')
 COMMENT 'Receipts that say accepted, retracted or duplicate although activity_revision lacks the row: must be empty. Replay these offsets. SELECT * FROM ${DATABASE}.receipt_without_row';
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.row_without_receipt ${ON_CLUSTER} AS
-SELECT DISTINCT r.source AS source, r.activity_id AS activity_id, r.revision AS revision, r.is_deleted AS is_deleted, r.event_id AS event_id, r.recorded_at AS recorded_at
+SELECT r.source AS source, r.activity_id AS activity_id, r.revision AS revision, any(r.is_deleted) AS is_deleted, argMin(r.event_id, r.known_at) AS event_id, any(r.recorded_at) AS recorded_at
 FROM ${DATABASE}.activity_revision AS r
 GLOBAL LEFT JOIN
 (
@@ -38,6 +38,7 @@ GLOBAL LEFT JOIN
     GROUP BY source, activity_id, version
 ) AS n ON n.source = r.source AND n.activity_id = r.activity_id AND n.version = bitShiftRight(r.revision, 63)
 WHERE NOT arrayExists(x -> x = r.revision OR bitAnd(bitShiftRight(bitXor(x, r.revision), 55), 255) != 0, n.named)
+GROUP BY source, activity_id, revision  -- until merged a row may be there twice, and under another event_id
 SETTINGS join_use_nulls = 0
 COMMENT 'Rows of activity_revision that no accepted or retracted receipt names: must be empty. A receipt also answers for the same version (source, activity_id, recorded_at, is_deleted) as written by another pipeline version: a receipt keeps the newest only, and a new mapping is applied without Kafka. SELECT * FROM ${DATABASE}.row_without_receipt';
 
@@ -91,10 +92,14 @@ FROM
     FROM ${DATABASE}.receipt_without_row AS w INNER JOIN bound AS b ON b.topic = w.topic AND b.topic_epoch = w.topic_epoch AND b.partition = w.partition
     WHERE w.offset >= b.low AND w.offset < b.high
     UNION ALL
-    SELECT s.source, toDate(arrayJoin(range(toUInt32(toDate(ifNull(h.time_before, h.time_after))), toUInt32(toDate(ifNull(h.time_after, h.time_before))) + 1))), 0, 0, 0, 0, 0, 0, 0, h.missing
-    FROM ${DATABASE}.receipt_hole(bounds = {bounds:Array(Tuple(String, UInt16, UInt16, UInt64, UInt64))}) AS h
+    SELECT s.source, toDate(arrayJoin(range(least(h.a, h.b), greatest(h.a, h.b) + 1))), 0, 0, 0, 0, 0, 0, 0, h.missing
+    FROM
+    (   -- a neighbour that is missing is replaced by the other; log times go back where a partition gets a leader whose clock is behind
+        SELECT topic, missing, toUInt32(toDate(assumeNotNull(ifNull(time_before, time_after)))) AS a, toUInt32(toDate(assumeNotNull(ifNull(time_after, time_before)))) AS b
+        FROM ${DATABASE}.receipt_hole(bounds = {bounds:Array(Tuple(String, UInt16, UInt16, UInt64, UInt64))})
+        WHERE ifNull(time_before, time_after) IS NOT NULL
+    ) AS h
     INNER JOIN (SELECT DISTINCT topic, if(source = '', 'unknown', source) AS source FROM ${DATABASE}.receipt) AS s ON s.topic = h.topic
-    WHERE ifNull(h.time_before, h.time_after) IS NOT NULL
 )
 GROUP BY source, day
 COMMENT 'The same per source and UTC day of arrival. missing_at_most = missing offsets that may belong to that source and day: a hole says nothing of its source, so it is charged to every source of its topic, on every day between its neighbours. A partition with no receipt at all shows in ${DATABASE}.conservation only. SELECT * FROM ${DATABASE}.conservation_day(bounds = [(''activities'', 0, 0, 0, 1000)]) WHERE NOT whole';
