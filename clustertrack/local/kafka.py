@@ -111,6 +111,9 @@ class KafkaNode:
             "share.coordinator.state.topic.replication.factor": str(copies),
             "share.coordinator.state.topic.min.isr": str(max(1, copies - 1)),
             "share.coordinator.state.topic.num.partitions": "4",
+            # How long before another node takes over what a dead one led. A lone node has nobody to be fenced for.
+            "broker.session.timeout.ms": "9000" if copies == 1 else "3000",
+            "broker.heartbeat.interval.ms": "500",
             "group.initial.rebalance.delay.ms": "0",
             # A quarter of the heap otherwise.
             "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),

@@ -143,4 +143,5 @@ def test_three_nodes_lose_one_and_take_records(tmp_path, wait_until):
         assert sent.offset == 0
     finally:
         for child in children:
-            child.stop(10)
+            # Without a majority of controllers a node cannot leave in order.
+            child.kill()
