@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, NamedTuple, Protocol
 import pydantic_core
 
 from schemas.events import Activity, Clusters, read_event
-from schemas.faults import MAX_VALUE, Fault, fault
+from schemas.faults import MAX_FAULTS, MAX_VALUE, Fault, fault
 from schemas.indicators import PIPELINE_VERSION
 from schemas.ledger import Headers, Receipt, Rejection, Rows, Status
 from schemas.revisions import version_key, with_pipeline
@@ -139,7 +139,7 @@ def process_batch(
 
 def reject(batch: Batch, place: Place, record: Record, faults: list[Fault], source: str = "") -> None:
     """Keep a record as it came, with everything that is wrong with it: in the ledger and on the rejected topic."""
-    headers = tuple(record.headers)
+    headers, faults = tuple(record.headers), faults[:MAX_FAULTS]
     batch.rows.rejected.append(
         Rejection(
             topic=place.topic,

@@ -7,7 +7,7 @@ from typing import Any
 from schemas.clusters import Cluster, ClusterRegistry
 
 SOURCE = "https://crm.foodbio.example"
-CVRS = (13748136, 13585628, 10150817, 24256790, 61056416, 22756214, 36213728, 54562712)
+CVRS = (13748136, 13585628, 10150817, 24256790, 61056416, 22756214, 36213728, 54562713)
 """Valid CVR numbers."""
 
 CLUSTERS = ClusterRegistry((Cluster(slug="food-bio", name="Food", valid_from=date(2000, 1, 1), sources=(SOURCE,)),))

@@ -1,0 +1,451 @@
+"""The pure step: what becomes of each record, what is stored, produced and marked."""
+
+import json
+from datetime import date
+from typing import Any
+
+import pytest
+from deciding import ELSEWHERE, HERE, PARTITIONS, PLACE, decide, home
+from memory import Record
+from samples import CLUSTERS, SOURCE, event
+
+from schemas.company import CompanyVersion
+from schemas.indicators import PIPELINE_VERSION
+from schemas.ledger import Receipt
+from schemas.revisions import version_key, with_pipeline
+from streams.batch import LARGEST, MARK, Batch, process_batch
+from streams.register import Register
+
+COMPANY = HERE[0]
+SOUND = event(COMPANY)
+RETRACTION = event(
+    COMPANY, type="org.clustertrack.activity.retracted.v1", data={"occurred_on": ..., "reason": "entered twice"}
+)
+
+
+def statuses(batch: Batch) -> list[str]:
+    return [receipt.status for receipt in batch.rows.receipts]
+
+
+# ---- first occurrences and repeats
+
+
+def test_an_accepted_record():
+    """A first occurrence has a row, a receipt that points at it, an output and a mark."""
+    batch = decide([Record(7, SOUND, timestamp=1_700_000_000_000)])
+    (row,) = batch.rows.activities
+    assert row.activity_id == "WS-1"
+    assert batch.rows.receipts == [
+        Receipt(
+            topic="activity.events.v1",
+            topic_epoch=0,
+            partition=0,
+            offset=7,
+            status="accepted",
+            reason="",
+            source=SOURCE,
+            log_time=1_700_000_000_000,
+            activity_id="WS-1",
+            revision=row.revision,
+            pipeline_version=PIPELINE_VERSION,
+        )
+    ]
+    assert [output.to for output in batch.outputs] == ["enriched"]
+    assert batch.marks == {version_key(SOURCE, "WS-1", row.revision): MARK.pack(0, 7, PIPELINE_VERSION)}
+    assert batch.rows.rejected == []
+
+
+def test_a_retraction_has_its_own_status():
+    """A retraction is a version like any other; its receipt says what it is."""
+    batch = decide([Record(0, RETRACTION)])
+    assert statuses(batch) == ["retracted"]
+    assert [row.is_deleted for row in batch.rows.activities] == [1]
+    assert len(batch.marks) == 1
+
+
+def test_a_repeat_in_the_batch_is_a_duplicate():
+    """Only the first occurrence has a row; the receipt of the second names that row."""
+    batch = decide([Record(3, SOUND), Record(4, event(COMPANY, id="published again"))])
+    assert statuses(batch) == ["accepted", "duplicate"]
+    (row,) = batch.rows.activities
+    assert [receipt.revision for receipt in batch.rows.receipts] == [row.revision] * 2
+    assert {receipt.activity_id for receipt in batch.rows.receipts} == {"WS-1"}
+    assert len(batch.outputs) == 1
+    assert [MARK.unpack(mark)[1] for mark in batch.marks.values()] == [3]
+
+
+def test_a_repeat_of_an_earlier_batch_is_a_duplicate():
+    """The marks of earlier batches count, and are not written again."""
+    first = decide([Record(3, SOUND)])
+    batch = decide([Record(4, SOUND)], marks=first.marks)
+    assert statuses(batch) == ["duplicate"]
+    assert batch.rows.activities == []
+    assert batch.outputs == []
+    assert batch.marks == {}
+
+
+def test_the_same_record_again_is_no_duplicate():
+    """After a crash a record returns and must pass as what it was, with the same rows; its repeat stays one."""
+    records = [Record(3, SOUND), Record(4, SOUND), Record(5, RETRACTION)]
+    first = decide(records)
+    again = decide(records, marks=first.marks)
+    assert statuses(again) == ["accepted", "duplicate", "retracted"]
+    assert again.rows == first.rows
+    assert again.outputs == first.outputs
+
+
+@pytest.mark.parametrize(
+    ("epoch", "offset", "status"),
+    [
+        pytest.param(0, 3, "accepted", id="the same record"),
+        pytest.param(1, 3, "duplicate", id="its offset in a topic that was made again"),
+        pytest.param(0, 2, "duplicate", id="another offset, before it"),
+        pytest.param(0, 4, "duplicate", id="another offset, behind it"),
+    ],
+)
+def test_a_mark_names_one_record(epoch: int, offset: int, status: str):
+    """Offsets begin anew in a topic that was deleted and made again, so the epoch is part of the place."""
+    first = decide([Record(3, SOUND)])
+    batch = decide([Record(offset, SOUND)], marks=first.marks, place=PLACE._replace(topic_epoch=epoch))
+    assert statuses(batch) == [status]
+
+
+def test_places_of_any_size_are_told_apart():
+    """Epoch and offset keep all of their bits in a mark."""
+    far = PLACE._replace(topic_epoch=65_535)
+    first = decide([Record(2**63 - 1, SOUND)], place=far)
+    assert statuses(decide([Record(2**63 - 1, SOUND)], place=far, marks=first.marks)) == ["accepted"]
+    assert statuses(decide([Record(2**63 - 2, SOUND)], place=far, marks=first.marks)) == ["duplicate"]
+
+
+def test_a_duplicate_names_the_row_of_the_pipeline_that_wrote_it():
+    """The ledger holds the row of the first occurrence as the pipeline of that time wrote it."""
+    first = decide([Record(3, SOUND)])
+    older = {key: MARK.pack(0, 3, 200) for key in first.marks}
+    (receipt,) = decide([Record(4, SOUND)], marks=older).rows.receipts
+    assert receipt.status == "duplicate"
+    assert receipt.revision == with_pipeline(first.rows.activities[0].revision, 200)
+    assert receipt.pipeline_version == PIPELINE_VERSION
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(event(HERE[1]), id="company"),
+        pytest.param(event(COMPANY, "WS-2"), id="activity"),
+        pytest.param(event(COMPANY, time="2018-05-03T14:05:10Z"), id="time"),
+        pytest.param(event(COMPANY, data={"outcomes": []}), id="outcomes"),
+        pytest.param(RETRACTION, id="retraction"),
+    ],
+)
+def test_whatever_differs_is_another_version(other: bytes):
+    """A correction is accepted, never taken for a repeat."""
+    batch = decide([Record(0, SOUND), Record(1, other), Record(2, SOUND)])
+    assert [status == "duplicate" for status in statuses(batch)] == [False, False, True]
+
+
+def test_marks_are_asked_for_once():
+    """The state is read once a batch, for the sound records only, and not at all without any."""
+    asked: list[list[bytes]] = []
+
+    def seen(keys: list[bytes]) -> list[Any]:
+        asked.append(keys)
+        return [None] * len(keys)
+
+    def run(records: list[Record]) -> None:
+        process_batch(PLACE, records, seen=seen, register=Register(), clusters=CLUSTERS, condemned={})
+
+    run([Record(0, SOUND), Record(1, b"{"), Record(2, event(COMPANY, "WS-2"))])
+    run([Record(3, b"{")])
+    run([])
+    assert [len(keys) for keys in asked] == [2]
+
+
+# ---- the wrong partition
+
+
+def test_a_record_on_the_wrong_partition_is_sent_on():
+    """It goes to its company's partition as it came, with a note of where it stood; the receipt says so."""
+    company = ELSEWHERE[0]
+    headers = (("trace", b"\xff"), ("trace", None), ("content-type", b"application/cloudevents+json"))
+    batch = decide([Record(9, event(company), key=b"any", headers=headers)])
+    (output,) = batch.outputs
+    assert (output.to, output.partition) == ("events", home(company))
+    assert (output.key, output.value) == (b"any", event(company))
+    assert output.headers == (*headers, ("ct-origin", b"activity.events.v1/0/9"))
+    (receipt,) = batch.rows.receipts
+    assert (receipt.status, receipt.reason) == ("rerouted", "wrong_partition")
+    assert (receipt.source, receipt.activity_id, receipt.revision) == (SOURCE, "", 0)
+    assert batch.rows.activities == batch.rows.rejected == []
+    assert batch.marks == {}
+
+
+def test_a_record_is_sent_on_once():
+    """What was sent on and still is wrong could go round for ever: it is rejected, with where it came from."""
+    origin = ("ct-origin", b"activity.events.v1/2/5")
+    batch = decide([Record(9, event(ELSEWHERE[0]), headers=(origin,))])
+    assert [(r.status, r.reason, r.source) for r in batch.rows.receipts] == [("rejected", "misrouted", SOURCE)]
+    (rejection,) = batch.rows.rejected
+    assert rejection.faults == (("", "misrouted", "activity.events.v1/2/5"),)
+    assert [output.to for output in batch.outputs] == ["rejected"]
+
+
+def test_a_record_that_was_sent_on_arrives():
+    """On the right partition an origin does not matter."""
+    batch = decide([Record(9, SOUND, headers=(("ct-origin", b"activity.events.v1/2/5"),))])
+    assert statuses(batch) == ["accepted"]
+
+
+def test_a_record_is_sent_on_and_arrives():
+    """From any partition a record reaches its company's in one step, and is accepted there."""
+    company = ELSEWHERE[0]
+    (output,) = decide([Record(9, event(company))]).outputs
+    there = PLACE._replace(partition=output.partition)
+    batch = decide([Record(0, output.value, key=output.key, headers=output.headers)], place=there)
+    assert statuses(batch) == ["accepted"]
+
+
+def test_repeats_are_sent_on_unseen():
+    """Only the worker of the right partition knows what is a repeat."""
+    batch = decide([Record(0, event(ELSEWHERE[0])), Record(1, event(ELSEWHERE[0]))])
+    assert statuses(batch) == ["rerouted", "rerouted"]
+
+
+def test_what_cannot_be_read_is_not_sent_on():
+    """Without a sound subject nobody knows where a record belongs."""
+    assert statuses(decide([Record(0, event(subject="12345678"))])) == ["rejected"]
+
+
+# ---- rejected
+
+
+def test_a_rejected_record_is_kept_as_it_came():
+    """Ledger and topic hold the bytes, the headers and every fault."""
+    value, headers = b'{"broken": \xff', (("a", b"\x00\xff"), ("a", None))
+    batch = decide([Record(11, value, timestamp=5, key=b"\xfe", headers=headers)])
+    (rejection,) = batch.rows.rejected
+    assert (rejection.topic, rejection.topic_epoch, rejection.partition, rejection.offset) == (PLACE[0], 0, 0, 11)
+    assert (rejection.key, rejection.payload, rejection.headers) == (b"\xfe", value, headers)
+    assert (rejection.log_time, rejection.source) == (5, "")
+    assert [fault.code for fault in rejection.faults] == ["invalid_utf8"]
+    (output,) = batch.outputs
+    assert (output.to, output.partition, output.key, output.value) == ("rejected", 0, b"\xfe", value)
+    assert output.headers[:2] == headers
+    (receipt,) = batch.rows.receipts
+    assert (receipt.status, receipt.reason, receipt.log_time) == ("rejected", "invalid_utf8", 5)
+    assert (receipt.activity_id, receipt.revision) == ("", 0)
+    assert batch.marks == {}
+
+
+def test_the_rejected_topic_says_why():
+    """Headers name the reason, the place and all faults as JSON, behind the record's own headers."""
+    ours = [("ct-reason", b"mine"), ("ct-origin", b"mine"), ("ct-faults", b"mine")]
+    value = event(COMPANY, subject="12345678", data={"outcomes": ["\u00e6"], "cpr": "010190-1234"})
+    (output,) = decide([Record(11, value, headers=ours)]).outputs
+    assert output.headers[:3] == tuple(ours)
+    headers = dict(output.headers)
+    assert headers["ct-reason"] == b"extra_field"
+    assert headers["ct-origin"] == b"activity.events.v1/0/11"
+    assert json.loads(headers["ct-faults"] or b"") == [
+        {"field": "data.cpr", "code": "extra_field", "value": "***"},
+        {"field": "subject", "code": "invalid_cvr_checksum", "value": "12345678"},
+        {"field": "data.outcomes", "code": "unknown_outcome", "value": "\u00e6"},
+    ]
+
+
+def test_a_tombstone_is_rejected():
+    """A record without a value is none of ours, and takes nothing with it."""
+    batch = decide([Record(0, None, key=b"13748136")])
+    assert [receipt.reason for receipt in batch.rows.receipts] == ["tombstone"]
+    assert batch.rows.rejected[0].payload is None
+    assert batch.outputs[0].value is None
+
+
+@pytest.mark.parametrize(
+    ("value", "headers", "source"),
+    [
+        pytest.param(event(subject="1"), (), SOURCE, id="in the value"),
+        pytest.param(event(source="x", subject="1"), (), "x", id="unknown"),
+        pytest.param(event(source=5), (), "", id="a number"),
+        pytest.param(event(source="x" * 201), (), "", id="too long"),
+        pytest.param(b"[]", (), "", id="no object"),
+        pytest.param(b"{", (), "", id="broken"),
+        pytest.param(b"{", (("ce_source", b"urn:x"), ("ce_id", b"1")), "urn:x", id="in a header"),
+        pytest.param(b"{", (("CE_Source", b"\xff"),), "\ufffd", id="unreadable"),
+    ],
+)
+def test_the_source_of_a_rejected_record(value: bytes, headers: tuple[tuple[str, bytes], ...], source: str):
+    """Whose record it was is said where it can be read."""
+    batch = decide([Record(0, value, headers=headers)])
+    assert [rejection.source for rejection in batch.rows.rejected] == [source]
+    assert [receipt.source for receipt in batch.rows.receipts] == [source]
+
+
+@pytest.mark.parametrize("code", ["unprocessable", "not_storable"])
+def test_a_condemned_record_is_rejected_unread(code: str):
+    """A record that broke the worker is not looked at again; the next occurrence is the first one then."""
+    batch = decide([Record(0, SOUND), Record(1, SOUND)], condemned={0: code})
+    assert [(r.status, r.reason) for r in batch.rows.receipts] == [("rejected", code), ("accepted", "")]
+    assert batch.rows.rejected[0].faults == (("", code, ""),)
+    assert batch.rows.rejected[0].payload == SOUND
+    assert [MARK.unpack(mark)[1] for mark in batch.marks.values()] == [1]
+
+
+def test_the_faults_of_one_record_stay_small():
+    """A record of nothing but faults fits its topic with all that is said of it."""
+    fields = {f"\U0001f41f{n}" * 70: 0 for n in range(3000)}
+    (output,) = decide([Record(0, event(data=fields))]).outputs
+    assert len(dict(output.headers)["ct-faults"] or b"") < 200_000
+
+
+# ---- sizes
+
+
+def padded(size: int, **fields: Any) -> bytes:
+    """An event of so many bytes."""
+    sound = event(COMPANY, **fields)
+    return sound + b" " * (size - len(sound))
+
+
+def test_the_largest_record_that_is_read():
+    """What is larger could not be sent on or enriched within the limits of the topics: it is refused at once."""
+    batch = decide([Record(0, padded(LARGEST)), Record(1, padded(LARGEST + 1)), Record(2, padded(LARGEST), key=b"k")])
+    assert [(r.status, r.reason) for r in batch.rows.receipts] == [
+        ("accepted", ""),
+        ("rejected", "too_long"),
+        ("rejected", "too_long"),
+    ]
+    assert batch.rows.rejected[0].faults == (("", "too_long", str(LARGEST + 1)),)
+    assert batch.outputs[1].value == padded(LARGEST + 1)
+
+
+def test_headers_count():
+    """A record is as large as its headers make it."""
+    batch = decide([Record(0, SOUND, headers=(("x", b"x" * LARGEST),)), Record(1, SOUND, headers=(("x", b"x"),))])
+    assert [receipt.reason for receipt in batch.rows.receipts] == ["too_long", ""]
+
+
+def test_a_record_beyond_the_rejected_topic_is_kept_by_the_ledger():
+    """Compression brings any size past the broker: then the topic says what it was, and the ledger holds the bytes."""
+    huge = padded(3_000_000)
+    batch = decide([Record(4, huge, key=b"k", headers=(("h", b"h"),))])
+    (rejection,) = batch.rows.rejected
+    assert (rejection.payload, rejection.key, rejection.headers) == (huge, b"k", (("h", b"h"),))
+    assert rejection.source == ""
+    (output,) = batch.outputs
+    assert (output.key, output.value) == (None, None)
+    assert [name for name, _ in output.headers] == ["ct-reason", "ct-faults", "ct-origin"]
+
+
+# ---- headers
+
+
+@pytest.mark.parametrize(
+    ("headers", "faults"),
+    [
+        pytest.param([("Content-Type", b"application/cloudevents+json")], [], id="capitals"),
+        pytest.param([("content-type", b"application/cloudevents+json")] * 2, [], id="the same twice"),
+        pytest.param([("traceparent", b"\xff"), ("x", None)], [], id="others"),
+        pytest.param(
+            [("content-type", b"application/cloudevents+json"), ("content-type", b"application/json")],
+            [("datacontenttype", "invalid_header")],
+            id="two modes",
+        ),
+        pytest.param(
+            [("Content-type", b"application/cloudevents+json"), ("content-Type", None)],
+            [("datacontenttype", "invalid_header")],
+            id="a mode and none",
+        ),
+    ],
+)
+def test_headers_of_an_event(headers: list[tuple[str, bytes | None]], faults: list[tuple[str, str]]):
+    """Names are read without regard to case; the same header with two values is no answer."""
+    batch = decide([Record(0, SOUND, headers=headers)])
+    assert [(f.field, f.code) for rejection in batch.rows.rejected for f in rejection.faults] == faults
+
+
+@pytest.mark.parametrize(
+    "ids", [[b"a", b"b"], [b"a", b"b", b"b"], [b"a", b"b", b"a"], [None, b"a"], [b"a", None], [b"", b"a"]]
+)
+def test_an_attribute_twice(ids: list[bytes | None]):
+    """An attribute with two values is refused in whatever order they come, and shown with both."""
+    sound = json.loads(SOUND)
+    headers = [(f"ce_{name}", value.encode()) for name, value in sound.items() if name not in {"data", "id"}]
+    batch = decide([Record(0, json.dumps(sound["data"]).encode(), headers=[*headers, *(("ce_id", i) for i in ids)])])
+    (rejection,) = batch.rows.rejected
+    assert [(f.field, f.code) for f in rejection.faults] == [("id", "invalid_header")]
+
+
+# ---- enriched
+
+
+def test_the_enriched_event():
+    """The event with its company as at the day, the basis of each outcome and its place among the versions."""
+    value = event(COMPANY, subject=f"DK {COMPANY}", traceparent="00-1", data={"title": "\u00c6", "outcomes": None})
+    batch = decide([Record(7, value, key=b"any", headers=(("x", b"y"),))])
+    (output,) = batch.outputs
+    assert (output.to, output.partition, output.key) == ("enriched", 0, b"%08d" % COMPANY)
+    assert output.headers == (
+        ("content-type", b"application/cloudevents+json; charset=utf-8"),
+        ("ct-origin", b"activity.events.v1/0/7"),
+    )
+    sent, enriched = json.loads(value), json.loads(output.value or b"")
+    assert enriched == {
+        **sent,
+        "subject": f"{COMPANY:08d}",
+        "data": {
+            **sent["data"],
+            "company": {"cvr": f"{COMPANY:08d}", "known": False, "as_at": "2018-05-03"},
+            "basis": {"new_competencies": "derived"},
+            "revision": str(batch.rows.activities[0].revision),
+        },
+    }
+
+
+def test_the_company_is_told_as_at_the_day():
+    """What the register says of the company on the day of the activity stands beside it."""
+    register = Register()
+    for first, name in ((date(2010, 1, 1), "before"), (date(2018, 5, 4), "after")):
+        register.apply(CompanyVersion(cvr=COMPANY, valid_from=first, revision=1, name=name, employees=49, nuts="DK032"))
+    (output,) = decide([Record(0, SOUND)], register=register).outputs
+    company = json.loads(output.value or b"")["data"]["company"]
+    assert (company["known"], company["name"], company["size_band"], company["region"]) == (
+        True,
+        "before",
+        "20-49",
+        "DK03",
+    )
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "basis"),
+    [
+        pytest.param(..., {"new_competencies": "derived"}, id="derived"),
+        pytest.param([], {}, id="none"),
+        pytest.param(
+            ["new_ideas", "new_competencies"], dict.fromkeys(["new_competencies", "new_ideas"], "reported"), id="two"
+        ),
+    ],
+)
+def test_the_basis_of_outcomes(outcomes: Any, basis: dict[str, str]):
+    """A reader sees of each outcome whether the cluster reported it."""
+    (output,) = decide([Record(0, event(COMPANY, data={"outcomes": outcomes}))]).outputs
+    assert json.loads(output.value or b"")["data"]["basis"] == basis
+
+
+def test_the_order_of_records_is_kept():
+    """Rows and outputs come in the order of the records."""
+    values = [event(COMPANY, f"WS-{n}") if n % 3 else b"{" for n in range(30)]
+    batch = decide([Record(n, value) for n, value in enumerate(values)])
+    assert [receipt.offset for receipt in batch.rows.receipts] == list(range(30))
+    assert [row.activity_id for row in batch.rows.activities] == [f"WS-{n}" for n in range(30) if n % 3]
+    assert [rejection.offset for rejection in batch.rows.rejected] == list(range(0, 30, 3))
+    origins = [dict(output.headers)["ct-origin"] for output in batch.outputs]
+    assert origins == [b"activity.events.v1/0/%d" % n for n in range(30)]
+
+
+def test_companies_of_the_samples():
+    """The tests above have companies on the partition, and others."""
+    assert len(HERE) >= 2
+    assert ELSEWHERE
+    assert PARTITIONS > 1
