@@ -1,0 +1,179 @@
+"""The tables of the pages say what the code says."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from pages import ROOT, Page, coded
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
+
+from clustertrack.local.stack import Ports
+from clustertrack.local.supervisor import Supervisor
+from clustertrack.settings import Settings, variable
+from schemas import company, faults
+from schemas.envelope import Envelope, EventData
+from schemas.indicators import DERIVED, EVENT_TYPES, TYPE_PREFIX, TYPE_SUFFIX
+from sinks.embedded.metrics import Metrics
+from sources.mapping import FIELDS, ColumnRule, Mapping
+from streams import metrics
+from streams.topics import DAY_MS, topic_specs
+
+ARCHITECTURE = Page("docs/architecture.md")
+CRM_TEAMS = Page("docs/crm-teams.md")
+ANALYSTS = Page("docs/analysts.md")
+OPERATORS = Page("docs/operators.md")
+
+METRIC_FILES = {"streams/metrics.py", "sinks/embedded/metrics.py", "clustertrack/local/supervisor.py"}
+"""Where metrics may be made; `test_metrics_are_made_in_three_files` holds the code to it."""
+
+VIEW = re.compile(r"CREATE VIEW IF NOT EXISTS \$\{DATABASE\}\.(\w+) .*?(?=\nCREATE |\Z)", re.DOTALL)
+PARAMETER = re.compile(r"\{(\w+):")
+
+
+def shown(default: object) -> str:
+    """A default as the table writes it."""
+    if default is None or str(default) == "":
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def test_settings():
+    """The table of settings has every variable with its default, and no other."""
+    wanted = {
+        variable(name): "" if name in Settings.SECRETS else shown(field.default)
+        for name, field in Settings.model_fields.items()
+    }
+    found = {
+        coded(name)[0]: coded(default)[0] if default else ""
+        for name, default, _ in OPERATORS.table("variable", "default", "meaning")
+    }
+    assert found == wanted
+
+
+def made_metrics() -> dict[str, tuple[str, frozenset[str]]]:
+    """Name -> type and labels of every metric that the code makes."""
+    supervised = CollectorRegistry()
+    Supervisor(Path(), print, supervised)
+    made_by_classes = [*Metrics().registry._collector_to_names, *supervised._collector_to_names]
+    found = [one for one in (*made_by_classes, *vars(metrics).values()) if isinstance(one, MetricWrapperBase)]
+    made = {}
+    for collector in found:
+        name = collector._name + ("_total" if collector._type == "counter" else "")
+        made[name] = (collector._type, frozenset(collector._labelnames))
+    return made
+
+
+def test_metrics():
+    """The table of metrics has every metric with its type and its labels, and no other."""
+    found = {
+        coded(name)[0]: (kind, frozenset(coded(labels)))
+        for name, kind, labels, _ in OPERATORS.table("metric", "type", "labels", "meaning")
+    }
+    assert found == made_metrics()
+
+
+def test_metrics_are_made_in_three_files():
+    """No other file makes a metric, so that the table can be checked against these."""
+    makers = set()
+    for package in ("clustertrack", "schemas", "sources", "streams", "sinks", "reports"):
+        for path in (ROOT / package).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ImportFrom) and node.module == "prometheus_client":
+                    names = {alias.name for alias in node.names}
+                    if names & {"Counter", "Gauge", "Histogram", "Summary", "Info"}:
+                        makers.add(str(path.relative_to(ROOT)))
+    assert makers == METRIC_FILES
+
+
+@pytest.mark.parametrize(
+    ("place", "codes"),
+    [pytest.param(0, faults.CODES, id="events"), pytest.param(1, company.CODES, id="register")],
+)
+def test_fault_codes(place: int, codes: dict[str, str]):
+    """The tables of fault codes are those of the code, word for word."""
+    rows = [(coded(code)[0], meaning) for code, meaning in CRM_TEAMS.table("code", "what is wrong")]
+    part = rows[: len(faults.CODES)] if place == 0 else rows[len(faults.CODES) :]
+    wanted = "\n".join(f"| `{code}` | {meaning} |" for code, meaning in codes.items())
+    assert dict(part) == codes, f"the table should be\n{wanted}"
+
+
+def test_fields_of_an_event():
+    """The table of fields has every field that an event may have, and no other."""
+    rows = CRM_TEAMS.table("field", "meaning", "refused when")
+    found = {name for field, *_ in rows for name in coded(field)}
+    wanted = {name for name in Envelope.__annotations__ if name != "data"}
+    wanted |= {f"data.{name}" for name in EventData.__annotations__}
+    assert found - {"data"} == wanted
+
+
+def test_types_of_events():
+    """Every type of event is listed with the outcomes that follow from it; analysts see the same mapping."""
+    rows = CRM_TEAMS.table("type", "counts as", "when no outcomes are stated, it stands for")
+    found = {coded(name)[0]: tuple(coded(outcomes)) for name, _, outcomes in rows}
+    assert found == {f"{TYPE_PREFIX}{name}{TYPE_SUFFIX}": DERIVED[name] for name in EVENT_TYPES}
+    mapped = ANALYSTS.table("type of event", "stands for, when the event states no outcomes")
+    assert {coded(name)[0]: tuple(coded(of)) for name, of in mapped} == {n: o for n, o in DERIVED.items() if o}
+
+
+def test_keys_of_a_mapping():
+    """The reference of the mapping file has every key of it and of a field's table, and no other."""
+    keys = [coded(key)[0] for key, *_ in CRM_TEAMS.table("key", "meaning", "without it")]
+    assert keys == list(Mapping.model_fields)
+    keys = [coded(key)[0] for key, _ in CRM_TEAMS.table("key of a field", "meaning")]
+    assert keys == list(ColumnRule.model_fields)
+    [listed] = re.findall(r"^The fields are (.*?)\. Each", CRM_TEAMS.text, re.MULTILINE | re.DOTALL)
+    assert coded(listed) == list(FIELDS)
+
+
+def test_columns_of_the_register():
+    """The table of the register file has every column of the contract, and no other."""
+    columns = [coded(name)[0] for name, _ in CRM_TEAMS.table("column", "meaning")]
+    assert columns == [*company.REQUIRED_COLUMNS, *company.OPTIONAL_COLUMNS]
+
+
+def test_views():
+    """The table of views has every view that the migrations make, with its parameters, and no other."""
+    wanted: dict[str, set[str]] = {}
+    for path in sorted((ROOT / "sinks" / "migrations").glob("*.sql")):
+        for match in VIEW.finditer(path.read_text(encoding="utf-8")):
+            wanted[match[1]] = set(PARAMETER.findall(match[0]))
+    found = {coded(view)[0]: set(coded(asks)) for view, asks, _ in ANALYSTS.table("view", "asks for", "answers")}
+    assert found == wanted
+
+
+def test_topics():
+    """The table of topics names every topic, and says how long its records are kept."""
+    rows = ARCHITECTURE.table("topic", "key", "holds", "kept")
+    found = {coded(name)[0]: kept for name, _, _, kept in rows}
+    for spec in topic_specs("<group>-<ledger id>", partitions=1):
+        kept = found.pop(spec.name)
+        if spec.config["cleanup.policy"] == "compact":
+            assert kept.startswith("compacted")
+        else:
+            assert kept == f"{int(spec.config['retention.ms']) // DAY_MS} days"
+    assert found == {}
+
+
+def test_ports():
+    """The table of ports is that of `clustertrack up`, by default and from a base."""
+    ports, based = Ports(), Ports.from_base(20_000)
+    wanted = [
+        (get(ports), get(based) - 20_000)
+        for get in (
+            lambda p: p.kafka,
+            lambda p: p.clickhouse,
+            lambda p: p.collector,
+            lambda p: p.dashboard,
+            lambda p: p.controller,
+            lambda p: p.metrics,
+            lambda p: p.clickhouse_metrics,
+            lambda p: p.metrics + 2,
+            lambda p: p.metrics + 3,
+            lambda p: p.worker_metrics(0),
+        )
+    ]
+    rows = OPERATORS.table("what", "port", "with `--port-base N`")
+    found = [(int(port.split(",")[0]), int("0" + base.split(",")[0].strip("N+ "))) for _, port, base in rows]
+    assert found == wanted
