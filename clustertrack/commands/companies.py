@@ -1,0 +1,178 @@
+"""`clustertrack companies load`: the company register to Kafka."""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import click
+
+from clustertrack.progress import track
+from clustertrack.settings import Settings, load_settings
+from schemas.classifications import load_institutions
+from schemas.company import CompanyVersion
+from schemas.errors import CheckFailed, UsageFault
+from sources.buckets import BUCKETS, Buckets
+from sources.moments import MomentFault, read_moment
+from sources.publisher import Counter, DeliveryFailed, Publisher, kafka_publisher
+from sources.refusals import Refusal, RefusedRows
+from sources.register_file import Loaded, Loader, Refusals, RegisterFile, spread_known
+from sources.register_topic import read_topic
+from streams import topics
+
+_COPENHAGEN: Final = ZoneInfo("Europe/Copenhagen")
+_EXAMPLES: Final = 3
+_SHOWN: Final = 20
+"""Refusals printed when they are also in FILE.refused.csv; a dry run prints all."""
+
+_IN_JSON: Final = 100_000
+"""Refusals in the JSON answer, which is one document and has to be held in memory."""
+
+_AHEAD: Final = timedelta(days=1)
+"""An extract from further in the future would keep every later one out."""
+
+
+@click.group(epilog="Example: clustertrack companies load register.csv --as-of 2020-01-15T08:00:00+01:00")
+def command() -> None:
+    """Load the company register."""
+
+
+@command.command(epilog="Example: clustertrack companies load register.csv --as-of 2020-01-15T08:00:00+01:00 --dry-run")
+@click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
+@click.option("--as-of", metavar="INSTANT", help="When the extract was made, with a time of day; default now.")
+@click.option("--dry-run", is_flag=True, help="Show the first records and all refusals; send nothing, need no Kafka.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def load(file: Path, as_of: str | None, *, dry_run: bool, as_json: bool) -> None:
+    """Send the company versions of FILE (CSV) to Kafka.
+
+    FILE states all versions of each company that it lists: what it lacks of them is withdrawn. Other companies stay,
+    and an older extract never overrules a newer one. A company with a row that cannot be read is left out whole and
+    written to FILE.refused.csv; the exit code is 1 then. Repeating the command is safe.
+    """
+    settings = load_settings()
+    revision = _revision(as_of, datetime.now(UTC))
+    institutions = load_institutions(settings.institutions)
+    register = RegisterFile(file)
+    shown: list[Refusal] = []
+
+    def on_refusal(refusal: Refusal) -> None:
+        if len(shown) < _IN_JSON:
+            shown.append(refusal)
+        if not as_json and (dry_run or len(shown) <= _SHOWN):
+            click.echo(f"refused: {refusal}")
+
+    sheet = register.sheet
+    listed = (
+        None if dry_run else RefusedRows(file, header=sheet.header, encoding=sheet.encoding, separator=sheet.separator)
+    )
+    refusals = Refusals(on_refusal, listed)
+    loader = Loader(
+        register,
+        institutions=institutions,
+        revision=revision,
+        refusals=refusals,
+        examples=_EXAMPLES if dry_run else 0,
+    )
+    try:
+        with Buckets() as rows, Buckets() as known, _publisher(settings, dry_run=dry_run) as publisher:
+            with track(f"reading {file.name}", file.stat().st_size) as reached:
+                register.spread(rows, reached, refusals.add)
+            if not dry_run:
+                spread_known(_known(settings), known)
+            with track(f"sending {file.name}", BUCKETS, unit="parts") as reached:
+                loaded = loader.load(rows, known, publisher, reached)
+        loaded.refused_file = refusals.finish()
+    except BaseException as error:
+        refusals.abandon()
+        if isinstance(error, DeliveryFailed):
+            raise _broken_off(error, revision) from error
+        raise
+    _answer(file, loaded, shown, revision, dry_run=dry_run, as_json=as_json)
+
+
+def _revision(as_of: str | None, now: datetime) -> int:
+    """The as-of instant in ms since 1970 UTC."""
+    moment = now
+    if as_of is not None:
+        try:
+            moment = read_moment(as_of.strip(), None, _COPENHAGEN)
+        except MomentFault as fault:
+            raise UsageFault(f"--as-of: {fault}") from None
+        if moment > now + _AHEAD:
+            raise UsageFault(f"--as-of {as_of} lies in the future: no extract before it could be loaded any more")
+    return round(moment.timestamp() * 1000)
+
+
+@contextmanager
+def _publisher(settings: Settings, *, dry_run: bool) -> Iterator[Publisher]:
+    opened: Any = (
+        nullcontext(Counter()) if dry_run else kafka_publisher(settings.kafka_client_config(), topics.COMPANIES)
+    )
+    with opened as publisher:
+        yield publisher
+
+
+def _known(settings: Settings) -> Iterable[CompanyVersion]:
+    """What the topic says now."""
+    with track("reading the register on Kafka", 1, unit="records") as reached:
+        yield from read_topic(settings.kafka_client_config(), topics.COMPANIES, reached)
+
+
+def _broken_off(error: DeliveryFailed, revision: int) -> DeliveryFailed:
+    """Records go out by company, not by line, so what helps is how many, and the instant to repeat the command with."""
+    instant = datetime.fromtimestamp(revision / 1000, UTC).isoformat(timespec="milliseconds")
+    message = (
+        f"Kafka did not confirm all company versions ({error.cause}): {error.records:,} are confirmed; repeat the "
+        f"command with --as-of {instant} when Kafka answers, what arrives twice counts once"
+    )
+    error.args = (message,)
+    return error
+
+
+def _answer(file: Path, loaded: Loaded, shown: list[Refusal], revision: int, *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        answer = {
+            "dry_run": dry_run,
+            "file": str(file),
+            "revision": revision,
+            "companies": loaded.companies,
+            "records": loaded.records,
+            "changed": loaded.changed,
+            "withdrawn": loaded.withdrawn,
+            "outdated": loaded.outdated,
+            "left_out": loaded.left_out,
+            "refused": loaded.refused,
+            "refused_file": str(loaded.refused_file) if loaded.refused_file else None,
+            "refusals": [refusal._asdict() for refusal in shown],
+            "examples": [json.loads(example) for example in loaded.examples],
+        }
+        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+    else:
+        for example in loaded.examples:
+            click.echo(example.decode())
+        click.echo(_sentence(file, loaded, dry_run=dry_run))
+    if loaded.refused:
+        raise CheckFailed(
+            f"{loaded.refused:,} rows were refused and {loaded.left_out:,} companies left out: mend the "
+            f"rows in {file} and load it again"
+        )
+
+
+def _sentence(file: Path, loaded: Loaded, *, dry_run: bool) -> str:
+    if dry_run:
+        return (
+            f"{file}: {loaded.records:,} versions of {loaded.companies:,} companies would be sent, "
+            f"{loaded.refused:,} rows refused; what Kafka has of these companies beyond them would be withdrawn"
+        )
+    text = (
+        f"{file}: {loaded.records - loaded.withdrawn:,} versions of {loaded.companies:,} companies sent "
+        f"({loaded.changed:,} new or changed), {loaded.withdrawn:,} withdrawn, {loaded.refused:,} rows refused"
+    )
+    if loaded.refused_file:
+        text += f" (in {loaded.refused_file})"
+    if loaded.outdated:
+        text += f"; {loaded.outdated:,} companies stay as they are, as a newer extract is on Kafka"
+    return text

@@ -1,0 +1,163 @@
+"""`clustertrack publish`: activity from CSV, Excel and JSON lines files to Kafka."""
+
+import json
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from clustertrack.progress import track
+from clustertrack.settings import load_settings
+from schemas.errors import CheckFailed
+from sources.buckets import Buckets
+from sources.conflicts import find_conflicts
+from sources.publisher import STRUCTURED, Counter, Publisher, kafka_publisher
+from sources.publishing import Input, Outcome, Table, open_input, send
+from sources.refusals import Refusal
+from streams import topics
+
+_EXAMPLES: Final = 3
+_SHOWN: Final = 20
+"""Refusals printed when they are also in FILE.refused.csv; a dry run prints all."""
+
+_IN_JSON: Final = 100_000
+"""Refusals in the JSON answer, which is one document and has to be held in memory."""
+
+
+class _Report:
+    """Says what was refused while the files are read, and what became of each file at the end."""
+
+    def __init__(self, *, as_json: bool, dry_run: bool) -> None:
+        self._as_json = as_json
+        self._dry_run = dry_run
+        self._outcomes: list[Outcome] = []
+        self._refusals: list[Refusal] = []
+        self._refused = 0
+
+    def refusal(self, refusal: Refusal) -> None:
+        """One row was refused."""
+        self._refused += 1
+        if self._as_json:
+            if len(self._refusals) < _IN_JSON:
+                self._refusals.append(refusal)
+        elif self._dry_run or self._refused <= _SHOWN:
+            click.echo(f"refused: {refusal}")
+
+    def outcome(self, outcome: Outcome) -> None:
+        """One file is done."""
+        self._outcomes.append(outcome)
+        if self._as_json:
+            return
+        for example in outcome.examples:
+            click.echo(example.decode("utf-8", "backslashreplace"))
+        verb = "would be sent" if self._dry_run else "sent"
+        text = f"{outcome.file}: {outcome.events:,} events {verb}, {outcome.refused:,} refused"
+        if outcome.refused_file:
+            text += f" (in {outcome.refused_file})"
+        if outcome.without_key:
+            text += f"; {outcome.without_key:,} without a readable CVR number go on for the worker to reject"
+        click.echo(text)
+
+    def finish(self) -> None:
+        """Print the JSON answer; raise CheckFailed when rows were refused."""
+        if self._as_json:
+            answer = {
+                "dry_run": self._dry_run,
+                "events": sum(outcome.events for outcome in self._outcomes),
+                "refused": self._refused,
+                "files": [_as_dict(outcome) for outcome in self._outcomes],
+                "refusals": [refusal._asdict() for refusal in self._refusals],
+            }
+            click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        if self._refused:
+            rows = "1 row was" if self._refused == 1 else f"{self._refused:,} rows were"
+            do = "mend them" if self._dry_run else "mend them in the .refused files, then publish those"
+            raise CheckFailed(f"{rows} refused: {do}; everything else {'can be' if self._dry_run else 'is'} sent")
+
+
+@click.command(
+    epilog="Example: clustertrack publish export.csv members.xlsx events.jsonl --mapping crm.mapping.toml --dry-run"
+)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--mapping",
+    metavar="TOML",
+    type=click.Path(path_type=Path),
+    help="Columns to fields; without it FILE.mapping.toml beside each FILE, else the columns' own names.",
+)
+@click.option(
+    "--exported-at",
+    metavar="INSTANT",
+    help="When the file was exported (2020-01-15T08:00:00+01:00): `time` of events without a column for it.",
+)
+@click.option("--dry-run", is_flag=True, help="Show the first events and all refusals; send nothing, need no Kafka.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def command(
+    files: tuple[Path, ...], mapping: Path | None, exported_at: str | None, *, dry_run: bool, as_json: bool
+) -> None:
+    """Send activity from CSV, Excel (.xlsx) or JSON lines (.jsonl) files to Kafka.
+
+    JSON lines are sent byte for byte. Rows of spreadsheets become events by a mapping; rows of which no event can be
+    made are listed, written to FILE.refused.csv, and make the exit code 1, while the rest is sent. Repeating is
+    safe.
+    """
+    report = _Report(as_json=as_json, dry_run=dry_run)
+    client = load_settings().kafka_client_config()
+    inputs = [open_input(path, mapping=mapping, exported_at=exported_at) for path in files]
+    conflicts = _survey(inputs)
+    opened: Any = nullcontext(Counter()) if dry_run else kafka_publisher(client, topics.EVENTS, headers=STRUCTURED)
+    with opened as publisher:
+        for source in inputs:
+            report.outcome(_send(source, publisher, report, conflicts, dry_run=dry_run))
+    report.finish()
+
+
+def _survey(inputs: list[Input]) -> frozenset[bytes]:
+    """Look at every table as a whole, before anything is sent."""
+    with Buckets() as buckets:
+        for source in inputs:
+            if isinstance(source, Table):
+                with track(f"checking {source.path.name}", source.path.stat().st_size) as reached:
+                    source.survey(buckets, reached)
+        return find_conflicts(buckets)
+
+
+def _send(
+    source: Input, publisher: Publisher, report: _Report, conflicts: frozenset[bytes], *, dry_run: bool
+) -> Outcome:
+    with track(f"sending {source.path.name}", source.path.stat().st_size) as reached:
+        try:
+            return send(
+                source,
+                publisher,
+                conflicts=conflicts,
+                progress=reached,
+                on_refusal=report.refusal,
+                examples=_EXAMPLES if dry_run else 0,
+                write_refused=not dry_run,
+            )
+        except KeyboardInterrupt:
+            place = publisher.confirmed
+            click.echo(f"stopped: {place or 'nothing'} is the last confirmed; repeating is safe", err=True)
+            sys.exit(1)
+
+
+def _as_dict(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "file": outcome.file,
+        "events": outcome.events,
+        "refused": outcome.refused,
+        "refused_file": str(outcome.refused_file) if outcome.refused_file else None,
+        "without_key": outcome.without_key,
+        "examples": [json.loads(example) for example in outcome.examples if example[:1] == b"{" and _is_json(example)],
+    }
+
+
+def _is_json(value: bytes) -> bool:
+    try:
+        json.loads(value)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,62 @@
+"""Progress on standard error: a bar on a terminal, a line now and then elsewhere. Standard output is the result's."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import click
+
+_EVERY_SECONDS: Final = 5.0
+"""Between two plain lines: a log of a long run stays readable."""
+
+Reached = Callable[..., object]
+"""To be told how much is done, and how much there is if that has become known."""
+
+
+@contextmanager
+def track(what: str, total: int, unit: str = "bytes") -> Iterator[Reached]:
+    """Show how much is done while the block runs.
+
+    Args:
+        what: in a few words.
+        total: how much there is.
+        unit: of what.
+    """
+    if sys.stderr.isatty():
+        with _bar(what, total, unit) as reached:
+            yield reached
+        return
+    spoken = time.monotonic()
+
+    def reached_plain(done: int, of: int = total) -> None:
+        nonlocal spoken
+        now = time.monotonic()
+        if now - spoken >= _EVERY_SECONDS:
+            spoken = now
+            click.echo(f"{what}: {100 * done // max(of, 1)} %", err=True)
+
+    yield reached_plain
+
+
+@contextmanager
+def _bar(what: str, total: int, unit: str) -> Iterator[Reached]:
+    from rich.console import Console  # noqa: PLC0415  (0.1 s that scripts and logs need not pay)
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn() if unit == "bytes" else MofNCompleteColumn(),
+    )
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+        yield lambda done, of=total: progress.update(task, completed=done, total=of)

@@ -1,0 +1,300 @@
+"""One row of a spreadsheet -> one CloudEvent, or the reason why there can be none. Pure: no file, no Kafka, no clock.
+
+The worker judges events; refused here is only a row of which no event can be made (undecodable, a column missing, no
+readable date) or whose activity names two companies at one time. Everything else is passed on as written, wrong CVR
+numbers and unknown types included: they come back as rejected records, with every fault.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from pydantic_core import to_json
+
+from schemas.cvr import CvrFault, format_cvr, parse_cvr
+from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
+from sources.conflicts import mark
+from sources.mapping import HOLE, RETRACTED, ColumnRule, FieldName, Mapping, MappingFault
+from sources.moments import MomentFault, read_day, read_moment, rfc3339
+from sources.publisher import MAX_VALUE
+from sources.refusals import Refusal
+from sources.spreadsheet import Cell, Row, heading
+
+_NOT_UTF8: Final = re.compile("[\ud800-\udfff]")
+_NONE: Final = "-"
+"""The cell that says "no outcomes"; an empty one says nothing."""
+
+_PLAIN: Final[tuple[FieldName, ...]] = (
+    "cluster",
+    "membership",
+    "reason",
+    "workshop_id",
+    "project_id",
+    "product_id",
+    "title",
+)
+
+
+class Event(NamedTuple):
+    """A record for the events topic."""
+
+    key: bytes | None
+    """The CVR number, 8 digits; None when the subject is none."""
+    value: bytes
+    """CloudEvent 1.0, structured JSON, UTF-8."""
+
+
+class Identity(NamedTuple):
+    """What decides which activity a row speaks of."""
+
+    source: str
+    subject: str
+    """8 digits when it is a CVR number, else as written."""
+    cvr: int | None
+    activity_id: str | None
+    id: str | None
+    moment: datetime
+
+    @property
+    def mark(self) -> bytes | None:
+        """Of this version of this activity; None when the id is made from the whole row and so cannot be shared."""
+        activity = self.activity_id or self.id
+        return None if activity is None else mark(self.source, activity, round(self.moment.timestamp() * 1000))
+
+
+class _Unbuildable(ValueError):
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+        self.reason = reason
+
+
+class Builder:
+    """Builds the events of one sheet.
+
+    Args:
+        mapping: the columns of the fields.
+        header: the sheet's headings.
+        file: as the user named it.
+        exported_at: `time` of the events when no column has it.
+        padded: a row that ends early has empty cells there, instead of lacking them.
+
+    Raises:
+        MappingFault: a column that the sheet lacks or has twice; no source of `time`.
+    """
+
+    def __init__(
+        self, mapping: Mapping, *, header: Sequence[str], file: Path, exported_at: datetime | None, padded: bool
+    ) -> None:
+        self._mapping = mapping
+        self._header = header
+        self._file = str(file)
+        self._padded = padded
+        self._zone = mapping.zone
+        self._exported_at = exported_at
+        if "time" not in mapping.fields and exported_at is None:
+            raise MappingFault(
+                f"{file} has no `time`: map a column with date and time of the last change, or give the instant of the "
+                "export (exported_at in the mapping, or --exported-at)"
+            )
+        self._columns = {name: self._resolve(name, rule) for name, rule in mapping.fields.items()}
+        used = {index: name for name, indices in self._columns.items() for index in indices}
+        self._used: list[tuple[int, FieldName]] = sorted(used.items())
+        self._last = self._used[-1][0]
+        self._subject = self._columns["subject"][0] if len(self._columns["subject"]) == 1 else -1
+        self._readers = {
+            name: self._reader(name, rule)
+            for name, rule in mapping.fields.items()
+            if name not in ("time", "occurred_on")
+        }
+        self._plain = [name for name in _PLAIN if name in mapping.fields]
+
+    def identify(self, row: Row) -> Identity | Refusal:
+        """Who, what and when: enough to look for conflicts."""
+        try:
+            return self._identify(row)
+        except _Unbuildable as fault:
+            return Refusal(self._file, row.line, fault.field, fault.reason)
+
+    def build(self, row: Row, conflicts: frozenset[bytes]) -> Event | Refusal:
+        """The event of a row, or why there is none."""
+        try:
+            return self._build(row, conflicts)
+        except _Unbuildable as fault:
+            return Refusal(self._file, row.line, fault.field, fault.reason)
+
+    # ---- columns
+
+    def _resolve(self, name: str, rule: ColumnRule) -> list[int]:
+        indices = []
+        for column in rule.columns:
+            wanted = heading(column)
+            places = [index for index, title in enumerate(self._header) if title == wanted]
+            if len(places) != 1:
+                what = "no column" if not places else f"{len(places)} columns"
+                known = ", ".join(repr(title) for title in self._header if title)[:500]
+                advice = known.encode("utf-8", "replace").decode()
+                raise MappingFault(
+                    f"{self._file} has {what} {column!r} (fields.{name} of its mapping); it has {advice}"
+                )
+            indices.append(places[0])
+        return indices
+
+    def _reader(self, name: FieldName, rule: ColumnRule) -> Callable[[Sequence[Cell], str], str]:
+        """A function (cells, normalised subject) -> text of the field."""
+        indices = self._columns[name]
+        parts = HOLE.split(rule.column)
+        values = rule.values or {}
+        if len(parts) == 1:
+            (index,) = indices
+            if index == self._subject and name != "subject":
+                return lambda _, subject: values.get(subject, subject)
+            if values and name != "outcomes":
+                return lambda cells, _: values.get(_as_text(cells[index]), _as_text(cells[index]))
+            return lambda cells, _: _as_text(cells[index])
+
+        literals = parts[::2]
+
+        def fill(cells: Sequence[Cell], subject: str) -> str:
+            text = literals[0]
+            for index, literal in zip(indices, literals[1:], strict=True):
+                cell = subject if index == self._subject and name != "subject" else _as_text(cells[index])
+                if not cell and index != self._subject:
+                    raise _Unbuildable(name, f"the column {self._header[index]!r} is empty")
+                text += cell + literal
+            return values.get(text, text)
+
+        return fill
+
+    def _cell(self, name: FieldName, cells: Sequence[Cell]) -> Cell:
+        """A dated cell: as the workbook keeps it, or the text of a column or template."""
+        indices = self._columns[name]
+        rule = self._mapping.fields[name]
+        if len(indices) == 1 and not HOLE.search(rule.column):
+            return cells[indices[0]]
+        texts = iter([_as_text(cells[index]) for index in indices])
+        return HOLE.sub(lambda _: next(texts), rule.column).strip()
+
+    # ---- rows
+
+    def _sound_cells(self, row: Row) -> Sequence[Cell]:
+        cells = row.cells
+        if cells is None:
+            raise _Unbuildable("", row.problem)
+        width = len(self._header)
+        if len(cells) < width:
+            if self._padded:
+                cells = [*cells, *[""] * (width - len(cells))]
+            elif len(cells) <= self._last:
+                field = next(name for index, name in self._used if index >= len(cells))
+                column = self._header[self._columns[field][0]]
+                raise _Unbuildable(field, f"the row ends after {len(cells)} of {width} columns, before {column!r}")
+        elif len(cells) > width and not self._padded and any(cells[width:]):
+            raise _Unbuildable(
+                "", f"the row has {len(cells)} cells and the header {width}: quote the cell with a separator"
+            )
+        for index, name in self._used:
+            cell = cells[index]
+            if isinstance(cell, str) and not cell.isascii() and _NOT_UTF8.search(cell):
+                raise _Unbuildable(
+                    name, f"the column {self._header[index]!r} cannot be decoded: not the file's encoding"
+                )
+        return cells
+
+    def _identify(self, row: Row) -> Identity:
+        return self._identity(self._sound_cells(row))
+
+    def _identity(self, cells: Sequence[Cell]) -> Identity:
+        readers = self._readers
+        written = readers["subject"](cells, "")
+        try:
+            cvr: int | None = parse_cvr(written)
+        except CvrFault:
+            cvr = None
+        subject = written if cvr is None else format_cvr(cvr)
+        source = readers["source"](cells, subject) if "source" in readers else str(self._mapping.source)
+        activity_id = readers["activity_id"](cells, subject) if "activity_id" in readers else None
+        own_id = readers["id"](cells, subject) if "id" in readers else None
+        if "time" in self._columns:
+            try:
+                moment = read_moment(self._cell("time", cells), self._mapping.fields["time"].format, self._zone)
+            except MomentFault as fault:
+                raise _Unbuildable("time", str(fault)) from None
+        else:
+            moment = self._exported_at  # type: ignore[assignment]  # the constructor has seen to it
+        return Identity(source, subject, cvr, activity_id, own_id, moment)
+
+    def _build(self, row: Row, conflicts: frozenset[bytes]) -> Event:
+        cells = self._sound_cells(row)
+        identity = self._identity(cells)
+        subject, activity_id = identity.subject, identity.activity_id
+        readers = self._readers
+        kind = readers["type"](cells, subject) if "type" in readers else str(self._mapping.type)
+        data: dict[str, Any] = {}
+        if activity_id is not None:
+            data["activity_id"] = activity_id
+        day = self._day(cells, retracted=kind.removeprefix(TYPE_PREFIX).removesuffix(TYPE_SUFFIX) == RETRACTED)
+        if day:
+            data["occurred_on"] = day
+        if "outcomes" in readers and (outcomes := self._outcomes(readers["outcomes"](cells, subject))) is not None:
+            data["outcomes"] = outcomes
+        for name in self._plain:
+            text = readers[name](cells, subject)
+            if text:
+                data[name] = text
+        if conflicts and (version := identity.mark) in conflicts and version is not None:
+            raise _Unbuildable("activity_id", f"{activity_id or identity.id!r} names two companies at the same time")
+        kind = kind if kind.startswith(TYPE_PREFIX) else f"{TYPE_PREFIX}{kind}{TYPE_SUFFIX}"
+        time = rfc3339(identity.moment)
+        own_id = identity.id
+        if own_id is None:
+            # The instant of the export is no part of the row: the same row exported again keeps its id.
+            stated = time if "time" in self._columns else None
+            content = to_json([identity.source, activity_id, kind, subject, stated, data])
+            own_id = blake2b(content, digest_size=16).hexdigest()
+        value = to_json(
+            {
+                "specversion": "1.0",
+                "id": own_id,
+                "source": identity.source,
+                "type": kind,
+                "subject": subject,
+                "time": time,
+                "datacontenttype": "application/json",
+                "data": data,
+            }
+        )
+        if len(value) > MAX_VALUE:
+            raise _Unbuildable("", f"its event would have {len(value):,} bytes, more than Kafka takes ({MAX_VALUE:,})")
+        return Event(None if identity.cvr is None else subject.encode(), value)
+
+    def _day(self, cells: Sequence[Cell], *, retracted: bool) -> str | None:
+        if "occurred_on" not in self._columns:
+            return None
+        cell = self._cell("occurred_on", cells)
+        # Without an activity_id the day of `time` stands in; a retraction has no day.
+        if cell == "" and (retracted or "activity_id" not in self._columns):
+            return None
+        try:
+            return read_day(cell, self._mapping.fields["occurred_on"].format, self._zone)
+        except MomentFault as fault:
+            raise _Unbuildable("occurred_on", str(fault)) from None
+
+    def _outcomes(self, text: str) -> list[str] | None:
+        if not text:
+            return None
+        if text == _NONE:
+            return []
+        rule = self._mapping.fields["outcomes"]
+        values = rule.values or {}
+        items = (item.strip() for item in text.split(rule.separator))
+        return [values.get(item, item) for item in items if item]
+
+
+def _as_text(cell: Cell) -> str:
+    if isinstance(cell, str):
+        return cell
+    return cell.isoformat(sep=" ") if isinstance(cell, datetime) else cell.isoformat()

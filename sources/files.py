@@ -1,0 +1,127 @@
+"""First look at an input file: can it be read, is it what its name says, in which encoding. Nothing is guessed."""
+
+import codecs
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+from schemas.errors import UsageFault
+
+_HEAD: Final = 64 * 1024
+_CHUNK: Final = 1024 * 1024
+
+_BOMS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+
+_OTHER_KINDS: Final = (
+    (b"PK\x03\x04", "a ZIP archive or a workbook: if Excel opens it, name it .xlsx"),
+    (b"\xd0\xcf\x11\xe0", "an old .xls or a workbook with a password: save it as .xlsx without one"),
+    (b"\x1f\x8b", "compressed: unpack it first"),
+    (b"%PDF", "a PDF: export the table itself"),
+)
+
+_ESCAPED: Final = re.compile("[\udc80-\udcff]")
+_BEYOND_ASCII: Final = re.compile("[^\x00-\x7f\udc80-\udcff]")
+
+
+class FileFault(UsageFault):
+    """A file that cannot be used at all; nothing of it was sent.
+
+    Attributes:
+        path: the file.
+        line: where the trouble is, if it is in one place.
+    """
+
+    def __init__(self, path: Path, message: str, *, line: int | None = None) -> None:
+        super().__init__(f"{path}{f' line {line:,}' if line else ''} {message}")
+        self.path = path
+        self.line = line
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open for reading.
+
+    Raises:
+        FileFault
+    """
+    try:
+        return path.open("rb", buffering=_CHUNK)
+    except OSError as error:
+        raise FileFault(path, f"cannot be read ({error.strerror or error}): check its name and rights") from error
+
+
+def read_head(path: Path) -> bytes:
+    """The first 64 KiB of a file that is not empty and not of another well-known kind.
+
+    Raises:
+        FileFault
+    """
+    with open_bytes(path) as stream:
+        try:
+            head = stream.read(_HEAD)
+        except OSError as error:
+            raise FileFault(path, f"cannot be read ({error.strerror or error})") from error
+    if not head.strip() and len(head) < _HEAD:
+        raise FileFault(path, "is empty: export it again")
+    return head
+
+
+def refuse_other_kinds(path: Path, head: bytes, wanted: str) -> None:
+    """Raise FileFault when the file is an archive, a workbook or another thing that is `wanted` only by its name."""
+    for magic, kind in _OTHER_KINDS:
+        if head.startswith(magic):
+            raise FileFault(path, f"is not {wanted} but {kind}")
+
+
+def find_encoding(path: Path, head: bytes, stated: str | None, advice: str) -> str:
+    """The encoding of a text file: its byte order mark, else what the mapping states, else UTF-8 if it is.
+
+    A file without a mark and without a stated encoding counts as UTF-8 when all of it is, or when by far most of what
+    lies beyond ASCII is (a few broken rows are refused one by one later). Else it is refused: cp1252 and MacRoman
+    cannot be told apart, and a wrong guess writes wrong names for ever.
+
+    Raises:
+        FileFault
+    """
+    for mark, name in _BOMS:
+        if head.startswith(mark):
+            return name
+    if b"\0" in head:
+        raise FileFault(path, "is not a text file (it has zero bytes): export it as CSV")
+    if stated:
+        return stated
+    good, bad, line = _utf8_evidence(path)
+    if bad and bad * 10 > good:
+        raise FileFault(
+            path,
+            f"is not UTF-8: {advice}",
+            line=line,
+        )
+    return "utf-8"
+
+
+def _utf8_evidence(path: Path) -> tuple[int, int, int]:
+    """Counts (characters beyond ASCII, undecodable bytes, line of the first such byte)."""
+    good = bad = first = 0
+    lines = 1
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    for chunk in _chunks(path):
+        text = decoder.decode(chunk)
+        if not text.isascii():
+            good += sum(1 for _ in _BEYOND_ASCII.finditer(text))
+            broken = [match.start() for match in _ESCAPED.finditer(text)]
+            if broken and not bad:
+                first = lines + text.count("\n", 0, broken[0])
+            bad += len(broken)
+        lines += text.count("\n")
+    bad += len(_ESCAPED.findall(decoder.decode(b"", final=True)))
+    return good, bad, first or lines
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with open_bytes(path) as stream:
+        try:
+            while chunk := stream.read(_CHUNK):
+                yield chunk
+        except OSError as error:
+            raise FileFault(path, f"cannot be read to its end ({error.strerror or error})") from error

@@ -1,0 +1,331 @@
+"""How records reach Kafka: every delivery confirmed, in a bounded time, on the partition that Java would choose.
+
+    Publisher (Protocol)
+    ├── Counter           only counts: dry runs
+    ├── MemoryPublisher   keeps the records in a list: tests
+    └── KafkaPublisher    kafka-python's idempotent producer, acks=all
+
+Errors: `KafkaUnreachable` (nothing was sent), `TopicMissing` (nothing was sent), `DeliveryFailed` (with the last place
+up to which everything is confirmed).
+"""
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, Protocol
+
+from kafka import KafkaProducer
+from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.partitioner import Partitioner, murmur2
+
+from schemas.errors import Unreachable
+
+MAX_RECORD: Final = 1024 * 1024
+"""Bytes of one record batch that the events topic takes (`max.message.bytes`)."""
+
+MAX_VALUE: Final = MAX_RECORD - 256
+"""Bytes of a value that certainly fit: a batch adds 61 bytes, a record up to 30, its key and its header 60."""
+
+STRUCTURED: Final = (("content-type", b"application/cloudevents+json"),)
+"""Headers of a CloudEvent that is the record's whole value (CloudEvents 1.0, Kafka binding, structured mode)."""
+
+_CONNECT_MS: Final = 10_000
+_REQUEST_MS: Final = 15_000
+_DELIVERY_MS: Final = 60_000
+"""A broker that restarts is back within seconds; after a minute a person should know."""
+
+_BATCH: Final = 512 * 1024
+"""Large batches: a third of the broker's work, and the client's cost is per batch, too. Must stay below MAX_RECORD."""
+
+_LINGER_MS: Final = 50
+_REQUEST: Final = 4 * MAX_RECORD
+
+# kafka-python 3 has no limit on what it buffers (its `buffer_memory` is gone), so the limit is here.
+_MOST_PENDING: Final = 20_000
+_MOST_PENDING_BYTES: Final = 16 * 1024 * 1024
+
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+class Place(NamedTuple):
+    """Where a record comes from: the file as the user named it, and the line (or row) in it, counted from 1."""
+
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"line {self.line:,} of {self.file}"
+
+
+class KafkaUnreachable(Unreachable):
+    """No broker answers; nothing was sent."""
+
+
+class TopicMissing(Unreachable):
+    """The broker answers, the topic does not exist; nothing was sent."""
+
+
+class DeliveryFailed(Unreachable):
+    """Kafka took or confirmed no more.
+
+    Attributes:
+        place: of the first record that is not confirmed.
+        confirmed: the last place such that it and everything before it is confirmed; None when nothing is.
+        records: how many records are confirmed up to there.
+        cause: what Kafka or its client said.
+    """
+
+    def __init__(self, *, place: Place, confirmed: Place | None, records: int, cause: str) -> None:
+        until = (
+            f"{confirmed} is the last confirmed, with all before it ({records:,} records)"
+            if confirmed
+            else ("nothing is confirmed")
+        )
+        super().__init__(
+            f"Kafka did not confirm {place} ({cause}): {until}; repeat the command when Kafka answers, "
+            "what arrives twice is counted once"
+        )
+        self.place = place
+        self.confirmed = confirmed
+        self.records = records
+        self.cause = cause
+
+
+class Publisher(Protocol):
+    """Takes records in order; `flush` returns only when every one is confirmed, else DeliveryFailed is raised."""
+
+    @property
+    def records(self) -> int:
+        """Records confirmed so far, without a gap."""
+
+    @property
+    def confirmed(self) -> Place | None:
+        """Place of the last of them."""
+
+    def send(self, key: bytes | None, value: bytes, place: Place) -> None:
+        """Hand over one record; may raise DeliveryFailed for this or any earlier one."""
+
+    def flush(self) -> None:
+        """Wait until all is confirmed."""
+
+
+class MemoryPublisher:
+    """Keeps what it is given, as (key, value, place)."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[bytes | None, bytes, Place]] = []
+
+    @property
+    def records(self) -> int:
+        """Number of records kept."""
+        return len(self.sent)
+
+    @property
+    def confirmed(self) -> Place | None:
+        """Place of the last record."""
+        return self.sent[-1][2] if self.sent else None
+
+    def send(self, key: bytes | None, value: bytes, place: Place) -> None:
+        """Keep one record."""
+        self.sent.append((key, value, place))
+
+    def flush(self) -> None:
+        """All is kept already."""
+
+
+class Counter:
+    """The publisher of a dry run: counts, and lets go."""
+
+    confirmed: Place | None = None
+
+    def __init__(self) -> None:
+        self.records = 0
+
+    def send(self, key: bytes | None, value: bytes, place: Place) -> None:
+        """Count one record."""
+        del key, value
+        self.records += 1
+        self.confirmed = place
+
+    def flush(self) -> None:
+        """There is nothing to wait for."""
+
+
+@lru_cache(maxsize=262_144)
+def key_hash(key: bytes) -> int:
+    """Java's `Utils.toPositive(Utils.murmur2(key))`; its remainder by the partition count is the partition.
+
+    Remembered because kafka-python computes it in Python (4 us) and a company comes back hundreds of times.
+    """
+    return int(murmur2(key)) & 0x7FFFFFFF
+
+
+class JavaPartitioner(Partitioner):  # type: ignore[misc]  # kafka-python carries no types
+    """The default partitioner of Java's client for keys; records without a key go round robin."""
+
+    def __init__(self) -> None:
+        self._next = 0
+
+    def partition(  # noqa: D102  (kafka-python documents it)
+        self,
+        topic: str,
+        key: bytes | None,
+        serialized_key: bytes | None,
+        value: bytes | None,
+        serialized_value: bytes | None,
+        cluster: Any,  # noqa: ANN401  (kafka-python carries no types)
+    ) -> int:
+        del key, value, serialized_value
+        count = len(cluster.partitions_for_topic(topic))
+        if serialized_key is not None:
+            return key_hash(serialized_key) % count
+        self._next += 1
+        return self._next % count
+
+
+class KafkaPublisher:
+    """Sends to one topic and confirms every record, in order of sending. Use `kafka_publisher` to open one."""
+
+    def __init__(self, producer: KafkaProducer, topic: str, *, headers: Headers, patience: float) -> None:
+        self._producer = producer
+        self._topic = topic
+        self._headers = list(headers)
+        self._patience = patience
+        self._pending: deque[tuple[Any, Place, int]] = deque()
+        self._pending_bytes = 0
+        self.records = 0
+        self.confirmed: Place | None = None
+
+    def send(self, key: bytes | None, value: bytes, place: Place) -> None:
+        """Hand over one record, waiting while too much is unconfirmed."""
+        try:
+            future = self._producer.send(self._topic, value, key=key, headers=self._headers)
+        except KafkaError as error:
+            # Settle what was sent before, so that the place named is the first one in doubt.
+            self.flush()
+            raise self._failure(place, error) from error
+        size = len(value)
+        self._pending.append((future, place, size))
+        self._pending_bytes += size
+        if self._pending[0][0].is_done:
+            self._settle()
+        while len(self._pending) > _MOST_PENDING or self._pending_bytes > _MOST_PENDING_BYTES:
+            self._await_oldest()
+
+    def flush(self) -> None:
+        """Wait until every record is confirmed."""
+        try:
+            self._producer.flush(timeout=self._patience)
+        except KafkaTimeoutError:
+            # The loop below names the first record in doubt.
+            self._patience = 0.0
+        while self._pending:
+            self._await_oldest()
+
+    def _await_oldest(self) -> None:
+        future, place, _ = self._pending[0]
+        try:
+            future.get(timeout=self._patience)
+        except KafkaError as error:
+            raise self._failure(place, error) from error
+        self._settle()
+
+    def _settle(self) -> None:
+        """Count the confirmed records at the head of the queue."""
+        pending = self._pending
+        while pending and pending[0][0].is_done:
+            future, place, size = pending[0]
+            if future.failed():
+                raise self._failure(place, future.exception)
+            pending.popleft()
+            self._pending_bytes -= size
+            self.records += 1
+            self.confirmed = place
+
+    def _failure(self, place: Place, cause: BaseException) -> DeliveryFailed:
+        reason = str(cause).split("\n", 1)[0].strip() or type(cause).__name__
+        return DeliveryFailed(place=place, confirmed=self.confirmed, records=self.records, cause=reason[:200])
+
+
+@contextmanager
+def kafka_publisher(
+    client: Mapping[str, Any],
+    topic: str,
+    *,
+    headers: Headers = (),
+    connect_ms: int = _CONNECT_MS,
+    request_ms: int = _REQUEST_MS,
+    delivery_ms: int = _DELIVERY_MS,
+) -> Iterator[KafkaPublisher]:
+    """A publisher to `topic`, closed at the end. The caller flushes: leaving without it may leave records unconfirmed.
+
+    Args:
+        client: where the brokers are and how to log in (`Settings.kafka_client_config()`).
+        topic: must exist.
+        headers: of every record.
+        connect_ms: how long to try to reach a broker, and to learn of the topic.
+        request_ms: how long one request may take before it is repeated.
+        delivery_ms: how long a record may take, repetitions included; at least `request_ms`.
+
+    Raises:
+        KafkaUnreachable, TopicMissing
+    """
+    servers = ",".join(client["bootstrap_servers"])
+    # kafka-python reports every failed connection as a warning; the one sentence below says it better.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    try:
+        producer = KafkaProducer(
+            **client,
+            acks="all",
+            enable_idempotence=True,
+            partitioner=JavaPartitioner(),
+            batch_size=_BATCH,
+            linger_ms=_LINGER_MS,
+            max_request_size=_REQUEST,
+            allow_auto_create_topics=False,
+            bootstrap_timeout_ms=connect_ms,
+            max_block_ms=connect_ms,
+            request_timeout_ms=request_ms,
+            delivery_timeout_ms=max(delivery_ms, request_ms + _LINGER_MS),
+        )
+    except (KafkaError, OSError) as error:
+        raise KafkaUnreachable(
+            f"Kafka at {servers} cannot be reached ({_first_line(error)}): start it or correct "
+            "KAFKA_BOOTSTRAP_SERVERS; nothing was sent"
+        ) from error
+    try:
+        _require_topic(producer, topic, servers)
+        yield KafkaPublisher(producer, topic, headers=headers, patience=delivery_ms / 1000 + request_ms / 1000)
+    finally:
+        # Everything was flushed, or has failed and is reported: there is nothing worth waiting for.
+        try:
+            producer.close(timeout=1)
+        except KafkaTimeoutError:
+            logging.getLogger(__name__).debug("the producer was closed with records unsent")
+
+
+def _require_topic(producer: KafkaProducer, topic: str, servers: str) -> None:
+    try:
+        if producer.partitions_for(topic):
+            return
+    except KafkaTimeoutError:
+        # Also raised while the topic merely does not exist.
+        if not producer.bootstrap_connected():
+            raise KafkaUnreachable(
+                f"Kafka at {servers} stopped answering: repeat the command when it is back; nothing was sent"
+            ) from None
+    except KafkaError as error:
+        raise KafkaUnreachable(
+            f"Kafka at {servers} refuses topic {topic!r} ({_first_line(error)}): check the rights of this client; "
+            "nothing was sent"
+        ) from error
+    raise TopicMissing(
+        f"topic {topic!r} does not exist at {servers}: run `clustertrack migrate` first; nothing was sent"
+    )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).split("\n", 1)[0].strip() or type(error).__name__)[:200]

@@ -1,0 +1,146 @@
+"""The topic that records are sent to again, on a real Kafka: every record confirmed, and found again by its header."""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError, KafkaTimeoutError
+
+from schemas.replays import EDITED_FROM, REPLAY_OF, RecordPlace
+from sources.publisher import MAX_RECORD, KafkaUnreachable
+from sources.replay import Outgoing
+from sources.resending import NotConfirmed
+
+_CONNECT_MS: Final = 10_000
+_REQUEST_MS: Final = 10_000
+_DELIVERY_MS: Final = 30_000
+_READ_SECONDS: Final = 300
+"""Longest time to read through what arrived since an interrupted replay."""
+_POLL_MS: Final = 500
+
+
+class KafkaTopic:
+    """The real `sources.resending.Topic`. Use `kafka_topic` to open one."""
+
+    def __init__(self, name: str, epoch: int, producer: KafkaProducer, consumer: KafkaConsumer) -> None:
+        self.name = name
+        self.epoch = epoch
+        self._producer = producer
+        self._consumer = consumer
+
+    def ends(self, partitions: Iterable[int]) -> dict[int, int]:
+        """Partition -> the offset that the next record gets. Raises KafkaUnreachable."""
+        with _reached():
+            ends = self._consumer.end_offsets([TopicPartition(self.name, partition) for partition in partitions])
+        return {place.partition: end for place, end in ends.items()}
+
+    def find(self, starts: dict[int, int]) -> dict[str, list[RecordPlace]]:
+        """Records from these offsets on that were sent in place of another: its place -> where they stand.
+
+        Raises KafkaUnreachable, also when it takes longer than five minutes.
+        """
+        found: dict[str, list[RecordPlace]] = defaultdict(list)
+        wanted = {TopicPartition(self.name, partition): start for partition, start in starts.items()}
+        consumer = self._consumer
+        deadline = time.monotonic() + _READ_SECONDS
+        with _reached():
+            consumer.assign(list(wanted))
+            first, ends = consumer.beginning_offsets(list(wanted)), consumer.end_offsets(list(wanted))
+            for place, start in wanted.items():
+                consumer.seek(place, max(start, first[place]))
+            while any(consumer.position(place) < end for place, end in ends.items()):
+                if time.monotonic() > deadline:
+                    raise KafkaUnreachable(
+                        f"{self.name} cannot be read to its end within {_READ_SECONDS} s, so that nobody knows what "
+                        "became of an interrupted replay: repeat the command when Kafka is less busy"
+                    )
+                for records in consumer.poll(timeout_ms=_POLL_MS).values():
+                    for record in records:
+                        for name, value in record.headers:
+                            if name in (REPLAY_OF, EDITED_FROM):
+                                stands = RecordPlace(self.name, self.epoch, record.partition, record.offset)
+                                found[(value or b"").decode("utf-8", "replace")].append(stands)
+        return found
+
+    def send(self, records: Sequence[Outgoing]) -> Iterator[int]:
+        """Send records; gives the offset of each, in their order, as soon as it is confirmed. Raises NotConfirmed."""
+        confirmed = 0
+        try:
+            futures = [
+                self._producer.send(
+                    self.name, record.value, key=record.key, headers=list(record.headers), partition=record.partition
+                )
+                for record in records
+            ]
+            for future in futures:
+                offset = future.get(timeout=(_DELIVERY_MS + _REQUEST_MS) / 1000).offset
+                confirmed += 1
+                yield offset
+        except KafkaError as error:
+            raise NotConfirmed(
+                f"Kafka did not confirm {len(records) - confirmed} of {len(records)} records ({type(error).__name__}): "
+                "repeat the command when Kafka answers, it finds out which of them arrived"
+            ) from error
+
+
+@contextmanager
+def kafka_topic(client: Mapping[str, Any], name: str, epoch: int) -> Iterator[KafkaTopic]:
+    """An existing topic, to send to and to read; closed at the end.
+
+    Args:
+        client: where the brokers are and how to log in (`Settings.kafka_client_config()`).
+        name: of the topic.
+        epoch: how often it was deleted and made again until now.
+
+    Raises:
+        KafkaUnreachable
+    """
+    # kafka-python reports every failed connection as a warning; the one sentence says it better.
+    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    with _reached():
+        producer = KafkaProducer(
+            **client,
+            acks="all",
+            enable_idempotence=True,
+            max_request_size=4 * MAX_RECORD,
+            allow_auto_create_topics=False,
+            bootstrap_timeout_ms=_CONNECT_MS,
+            max_block_ms=_CONNECT_MS,
+            request_timeout_ms=_REQUEST_MS,
+            delivery_timeout_ms=_DELIVERY_MS,
+        )
+    try:
+        # Uncommitted records are read too: ours are in no transaction, and another's must not hide them.
+        with _reached():
+            consumer = KafkaConsumer(
+                **client,
+                group_id=None,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
+                bootstrap_timeout_ms=_CONNECT_MS,
+                request_timeout_ms=_REQUEST_MS,
+            )
+        try:
+            yield KafkaTopic(name, epoch, producer, consumer)
+        finally:
+            consumer.close()
+    finally:
+        # What matters is confirmed; what is not is found out by the next run.
+        with suppress(KafkaTimeoutError):
+            producer.close(timeout=1)
+
+
+@contextmanager
+def _reached() -> Iterator[None]:
+    """Turns Kafka's errors within the block into one sentence."""
+    try:
+        yield
+    except (KafkaError, OSError) as error:
+        reason = (str(error).split("\n", 1)[0].strip() or type(error).__name__)[:200]
+        raise KafkaUnreachable(
+            f"Kafka cannot be reached ({reason}): start it or correct KAFKA_BOOTSTRAP_SERVERS, then repeat the command"
+        ) from error

@@ -1,0 +1,225 @@
+"""Sends records in place of rejected ones so that each is sent once, even if the command dies half way.
+
+Of a chunk of records, in this order:
+
+1. **Find out** what became of replays that began and did not end: the partitions are read from the first offset at
+   which the record can stand. What is there was replayed, and is noted so; what is not never left, and is open.
+2. **Note the intent**, with that first offset.
+3. **Look again** whether anyone else has the same intent; if so, step back.
+4. **Send**, and wait for the confirmation of each.
+5. **Note** where each stands, which closes the rejected record.
+
+A crash before 4 leaves an intent and no record, one after 4 an intent and a record: step 1 of a later run tells which.
+No transaction does this better: one that a dead process left open would hold up the whole pipeline for a minute. What
+is left to chance is a process that is stopped for more than LEASE_SECONDS between 3 and 4 and then goes on. Its records
+are sent twice: a valid one is counted once (its second receipt says `duplicate`), and the ledger keeps both actions.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple, Protocol
+from uuid import UUID
+
+from schemas.errors import Unreachable
+from schemas.replays import Action, RecordPlace, RejectedRecord
+from sources.replay import Outgoing
+
+LEASE_SECONDS: Final = 60
+"""How long an intent may be at work: longer than a record can take to be confirmed."""
+
+_CLOSING: Final = ("replayed", "discarded")
+
+
+class NotConfirmed(Unreachable):
+    """Kafka did not confirm every record that was sent."""
+
+
+class Book(Protocol):
+    """Where intents and results are kept: `sinks.rejected_actions.ActionBook`."""
+
+    def write(self, actions: Sequence[Action]) -> None:
+        """Keep actions; one that is written twice is kept once."""
+
+    def read(self, places: Sequence[RecordPlace]) -> list[Action]:
+        """What was done with the records at these places, the oldest first; of each attempt its last state."""
+
+
+class Topic(Protocol):
+    """The topic that records are sent to: `sources.resender.KafkaTopic`."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def epoch(self) -> int:
+        """How often it was deleted and made again until now."""
+
+    def ends(self, partitions: Iterable[int]) -> dict[int, int]:
+        """Partition -> the offset that the next record gets."""
+
+    def find(self, starts: dict[int, int]) -> dict[str, list[RecordPlace]]:
+        """Records from these offsets on that were sent in place of another: its place -> where they stand."""
+
+    def send(self, records: Sequence[Outgoing]) -> Iterator[int]:
+        """Send records; gives the offset of each, in their order, as soon as it is confirmed. Raises NotConfirmed."""
+
+
+class Refused(NamedTuple):
+    """A record that was not sent again, and why."""
+
+    place: RecordPlace
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What became of the records of a run."""
+
+    replayed: list[Action] = field(default_factory=list)
+    """Sent by this run."""
+    found: list[Action] = field(default_factory=list)
+    """Sent by an earlier run that was interrupted before it could say so."""
+    refused: list[Refused] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Who sends records again and why. Clock, names and plan are passed in.
+
+    Attributes:
+        acted_by: user name.
+        note: why; may be empty.
+        plan: what to send in place of a record, or a sentence why nothing.
+        clock: gives the present instant, UTC.
+        sleep: waits for seconds.
+        new_attempt: gives a new UUID.
+        say: tells the user what takes long.
+    """
+
+    acted_by: str
+    note: str
+    plan: Callable[[RejectedRecord], Outgoing | str]
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None]
+    new_attempt: Callable[[], UUID]
+    say: Callable[[str], None]
+
+
+def resend(records: Sequence[RejectedRecord], run: Run, topic: Topic, book: Book, results: Results) -> None:
+    """Carry open records of one topic through the five steps; `results` takes what becomes of them.
+
+    Raises:
+        NotConfirmed: what was confirmed is noted; repeat the call for the rest.
+    """
+    records = _find_out(records, run, topic, book, results)
+    planned: list[tuple[RejectedRecord, Outgoing]] = []
+    for record in records:
+        plan = run.plan(record)
+        if isinstance(plan, str):
+            results.refused.append(Refused(record.place, plan))
+        else:
+            planned.append((record, plan))
+    if not planned:
+        return
+    intents = _note_intents(planned, run, topic, book)
+    ready = _alone(intents, book, run, results)
+    sending = [(intents[record.place], plan) for record, plan in planned if record.place in ready]
+    done: list[Action] = []
+    try:
+        for (intent, plan), offset in zip(sending, topic.send([plan for _, plan in sending]), strict=False):
+            stands = RecordPlace(topic.name, topic.epoch, plan.partition, offset)
+            done.append(intent._replace(action="replayed", acted_at=run.clock(), to=stands))
+    finally:  # also when Kafka goes away or the user has enough: what is confirmed is so
+        book.write(done)
+        results.replayed.extend(done)
+
+
+def under_way(actions: Iterable[Action]) -> list[Action]:
+    """Replays that began, and of which nobody knows how they ended."""
+    return [action for action in actions if action.action == "replaying"]
+
+
+def _find_out(
+    records: Sequence[RejectedRecord], run: Run, topic: Topic, book: Book, results: Results
+) -> list[RejectedRecord]:
+    """Step 1. Returns the records that are still to be sent."""
+    places = [record.place for record in records]
+    actions = book.read(places)
+    begun = under_way(actions)
+    if begun:
+        last = max(action.acted_at for action in begun)
+        wait = (last + timedelta(seconds=LEASE_SECONDS) - run.clock()).total_seconds()
+        if wait > 0:
+            who = ", ".join(sorted({action.acted_by for action in begun}))
+            run.say(f"a replay of {len(begun)} of these records, by {who}, may be at work: waiting {wait:.0f} s for it")
+            run.sleep(wait)
+            actions = book.read(places)
+            begun = under_way(actions)
+        _settle(begun, run, topic, book, results)
+    closed = {action.place: action for action in actions if action.action in _CLOSING}
+    results.refused.extend(
+        Refused(place, f"{action.acted_by} has {action.action} it meanwhile") for place, action in closed.items()
+    )
+    gone = {*closed, *(action.place for action in results.found)}
+    return [record for record in records if record.place not in gone]
+
+
+def _settle(begun: Sequence[Action], run: Run, topic: Topic, book: Book, results: Results) -> None:
+    """Note of each replay under way where its record stands, or that it never left."""
+    starts: dict[int, int] = {}
+    for action in begun:
+        if action.to and (action.to.topic, action.to.topic_epoch) == (topic.name, topic.epoch):
+            starts[action.to.partition] = min(action.to.offset, starts.get(action.to.partition, action.to.offset))
+    standing = topic.find(starts) if starts else {}
+    settled = []
+    for action in begun:
+        candidates = standing.get(str(action.place), [])
+        if candidates:
+            found = action._replace(action="replayed", acted_at=run.clock(), to=candidates.pop(0))
+            results.found.append(found)
+            settled.append(found)
+        else:
+            settled.append(action._replace(action="abandoned", acted_at=run.clock(), to=None))
+    book.write(settled)
+
+
+def _note_intents(
+    planned: Sequence[tuple[RejectedRecord, Outgoing]], run: Run, topic: Topic, book: Book
+) -> dict[RecordPlace, Action]:
+    """Step 2."""
+    ends = topic.ends({plan.partition for _, plan in planned})
+    intents = {
+        record.place: Action(
+            place=record.place,
+            attempt=run.new_attempt(),
+            action="replaying",
+            acted_at=run.clock(),
+            acted_by=run.acted_by,
+            note=run.note,
+            replays=plan.replays,
+            edited=plan.edited,
+            to=RecordPlace(topic.name, topic.epoch, plan.partition, ends[plan.partition]),
+        )
+        for record, plan in planned
+    }
+    book.write(list(intents.values()))
+    return intents
+
+
+def _alone(intents: dict[RecordPlace, Action], book: Book, run: Run, results: Results) -> set[RecordPlace]:
+    """Step 3. Returns the places on which nobody else is at work."""
+    mine = {action.attempt for action in intents.values()}
+    others: dict[RecordPlace, set[str]] = defaultdict(set)
+    for action in book.read(list(intents)):
+        if action.attempt not in mine and action.action != "abandoned":
+            others[action.place].add(action.acted_by)
+    if others:
+        book.write([intents[p]._replace(action="abandoned", acted_at=run.clock(), to=None) for p in others])
+        results.refused.extend(
+            Refused(place, f"{' and '.join(sorted(names))} replayed or discarded it at the same moment")
+            for place, names in others.items()
+        )
+    return intents.keys() - others.keys()
