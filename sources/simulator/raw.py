@@ -4,6 +4,7 @@ import json
 import logging
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -81,12 +82,10 @@ def publish_raw(path: Path, topic: str, client: Mapping[str, Any], sent: Callabl
 
 
 def _require_topic(producer: Any, topic: str) -> None:  # noqa: ANN401 - kafka-python is untyped
-    try:
+    """A producer that has just reached Kafka and still learns nothing of a topic has no such topic."""
+    with suppress(KafkaTimeoutError):
         if producer.partitions_for(topic):
             return
-    except KafkaTimeoutError:
-        if not producer.bootstrap_connected():  # else it timed out because there is no such topic
-            raise
     raise UsageFault(f"topic {topic} does not exist; create it with `clustertrack migrate`")
 
 
