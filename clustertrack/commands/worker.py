@@ -37,7 +37,7 @@ class TopicsDiffer(CheckFailed):
 @click.command("worker")
 @click.option("--check", is_flag=True, help="Check settings, ledger and topics, then stop.")
 def command(*, check: bool) -> None:
-    r"""Run one worker: takes activity from Kafka, checks, deduplicates and enriches it, and writes the ledger.
+    """Run one worker: takes activity from Kafka, checks, deduplicates and enriches it, and writes the ledger.
 
     Workers of one ledger share the partitions; start one per core, each with its own CLUSTERTRACK_DATA_DIR and
     METRICS_PORT. It serves /metrics, /healthz and /readyz on METRICS_HOST:METRICS_PORT and stops within 20 seconds
