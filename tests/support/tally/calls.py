@@ -1,7 +1,8 @@
 """Every view of the ledger with arguments, and what the model says to each call."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -13,15 +14,25 @@ from tally.records import NOW, Activity, Bound, History
 Row = dict[str, Any]
 WINDOWS = (1, 7, 30, 90, 365)
 BASES = ("reported", "derived", "both")
+MILLISECOND = timedelta(milliseconds=1)
+
+
+class Model:
+    """The figures and the proofs of one history."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.figures = Figures(history)
+        self.proofs = Proofs(history)
 
 
 @dataclass(frozen=True)
 class Call:
-    """One view with its arguments as SQL, and the rows that it must give."""
+    """One view with its arguments as SQL, and the rows that it must give for the history of a model."""
 
     view: str
     arguments: str
-    rows: Callable[[], list[Row]]
+    rows: Callable[[Model], list[Row]]
 
     @property
     def sql(self) -> str:
@@ -29,31 +40,31 @@ class Call:
         return f"SELECT * FROM {self.view}" + (f"({self.arguments})" if self.arguments else "")
 
 
-def calls(history: History, seed: int, years: Sequence[int]) -> list[Call]:
-    """Every view at least once: as known now and on several instants, on the first and last day of what changes."""
+def calls(history: History, seed: int, years: Sequence[int], *, thorough: bool = False) -> list[Call]:
+    """Every view at least once: as known now and on several instants, on the first and last day of what changes.
+
+    Thorough: every year, basis and instant with every other argument; else each of them at least once.
+    """
     rng = random.Random(seed)
-    figures, proofs = Figures(history), Proofs(history)
-    middle = rng.choice(years[1:-1])
     instants = _instants(rng, history)
-    found = [Call("impact_annual", f"year = {year}", lambda y=year: figures.impact_annual(y)) for year in years]
-    for known in instants:
-        for year in {middle, rng.choice(years)}:
-            found.append(
-                Call(
-                    "impact_annual_as_known",
-                    f"year = {year}, known = {_instant(known)}",
-                    lambda y=year, k=known: figures.impact_annual_as_known(y, k),
-                )
-            )
-    for year in {middle, rng.choice(years)}:
-        for view in (figures.impact_annual_by, figures.impact_annual_at_activity, figures.impact_cluster):
-            found.append(Call(view.__name__, f"year = {year}", lambda v=view, y=year: v(y)))
-    return found + _rolling(rng, figures, middle) + _core(rng, figures, middle, instants) + _proofs(proofs, history)
+    some = list(years) if thorough else [rng.choice(years[1:-1])]
+    return [
+        *_annual(rng, years, some, instants),
+        *_rolling(rng, _edges(history, some), thorough=thorough),
+        *_core(rng, some, instants if thorough else instants[:2]),
+        *_proofs(history.bounds),
+    ]
 
 
-def difference(history: History, strays: Sequence[Activity]) -> Call:
+def one_of_each(rng: random.Random, wanted: Sequence[Call]) -> list[Call]:
+    """One call of each view."""
+    chosen = {call.view: call for call in rng.sample(wanted, len(wanted))}
+    return list(chosen.values())
+
+
+def difference(strays: Sequence[Activity]) -> Call:
     """What the proof of the current table says when it holds rows that the history lacks."""
-    return Call("activity_difference", "", lambda: Proofs(history).activity_difference(strays))
+    return Call("activity_difference", "", lambda model: model.proofs.activity_difference(strays))
 
 
 def _instants(rng: random.Random, history: History) -> list[datetime]:
@@ -62,80 +73,89 @@ def _instants(rng: random.Random, history: History) -> list[datetime]:
     chosen = [rng.choice(known) for _ in range(3)]
     # Equal instants of many records: the release of a pipeline version.
     common = max(known, key=lambda instant: sum(row.known_at == instant for row in history.activities))
-    millisecond = timedelta(milliseconds=1)
-    return [known[0] - millisecond, *chosen, chosen[0] - millisecond, common, common - millisecond, known[-1], NOW]
+    return [NOW, *chosen, chosen[0] - MILLISECOND, common, common - MILLISECOND, known[-1], known[0] - MILLISECOND]
 
 
-def _rolling(rng: random.Random, figures: Figures, year: int) -> list[Call]:
+def _annual(
+    rng: random.Random, years: Sequence[int], some: Sequence[int], instants: Sequence[datetime]
+) -> Iterator[Call]:
+    for year in sorted(years, key=lambda year: year not in some):
+        yield Call("impact_annual", f"year = {year}", lambda model, y=year: model.figures.impact_annual(y))
+    for known in instants:
+        for year in some if len(some) > 1 else (rng.choice(years[1:-1]),):
+            yield Call(
+                "impact_annual_as_known",
+                f"year = {year}, known = {_instant(known)}",
+                lambda model, y=year, k=known: model.figures.impact_annual_as_known(y, k),
+            )
+    for year in some:
+        for view in ("impact_annual_by", "impact_annual_at_activity", "impact_cluster"):
+            yield Call(view, f"year = {year}", lambda model, v=view, y=year: getattr(model.figures, v)(y))
+
+
+def _edges(history: History, years: Sequence[int]) -> list[list[date]]:
+    """For each year the ten days with most activity."""
     found = []
-    for window in WINDOWS:
-        last = rng.choice((date(year, 12, 31), date(year + 1, 1, 1), date(year, 7, 1)))
-        first = last - timedelta(days=rng.choice((0, 30, 60)))
-        span = f"from = '{first}', to = '{last}', window_days = {window}"
-        found.append(
-            Call("impact_rolling", span, lambda f=first, t=last, w=window: figures.impact_rolling(f, t, w))
-        )
-        for basis in BASES:
-            found.append(
-                Call(
+    for year in years:
+        days = Counter(row.occurred_on for row in history.activities if row.occurred_on.year == year)
+        found.append([day for day, _ in days.most_common(10)] or [date(year, 1, 1)])
+    return found
+
+
+def _rolling(rng: random.Random, edges: Sequence[Sequence[date]], *, thorough: bool) -> Iterator[Call]:
+    for number, window in enumerate(WINDOWS):
+        for days in edges:
+            # A day with activity is the first of the first window, leaves it on the next, or is the last asked for.
+            first = rng.choice(days) + timedelta(days=window - 1)
+            last = min((day for day in days if day > first), default=first + timedelta(days=rng.choice((0, 30))))
+            span = f"from = '{first}', to = '{last}', window_days = {window}"
+            yield Call(
+                "impact_rolling",
+                span,
+                lambda model, f=first, t=last, w=window: model.figures.impact_rolling(f, t, w),
+            )
+            for basis in BASES if thorough else (BASES[number % len(BASES)],):
+                yield Call(
                     "impact_rolling_basis",
                     f"{span}, basis = '{basis}'",
-                    lambda f=first, t=last, w=window, b=basis: figures.impact_rolling_basis(f, t, w, b),
+                    lambda model, f=first, t=last, w=window, b=basis: model.figures.impact_rolling_basis(f, t, w, b),
                 )
-            )
-    return found
 
 
-def _core(rng: random.Random, figures: Figures, year: int, instants: Sequence[datetime]) -> list[Call]:
+def _core(rng: random.Random, years: Sequence[int], instants: Sequence[datetime]) -> Iterator[Call]:
     """The views on which the figures rest."""
-    found = []
-    for known in (NOW, rng.choice(instants)):
+    for known in instants:
         at = _instant(known)
-        found.append(Call("activity_at", f"known = {at}", lambda k=known: figures.activity_at(k)))
-        found.append(Call("company_known", f"known = {at}", lambda k=known: figures.company_known(k)))
-        for day in (date(year, 12, 31), date(year, rng.choice((1, 7)), 1)):
-            found.append(
-                Call(
-                    "company_canonical",
+        yield Call("activity_at", f"known = {at}", lambda model, k=known: model.figures.activity_at(k))
+        yield Call("company_known", f"known = {at}", lambda model, k=known: model.figures.company_known(k))
+        for year in years:
+            day = rng.choice((date(year, 12, 31), date(year, 12, 30), date(year, 7, 1), date(year, 1, 1)))
+            for view in ("company_canonical", "company_at"):
+                yield Call(
+                    view,
                     f"as_at = '{day}', known = {at}",
-                    lambda d=day, k=known: figures.company_canonical(d, k),
+                    lambda model, v=view, d=day, k=known: getattr(model.figures, v)(d, k),
                 )
+            first, last = date(year - 1, 12, 31), date(year + 1, 1, 1)
+            yield Call(
+                "fact",
+                f"from = '{first}', to = '{last}', as_at = '{day}', known = {at}",
+                lambda model, f=first, t=last, d=day, k=known: model.figures.fact(f, t, d, k),
             )
-            found.append(
-                Call(
-                    "company_at", f"as_at = '{day}', known = {at}", lambda d=day, k=known: figures.company_at(d, k)
-                )
-            )
-            first = date(year - 1, 12, 31)
-            found.append(
-                Call(
-                    "fact",
-                    f"from = '{first}', to = '{day}', as_at = '{day}', known = {at}",
-                    lambda f=first, d=day, k=known: figures.fact(f, d, d, k),
-                )
-            )
-    return found
 
 
-def _proofs(proofs: Proofs, history: History) -> list[Call]:
-    bounds = history.bounds
+def _proofs(bounds: Sequence[Bound]) -> Iterator[Call]:
     text = f"bounds = [{', '.join(map(_bound, bounds))}]"
-    return [
-        *(
-            Call(view.__name__, text, lambda v=view: v(bounds))
-            for view in (proofs.receipt_hole, proofs.conservation, proofs.conservation_day)
-        ),
-        *(
-            Call(view.__name__, "", view)
-            for view in (
-                proofs.receipt_without_row,
-                proofs.row_without_receipt,
-                proofs.activity_difference,
-                proofs.activity_moved,
-                proofs.retraction_without_activity,
-            )
-        ),
-    ]
+    for view in ("receipt_hole", "conservation", "conservation_day"):
+        yield Call(view, text, lambda model, v=view: getattr(model.proofs, v)(bounds))
+    for view in (
+        "receipt_without_row",
+        "row_without_receipt",
+        "activity_difference",
+        "activity_moved",
+        "retraction_without_activity",
+    ):
+        yield Call(view, "", lambda model, v=view: getattr(model.proofs, v)())
 
 
 def _bound(bound: Bound) -> str:

@@ -1,14 +1,13 @@
 """Compares every cell of views with the model, and tells the smallest difference."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
-
-from tally.calls import Call
+from tally.calls import Call, Model
 
 SHOWN = 12
 """Columns of a row that a message names, those that differ first."""
@@ -45,27 +44,20 @@ class Difference:
         return "\n".join(lines)
 
 
-def differences(client: Client, wanted: Iterable[Call]) -> list[Difference]:
+def differences(client: Client, model: Model, wanted: Iterable[Call]) -> list[Difference]:
     """Calls whose rows are not the model's, smallest difference first."""
-    found = [difference for call in wanted if (difference := compare(client, call)) is not None]
+    found = [difference for call in wanted if (difference := compare(client, model, call)) is not None]
     return sorted(found, key=lambda difference: difference.size)
 
 
-def compare(client: Client, call: Call) -> Difference | None:
+def compare(client: Client, model: Model, call: Call) -> Difference | None:
     """None when view and model agree on every column and row."""
     result = client.query(call.sql)
     seen = Counter(_cells(dict(zip(result.column_names, row, strict=True))) for row in result.result_rows)
-    said = Counter(map(_cells, call.rows()))
+    said = Counter(map(_cells, call.rows(model)))
     if seen == said:
         return None
     return Difference(call, tuple((seen - said).elements()), tuple((said - seen).elements()))
-
-
-def smallest(seed: int, what: str, found: Sequence[Difference]) -> str:
-    """The message of a failure: how to repeat it, and the smallest of its differences."""
-    return (
-        f"seed {seed}, {what}: {len(found)} calls differ from the model; repeat with COUNTED_SEEDS={seed}\n{found[0]}"
-    )
 
 
 def _cells(row: Mapping[str, Any]) -> _Cells:

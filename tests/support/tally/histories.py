@@ -71,7 +71,9 @@ def random_history(seed: int, activities: int = 300, companies: int = 60) -> His
     register = random_register(rng, registered, numbers, EDGES)
     days = sorted({*EDGES, *_days_of(register)})
     deliveries = [
-        delivery for number in range(activities) for delivery in _activity(rng, number, numbers, days)
+        delivery
+        for _ in range(activities)
+        for delivery in _activity(rng, f"A-{rng.randrange(activities)}/1", numbers, days)
     ]
     rows = [delivery.row for delivery in deliveries]
     reprocessed = [_reprocessed(row) for row in rows if rng.random() < 0.15]
@@ -92,10 +94,12 @@ def _days_of(register: list[Company]) -> Iterator[date]:
 # ---- activities
 
 
-def _activity(rng: random.Random, number: int, numbers: list[int], days: list[date]) -> list[Delivery]:
-    """Versions of one activity: corrected, retracted, revived, repeated, and known in any order."""
+def _activity(rng: random.Random, activity_id: str, numbers: list[int], days: list[date]) -> list[Delivery]:
+    """Versions of one activity: corrected, retracted, revived, repeated, and known in any order.
+
+    Two sources may use the same id for what is not the same, and so may one source.
+    """
     source = rng.choice(SOURCES)
-    activity_id = f"A-{number // 2}/{rng.choice('ab')}" if number % 2 else f"A-{number}"
     recorded = FIRST_KNOWN - timedelta(days=rng.randrange(900), milliseconds=rng.randrange(86_400_000))
     content = _content(rng, numbers, days)
     deliveries: list[Delivery] = []
@@ -186,8 +190,10 @@ def _receipts(rng: random.Random, deliveries: list[Delivery]) -> tuple[list[Rece
     bounds: list[Bound] = []
     places = [(*topic, partition) for topic in TOPICS for partition in range(PARTITIONS)]
     shares: dict[tuple[str, int, int], list[Delivery | None]] = {place: [] for place in places}
+    homes = {delivery.row.identity: rng.choice(places[:-1]) for delivery in deliveries}
     for delivery in deliveries:
-        shares[rng.choice(places[:-1])].append(delivery)
+        place = homes[delivery.row.identity] if rng.random() < 0.8 else rng.choice(places[:-1])
+        shares[place].append(delivery)
     forgotten = {delivery.row.revision for delivery in rng.sample(deliveries, max(1, len(deliveries) // 60))}
     for place, share in shares.items():
         share.sort(key=lambda delivery: delivery.log_time)
@@ -226,9 +232,7 @@ def _judged(
     return receipt
 
 
-def _noise(
-    rng: random.Random, place: tuple[str, int, int], offset: int, time: datetime
-) -> Callable[[int], Receipt]:
+def _noise(rng: random.Random, place: tuple[str, int, int], offset: int, time: datetime) -> Callable[[int], Receipt]:
     status = rng.choice(("rejected", "rejected", "rerouted"))
     reason = "wrong_partition" if status == "rerouted" else "invalid_json"
     source = rng.choice((*SOURCES, ""))
@@ -247,5 +251,7 @@ def _passes(rng: random.Random, receipt: Callable[[int], Receipt]) -> list[Recei
     elif chance < 0.3:
         found.append(receipt(2))
     elif chance < 0.33:  # a stricter pipeline
-        found.append(first._replace(status="rejected", reason="too_long", activity_id="", revision=0, pipeline_version=2))
+        found.append(
+            first._replace(status="rejected", reason="too_long", activity_id="", revision=0, pipeline_version=2)
+        )
     return found

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from clickhouse_connect.driver.client import Client
-
 from tally.records import Activity, Company, History, Receipt
 
 TABLES = ("activity_revision", "activity", "company_version", "receipt")

@@ -1,4 +1,4 @@
-"""The proofs of completeness by brute force: one receipt an offset, a row for every receipt, a receipt for every row."""
+"""The proofs of completeness by brute force: offsets and their receipts, receipts and their rows, rows and receipts."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
@@ -130,7 +130,7 @@ class Proofs:
         return rows
 
     def conservation_day(self, bounds: Sequence[Bound]) -> list[Row]:
-        """Per source and UTC day; a hole is charged to every source of its topic, on every day between its neighbours."""
+        """Per source and UTC day; a hole is charged to all sources of its topic, on every day between its neighbours."""
         received: dict[tuple[str, date], list[Receipt]] = {}
         missing: dict[tuple[str, date], int] = {}
         for bound in bounds:

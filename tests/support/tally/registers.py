@@ -1,4 +1,4 @@
-"""Random company registers: growth, mergers in chains and cycles, closures, withdrawals, corrections, late knowledge."""
+"""Random company registers: growth, mergers in chains and cycles, closures, withdrawals, corrections, late arrivals."""
 
 import random
 from datetime import UTC, date, datetime, timedelta
@@ -18,7 +18,9 @@ def random_register(
 ) -> list[Company]:
     """Deliveries of versions of the registered companies; `numbers` may be named as successors."""
     return [
-        delivery for place, company in enumerate(registered) for delivery in _company(rng, place, company, numbers, edges)
+        delivery
+        for place, company in enumerate(registered)
+        for delivery in _company(rng, place, company, numbers, edges)
     ]
 
 
