@@ -82,16 +82,17 @@ def combine(rows: Sequence[StatedRow]) -> list[CompanyVersion] | Contradiction:
         rows: all rows of one company, in any order.
     """
     stated: dict[date, StatedRow] = {}
-    successors: dict[date, StatedRow] = {}
+    successors: dict[date, tuple[int, int]] = {}
     for one in rows:
         other = stated.setdefault(one.row.valid_from, one)
         if _own(other.row) != _own(one.row):
             return Contradiction(one.line, "valid_from", f"line {other.line} states the same day differently")
-        if one.row.successor_from is not None:
-            other = successors.setdefault(one.row.successor_from, one)
-            if other.row.successor_cvr != one.row.successor_cvr:
-                reason = f"line {other.line} names another successor for {one.row.successor_from}"
-                return Contradiction(one.line, "successor_cvr", reason)
+        named = one.row.other_successor or one.row.successor_cvr
+        if named is not None:
+            since = one.row.successor_from or one.row.valid_from
+            line, successor = successors.setdefault(since, (one.line, named))
+            if successor != named:
+                return Contradiction(one.line, "successor_cvr", f"line {line} names another successor for {since}")
     ends = sorted({one.row.ceased_on for one in rows if one.row.ceased_on is not None})
     own_days = sorted(stated)
     versions = []
@@ -100,10 +101,9 @@ def combine(rows: Sequence[StatedRow]) -> list[CompanyVersion] | Contradiction:
         in_force = stated[own_days[max(0, bisect_right(own_days, day) - 1)]].row
         fields = {name: getattr(in_force, name) for name in CompanyVersion.model_fields}
         ended = bisect_right(ends, day)
-        successor = successors.get(day)
         fields |= {
             "valid_from": day,
-            "successor_cvr": successor.row.successor_cvr if successor else None,
+            "successor_cvr": successors[day][1] if day in successors else None,
             # Written on the version of that day and on every later one; not before (design, clickhouse.md, rule 9).
             "ceased_on": ends[ended - 1] if ended else None,
         }
