@@ -19,17 +19,15 @@ cluster_of AS
 )
 """
 
-# A message that was published twice waits once: its bytes and CloudEvents headers name it. In a tuple, because an
-# aggregate function leaves out arguments that are NULL. A later pipeline version may have accepted it meanwhile.
+# What is open, and which records are the same message, is decided in one place: the view rejected_open. A message that
+# was published twice waits once.
 REJECTED: Final = f"""
 WITH {_CLUSTER_OF}
 SELECT if(name = '', 'unknown', name) AS cluster, sum(records) AS records
 FROM
 (
-    SELECT source, uniqExact((key, payload, arrayFilter(h -> startsWith(lower(h.name), 'ce_'), headers))) AS records
-    FROM rejected FINAL
-    WHERE log_time <= {{known:DateTime64(3, 'UTC')}} AND (topic, topic_epoch, partition, offset) IN
-          (SELECT topic, topic_epoch, partition, offset FROM receipt FINAL WHERE status = 'rejected')
+    SELECT source, uniqExact(message) AS records
+    FROM rejected_open(known = {{known:DateTime64(3, 'UTC')}})
     GROUP BY source
 ) AS r
 LEFT JOIN cluster_of USING (source)

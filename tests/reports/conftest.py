@@ -1,5 +1,6 @@
 """A ledger filled by hand: what a test says happened goes straight into the tables, without Kafka and workers."""
 
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
@@ -99,9 +100,13 @@ class Ledger:
         key: bytes | None = b"13748136",
         headers: tuple[tuple[str, bytes | None], ...] = (),
         status: str = "rejected",
-    ) -> None:
-        """A refused record of now (the table drops old ones); its receipt can say that a later version accepted it."""
-        log_time = datetime.now(UTC)
+        log_time: datetime | None = None,
+    ) -> int:
+        """A refused record, of now unless said otherwise (the table drops old ones); returns its offset.
+
+        Its receipt can say that a later version accepted it.
+        """
+        log_time = log_time or datetime.now(UTC)
         self._offset += 1
         place = {"topic": "activity.events.v1", "topic_epoch": 0, "partition": 0, "offset": self._offset}
         receipt = {**place, "status": status, "source": source, "log_time": log_time}
@@ -116,6 +121,18 @@ class Ledger:
             "payload": payload,
         }
         self._add("rejected", row)
+        return self._offset
+
+    def action(self, offset: int, action: str, acted_at: datetime) -> None:
+        """What somebody did with the refused record at `offset`."""
+        row = {
+            "topic": "activity.events.v1",
+            "offset": offset,
+            "attempt": uuid.uuid4(),
+            "action": action,
+            "acted_at": acted_at,
+        }
+        self._add("rejected_action", row)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import itertools
 import random
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -126,6 +126,32 @@ def test_rejected_records_wait_once_and_only_while_open(ledger):
     assert waiting.rejected == 7
     assert [(row.cluster, row.rejected) for row in waiting.clusters] == [("food", 6), ("unknown", 1)]
     assert report(ledger, as_known_on=date(2020, 1, 1)).not_counted.rejected == 0
+
+
+@pytest.mark.parametrize(
+    ("action", "waits"),
+    [
+        pytest.param("replayed", False, id="replayed"),
+        pytest.param("discarded", False, id="discarded"),
+        pytest.param("replaying", True, id="replay interrupted"),
+        pytest.param("abandoned", True, id="replay never left"),
+    ],
+)
+def test_a_rejected_record_waits_until_somebody_closes_it(ledger, action: str, waits: bool):
+    """Replayed and discarded records no longer wait, but as known before that they still do."""
+    arrived = datetime.now(UTC) - timedelta(days=20)
+    offset = ledger.rejected(b"{", log_time=arrived)
+    ledger.action(offset, action, arrived + timedelta(days=10))
+    today = (arrived + timedelta(days=20)).date()
+
+    def waiting(as_known_on: date | None = None) -> int:
+        made = annual_report(ledger.client, 2018, today=today, mapping=published_mapping(), as_known_on=as_known_on)
+        return made.not_counted.rejected
+
+    assert waiting() == int(waits)
+    assert waiting(today - timedelta(days=5)) == int(waits)
+    assert waiting(today - timedelta(days=15)) == 1
+    assert waiting(today - timedelta(days=25)) == 0
 
 
 def test_a_source_of_several_clusters_is_unknown(ledger):

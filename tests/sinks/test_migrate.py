@@ -18,7 +18,7 @@ REFERENCE_OBJECTS = {
     "impact_rolling", "impact_rolling_basis", "receipt", "receipt_hole", "receipt_without_row", "rejected",
     "retraction_without_activity", "row_without_receipt",
 }  # fmt: skip
-OWN_OBJECTS = {"schema_migration", "ledger", "topic"}
+OWN_OBJECTS = {"schema_migration", "ledger", "topic", "rejected_action", "rejected_open"}
 
 
 def migration(file: str, text: str) -> Migration:

@@ -44,6 +44,7 @@ VIEWS = {
     "impact_cluster": "year = 2018",
     "impact_rolling": "from = '2018-12-01', to = '2018-12-31', window_days = 365",
     "impact_rolling_basis": "from = '2018-12-01', to = '2018-12-31', window_days = 365, basis = 'reported'",
+    "rejected_open": f"known = {NOW}",
     "receipt_hole": f"bounds = {BOUNDS}",
     "conservation": f"bounds = {BOUNDS}",
     "conservation_day": f"bounds = {BOUNDS}",

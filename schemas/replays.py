@@ -1,0 +1,110 @@
+"""Rejected records and what people do with them: how a record is named, the headers of a replay, the kept actions.
+
+Headers that begin with `ct-` are the pipeline's own. A replay, which is the record sent again byte for byte, carries
+
+    ct-replays      how often its content was sent again, this time included
+    ct-replay-of    where the record stands that it is a replay of
+
+and an edited record, which is a new event, carries `ct-edited-from`, where the old one stands.
+"""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, NamedTuple
+from uuid import UUID
+
+from schemas.errors import UsageFault
+from schemas.faults import Fault
+from schemas.ledger import Headers
+
+OWN_HEADERS: Final = "ct-"
+REPLAYS: Final = "ct-replays"
+REPLAY_OF: Final = "ct-replay-of"
+EDITED_FROM: Final = "ct-edited-from"
+
+_PLACE: Final = re.compile(r"([A-Za-z0-9._-]{1,249})(?:@(\d{1,5}))?/(\d{1,5})/(\d{1,19})", re.ASCII)
+_COUNT: Final = re.compile(rb"[0-9]{1,4}")
+
+
+class RecordPlace(NamedTuple):
+    """Where a record stands. As text `topic/partition/offset`; `topic@epoch/..` for a topic that was made again."""
+
+    topic: str
+    topic_epoch: int
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        epoch = f"@{self.topic_epoch}" if self.topic_epoch else ""
+        return f"{self.topic}{epoch}/{self.partition}/{self.offset}"
+
+
+class NamedPlace(NamedTuple):
+    """A place as a person wrote it: without an epoch (None) it may stand in any."""
+
+    topic: str
+    topic_epoch: int | None
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        epoch = "" if self.topic_epoch is None else f"@{self.topic_epoch}"
+        return f"{self.topic}{epoch}/{self.partition}/{self.offset}"
+
+
+def read_place(text: str) -> NamedPlace:
+    """The place that a text names. Raises UsageFault."""
+    found = _PLACE.fullmatch(text)
+    if found is None:
+        raise UsageFault(
+            f"{text!r} is no place of a record: write topic/partition/offset, for example activity.events.v1/2/17."
+        )
+    topic, epoch, partition, offset = found.groups()
+    return NamedPlace(topic, None if epoch is None else int(epoch), int(partition), int(offset))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedRecord:
+    """A refused record as it came, with everything that is wrong with it."""
+
+    place: RecordPlace
+    log_time: datetime
+    """When it arrived, UTC."""
+    source: str
+    faults: tuple[Fault, ...]
+    headers: Headers
+    key: bytes | None
+    payload: bytes | None
+
+    @property
+    def reason(self) -> str:
+        """Code of the first fault."""
+        return self.faults[0].code if self.faults else ""
+
+
+def replays_of(headers: Headers) -> int:
+    """How often a record with these headers was sent again; the last header counts, one that is no number does not."""
+    counts = [value or b"" for name, value in headers if name.lower() == REPLAYS]
+    return int(counts[-1]) if counts and _COUNT.fullmatch(counts[-1]) else 0
+
+
+class Action(NamedTuple):
+    """What somebody did with a rejected record: a row of `rejected_action`.
+
+    `replaying` and `abandoned` leave the record open, `replayed` and `discarded` close it. The rows of one attempt
+    replace each other in this order.
+    """
+
+    place: RecordPlace
+    attempt: UUID
+    action: Literal["replaying", "abandoned", "replayed", "discarded"]
+    acted_at: datetime
+    """UTC."""
+    acted_by: str
+    note: str = ""
+    replays: int = 0
+    """Header ct-replays of the record as sent again; 0 for an edited one."""
+    edited: bool = False
+    to: RecordPlace | None = None
+    """Where the record stands that was sent; of a replay under way: the first place at which it can stand."""
