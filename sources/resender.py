@@ -1,6 +1,7 @@
 """The topic that records are sent to again, on a real Kafka: every record confirmed, and found again by its header."""
 
 import logging
+import socket
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -102,6 +103,8 @@ def kafka_topic(client: Mapping[str, Any], name: str, epoch: int) -> Iterator[Ka
     # kafka-python reports every failed connection as a warning; the one sentence says it better.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     with _reached():
+        if not any(_listens(server) for server in client["bootstrap_servers"]):
+            raise ConnectionError(f"nothing listens at {','.join(client['bootstrap_servers'])}")
         producer = KafkaProducer(
             **client,
             acks="all",
@@ -144,3 +147,13 @@ def _reached() -> Iterator[None]:
         raise KafkaUnreachable(
             f"Kafka cannot be reached ({reason}): start it or correct KAFKA_BOOTSTRAP_SERVERS, then repeat the command"
         ) from error
+
+
+def _listens(server: str) -> bool:
+    """Whether anything takes connections there. Asked first: a client that finds nobody leaves sockets behind."""
+    host, _, port = server.rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_MS / 1000).close()
+    except OSError:
+        return False
+    return True
