@@ -130,7 +130,7 @@ class Proofs:
         return rows
 
     def conservation_day(self, bounds: Sequence[Bound]) -> list[Row]:
-        """Per source and UTC day; a hole is charged to all sources of its topic, on every day between its neighbours."""
+        """Per source and UTC day; a hole is charged to all sources of its topic on all days between its neighbours."""
         received: dict[tuple[str, date], list[Receipt]] = {}
         missing: dict[tuple[str, date], int] = {}
         for bound in bounds:
