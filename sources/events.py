@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from pydantic_core import to_json
 
@@ -104,6 +104,7 @@ class Builder:
         used = {index: name for name, indices in self._columns.items() for index in indices}
         self._used: list[tuple[int, FieldName]] = sorted(used.items())
         self._last = self._used[-1][0]
+        self._templates = {name for name, rule in mapping.fields.items() if HOLE.search(rule.column)}
         self._subject = self._columns["subject"][0] if len(self._columns["subject"]) == 1 else -1
         self._readers = {
             name: self._reader(name, rule)
@@ -143,8 +144,8 @@ class Builder:
             indices.append(places[0])
         return indices
 
-    def _reader(self, name: FieldName, rule: ColumnRule) -> Callable[[Sequence[Cell], str], str]:
-        """A function (cells, normalised subject) -> text of the field."""
+    def _reader(self, name: FieldName, rule: ColumnRule) -> Callable[[Sequence[str], str], str]:
+        """A function (cells as text, normalised subject) -> text of the field."""
         indices = self._columns[name]
         parts = HOLE.split(rule.column)
         values = rule.values or {}
@@ -153,15 +154,15 @@ class Builder:
             if index == self._subject and name != "subject":
                 return lambda _, subject: values.get(subject, subject)
             if values and name != "outcomes":
-                return lambda cells, _: values.get(_as_text(cells[index]), _as_text(cells[index]))
-            return lambda cells, _: _as_text(cells[index])
+                return lambda texts, _: values.get(texts[index], texts[index])
+            return lambda texts, _: texts[index]
 
         literals = parts[::2]
 
-        def fill(cells: Sequence[Cell], subject: str) -> str:
+        def fill(texts: Sequence[str], subject: str) -> str:
             text = literals[0]
             for index, literal in zip(indices, literals[1:], strict=True):
-                cell = subject if index == self._subject and name != "subject" else _as_text(cells[index])
+                cell = subject if index == self._subject and name != "subject" else texts[index]
                 if not cell and index != self._subject:
                     raise _Unbuildable(name, f"the column {self._header[index]!r} is empty")
                 text += cell + literal
@@ -171,53 +172,62 @@ class Builder:
 
     def _cell(self, name: FieldName, cells: Sequence[Cell]) -> Cell:
         """A dated cell: as the workbook keeps it, or the text of a column or template."""
-        indices = self._columns[name]
-        rule = self._mapping.fields[name]
-        if len(indices) == 1 and not HOLE.search(rule.column):
-            return cells[indices[0]]
-        texts = iter([_as_text(cells[index]) for index in indices])
-        return HOLE.sub(lambda _: next(texts), rule.column).strip()
+        if name not in self._templates:
+            return cells[self._columns[name][0]]
+        texts = iter([_as_text(cells[index]) for index in self._columns[name]])
+        return HOLE.sub(lambda _: next(texts), self._mapping.fields[name].column).strip()
 
     # ---- rows
 
-    def _sound_cells(self, row: Row) -> Sequence[Cell]:
+    def _sound_cells(self, row: Row) -> tuple[Sequence[Cell], Sequence[str]]:
+        """The cells of a row that has what the mapping needs: as they are, and as text."""
         cells = row.cells
         if cells is None:
             raise _Unbuildable("", row.problem)
         width = len(self._header)
-        if len(cells) < width:
-            if self._padded:
+        if self._padded:
+            if len(cells) < width:
                 cells = [*cells, *[""] * (width - len(cells))]
-            elif len(cells) <= self._last:
-                field = next(name for index, name in self._used if index >= len(cells))
-                column = self._header[self._columns[field][0]]
-                raise _Unbuildable(field, f"the row ends after {len(cells)} of {width} columns, before {column!r}")
-        elif len(cells) > width and not self._padded and any(cells[width:]):
+            return cells, [cell if isinstance(cell, str) else _as_text(cell) for cell in cells]
+        texts = cast("Sequence[str]", cells)
+        if len(texts) != width:
+            self._check_width(texts)
+        together = "".join(texts)
+        if not together.isascii() and _NOT_UTF8.search(together):
+            self._check_decoded(texts)
+        return texts, texts
+
+    def _check_width(self, texts: Sequence[str]) -> None:
+        width = len(self._header)
+        if len(texts) <= self._last:
+            name = next(name for index, name in self._used if index >= len(texts))
+            column = next(self._header[index] for index in self._columns[name] if index >= len(texts))
+            raise _Unbuildable(name, f"the row ends after {len(texts)} of {width} columns, before {column!r}")
+        if any(texts[width:]):
             raise _Unbuildable(
-                "", f"the row has {len(cells)} cells and the header {width}: quote the cell with a separator"
+                "", f"the row has {len(texts)} cells and the header {width}: quote the cell with a separator"
             )
+
+    def _check_decoded(self, texts: Sequence[str]) -> None:
         for index, name in self._used:
-            cell = cells[index]
-            if isinstance(cell, str) and not cell.isascii() and _NOT_UTF8.search(cell):
-                raise _Unbuildable(
-                    name, f"the column {self._header[index]!r} cannot be decoded: not the file's encoding"
-                )
-        return cells
+            if _NOT_UTF8.search(texts[index]):
+                column = self._header[index]
+                raise _Unbuildable(name, f"the column {column!r} cannot be decoded: not the file's encoding")
 
     def _identify(self, row: Row) -> Identity:
-        return self._identity(self._sound_cells(row))
+        return self._identity(*self._sound_cells(row))
 
-    def _identity(self, cells: Sequence[Cell]) -> Identity:
+    def _identity(self, cells: Sequence[Cell], texts: Sequence[str]) -> Identity:
         readers = self._readers
-        written = readers["subject"](cells, "")
+        written = readers["subject"](texts, "")
         try:
             cvr: int | None = parse_cvr(written)
         except CvrFault:
             cvr = None
         subject = written if cvr is None else format_cvr(cvr)
-        source = readers["source"](cells, subject) if "source" in readers else str(self._mapping.source)
-        activity_id = readers["activity_id"](cells, subject) if "activity_id" in readers else None
-        own_id = readers["id"](cells, subject) if "id" in readers else None
+        source = readers["source"](texts, subject) if "source" in readers else str(self._mapping.source)
+        activity_id = readers["activity_id"](texts, subject) if "activity_id" in readers else None
+        own_id = readers["id"](texts, subject) if "id" in readers else None
         if "time" in self._columns:
             try:
                 moment = read_moment(self._cell("time", cells), self._mapping.fields["time"].format, self._zone)
@@ -228,21 +238,21 @@ class Builder:
         return Identity(source, subject, cvr, activity_id, own_id, moment)
 
     def _build(self, row: Row, conflicts: frozenset[bytes]) -> Event:
-        cells = self._sound_cells(row)
-        identity = self._identity(cells)
+        cells, texts = self._sound_cells(row)
+        identity = self._identity(cells, texts)
         subject, activity_id = identity.subject, identity.activity_id
         readers = self._readers
-        kind = readers["type"](cells, subject) if "type" in readers else str(self._mapping.type)
+        kind = readers["type"](texts, subject) if "type" in readers else str(self._mapping.type)
         data: dict[str, Any] = {}
         if activity_id is not None:
             data["activity_id"] = activity_id
         day = self._day(cells, retracted=kind.removeprefix(TYPE_PREFIX).removesuffix(TYPE_SUFFIX) == RETRACTED)
         if day:
             data["occurred_on"] = day
-        if "outcomes" in readers and (outcomes := self._outcomes(readers["outcomes"](cells, subject))) is not None:
+        if "outcomes" in readers and (outcomes := self._outcomes(readers["outcomes"](texts, subject))) is not None:
             data["outcomes"] = outcomes
         for name in self._plain:
-            text = readers[name](cells, subject)
+            text = readers[name](texts, subject)
             if text:
                 data[name] = text
         if conflicts and (version := identity.mark) in conflicts and version is not None:

@@ -16,7 +16,7 @@ from typing import Final
 
 from sources.buckets import Buckets
 from sources.conflicts import note
-from sources.events import Builder, Event
+from sources.events import Builder, Event, Identity
 from sources.files import FileFault
 from sources.jsonlines import JsonLines
 from sources.mapping import FIELDS, Mapping, MappingFault, beside, load_mapping, own_names
@@ -90,8 +90,8 @@ class Table:
             if not self._conflicts_are_possible:
                 continue
             identity = self.builder.identify(row)
-            if not isinstance(identity, Refusal) and identity.cvr is not None and identity.mark is not None:
-                note(buckets, identity.mark, identity.cvr)
+            if isinstance(identity, Identity) and identity.cvr is not None and (version := identity.mark):
+                note(buckets, version, identity.cvr)
 
     def records(
         self, progress: Progress, conflicts: frozenset[bytes], refused: RefusedRows | None

@@ -10,6 +10,7 @@ import io
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import IO, Final, NamedTuple, Protocol, cast
 
@@ -107,7 +108,7 @@ class CsvSheet:
     def _find_separator(self, wanted: Sequence[str]) -> str:
         """Excel's own `sep=;` line, else the separator that yields most of the wanted headings, then most columns."""
         with self._open() as stream:
-            first = self._line(stream, 1).rstrip("\r\n")
+            first = next(self._lines(stream), "").rstrip("\r\n")
         if first.startswith("sep=") and len(first) == len("sep=;"):
             self._skip = 1
             return first[-1]
@@ -120,7 +121,7 @@ class CsvSheet:
 
     def _header(self, separator: str) -> list[str]:
         with self._open() as stream:
-            lines = self._lines(stream, [])
+            lines = self._lines(stream)
             for _ in range(self._skip):
                 next(lines)
             try:
@@ -128,24 +129,22 @@ class CsvSheet:
             except csv.Error:
                 return []
 
-    def _line(self, stream: io.TextIOWrapper, number: int) -> str:
+    def _lines(self, stream: io.TextIOWrapper) -> Iterator[str]:
+        """The lines with their ends; FileFault where the file cannot be read."""
+        readline = stream.readline
+        number = 0
         try:
-            line = stream.readline(_LONGEST_LINE)
+            while line := readline(_LONGEST_LINE):
+                number += 1
+                if len(line) >= _LONGEST_LINE:
+                    raise FileFault(self.path, "is longer than 4 million characters: this is no table", line=number)
+                yield line
         except UnicodeError as error:
-            raise FileFault(self.path, f"is not {self.encoding} ({error}): save it as UTF-8", line=number) from error
+            raise FileFault(
+                self.path, f"is not {self.encoding} ({error}): save it as UTF-8", line=number + 1
+            ) from error
         except OSError as error:
-            raise FileFault(self.path, f"cannot be read any further ({error.strerror})", line=number) from error
-        if len(line) >= _LONGEST_LINE:
-            raise FileFault(self.path, "is longer than 4 million characters: this is no table", line=number)
-        return line
-
-    def _lines(self, stream: io.TextIOWrapper, seen: list[str]) -> Iterator[str]:
-        """The lines, each also appended to `seen`, which the reader of rows clears."""
-        number = 1
-        while line := self._line(stream, number):
-            seen.append(line)
-            yield line
-            number += 1
+            raise FileFault(self.path, f"cannot be read any further ({error.strerror})", line=number + 1) from error
 
     def rows(self, progress: Callable[[int], object]) -> Iterator[Row]:
         """See `Sheet`.
@@ -153,17 +152,16 @@ class CsvSheet:
         Raises:
             FileFault: a quoted cell never ends, or the file cannot be read to its end.
         """
-        seen: list[str] = []
-        begin = self._skip + 1
+        skip = self._skip
+        begin = skip + 1
         with self._open() as stream:
             read_ahead = cast("IO[bytes]", stream.buffer)
-            lines = self._lines(stream, seen)
-            for _ in range(self._skip):
+            lines = self._lines(stream)
+            for _ in range(skip):
                 next(lines)
             reader = csv.reader(lines, delimiter=self.separator, strict=True)
             header = True
             while True:
-                seen.clear()
                 try:
                     cells = next(reader)
                 except StopIteration:
@@ -176,16 +174,21 @@ class CsvSheet:
                             line=begin,
                         ) from None
                     problem = "a quotation mark stands where none may: " + str(error)
-                    yield Row(begin, None, problem, "".join(seen).rstrip("\r\n"))
-                    begin = self._skip + 1 + reader.line_num
+                    yield Row(begin, None, problem, self._text(begin, skip + reader.line_num))
+                    begin = skip + 1 + reader.line_num
                     continue
                 if header:
                     header = False
                 elif any(cells):
-                    yield Row(begin, [cell.strip() for cell in cells])
-                begin = self._skip + 1 + reader.line_num
+                    yield Row(begin, list(map(str.strip, cells)))
+                begin = skip + 1 + reader.line_num
                 if not begin & 0x3FF:
                     progress(read_ahead.tell())
+
+    def _text(self, first: int, last: int) -> str:
+        """Lines as they stand in the file. Read again, as this is rare and keeping every line would cost more."""
+        with self._open() as stream:
+            return "".join(islice(self._lines(stream), first - 1, last)).rstrip("\r\n")
 
 
 csv.field_size_limit(_CELL_LIMIT)
