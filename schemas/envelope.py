@@ -79,11 +79,9 @@ def structure_faults(error: ValidationError, event: dict[str, Any]) -> tuple[lis
     sound = {**event, "data": data}
     for found in error.errors(include_url=False, include_context=False):
         top, *path = found["loc"]
-        # An extension that fits none of its types has an error for each of them.
+        # An extension that fits none of its types has an error for each of them, and one fault.
         known = top in ATTRIBUTES or top == "data"
         name = ".".join(map(str, (top, *path))) if known else str(top)
-        if name in faults:
-            continue
         given = found["input"]
         code = _CODES.get(found["type"], "invalid_type")
         if code == "missing" or (code == "invalid_type" and given is None):  # null is unset

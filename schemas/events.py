@@ -145,7 +145,7 @@ def _diagnose(
     if unbound is not None:
         faults, unread = unbound.faults, unbound.unread
     faults += [one for one in found if one.field not in unread]
-    _judge(sound, arrived, clusters, faults, bad | unread)
+    _judge(sound, arrived, clusters, faults, bad)
     return faults
 
 

@@ -134,7 +134,7 @@ def test_data_that_cannot_be_read(value: bytes, fault: tuple[str, str]):
 )
 def test_formats_that_are_not_read(content_type: bytes):
     """Of the formats only JSON is read, one event a record; nothing more can be said of the others."""
-    for headers in ({}, ATTRIBUTES):
+    for headers in ({}, ATTRIBUTES, ATTRIBUTES | {"ce_subject": b"12345678"}):
         found = refused(event(), headers | {"content-type": content_type})
         assert found == [("datacontenttype", "unsupported_content_type")]
 

@@ -184,7 +184,9 @@ def test_a_retraction_is_not_checked_against_the_span(source: str, cluster: str)
     [
         pytest.param({"activity_id": ...}, [("data.activity_id", "missing")], id="no activity"),
         pytest.param({"activity_id": None}, [("data.activity_id", "missing")], id="null activity"),
+        pytest.param({"activity_id": 5}, [("data.activity_id", "invalid_type")], id="activity as number"),
         pytest.param({"reason": ...}, [("data.reason", "missing")], id="no reason"),
+        pytest.param({"reason": "x" * 501}, [("data.reason", "too_long")], id="long reason"),
         pytest.param({"reason": " \t"}, [("data.reason", "empty")], id="blank reason"),
         pytest.param({"occurred_on": "2018-05-03"}, [("data.occurred_on", "not_allowed")], id="day"),
         pytest.param(

@@ -66,6 +66,11 @@ def test_different_versions_have_different_keys(versions):
     assert len(keys) == len(versions)
 
 
+def test_source_and_activity_do_not_run_into_each_other():
+    """What moves from one text to the other names another activity."""
+    assert version_key("urn:ab", "c", 1 << 64) != version_key("urn:a", "bc", 1 << 64)
+
+
 def test_the_content_is_part_of_the_key():
     """The same record at the same time with another content is another version."""
     one, other = (version_key("s", "a", revision_of(1, retracted=False, content=c)) for c in (b"1", b"2"))

@@ -110,6 +110,14 @@ def test_a_mark_names_one_record(epoch: int, offset: int, status: str):
     assert statuses(batch) == [status]
 
 
+def test_the_same_record_passes_a_newer_pipeline():
+    """A record that returns to a worker that was upgraded meanwhile is still the first occurrence."""
+    older = {key: MARK.pack(0, 3, 200) for key in decide([Record(3, SOUND)]).marks}
+    batch = decide([Record(3, SOUND)], marks=older)
+    assert statuses(batch) == ["accepted"]
+    assert batch.rows.receipts[0].revision == batch.rows.activities[0].revision
+
+
 def test_places_of_any_size_are_told_apart():
     """Epoch and offset keep all of their bits in a mark."""
     far = PLACE._replace(topic_epoch=65_535)

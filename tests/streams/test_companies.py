@@ -1,5 +1,6 @@
 """The second agent's step: records of the register become rows, or are rejected whole."""
 
+import json
 from collections.abc import Mapping
 from datetime import date
 
@@ -8,6 +9,7 @@ from memory import Record
 from samples import CVRS
 
 from schemas.company import CompanyVersion
+from schemas.faults import MAX_FAULTS
 from schemas.ledger import CompanyRow
 from streams.batch import Batch, Place
 from streams.companies import process_companies
@@ -58,6 +60,13 @@ def test_what_cannot_be_read_is_rejected(key: bytes | None, value: bytes | None,
     assert (output.to, output.partition, output.key, output.value) == ("rejected", 1, key, value)
     assert dict(output.headers)["ct-reason"] == code.encode()
     assert dict(output.headers)["ct-origin"] == b"companies.v1/1/1"
+
+
+def test_the_list_of_faults_ends():
+    """A record of nothing but faults must not grow many times its size."""
+    batch = decide(Record(0, json.dumps({f"f{n}": 0 for n in range(5000)}).encode(), key=VERSION.key))
+    assert len(batch.rows.rejected[0].faults) == MAX_FAULTS
+    assert len(json.loads(dict(batch.outputs[0].headers)["ct-faults"] or b"")) == MAX_FAULTS
 
 
 def test_a_condemned_version_is_rejected_unread():
