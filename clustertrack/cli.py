@@ -18,6 +18,7 @@ VERBS = {
     "simulate": "Write synthetic clusters, companies and activity.",
     "status": "Show lag and receipts; wait until all is counted.",
     "report": "Print the annual statistics.",
+    "rejected": "List, show, replay and discard rejected records.",
     "reconcile": "Prove that every Kafka record is accounted for.",
 }
 

@@ -115,6 +115,8 @@ class Settings(BaseSettings):
     linger_ms: Annotated[int, Field(ge=0, le=60_000, validation_alias="CLUSTERTRACK_LINGER_MS")] = 300
     # Most rows of one insert.
     max_rows: Annotated[int, Field(ge=1, le=1_000_000, validation_alias="CLUSTERTRACK_MAX_ROWS")] = 20_000
+    # How often a rejected record is sent again at most.
+    replay_limit: Annotated[int, Field(ge=1, le=100, validation_alias="CLUSTERTRACK_REPLAY_LIMIT")] = 3
 
     @classmethod
     def settings_customise_sources(

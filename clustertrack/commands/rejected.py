@@ -1,0 +1,295 @@
+"""`clustertrack rejected`: the dead letters listed, shown, sent again, discarded."""
+
+import functools
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from clustertrack import rejected_json, replays
+from clustertrack import rejected_text as text
+from clustertrack.ledger import open_ledger
+from clustertrack.settings import load_settings
+from schemas.errors import CheckFailed, UsageFault
+from schemas.replays import Action, RecordPlace, RejectedRecord, read_place
+from sinks import catalog
+from sinks.rejected import Wanted, count_open, list_open, open_places, read_records
+from sinks.rejected_actions import ActionBook, list_closed, story_of
+from sources.resender import kafka_topic
+from sources.resending import Refused, Results, Run, resend, under_way
+from streams import topics
+
+PAGE: Final = 100
+
+
+class NotAll(CheckFailed):
+    """Some of the records that were asked for stay as they are."""
+
+
+class Instant(click.ParamType):
+    """An ISO 8601 day or time; UTC where no zone is given."""
+
+    name = "instant"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:  # noqa: ANN401, D102  (click's own)
+        try:
+            found = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no time: write 2018-05-03 or 2018-05-03T14:05:00+02:00", param, ctx)
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+_FILTERS: Final = (
+    click.argument("places", nargs=-1, metavar="[PLACE]..."),
+    click.option("--reason", multiple=True, metavar="CODE", help="Whose first fault is CODE; may be repeated."),
+    click.option("--source", multiple=True, metavar="URI", help="Of this source; may be repeated."),
+    click.option("--topic", multiple=True, metavar="TOPIC", help="Of this topic; may be repeated."),
+    click.option("--since", type=Instant(), metavar="INSTANT", help="Arrived at INSTANT or later (UTC, or +02:00)."),
+    click.option("--until", type=Instant(), metavar="INSTANT", help="Arrived before INSTANT."),
+)
+
+
+def filters(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the arguments and options by which records are chosen; the command gets them as one `wanted`."""
+
+    @functools.wraps(command)
+    def chosen(
+        places: tuple[str, ...],
+        reason: tuple[str, ...],
+        source: tuple[str, ...],
+        topic: tuple[str, ...],
+        since: datetime | None,
+        until: datetime | None,
+        **options: Any,  # noqa: ANN401  (whatever else the command takes)
+    ) -> None:
+        named = [read_place(place) for place in places]
+        wanted = Wanted(places=named, reasons=reason, sources=source, topics=topic, since=since, until=until)
+        command(wanted=wanted, **options)
+
+    for option in reversed(_FILTERS):
+        chosen = option(chosen)
+    return chosen
+
+
+@click.group(
+    epilog="\b\nExamples:\n  clustertrack rejected list --reason unknown_source\n"
+    "  clustertrack rejected show activity.events.v1/2/17\n"
+    "  clustertrack rejected replay --reason unknown_source --dry-run"
+)
+def command() -> None:
+    """List, show, replay and discard records that were rejected.
+
+    PLACE is where a record stands: topic/partition/offset, as `list` prints it.
+    """
+
+
+@command.command(
+    "list",
+    epilog="\b\nExamples:\n  clustertrack rejected list --source https://crm.foodbio.example --since 2026-11-01\n"
+    "  clustertrack rejected list --closed --json",
+)
+@filters
+@click.option("--closed", is_flag=True, help="Those that were replayed or discarded, with what became of them.")
+@click.option("--after", metavar="PLACE", help="Only records behind PLACE: the next page.")
+@click.option("--limit", type=click.IntRange(1, 100_000), default=PAGE, show_default=True, help="Records of a page.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(wanted: Wanted, closed: bool, after: str | None, limit: int, as_json: bool) -> None:
+    """List rejected records that wait for somebody."""
+    settings = load_settings()
+    database = settings.clickhouse_database
+    behind = None
+    if after is not None:
+        named = read_place(after)
+        behind = RecordPlace(named.topic, named.topic_epoch or 0, named.partition, named.offset)
+    with open_ledger(settings.clickhouse()) as client:
+        if closed:
+            done = list_closed(client, database, wanted, after=behind, limit=limit)
+            made = (
+                rejected_json.as_json({"closed": [rejected_json.done_dict(d) for d in done]})
+                if as_json
+                else text.closed_text(done)
+            )
+            click.echo(made, nl=False)
+            return
+        count = count_open(client, database, wanted)
+        page = list_open(client, database, wanted, after=behind, limit=limit)
+    most = settings.replay_limit
+    if as_json:
+        click.echo(rejected_json.as_json(rejected_json.list_dict(page, count, limit=most)), nl=False)
+    else:
+        click.echo(text.list_text(page, count, limit=most), nl=False)
+
+
+@command.command(
+    "show",
+    epilog="\b\nExamples:\n  clustertrack rejected show activity.events.v1/2/17\n"
+    "  clustertrack rejected show activity.events.v1/2/17 --raw event.json",
+)
+@click.argument("place")
+@click.option("--raw", metavar="FILE", help="Write the payload only, byte for byte, to FILE (- for standard output).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(place: str, raw: str | None, as_json: bool) -> None:
+    """Show one rejected record: its faults, headers, key and payload, and what was done with it."""
+    settings = load_settings()
+    database = settings.clickhouse_database
+    with open_ledger(settings.clickhouse()) as client:
+        [exact] = replays.resolve(client, database, [read_place(place)])
+        [record] = read_records(client, database, [exact])
+        story = story_of(client, database, exact)
+    if raw is not None:
+        _write_raw(record, raw)
+        return
+    click.echo(
+        rejected_json.as_json(rejected_json.show_dict(record, story)) if as_json else text.show_text(record, story),
+        nl=False,
+    )
+
+
+@command.command(
+    "replay",
+    epilog="\b\nExamples:\n  clustertrack rejected replay --reason unknown_source --dry-run\n"
+    "  clustertrack rejected replay activity.events.v1/2/17 --edit event.json --note 'CVR number mistyped'",
+)
+@filters
+@click.option("--all", "everything", is_flag=True, help="All that are open.")
+@click.option(
+    "--edit",
+    "--value",
+    "edit",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Send the event in FILE in place of the one record named, as a new event.",
+)
+@click.option("--note", default="", help="Why; kept with the action.")
+@click.option("--dry-run", is_flag=True, help="Send nothing; say what would be sent, and how it is judged here.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def replay(wanted: Wanted, everything: bool, edit: Path | None, note: str, dry_run: bool, as_json: bool) -> None:
+    """Send rejected records again, when their cause is mended.
+
+    Each goes to its original topic as it was, with its replays counted, and is judged anew. The command may be
+    repeated: what was sent is not sent twice. With --edit a mended event is sent in place of one record.
+    """
+    _require_choice(wanted, everything)
+    if edit is not None and len(wanted.places) != 1:
+        raise UsageFault("--edit FILE stands for one record: name its PLACE.")
+    settings = load_settings()
+    database = settings.clickhouse_database
+    with open_ledger(settings.clickhouse()) as client:
+        wanted, results = replays.named(client, database, wanted)
+        recorded = catalog.topics(client, database).get(topics.EVENTS)
+        if recorded is None:
+            raise CheckFailed(f"The ledger knows no topic {topics.EVENTS}: run `clustertrack migrate`.")
+        plan = functools.partial(replays.plan, partitions=recorded.partitions, limit=settings.replay_limit, edit=edit)
+        chunks = open_places(client, database, wanted)
+        if dry_run:
+            would = replays.dry_run(client, settings, chunks, plan, results)
+            _finish_replay(results, would, dry_run=True, as_json=as_json)
+            return
+        replays.check_topic(settings, recorded)
+        run = Run(
+            acted_by=replays.user(),
+            note=note,
+            plan=plan,
+            clock=lambda: datetime.now(UTC),
+            sleep=time.sleep,
+            new_attempt=uuid.uuid4,
+            say=lambda words: click.echo(words, err=True),
+        )
+        book = ActionBook(client, database)
+        with kafka_topic(settings.kafka_client_config(), topics.EVENTS, recorded.topic_epoch) as topic:
+            try:
+                for chunk in chunks:
+                    resend(read_records(client, database, chunk), run, topic, book, results)
+                    if len(results.replayed) > text.SHOWN:
+                        click.echo(f"replayed {text.records(len(results.replayed))}", err=True)
+            except BaseException:
+                click.echo(f"stopped after {text.records(len(results.replayed))}; repeating is safe", err=True)
+                raise
+    _finish_replay(results, [], dry_run=False, as_json=as_json)
+
+
+@command.command(
+    "discard", epilog="Example: clustertrack rejected discard activity.events.v1/2/17 --note 'a test of the CRM'"
+)
+@filters
+@click.option("--all", "everything", is_flag=True, help="All that are open.")
+@click.option("--note", required=True, help="Why nobody needs them; kept with the action.")
+@click.option("--dry-run", is_flag=True, help="Discard nothing; say what would be.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def discard(wanted: Wanted, everything: bool, note: str, dry_run: bool, as_json: bool) -> None:
+    """Close rejected records that nobody needs: they are no longer listed, nor reported as waiting.
+
+    The records stay in the ledger until they expire, the action for ever.
+    """
+    _require_choice(wanted, everything)
+    if not note.strip():
+        raise UsageFault("--note is empty: say why the records are discarded.")
+    settings = load_settings()
+    database = settings.clickhouse_database
+    discarded: list[Action] = []
+    with open_ledger(settings.clickhouse()) as client:
+        wanted, results = replays.named(client, database, wanted)
+        book = ActionBook(client, database)
+        for chunk in open_places(client, database, wanted):
+            begun = {action.place for action in under_way(book.read(chunk))}
+            results.refused.extend(
+                Refused(place, _MAY_HAVE_ARRIVED.format(place=place)) for place in chunk if place in begun
+            )
+            actions = [
+                Action(place, uuid.uuid4(), "discarded", datetime.now(UTC), replays.user(), note)
+                for place in chunk
+                if place not in begun
+            ]
+            if not dry_run:
+                book.write(actions)
+            discarded += actions
+    if as_json:
+        answer = {"dry_run": dry_run, "discarded": [rejected_json.action_dict(action) for action in discarded]}
+        click.echo(rejected_json.as_json({**answer, "refused": rejected_json.refused_dicts(results)}), nl=False)
+    else:
+        lines = [*text.first_lines([str(action.place) for action in discarded]), *text.refused_lines(results)]
+        click.echo("\n".join([*lines, f"{'would discard' if dry_run else 'discarded'} {text.records(len(discarded))}"]))
+    _raise_if_refused(results)
+
+
+_MAY_HAVE_ARRIVED: Final = (
+    "a replay of it was interrupted and may have arrived: `clustertrack rejected replay {place}` finds out"
+)
+
+
+def _require_choice(wanted: Wanted, everything: bool) -> None:
+    if not wanted and not everything:
+        raise UsageFault("Name the records: a PLACE, a filter such as --reason CODE, or --all.")
+
+
+def _finish_replay(results: Results, would: list[text.Would], *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        click.echo(rejected_json.as_json(rejected_json.replayed_dict(results, would, dry_run=dry_run)), nl=False)
+    else:
+        click.echo(text.replayed_text(results, would, dry_run=dry_run), nl=False)
+    _raise_if_refused(results)
+
+
+def _raise_if_refused(results: Results) -> None:
+    if results.refused:
+        stay = "stays" if len(results.refused) == 1 else "stay"
+        raise NotAll(f"{text.records(len(results.refused))} {stay} as before: standard output says why.")
+
+
+def _write_raw(record: RejectedRecord, raw: str) -> None:
+    if record.payload is None:
+        raise CheckFailed(f"{record.place} has no payload: it is a tombstone.")
+    if raw == "-":
+        sys.stdout.buffer.write(record.payload)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        Path(raw).write_bytes(record.payload)
+    except OSError as error:
+        raise UsageFault(f"{raw} cannot be written ({error.strerror}): choose another place with --raw.") from error
+    click.echo(f"wrote {len(record.payload):,} bytes to {raw}", err=True)

@@ -1,0 +1,115 @@
+"""Rejected records as a machine reads them: JSON types. Bytes are Base64, and text where they are UTF-8."""
+
+import base64
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clustertrack.rejected_text import Would
+from schemas.replays import Action, RejectedRecord, replays_of
+from sinks.rejected import Count, Listed, Page
+from sinks.rejected_actions import Done, Story
+from sources.resending import Results
+
+
+def as_json(value: Mapping[str, Any]) -> str:
+    """JSON for people and machines; characters stay what they are."""
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+
+
+def list_dict(page: Page, count: Count, *, limit: int) -> dict[str, Any]:
+    """The same as JSON types."""
+    return {
+        "open": count.records,
+        "messages": count.messages,
+        "records": [_listed_dict(record, limit) for record in page.records],
+        "next": str(page.records[-1].place) if page.more else None,
+    }
+
+
+def show_dict(record: RejectedRecord, story: Story) -> dict[str, Any]:
+    """Everything about one record as JSON types; bytes as Base64, and as text where they are UTF-8."""
+    return {
+        "place": str(record.place),
+        **record.place._asdict(),
+        "arrived": record.log_time.isoformat(),
+        "source": record.source,
+        "reason": record.reason,
+        "faults": [fault._asdict() for fault in record.faults],
+        "headers": [{"name": name, "value": _bytes_dict(value)} for name, value in record.headers],
+        "key": _bytes_dict(record.key),
+        "payload": _bytes_dict(record.payload),
+        "receipt": story.status or None,
+        "replays": replays_of(record.headers),
+        "replay_of": str(story.replay_of) if story.replay_of else None,
+        "done": [done_dict(done) for done in story.done],
+    }
+
+
+def done_dict(done: Done) -> dict[str, Any]:
+    """An action and its outcome as JSON types."""
+    return {**action_dict(done.action), "status": done.status, "reason": done.reason}
+
+
+def action_dict(action: Action) -> dict[str, Any]:
+    """An action as JSON types."""
+    return {
+        "place": str(action.place),
+        "action": action.action,
+        "at": action.acted_at.isoformat(),
+        "by": action.acted_by,
+        "note": action.note,
+        "replays": action.replays,
+        "edited": action.edited,
+        "to": str(action.to) if action.to else None,
+    }
+
+
+def replayed_dict(results: Results, would: Sequence[Would], *, dry_run: bool) -> dict[str, Any]:
+    """The same as JSON types."""
+    return {
+        "dry_run": dry_run,
+        "replayed": [action_dict(action) for action in results.replayed],
+        "found": [action_dict(action) for action in results.found],
+        "would_replay": [
+            {
+                "place": str(w.place),
+                "to": w.to,
+                "replays": w.sent.replays,
+                "edited": w.sent.edited,
+                "faults": [fault._asdict() for fault in w.faults],
+            }
+            for w in would
+        ],
+        "refused": refused_dicts(results),
+    }
+
+
+def refused_dicts(results: Results) -> list[dict[str, str]]:
+    """The records that stay as they are, as JSON types."""
+    return [{"place": str(refused.place), "why": refused.why} for refused in results.refused]
+
+
+def _listed_dict(record: Listed, limit: int) -> dict[str, Any]:
+    return {
+        "place": str(record.place),
+        **record.place._asdict(),
+        "arrived": record.log_time.isoformat(),
+        "source": record.source,
+        "reason": record.faults[0].code if record.faults else "",
+        "faults": [fault._asdict() for fault in record.faults],
+        "replays": record.replays,
+        "at_limit": record.replays >= limit,
+        "interrupted": record.interrupted,
+        "bytes": record.size,
+    }
+
+
+def _bytes_dict(value: bytes | None) -> dict[str, str | None] | None:
+    if value is None:
+        return None
+    try:
+        text: str | None = value.decode("utf-8")
+    except UnicodeDecodeError:
+        text = None
+    return {"base64": base64.b64encode(value).decode("ascii"), "text": text}
