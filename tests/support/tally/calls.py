@@ -69,7 +69,7 @@ def difference(strays: Sequence[Activity]) -> Call:
 
 def _instants(rng: random.Random, history: History) -> list[datetime]:
     """Before anything was known, some instants between, the very millisecond of a record and the one before, now."""
-    known = sorted({row.known_at for row in (*history.activities, *history.companies)})
+    known = sorted({row.known_at for row in history.activities} | {row.known_at for row in history.companies})
     chosen = [rng.choice(known) for _ in range(3)]
     # Equal instants of many records: the release of a pipeline version.
     common = max(known, key=lambda instant: sum(row.known_at == instant for row in history.activities))
@@ -80,17 +80,13 @@ def _annual(
     rng: random.Random, years: Sequence[int], some: Sequence[int], instants: Sequence[datetime]
 ) -> Iterator[Call]:
     for year in sorted(years, key=lambda year: year not in some):
-        yield Call("impact_annual", f"year = {year}", lambda model, y=year: model.figures.impact_annual(y))
+        yield _figures("impact_annual", f"year = {year}", year)
     for known in instants:
         year = rng.choice(years[1:-1])
-        yield Call(
-            "impact_annual_as_known",
-            f"year = {year}, known = {_instant(known)}",
-            lambda model, y=year, k=known: model.figures.impact_annual_as_known(y, k),
-        )
+        yield _figures("impact_annual_as_known", f"year = {year}, known = {_instant(known)}", year, known)
     for year in some:
         for view in ("impact_annual_by", "impact_annual_at_activity", "impact_cluster"):
-            yield Call(view, f"year = {year}", lambda model, v=view, y=year: getattr(model.figures, v)(y))
+            yield _figures(view, f"year = {year}", year)
 
 
 def _edges(history: History, years: Sequence[int]) -> list[list[date]]:
@@ -109,45 +105,29 @@ def _rolling(rng: random.Random, edges: Sequence[Sequence[date]], *, thorough: b
             first = rng.choice(days) + timedelta(days=window - 1)
             last = min((day for day in days if day > first), default=first + timedelta(days=rng.choice((0, 30))))
             span = f"from = '{first}', to = '{last}', window_days = {window}"
-            yield Call(
-                "impact_rolling",
-                span,
-                lambda model, f=first, t=last, w=window: model.figures.impact_rolling(f, t, w),
-            )
+            yield _figures("impact_rolling", span, first, last, window)
             for basis in BASES if thorough else (BASES[number % len(BASES)],):
-                yield Call(
-                    "impact_rolling_basis",
-                    f"{span}, basis = '{basis}'",
-                    lambda model, f=first, t=last, w=window, b=basis: model.figures.impact_rolling_basis(f, t, w, b),
-                )
+                yield _figures("impact_rolling_basis", f"{span}, basis = '{basis}'", first, last, window, basis)
 
 
 def _core(rng: random.Random, years: Sequence[int], instants: Sequence[datetime]) -> Iterator[Call]:
     """The views on which the figures rest."""
     for known in instants:
-        at = _instant(known)
-        yield Call("activity_at", f"known = {at}", lambda model, k=known: model.figures.activity_at(k))
-        yield Call("company_known", f"known = {at}", lambda model, k=known: model.figures.company_known(k))
+        at = f"known = {_instant(known)}"
+        yield _figures("activity_at", at, known)
+        yield _figures("company_known", at, known)
         for year in years:
             day = rng.choice((date(year, 12, 31), date(year, 12, 30), date(year, 7, 1), date(year, 1, 1)))
             for view in ("company_canonical", "company_at"):
-                yield Call(
-                    view,
-                    f"as_at = '{day}', known = {at}",
-                    lambda model, v=view, d=day, k=known: getattr(model.figures, v)(d, k),
-                )
+                yield _figures(view, f"as_at = '{day}', {at}", day, known)
             first, last = date(year - 1, 12, 31), date(year + 1, 1, 1)
-            yield Call(
-                "fact",
-                f"from = '{first}', to = '{last}', as_at = '{day}', known = {at}",
-                lambda model, f=first, t=last, d=day, k=known: model.figures.fact(f, t, d, k),
-            )
+            yield _figures("fact", f"from = '{first}', to = '{last}', as_at = '{day}', {at}", first, last, day, known)
 
 
 def _proofs(bounds: Sequence[Bound]) -> Iterator[Call]:
     text = f"bounds = [{', '.join(map(_bound, bounds))}]"
     for view in ("receipt_hole", "conservation", "conservation_day"):
-        yield Call(view, text, lambda model, v=view: getattr(model.proofs, v)(bounds))
+        yield _of("proofs", view, text, bounds)
     for view in (
         "receipt_without_row",
         "row_without_receipt",
@@ -155,7 +135,20 @@ def _proofs(bounds: Sequence[Bound]) -> Iterator[Call]:
         "activity_moved",
         "retraction_without_activity",
     ):
-        yield Call(view, "", lambda model, v=view: getattr(model.proofs, v)())
+        yield _of("proofs", view, "")
+
+
+def _figures(view: str, arguments: str, *values: Any) -> Call:
+    return _of("figures", view, arguments, *values)
+
+
+def _of(part: str, view: str, arguments: str, *values: Any) -> Call:
+    """A view, its arguments as SQL and as the function of the same name takes them."""
+
+    def rows(model: Model) -> list[Row]:
+        return list(getattr(getattr(model, part), view)(*values))
+
+    return Call(view, arguments, rows)
 
 
 def _bound(bound: Bound) -> str:

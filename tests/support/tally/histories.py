@@ -22,7 +22,7 @@ YEARS = (2016, 2017, 2018, 2019, 2020)
 SOURCES = ("https://crm.food.example", "https://crm.energy.example", "urn:crm:life")
 CLUSTERS = ("food-bio", "energy", "life", "")
 OUTCOMES = ("new_competencies", "new_ideas", "new_products")
-DERIVED = {
+DERIVED: dict[int, dict[str, tuple[str, ...]]] = {
     1: {"workshop.attended": OUTCOMES[:1], "project.started": OUTCOMES[1:2], "product.launched": OUTCOMES[2:]},
     2: {"workshop.attended": OUTCOMES[:2], "product.launched": OUTCOMES[2:], "company.joined": OUTCOMES[:1]},
 }
@@ -57,8 +57,8 @@ class Delivery:
     log_time: datetime
 
 
-LOST = object()
-"""A record whose receipt is missing."""
+NOISE, LOST = "noise", "lost"
+"""Records that brought no version; that, and without a receipt."""
 FIRST_OFFSET = 5
 """Of every partition; offsets before it were deleted by Kafka."""
 
@@ -76,7 +76,8 @@ def random_history(seed: int, activities: int = 300, companies: int = 60) -> His
         for delivery in _activity(rng, f"A-{rng.randrange(activities)}/1", numbers, days)
     ]
     rows = [delivery.row for delivery in deliveries]
-    reprocessed = [_reprocessed(row) for row in rows if rng.random() < 0.15]
+    versions = {(*row.identity, row.revision): row for row in rows}
+    reprocessed = [_reprocessed(row) for row in versions.values() if rng.random() < 0.2]
     receipts, bounds = _receipts(rng, deliveries)
     lost = {(*row.identity, row.revision) for row in rng.sample(rows, max(1, len(rows) // 60))}
     rows = [row for row in rows + reprocessed if (*row.identity, row.revision) not in lost]
@@ -189,31 +190,39 @@ def _receipts(rng: random.Random, deliveries: list[Delivery]) -> tuple[list[Rece
     receipts: list[Receipt] = []
     bounds: list[Bound] = []
     places = [(*topic, partition) for topic in TOPICS for partition in range(PARTITIONS)]
-    shares: dict[tuple[str, int, int], list[Delivery | None]] = {place: [] for place in places}
+    shares: dict[tuple[str, int, int], list[Delivery]] = {place: [] for place in places}
     homes = {delivery.row.identity: rng.choice(places[:-1]) for delivery in deliveries}
     for delivery in deliveries:
-        place = homes[delivery.row.identity] if rng.random() < 0.8 else rng.choice(places[:-1])
-        shares[place].append(delivery)
+        home = homes[delivery.row.identity] if rng.random() < 0.8 else rng.choice(places[:-1])
+        shares[home].append(delivery)
     forgotten = {delivery.row.revision for delivery in rng.sample(deliveries, max(1, len(deliveries) // 60))}
     for place, share in shares.items():
-        share.sort(key=lambda delivery: delivery.log_time)
-        for position in range(len(share) // 4):
-            share.insert(rng.randrange(len(share)), None)
-            if position % 5 == 0:  # another leader, whose clock is behind
-                other = rng.randrange(1, len(share))
-                share[other - 1 : other + 1] = [share[other], LOST, share[other - 1]]
+        records = _records(rng, share)
         seen: set[tuple[str, str, int]] = set()
         time = FIRST_KNOWN
-        for offset, delivery in enumerate(share, FIRST_OFFSET):
-            if delivery is LOST or rng.random() < 0.02 or (delivery and delivery.row.revision in forgotten):
+        for offset, record in enumerate(records, FIRST_OFFSET):
+            if record == LOST or rng.random() < 0.02:
                 continue
-            time = delivery.log_time if delivery else time
-            make = _noise(rng, place, offset, time) if delivery is None else _judged(place, offset, delivery, seen)
-            receipts += _passes(rng, make)
-        high = FIRST_OFFSET + len(share) + rng.choice((0, 0, 2))
+            if isinstance(record, str):
+                receipts += _passes(rng, _noise(rng, place, offset, time))
+            elif record.row.revision not in forgotten:
+                time = record.log_time
+                receipts += _passes(rng, _judged(place, offset, record, seen))
+        high = FIRST_OFFSET + len(records) + rng.choice((0, 0, 2))
         low = rng.choice((0, FIRST_OFFSET - 2, FIRST_OFFSET, FIRST_OFFSET + 1, high // 2))
         bounds.append(Bound(*place, min(low, high), high))
     return receipts, bounds
+
+
+def _records(rng: random.Random, share: list[Delivery]) -> list[Delivery | str]:
+    """The records of a partition by offset: by the broker's clock, but for some new leaders whose clock is behind."""
+    records: list[Delivery | str] = [*sorted(share, key=lambda delivery: delivery.log_time)]
+    for position in range(len(share) // 4):
+        records.insert(rng.randrange(len(records)), NOISE)
+        if position % 5 == 0:
+            second = rng.randrange(1, len(records))
+            records[second - 1 : second + 1] = [records[second], LOST, records[second - 1]]
+    return records
 
 
 def _judged(

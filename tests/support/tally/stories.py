@@ -50,9 +50,9 @@ def random_story(seed: int, activities: int, companies: int, partitions: int) ->
     for number in range(activities):
         for value, subject in _activity(rng, f"S{seed}-{number}", numbers):
             first = rng.randrange(PHASES)
-            for phase in range(first, PHASES):  # some come again at once, some later
-                for _ in range(rng.choice((0, 0, 1) if phase > first else (1, 1, 1, 2))):
-                    phases[phase].events.append(_placed(rng, value, subject, partitions))
+            for place in range(first, PHASES):  # some come again at once, some later
+                for _ in range(rng.choice((0, 0, 1) if place > first else (1, 1, 1, 2))):
+                    phases[place].events.append(_placed(rng, value, subject, partitions))
     for phase in phases:
         rng.shuffle(phase.companies)
         rng.shuffle(phase.events)
