@@ -92,11 +92,9 @@ class History:
     receipts: list[Receipt] = field(default_factory=list)
     bounds: list[Bound] = field(default_factory=list)
 
-    def without(self, identities: set[tuple[str, str]], companies: set[int]) -> "History":
-        """The same without some activities and without the register rows of some companies."""
+    def known(self, instant: datetime) -> "History":
+        """What of it had arrived by then; receipts are not looked at."""
         return History(
-            [row for row in self.activities if row.identity not in identities],
-            [row for row in self.companies if row.company_id not in companies],
-            self.receipts,
-            self.bounds,
+            [row for row in self.activities if row.known_at <= instant],
+            [row for row in self.companies if row.known_at <= instant],
         )
