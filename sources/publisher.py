@@ -5,14 +5,13 @@
     ├── MemoryPublisher   keeps the records in a list: tests
     └── KafkaPublisher    kafka-python's idempotent producer, acks=all
 
-Errors: `KafkaUnreachable` (nothing was sent), `TopicMissing` (nothing was sent), `DeliveryFailed` (with the last place
-up to which everything is confirmed).
+Errors: those of `sources.brokers` before anything is sent; `DeliveryFailed` with the last place up to which everything
+is confirmed.
 """
 
-import logging
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -21,6 +20,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.partitioner import Partitioner, murmur2
 
 from schemas.errors import Unreachable
+from sources.brokers import CONNECT_MS, first_line, require_topic, unreachable
 
 MAX_RECORD: Final = 1024 * 1024
 """Bytes of one record batch that the events topic takes (`max.message.bytes`)."""
@@ -31,7 +31,6 @@ MAX_VALUE: Final = MAX_RECORD - 256
 STRUCTURED: Final = (("content-type", b"application/cloudevents+json"),)
 """Headers of a CloudEvent that is the record's whole value (CloudEvents 1.0, Kafka binding, structured mode)."""
 
-_CONNECT_MS: Final = 10_000
 _REQUEST_MS: Final = 15_000
 _DELIVERY_MS: Final = 60_000
 """A broker that restarts is back within seconds; after a minute a person should know."""
@@ -58,14 +57,6 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         return f"line {self.line:,} of {self.file}"
-
-
-class KafkaUnreachable(Unreachable):
-    """No broker answers; nothing was sent."""
-
-
-class TopicMissing(Unreachable):
-    """The broker answers, the topic does not exist; nothing was sent."""
 
 
 class DeliveryFailed(Unreachable):
@@ -246,8 +237,7 @@ class KafkaPublisher:
             self.confirmed = place
 
     def _failure(self, place: Place, cause: BaseException) -> DeliveryFailed:
-        reason = str(cause).split("\n", 1)[0].strip() or type(cause).__name__
-        return DeliveryFailed(place=place, confirmed=self.confirmed, records=self.records, cause=reason[:200])
+        return DeliveryFailed(place=place, confirmed=self.confirmed, records=self.records, cause=first_line(cause))
 
 
 @contextmanager
@@ -256,7 +246,7 @@ def kafka_publisher(
     topic: str,
     *,
     headers: Headers = (),
-    connect_ms: int = _CONNECT_MS,
+    connect_ms: int = CONNECT_MS,
     request_ms: int = _REQUEST_MS,
     delivery_ms: int = _DELIVERY_MS,
 ) -> Iterator[KafkaPublisher]:
@@ -273,9 +263,7 @@ def kafka_publisher(
     Raises:
         KafkaUnreachable, TopicMissing
     """
-    servers = ",".join(client["bootstrap_servers"])
-    # kafka-python reports every failed connection as a warning; the one sentence below says it better.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    servers = require_topic(client, topic, timeout_ms=connect_ms)
     try:
         producer = KafkaProducer(
             **client,
@@ -292,40 +280,10 @@ def kafka_publisher(
             delivery_timeout_ms=max(delivery_ms, request_ms + _LINGER_MS),
         )
     except (KafkaError, OSError) as error:
-        raise KafkaUnreachable(
-            f"Kafka at {servers} cannot be reached ({_first_line(error)}): start it or correct "
-            "KAFKA_BOOTSTRAP_SERVERS; nothing was sent"
-        ) from error
+        raise unreachable(servers, first_line(error)) from error
     try:
-        _require_topic(producer, topic, servers)
-        yield KafkaPublisher(producer, topic, headers=headers, patience=delivery_ms / 1000 + request_ms / 1000)
+        yield KafkaPublisher(producer, topic, headers=headers, patience=(delivery_ms + request_ms) / 1000)
     finally:
         # Everything was flushed, or has failed and is reported: there is nothing worth waiting for.
-        try:
+        with suppress(KafkaTimeoutError):
             producer.close(timeout=1)
-        except KafkaTimeoutError:
-            logging.getLogger(__name__).debug("the producer was closed with records unsent")
-
-
-def _require_topic(producer: KafkaProducer, topic: str, servers: str) -> None:
-    try:
-        if producer.partitions_for(topic):
-            return
-    except KafkaTimeoutError:
-        # Also raised while the topic merely does not exist.
-        if not producer.bootstrap_connected():
-            raise KafkaUnreachable(
-                f"Kafka at {servers} stopped answering: repeat the command when it is back; nothing was sent"
-            ) from None
-    except KafkaError as error:
-        raise KafkaUnreachable(
-            f"Kafka at {servers} refuses topic {topic!r} ({_first_line(error)}): check the rights of this client; "
-            "nothing was sent"
-        ) from error
-    raise TopicMissing(
-        f"topic {topic!r} does not exist at {servers}: run `clustertrack migrate` first; nothing was sent"
-    )
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).split("\n", 1)[0].strip() or type(error).__name__)[:200]

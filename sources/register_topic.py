@@ -9,9 +9,8 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from schemas.company import CompanyVersion, read_company
-from sources.publisher import KafkaUnreachable, TopicMissing
+from sources.brokers import CONNECT_MS, KafkaUnreachable, first_line, require_topic, unreachable
 
-_CONNECT_MS: Final = 10_000
 _POLL_MS: Final = 500
 _PATIENCE: Final = 30.0
 """Seconds without a single record before Kafka counts as gone."""
@@ -34,11 +33,9 @@ def read_topic(
     Raises:
         KafkaUnreachable, TopicMissing
     """
-    servers = ",".join(client["bootstrap_servers"])
+    servers = require_topic(client, topic)
     with _consumer(client, servers) as consumer:
         partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
-        if not partitions:
-            raise TopicMissing(f"topic {topic!r} does not exist at {servers}: run `clustertrack migrate` first")
         consumer.assign(partitions)
         begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
         consumer.seek_to_beginning(*partitions)
@@ -76,16 +73,12 @@ def _consumer(client: Mapping[str, Any], servers: str) -> Iterator[KafkaConsumer
             auto_offset_reset="earliest",
             isolation_level="read_committed",
             max_poll_records=5_000,
-            request_timeout_ms=_CONNECT_MS,
-            bootstrap_timeout_ms=_CONNECT_MS,
+            request_timeout_ms=CONNECT_MS,
+            bootstrap_timeout_ms=CONNECT_MS,
         )
         yield consumer
     except (KafkaError, OSError) as error:
-        reason = str(error).split("\n", 1)[0][:200] or type(error).__name__
-        raise KafkaUnreachable(
-            f"Kafka at {servers} cannot be reached ({reason}): start it or correct KAFKA_BOOTSTRAP_SERVERS; "
-            "nothing was sent"
-        ) from error
+        raise unreachable(servers, first_line(error)) from error
     finally:
         if consumer is not None:
             consumer.close()

@@ -12,7 +12,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from schemas.replays import EDITED_FROM, REPLAY_OF, RecordPlace
-from sources.publisher import MAX_RECORD, KafkaUnreachable
+from sources.brokers import KafkaUnreachable
+from sources.publisher import MAX_RECORD
 from sources.replay import Outgoing
 from sources.resending import NotConfirmed
 

@@ -11,7 +11,7 @@ from samples import CVRS, event
 
 from schemas.faults import Fault
 from schemas.replays import Action, RecordPlace, RejectedRecord
-from sources.publisher import KafkaUnreachable
+from sources.brokers import KafkaUnreachable
 from sources.replay import Outgoing, as_replay
 from sources.resender import KafkaTopic, kafka_topic
 from sources.resending import LEASE_SECONDS, NotConfirmed, Results, Run, resend

@@ -1,0 +1,192 @@
+"""Delivery: order, places, partitions. What both publishers promise is tested on both, the rest on a real broker."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import NewTopic
+
+from clustertrack.local import java, kafka_jars
+from clustertrack.local import kafka as local_kafka
+from clustertrack.local.child import Child
+from clustertrack.local.ports import free_ports
+from sources.brokers import KafkaUnreachable, TopicMissing
+from sources.publisher import (
+    MAX_VALUE,
+    STRUCTURED,
+    DeliveryFailed,
+    MemoryPublisher,
+    Place,
+    Publisher,
+    kafka_publisher,
+    key_hash,
+)
+
+PARTITIONS = 12
+
+
+def make_topic(bootstrap: str, **config: str) -> str:
+    """A topic of its own for a test."""
+    topic = f"publisher-{uuid.uuid4().hex[:8]}"
+    admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+    admin.create_topics([NewTopic(topic, PARTITIONS, 1, topic_configs=config)])
+    admin.close()
+    return topic
+
+
+def read_all(bootstrap: str, topic: str) -> list[Any]:
+    """Every record of a topic."""
+    consumer = KafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
+    try:
+        places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        consumer.assign(places)
+        ends = consumer.end_offsets(places)
+        records: list[Any] = []
+        while any(consumer.position(place) < ends[place] for place in places):
+            for fetched in consumer.poll(timeout_ms=200).values():
+                records += fetched
+        return records
+    finally:
+        consumer.close()
+
+
+@pytest.mark.parametrize(
+    ("key", "java"),
+    [
+        # From Apache Kafka's own UtilsTest.testMurmur2.
+        pytest.param(b"21", -973932308, id="two bytes"),
+        pytest.param(b"foobar", -790332482, id="six bytes"),
+        pytest.param(b"a-little-bit-long-string", -985981536, id="24 bytes"),
+        pytest.param(b"a-little-bit-longer-string", -1486304829, id="26 bytes"),
+        pytest.param(b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971, id="48 bytes"),
+        pytest.param(b"abc", 479470107, id="three bytes"),
+    ],
+)
+def test_key_hash_is_javas(key: bytes, java: int):
+    """Keys hash as Kafka's Java client hashes them, so that every client agrees on a company's partition."""
+    assert key_hash(key) == java & 0x7FFFFFFF
+
+
+def _memory(_: ExitStack, __: Callable[[], str]) -> tuple[Publisher, Callable[[], list[tuple[bytes | None, bytes]]]]:
+    publisher = MemoryPublisher()
+    return publisher, lambda: [(key, value) for key, value, _ in publisher.sent]
+
+
+def _kafka(
+    stack: ExitStack, bootstrap: Callable[[], str]
+) -> tuple[Publisher, Callable[[], list[tuple[bytes | None, bytes]]]]:
+    servers = bootstrap()
+    topic = make_topic(servers)
+    publisher = stack.enter_context(kafka_publisher({"bootstrap_servers": [servers]}, topic))
+    return publisher, lambda: [(record.key, record.value) for record in read_all(servers, topic)]
+
+
+@pytest.mark.parametrize(
+    "opened", [pytest.param(_memory, id="memory"), pytest.param(_kafka, id="kafka", marks=pytest.mark.integration)]
+)
+def test_contract_of_publishers(opened: Any, request: pytest.FixtureRequest):
+    """After a flush everything is there once, as it was given, and the last place is the confirmed one."""
+    keys = [f"{number % 7:08d}".encode() if number % 5 else None for number in range(500)]
+    records = [(key, f"value {number}".encode()) for number, key in enumerate(keys)]
+    with ExitStack() as stack:
+        publisher, received = opened(stack, lambda: request.getfixturevalue("kafka").bootstrap)
+        assert publisher.confirmed is None
+        assert publisher.records == 0
+        for line, (key, value) in enumerate(records, 1):
+            publisher.send(key, value, Place("export.csv", line))
+        publisher.flush()
+        assert publisher.records == len(records)
+        assert publisher.confirmed == Place("export.csv", 500)
+        assert sorted(received(), key=repr) == sorted(records, key=repr)
+
+
+@pytest.mark.integration
+def test_partition_and_headers_on_kafka(kafka: Any):
+    """A keyed record lies on the partition that Java would choose; those without a key are spread; headers are kept."""
+    topic = make_topic(kafka.bootstrap)
+    keys = [f"{number}".encode() for number in range(13748136, 13748136 + 60)]
+    with kafka_publisher({"bootstrap_servers": [kafka.bootstrap]}, topic, headers=STRUCTURED) as publisher:
+        for line, key in enumerate(keys):
+            publisher.send(key, b"{}", Place("f", line))
+            publisher.send(None, b"no key", Place("f", line))
+        publisher.flush()
+    records = read_all(kafka.bootstrap, topic)
+    assert len(records) == 2 * len(keys)
+    for record in records:
+        assert list(record.headers) == list(STRUCTURED)
+        if record.key:
+            assert record.partition == key_hash(record.key) % PARTITIONS
+    assert {record.partition for record in records if record.key is None} == set(range(PARTITIONS))
+
+
+@pytest.mark.integration
+def test_largest_value_fits_the_topic(kafka: Any):
+    """A value of MAX_VALUE bytes passes a topic whose limit is 1 MiB."""
+    topic = make_topic(kafka.bootstrap, **{"max.message.bytes": str(1024 * 1024)})
+    value = b"x" * MAX_VALUE
+    with kafka_publisher({"bootstrap_servers": [kafka.bootstrap]}, topic, headers=STRUCTURED) as publisher:
+        publisher.send(b"13748136", value, Place("f", 1))
+        publisher.flush()
+    assert [record.value for record in read_all(kafka.bootstrap, topic)] == [value]
+
+
+@pytest.mark.integration
+def test_missing_topic_is_named(kafka: Any):
+    """A topic that does not exist ends the command with what to do, within the time limit."""
+    opened = kafka_publisher({"bootstrap_servers": [kafka.bootstrap]}, "nobody-made-this", connect_ms=1_500)
+    with pytest.raises(TopicMissing, match="clustertrack migrate"), opened:
+        pass
+
+
+def test_nobody_listens():
+    """A broker that cannot be reached ends the command with its address and what to do."""
+    (port,) = free_ports(1)
+    opened = kafka_publisher({"bootstrap_servers": [f"127.0.0.1:{port}"]}, "events", connect_ms=500)
+    with pytest.raises(KafkaUnreachable, match=rf"127\.0\.0\.1:{port} cannot be reached.*nothing was sent"), opened:
+        pass
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[tuple[str, Child]]:
+    """A broker that the test may kill."""
+    runtime, jars = java.find_java(), kafka_jars.ensure_jars()
+    node = local_kafka.KafkaNode(tmp_path / "kafka", *free_ports(2), short_lived=True)
+    local_kafka.prepare(node, runtime, jars, tmp_path)
+    child = Child(local_kafka.command(node, runtime, jars), tmp_path)
+    try:
+        yield node.bootstrap, child
+    finally:
+        child.stop(0)
+
+
+@pytest.mark.integration
+def test_broker_dies_midway(mortal: tuple[str, Child], wait_until: Callable[..., None]):
+    """When Kafka stops confirming, the error names the last confirmed place, and says that repeating is safe."""
+    bootstrap, child = mortal
+    wait_until(lambda: local_kafka.is_ready(bootstrap), 60, "the broker")
+    topic = make_topic(bootstrap)
+    client = {"bootstrap_servers": [bootstrap]}
+    opened = kafka_publisher(client, topic, request_ms=1_000, delivery_ms=2_000)
+    with opened as publisher:
+        for line in range(1, 101):
+            publisher.send(b"13748136", b"before", Place("export.csv", line))
+        publisher.flush()
+        child.stop(0)
+
+        def send_on() -> None:
+            for line in range(101, 201):
+                publisher.send(b"13748136", b"after", Place("export.csv", line))
+            publisher.flush()
+
+        with pytest.raises(DeliveryFailed) as caught:
+            send_on()
+    failure = caught.value
+    assert failure.confirmed == Place("export.csv", 100)
+    assert failure.place == Place("export.csv", 101)
+    assert failure.records == 100
+    assert "line 100 of export.csv is the last confirmed" in str(failure)
+    assert "repeat the command" in str(failure)
