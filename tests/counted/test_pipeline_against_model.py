@@ -1,38 +1,45 @@
-"""Kafka, a worker, the ledger and the report against what a look back over the topics says they must hold.
+"""Kafka, workers, the ledger and the report against what a look back over the topics says they must hold.
 
 The model reads Kafka's records as they stand and shares nothing with the product but the order of versions of the same
 millisecond: that is arbitrary, and taken from the ledger once it is seen to be a function of what the versions say.
 """
 
 import random
-from collections.abc import Iterator
-from datetime import UTC
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from kafka import KafkaConsumer, TopicPartition
+from kafka.structs import OffsetAndMetadata
 from stack import Stack
 from tally.calls import Call, Model, calls, one_of_each
 from tally.compare import differences
-from tally.judge import EPOCH, judged, version_of
+from tally.judge import FIRST, TYPES, Pipeline, judged, version_of
 from tally.records import Activity, Company
 from tally.report import expected_report, printed
-from tally.seeds import LONG_RUN
+from tally.seeds import LONG_RUN, seeds
 from tally.stories import CLUSTERS, YEARS, random_story, registry_file
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 SEEDS = (1,)
 EVENTS, COMPANIES = "activity.events.v1", "companies.v1"
+SMALL = {"CLUSTERTRACK_MAX_ROWS": "23", "CLUSTERTRACK_LINGER_MS": "20"}
+"""Batches are cut small, so that what belongs together is apart."""
+NEXT_MAPPING = {"workshop.attended": ("new_ideas", "new_products"), "company.joined": ("new_competencies",)}
+PIPELINE_BITS = 0xFF << 55
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A pipeline with a worker that cuts its batches small; every story adds to what the ones before it left."""
+    """A pipeline with a worker; every story adds to what the ones before it left."""
     folder = tmp_path_factory.mktemp("counted")
     (folder / "clusters.toml").write_text(registry_file(), encoding="utf-8")
     made = Stack(folder, clusters=folder / "clusters.toml")
     try:
-        made.start_worker(CLUSTERTRACK_MAX_ROWS="23", CLUSTERTRACK_LINGER_MS="20")
+        made.start_worker(**SMALL)
         yield made
     finally:
         made.close()
@@ -43,17 +50,10 @@ def _ties(stack: Stack) -> dict[tuple[Any, ...], int]:
     rows = [Activity(*row) for row in stack.query("SELECT * FROM activity_revision")]
     found: dict[tuple[Any, ...], int] = {}
     for raw in rows:
-        row = raw._replace(
-            reported=tuple(raw.reported),
-            derived=tuple(raw.derived),
-            recorded_at=raw.recorded_at.astimezone(UTC),
-        )
-        milliseconds = (row.recorded_at - EPOCH).total_seconds() * 1000
-        assert (row.revision >> 64, row.revision >> 63 & 1, row.revision >> 55 & 255) == (
-            round(milliseconds), row.is_deleted, 1,
-        )  # fmt: skip
-        assert found.setdefault(version_of(row), row.revision % 2**55) == row.revision % 2**55
-    assert len({row[:3] for row in rows}) == len(found), "different versions, one revision"
+        row = raw._replace(reported=tuple(raw.reported), recorded_at=raw.recorded_at.astimezone(UTC))
+        assert found.setdefault(version_of(row), row.revision % 2**55) == row.revision % 2**55, row
+    versions = {(*row.identity, row.revision & ~PIPELINE_BITS) for row in rows}
+    assert len(versions) == len(found), "different versions, one revision"
     return found
 
 
@@ -62,25 +62,34 @@ def _tables(model: Model) -> list[Call]:
     first: dict[Any, Company] = {}
     for row in sorted(model.history.companies, key=lambda row: row.known_at):
         first.setdefault(row[:3], row)
-    rows = {
-        "activity_revision": model.history.activities,
-        "company_version": list(first.values()),
-        "receipt": model.history.receipts,
-    }
     return [
-        Call(f"{table} FINAL", "", lambda _, found=found: [row._asdict() for row in found])
-        for table, found in rows.items()
+        Call("activity_revision FINAL", "", lambda model: [row._asdict() for row in model.history.activities]),
+        Call("company_version FINAL", "", lambda _: [row._asdict() for row in first.values()]),
+        Call("receipt FINAL", "", lambda model: model.proofs.receipt()),
     ]
 
 
-def _look_back(stack: Stack) -> tuple[Model, list[tuple[Any, ...]]]:
-    """The model of all that stands in Kafka, and the refused messages."""
+def _look_back(stack: Stack, passes: Sequence[tuple[Pipeline, Sequence[Any]]] = ()) -> Model:
+    """The model of all that stands in Kafka, read once, or as it was read."""
     ties = _ties(stack)
-    events, companies = stack.read(EVENTS), stack.read(COMPANIES)
-    history = judged(events, companies, CLUSTERS, stack.partitions, lambda row: ties.get(version_of(row), 0))
-    at = {(record.partition, record.offset): record for record in events}
-    refused = [at[r.partition, r.offset] for r in history.receipts if r.status == "rejected"]
-    return Model(history), [(record.key, record.value) for record in refused]
+    read = passes or [(FIRST, stack.read(EVENTS))]
+    companies = stack.read(COMPANIES)
+    return Model(judged(read, companies, CLUSTERS, stack.partitions, lambda row: ties.get(version_of(row), 0)))
+
+
+def _agree(stack: Stack, model: Model, wanted: Sequence[Call], what: str) -> None:
+    client = stack.client()
+    found = differences(client, model, [*_tables(model), *wanted])
+    client.close()
+    if found:
+        pytest.fail(f"{what} ({LONG_RUN}): {len(found)} calls differ from the model\n{found[0]}", pytrace=False)
+
+
+def _refused(stack: Stack, model: Model) -> list[tuple[Any, ...]]:
+    """The messages that were refused, as often as they came."""
+    at = {(record.partition, record.offset): record for record in stack.read(EVENTS)}
+    places = [(r["partition"], r["offset"]) for r in model.proofs.receipt() if r["status"] == "rejected"]
+    return [(at[place].key, at[place].value) for place in places]
 
 
 def test_the_ledger_holds_what_was_published(stack: Stack, seed: int, *, thorough: bool):
@@ -90,37 +99,77 @@ def test_the_ledger_holds_what_was_published(stack: Stack, seed: int, *, thoroug
         stack.send(COMPANIES, phase.companies)
         stack.send(EVENTS, phase.events)
         stack.wait_counted()
-        model, refused = _look_back(stack)
+        model = _look_back(stack)
         wanted = calls(model.history, seed, YEARS, thorough=thorough)
         if not thorough:
             wanted = one_of_each(random.Random(seed), wanted) if number == len(story) - 1 else []
-        client = stack.client()
-        found = differences(client, model, _tables(model) + wanted)
-        client.close()
-        if found:
-            pytest.fail(
-                f"seed {seed}, phase {number}: {len(found)} calls differ; repeat with {LONG_RUN}={seed}\n{found[0]}",
-                pytrace=False,
-            )
+        _agree(stack, model, wanted, f"seed {seed}, phase {number}")
     for year in YEARS if thorough else YEARS[2:3]:
         said = printed(stack.report(year))
-        expected = expected_report(model, year, refused)
+        expected = expected_report(model, year, _refused(stack, model))
         different = {name: (said[name], expected[name]) for name in expected if said[name] != expected[name]}
         assert not different, f"seed {seed}, report of {year}"
 
 
-def test_sent_on_records_are_the_same_records(stack: Stack, seed: int):
+def test_sent_on_records_are_the_same_records(stack: Stack):
     """Each record on the wrong partition comes once more, on the right one, with its bytes and its origin."""
-    events = stack.read(EVENTS)
-    model, _ = _look_back(stack)
-    at = {(record.partition, record.offset): record for record in events}
-    sent_on = {(r.partition, r.offset) for r in model.history.receipts if r.status == "rerouted"}
-    assert sent_on, seed
+    at = {(record.partition, record.offset): record for record in stack.read(EVENTS)}
+    receipts = _look_back(stack).proofs.receipt()
+    sent_on = {(r["partition"], r["offset"]) for r in receipts if r["status"] == "rerouted"}
+    assert sent_on
     came: list[tuple[int, int]] = []
-    for record in events:
+    for record in at.values():
         origin = dict(record.headers).get("ct-origin")
         if origin is not None:
             _, partition, offset = origin.decode().split("/")
             came.append((int(partition), int(offset)))
             assert record.value == at[came[-1]].value
     assert sorted(came) == sorted(sent_on)
+
+
+def test_the_next_pipeline_reads_half_of_it_again(stack: Stack, *, thorough: bool):
+    """Another mapping, from its release on: two partitions are read again, and what comes then is read once."""
+    seed = seeds(SEEDS)[0]
+    assert stack.workers.pop().stop(20)
+    before = stack.read(EVENTS)
+    released = datetime.now(UTC).replace(microsecond=0)
+    pipeline = Pipeline(2, released, NEXT_MAPPING)
+    _read_again(stack, partitions=(0, 1))
+    stack.start_worker(**SMALL, PYTHONPATH=str(_newer(stack.folder, pipeline)))
+    (phase, _) = random_story(seed + 10_000, activities=40, companies=10, partitions=stack.partitions)
+    stack.send(EVENTS, phase.events)
+    stack.wait_counted()
+    known = {(record.partition, record.offset) for record in before}
+    after = [r for r in stack.read(EVENTS) if r.partition in (0, 1) or (r.partition, r.offset) not in known]
+    model = _look_back(stack, [(FIRST, before), (pipeline, after)])
+    wanted = calls(model.history, seed, YEARS, thorough=thorough)
+    _agree(stack, model, wanted if thorough else one_of_each(random.Random(seed), wanted), f"seed {seed}")
+
+
+def _read_again(stack: Stack, partitions: Sequence[int]) -> None:
+    """What an operator does with Kafka's own tools: the group's offsets of some partitions back to the beginning."""
+    (ledger,) = stack.query("SELECT id FROM ledger")[0]
+    places = {TopicPartition(EVENTS, partition): OffsetAndMetadata(0, "", -1) for partition in partitions}
+    consumer = KafkaConsumer(
+        bootstrap_servers=stack.bootstrap, group_id=f"clustertrack-{ledger}", enable_auto_commit=False
+    )
+    try:
+        consumer.assign(list(places))
+        consumer.commit(places)
+    finally:
+        consumer.close(autocommit=False)
+
+
+def _newer(folder: Path, pipeline: Pipeline) -> Path:
+    """A folder for PYTHONPATH with which a worker is the next version of the pipeline."""
+    place = folder / f"pipeline-{pipeline.version}"
+    place.mkdir(exist_ok=True)
+    mapping: Mapping[str, Any] = {name: pipeline.derived.get(name, ()) for name in TYPES}
+    (place / "sitecustomize.py").write_text(
+        "from datetime import datetime\nfrom schemas import indicators\n"
+        f"indicators.PIPELINE_VERSION = {pipeline.version}\n"
+        f"indicators.PIPELINE_RELEASED = datetime.fromisoformat({pipeline.released.isoformat()!r})\n"
+        f"indicators.DERIVED = {mapping!r}\n",
+        encoding="utf-8",
+    )
+    return place

@@ -4,7 +4,7 @@ Only the forms of events that `tally.stories` writes are judged; every rule of t
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -13,18 +13,9 @@ from zoneinfo import ZoneInfo
 from kafka.partitioner.default import murmur2
 from tally.records import Activity, Bound, Company, History, Receipt
 
-RELEASED = datetime(2026, 11, 1, tzinfo=UTC)
-"""Nothing that the first version of the pipeline wrote was known before its release."""
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 PREFIX, SUFFIX = "org.clustertrack.", ".v1"
-DERIVED = {
-    "company.joined": (),
-    "workshop.attended": ("new_competencies",),
-    "project.started": ("new_ideas",),
-    "product.launched": ("new_products",),
-    "activity.retracted": (),
-}
 OUTCOMES = ("new_competencies", "new_ideas", "new_products")
 DETAILS = ("product_id", "project_id", "reason", "title", "workshop_id")
 WEIGHTS = (2, 7, 6, 5, 4, 3, 2, 1)
@@ -40,6 +31,29 @@ class Cluster:
     source: str
 
 
+@dataclass(frozen=True)
+class Pipeline:
+    """A version of the pipeline: nothing that it wrote was known before its release."""
+
+    version: int
+    released: datetime
+    derived: Mapping[str, tuple[str, ...]]
+    """Outcomes that follow from a type of event; none from a type that is not listed."""
+
+
+FIRST = Pipeline(
+    1,
+    datetime(2026, 11, 1, tzinfo=UTC),
+    {
+        "workshop.attended": ("new_competencies",),
+        "project.started": ("new_ideas",),
+        "product.launched": ("new_products",),
+    },
+)
+TYPES = ("company.joined", "workshop.attended", "project.started", "product.launched", "activity.retracted")
+
+Pass = tuple[Pipeline, Sequence[Any]]
+"""Records that a pipeline read, each partition in the order of its offsets."""
 Hash = Callable[[Activity], int]
 """The 55 bits that put versions of the same millisecond in order: arbitrary, but always alike."""
 
@@ -53,7 +67,7 @@ def is_cvr(number: str) -> bool:
     return len(number) == 8 and sum(w * int(d) for w, d in zip(WEIGHTS, number, strict=True)) % 11 == 0
 
 
-def read(value: bytes, arrived: datetime, clusters: Sequence[Cluster], tie: Hash) -> Activity:
+def read(value: bytes, arrived: datetime, clusters: Sequence[Cluster], tie: Hash, pipeline: Pipeline) -> Activity:
     """The row of a valid event; raises Refused."""
     event = _document(value)
     data = event["data"]
@@ -61,7 +75,7 @@ def read(value: bytes, arrived: datetime, clusters: Sequence[Cluster], tie: Hash
     company = event["subject"].removeprefix("DK").replace(" ", "")
     if event["source"] not in {cluster.source for cluster in clusters}:
         raise Refused("unknown_source")
-    if event_type not in DERIVED:
+    if event_type not in TYPES:
         raise Refused("unknown_type")
     if not is_cvr(company):
         raise Refused("invalid_cvr_checksum")
@@ -88,16 +102,16 @@ def read(value: bytes, arrived: datetime, clusters: Sequence[Cluster], tie: Hash
         cluster=_cluster(event["source"], day, data.get("cluster"), clusters, retracted=retracted),
         event_type=event_type,
         reported=tuple(outcome for outcome in OUTCOMES if outcome in data.get("outcomes", ())),
-        derived=() if given else DERIVED[event_type],
+        derived=() if given else pipeline.derived.get(event_type, ()),
         outcomes_given=int(given),
         membership=data.get("membership", ""),
         details=json.dumps(details, sort_keys=True, separators=(",", ":"), ensure_ascii=False),
         occurred_on=day,
         recorded_at=recorded,
-        known_at=max(arrived, RELEASED),
+        known_at=max(arrived, pipeline.released),
     )
     milliseconds = (recorded - EPOCH) // timedelta(milliseconds=1)
-    return row._replace(revision=milliseconds * 2**64 + retracted * 2**63 + 1 * 2**55 + tie(row))
+    return row._replace(revision=milliseconds * 2**64 + retracted * 2**63 + pipeline.version * 2**55 + tie(row))
 
 
 def _document(value: bytes) -> dict[str, Any]:
@@ -130,32 +144,38 @@ def partition_of(company: int, partitions: int) -> int:
 
 
 def judged(
-    events: Sequence[Any], companies: Iterable[Any], clusters: Sequence[Cluster], partitions: int, tie: Hash
+    passes: Sequence[Pass], companies: Iterable[Any], clusters: Sequence[Cluster], partitions: int, tie: Hash
 ) -> History:
-    """Everything that the ledger must hold for the records of both topics, in the order of their offsets."""
+    """Everything that the ledger must hold for the records of both topics, after each pass over some of them."""
     history = History(companies=[_company(record) for record in companies])
-    seen: set[tuple[Any, ...]] = set()
-    for record in events:
-        place = (record.topic, 0, record.partition, record.offset)
-        try:
-            row = read(record.value, instant(record), clusters, tie)
-        except Refused as refused:
-            receipt = Receipt(*place, "rejected", str(refused), _claimed(record.value), instant(record), "", 0, 1)
-        else:
-            version = version_of(row)
-            named = (instant(record), row.activity_id, row.revision, 1)
+    first: dict[tuple[Any, ...], tuple[Any, int]] = {}
+    for pipeline, records in passes:
+        for record in records:
+            place = (record.topic, 0, record.partition, record.offset)
+            log_time, written = instant(record), pipeline.version
+            try:
+                row = read(record.value, log_time, clusters, tie, pipeline)
+            except Refused as refused:
+                source = _claimed(record.value)
+                receipt = Receipt(*place, "rejected", str(refused), source, log_time, "", 0, written)
+                history.receipts.append(receipt)
+                continue
+            receipt = Receipt(*place, "accepted", "", row.source, log_time, row.activity_id, row.revision, written)
+            occurrence, by = first.get(version_of(row), (place, written))
             if partition_of(row.company_id, partitions) != record.partition:
-                receipt = Receipt(*place, "rerouted", "wrong_partition", row.source, instant(record), "", 0, 1)
-            elif version in seen:
-                receipt = Receipt(*place, "duplicate", "", row.source, *named)
+                receipt = Receipt(*place, "rerouted", "wrong_partition", row.source, log_time, "", 0, written)
+            elif occurrence != place:
+                receipt = receipt._replace(status="duplicate", revision=row.revision + (by - written) * 2**55)
             else:
-                seen.add(version)
+                first[version_of(row)] = (occurrence, by)
                 history.activities.append(row)
-                receipt = Receipt(*place, "retracted" if row.is_deleted else "accepted", "", row.source, *named)
-        history.receipts.append(receipt)
-    for partition in range(partitions):
-        high = sum(record.partition == partition for record in events)
-        history.bounds.append(Bound(events[0].topic, 0, partition, 0, high))
+                receipt = receipt._replace(status="retracted" if row.is_deleted else "accepted")
+            history.receipts.append(receipt)
+    places = {(record.topic, record.partition, record.offset) for _, records in passes for record in records}
+    for topic in {place[0] for place in places}:
+        for partition in range(partitions):
+            high = sum(place[:2] == (topic, partition) for place in places)
+            history.bounds.append(Bound(topic, 0, partition, 0, high))
     return history
 
 

@@ -69,6 +69,10 @@ class Proofs:
 
     # ---- views
 
+    def receipt(self) -> list[Row]:
+        """One receipt for each offset: of the newest pipeline, and of its own the one that says most."""
+        return [receipt._asdict() for receipt in self._receipts.values()]
+
     def receipt_hole(self, bounds: Sequence[Bound]) -> list[Row]:
         """Ranges of offsets without a receipt."""
         return [
