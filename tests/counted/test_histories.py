@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -12,6 +13,12 @@ from tally.register import Register
 pytestmark = pytest.mark.parametrize("usual", [pytest.param(seed, id=f"seed-{seed}") for seed in (1, 2)])
 
 LAST_DAY = date(2018, 12, 31)
+
+
+@cache
+def history_of(seed: int) -> History:
+    """The history that the other tests count, made once."""
+    return random_history(seed)
 
 
 def _versions(history: History) -> list[list[Activity]]:
@@ -90,21 +97,21 @@ RECEIPTS: dict[str, Callable[[History], int]] = {
 @pytest.mark.parametrize("count", [pytest.param(count, id=name) for name, count in EVENTS.items()])
 def test_activities(count: Callable[[History], int], usual: int):
     """Each history has each of these."""
-    assert count(random_history(usual))
+    assert count(history_of(usual))
 
 
 @pytest.mark.parametrize("count", [pytest.param(count, id=name) for name, count in REGISTERS.items()])
 def test_register(count: Callable[[History], int], usual: int):
     """Each register has each of these."""
-    assert count(random_history(usual))
+    assert count(history_of(usual))
 
 
 @pytest.mark.parametrize("count", [pytest.param(count, id=name) for name, count in RECEIPTS.items()])
 def test_receipts(count: Callable[[History], int], usual: int):
     """Receipts of each kind."""
-    assert count(random_history(usual))
+    assert count(history_of(usual))
 
 
 def test_a_seed_gives_the_same_history(usual: int):
     """A failure can be repeated."""
-    assert random_history(usual) == random_history(usual)
+    assert random_history(usual) == history_of(usual)
