@@ -1,0 +1,148 @@
+"""`clustertrack publish`, as a user calls it."""
+
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import NewTopic
+
+from clustertrack.commands.publish import command
+from clustertrack.local.ports import free_ports
+from schemas.errors import CheckFailed, ClustertrackError
+from streams import topics
+
+Run = Callable[..., Result]
+PARTITIONS = 4
+HEADER = "subject,source,type,activity_id,occurred_on,time,title\n"
+ROW = "13748136,https://crm.foodbio.example,workshop.attended,WS-1/13748136,2018-05-03,2018-05-03T14:05:09Z,A\n"
+BAD = "13748136,https://crm.foodbio.example,workshop.attended,WS-2/13748136,,2018-05-03T14:05:09Z,B\n"
+
+
+@pytest.fixture
+def run() -> Run:
+    """Call the command; the result has `exception` where the program would print one sentence."""
+    return lambda *arguments: CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def fault(result: Result, kind: type[ClustertrackError] = ClustertrackError) -> str:
+    """The sentence with which the command ended."""
+    assert isinstance(result.exception, kind), result.output
+    assert "\n" not in str(result.exception)
+    return str(result.exception)
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings of a Kafka that is not there."""
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_ports(1)[0]}")
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_dry_run_needs_no_kafka(run: Run, tmp_path: Path):
+    """A dry run shows the first events and all refusals, sends and writes nothing, and answers 1 for refused rows."""
+    path = tmp_path / "export.csv"
+    path.write_text(HEADER + ROW + BAD * 30)
+    result = run(path, "--dry-run")
+    assert "1 event" not in fault(result, CheckFailed)
+    assert json.loads(result.stdout.splitlines()[30])["data"]["activity_id"] == "WS-1/13748136"
+    assert result.stdout.count("occurred_on: is empty") == 30
+    assert f"{path}: 1 events would be sent, 30 refused" in result.stdout
+    assert [file.name for file in tmp_path.iterdir()] == ["export.csv"]
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_dry_run_as_json(run: Run, tmp_path: Path):
+    """The JSON answer has counts, refusals with file, line, field and reason, and the first events."""
+    path = tmp_path / "export.csv"
+    path.write_text(HEADER + BAD + ROW)
+    answer = json.loads(run(path, "--dry-run", "--json").stdout)
+    assert (answer["dry_run"], answer["events"], answer["refused"]) == (True, 1, 1)
+    assert answer["refusals"] == [{"file": str(path), "line": 2, "field": "occurred_on", "reason": "is empty"}]
+    assert answer["files"][0]["examples"][0]["subject"] == "13748136"
+
+
+@pytest.mark.usefixtures("nowhere")
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        pytest.param("export.csv", b"", "is empty", id="empty"),
+        pytest.param("export.csv", b"subject,email\n1,2\n", "unknown column 'email'", id="unknown column"),
+        pytest.param("export.csv", HEADER.encode() + b"\xe6\n", "is not UTF-8", id="wrong encoding"),
+        pytest.param("export.csv", bytes(range(256)) * 10, "is not a text file", id="binary"),
+        pytest.param("export.xlsx", bytes(range(256)) * 10, r"is no \.xlsx workbook", id="broken workbook"),
+        pytest.param("export.jsonl", bytes(range(256)) * 10, "is not JSON lines", id="binary lines"),
+        pytest.param("export.doc", b"x", "of no kind that can be published", id="another kind"),
+        pytest.param("export.csv", (HEADER + ROW).encode(), "nothing was sent", id="Kafka away"),
+    ],
+)
+def test_one_sentence(run: Run, tmp_path: Path, name: str, content: bytes, message: str):
+    """What cannot work ends in one sentence with an exit code of its own, and nothing is sent."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    result = run(path)
+    assert message.replace("\\", "") in fault(result)
+    assert getattr(result.exception, "exit_code", 0) in (2, 3)
+
+
+def test_missing_file(run: Run, tmp_path: Path):
+    """A file that is not there is named."""
+    assert "none.csv cannot be read" in fault(run(tmp_path / "none.csv"))
+
+
+@pytest.fixture
+def events_topic(kafka: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An events topic of the test's own, to which the command sends."""
+    topic = f"events-{uuid.uuid4().hex[:8]}"
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap)
+    monkeypatch.setattr(topics, "EVENTS", topic)
+    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
+    admin.close()
+    return topic
+
+
+@pytest.mark.integration
+def test_everything_arrives(run: Run, kafka: Any, events_topic: str, tmp_path: Path):
+    """Events and JSON lines arrive under their keys; refused rows wait beside the file; the exit code says so."""
+    table, lines = tmp_path / "export.csv", tmp_path / "events.jsonl"
+    table.write_text(HEADER + ROW + BAD)
+    lines.write_bytes(b'{"subject": "13585628"}\nnot JSON\n')
+    result = run(table, lines)
+    assert fault(result, CheckFailed).startswith("1 row was refused")
+    assert f"{lines}: 2 events sent, 0 refused; 1 without a readable CVR number" in result.stdout
+    assert (
+        (tmp_path / "export.csv.refused.csv").read_text().splitlines()[1].startswith("3,occurred_on,is empty,13748136,")
+    )
+    consumer = KafkaConsumer(bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
+    try:
+        places = [TopicPartition(events_topic, number) for number in range(PARTITIONS)]
+        consumer.assign(places)
+        ends = consumer.end_offsets(places)
+        found: list[Any] = []
+        while any(consumer.position(place) < ends[place] for place in places):
+            for records in consumer.poll(timeout_ms=200).values():
+                found += records
+    finally:
+        consumer.close()
+    assert {(record.key, record.value) for record in found if record.key != b"13748136"} == {
+        (b"13585628", b'{"subject": "13585628"}'),
+        (None, b"not JSON"),
+    }
+    (event,) = [json.loads(record.value) for record in found if record.key == b"13748136"]
+    assert event["type"] == "org.clustertrack.workshop.attended.v1"
+    assert {tuple(record.headers) for record in found} == {(("content-type", b"application/cloudevents+json"),)}
+
+
+@pytest.mark.integration
+def test_topic_is_missing(run: Run, kafka: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Without the topic the command says to migrate first."""
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap)
+    monkeypatch.setattr(topics, "EVENTS", "nobody-made-this")
+    path = tmp_path / "export.csv"
+    path.write_text(HEADER + ROW)
+    assert "run `clustertrack migrate` first" in fault(run(path))
