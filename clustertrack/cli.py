@@ -49,8 +49,10 @@ class _Verbs(click.Group):
 def root() -> None:
     """Count the companies that business clusters help.
 
-    Settings come from the environment (KAFKA_BOOTSTRAP_SERVERS, CLICKHOUSE_HOST, CLUSTERTRACK_...); the defaults fit the
-    stack that `clustertrack up` starts. Exit codes: 0 fine, 1 the check failed, 2 usage, 3 a service could not be reached.
+    Settings come from the environment (KAFKA_BOOTSTRAP_SERVERS, CLICKHOUSE_HOST, CLUSTERTRACK_...); the defaults fit
+    the stack that `clustertrack up` starts.
+
+    Exit codes: 0 fine, 1 the check failed, 2 usage, 3 a service could not be reached.
     """
 
 

@@ -6,6 +6,7 @@ The truth was drawn by the simulator before any event was; it shares no code wit
 import csv
 import hashlib
 import json
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,8 +129,11 @@ def test_publish_refused_exactly_the_rows_without_an_event(run: Run) -> None:
     for path in run.files:
         refused = path.with_name(path.name + ".refused.csv")
         if refused.exists():
-            with refused.open(encoding="utf-8-sig", newline="") as file:
-                found.update((path.name, int(row["line"]), row["field"]) for row in csv.DictReader(file))
+            # In the encoding and with the separator of the file itself, so that it can be mended and published.
+            mapping = tomllib.loads(path.with_suffix(".mapping.toml").read_text(encoding="utf-8"))
+            with refused.open(encoding=mapping.get("encoding", "utf-8-sig"), newline="") as file:
+                rows = csv.DictReader(file, delimiter=mapping.get("separator", ","))
+                found.update((path.name, int(row["line"]), row["field"]) for row in rows)
     assert found == Counter((row["file"], row["line"], row["field"]) for row in run.truth["refused"])
 
 

@@ -59,7 +59,7 @@ VIEWS = {
 Rows = Callable[..., list[tuple[Any, ...]]]
 
 
-def activity(number: int, company: int, kind: str, day: date, **more: Any) -> list[Any]:  # noqa: ANN401
+def activity(number: int, company: int, kind: str, day: date, **more: Any) -> list[Any]:
     """One version of activity `a<number>`; revision 2 is what was known from CORRECTED on."""
     revision = more.get("revision", 1)
     known = FIRST_SEEN if revision == 1 else CORRECTED

@@ -72,15 +72,21 @@ class TestClickHouse:
         """Every column, with bytes that are no text and days before 1970."""
         writer.insert(ALL)
         activity = client.query(
-            f"SELECT * EXCEPT (occurred_on, recorded_at, known_at), toInt32(occurred_on), toUnixTimestamp64Milli(recorded_at), toUnixTimestamp64Milli(known_at) FROM {database}.activity_revision"
+            "SELECT * EXCEPT (occurred_on, recorded_at, known_at), toInt32(occurred_on), "
+            "toUnixTimestamp64Milli(recorded_at), toUnixTimestamp64Milli(known_at) "
+            f"FROM {database}.activity_revision"
         ).result_rows[0]
         assert tuple(tuple(v) if isinstance(v, list) else v for v in activity) == tuple(ACTIVITY)
         receipt = client.query(
-            f"SELECT topic, topic_epoch, partition, offset, status, reason, source, toUnixTimestamp64Milli(log_time), activity_id, revision, pipeline_version FROM {database}.receipt"
+            "SELECT topic, topic_epoch, partition, offset, status, reason, source, "
+            "toUnixTimestamp64Milli(log_time), activity_id, revision, pipeline_version "
+            f"FROM {database}.receipt"
         ).result_rows[0]
         assert receipt == tuple(RECEIPT)
         rejected = client.query(
-            f"SELECT hex(payload), key, arrayMap(h -> (h.name, hex(h.value), isNull(h.value)), headers), arrayMap(f -> (f.field, f.code, f.value), faults), reason FROM {database}.rejected"
+            "SELECT hex(payload), key, arrayMap(h -> (h.name, hex(h.value), isNull(h.value)), headers), "
+            "arrayMap(f -> (f.field, f.code, f.value), faults), reason "
+            f"FROM {database}.rejected"
         ).result_rows[0]
         assert rejected == (
             "FFFE00",
@@ -90,7 +96,8 @@ class TestClickHouse:
             "missing",
         )
         company = client.query(
-            f"SELECT company_id, toString(valid_from), revision, name, employees, nuts, successor_id, ceased_on FROM {database}.company_version"
+            "SELECT company_id, toString(valid_from), revision, name, employees, nuts, successor_id, ceased_on "
+            f"FROM {database}.company_version"
         ).result_rows[0]
         assert company == (13748136, "1873-01-01", 5, "Mejeri", None, "DK042", 0, None)
 
@@ -122,7 +129,7 @@ class TestClickHouse:
     def test_nobody_there_is_unavailable(self, database: str) -> None:
         """Time may heal it."""
         nowhere = LedgerWriter(ClickHouse(host="127.0.0.1", port=1, database=database))
-        with pytest.raises(LedgerUnavailable, match="127.0.0.1:1"):
+        with pytest.raises(LedgerUnavailable, match=r"127\.0\.0\.1:1"):
             nowhere.insert(ALL)
 
     def test_contract(self, writer: LedgerWriter) -> None:
