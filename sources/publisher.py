@@ -159,6 +159,8 @@ class JavaPartitioner(Partitioner):  # type: ignore[misc]  # kafka-python carrie
 
     def __init__(self) -> None:
         self._next = 0
+        # A topic's number of partitions is fixed for life; asking the cluster copies a set for every record.
+        self._counts: dict[str, int] = {}
 
     def partition(  # noqa: D102  (kafka-python documents it)
         self,
@@ -170,7 +172,9 @@ class JavaPartitioner(Partitioner):  # type: ignore[misc]  # kafka-python carrie
         cluster: Any,  # noqa: ANN401  (kafka-python carries no types)
     ) -> int:
         del key, value, serialized_value
-        count = len(cluster.partitions_for_topic(topic))
+        count = self._counts.get(topic)
+        if count is None:
+            count = self._counts[topic] = len(cluster.partitions_for_topic(topic))
         if serialized_key is not None:
             return key_hash(serialized_key) % count
         self._next += 1

@@ -18,6 +18,7 @@ import structlog
 
 from schemas.events import Clusters
 from schemas.ledger import Ledger
+from streams import headernames
 from streams.batch import Batch, Place, Record, process_batch
 from streams.companies import process_companies
 from streams.outbox import KafkaOutbox
@@ -89,6 +90,7 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
         ledger: where rows are stored.
         clusters: the cluster registry.
     """
+    headernames.install()
     delivery = Delivery(input_topics=frozenset({EVENTS, COMPANIES}))
     app = _faust_app(config)
     app.delivery = delivery

@@ -107,6 +107,7 @@ def command(
     # Every record in flight is a handful of objects: looking through them for cycles took a third of the time. Not more
     # seldom than this, as kafka-python's futures hold the buffers of sent batches in cycles.
     gc.set_threshold(50_000, 5, 10)
+    gc.freeze()
     report = _Report(as_json=as_json, dry_run=dry_run)
     client = load_settings().kafka_client_config()
     inputs = [open_input(path, mapping=mapping, exported_at=exported_at) for path in files]

@@ -10,7 +10,10 @@ from typing import Any
 import faust
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.consumer import fetcher
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.default_records import _DefaultRecordBatchPy
+from aiokafka.record.memory_records import _MemoryRecordsPy
 from faust import stores
 from faust.app.base import App
 from faust.stores.rocksdb import Store
@@ -53,6 +56,8 @@ METHODS: list[tuple[Any, str, list[str], str]] = [
     (BatchBuilder, "append", ["self", "timestamp", "key", "value", "headers"], "fills a batch"),
     (AIOKafkaProducer, "create_batch", ["self"], "batches of 900 kB"),
     (AIOKafkaProducer, "send_batch", ["self", "batch", "topic", "partition"], "step 6"),
+    (_DefaultRecordBatchPy, "_maybe_uncompress", ["self"], "reads a batch with a bad header name again"),
+    (_MemoryRecordsPy, "next_batch", ["self", "_min_slice", "_magic_offset"], "overridden: the same"),
     (Service, "wait_first", ["self", "coros", "timeout"], "gives up a delivery when the flow stops"),
     (Worker, "_setup_logging", ["self"], "overridden: logging is ours"),
     (Worker, "_enter_debugger", ["self"], "overridden: no debugger"),
@@ -74,6 +79,8 @@ WORDS: list[tuple[Any, str, str]] = [
     (App, "flow_control", "tells stale batches"),
     (App, "in_recovery", "readiness"),
     (App, "rebalancing", "readiness"),
+    (_MemoryRecordsPy, "_next_slice", "bytes of the next batch"),
+    (_DefaultRecordBatchPy, "_buffer", "bytes of a batch"),
     (Store, "offset_key", "how far the changelog is applied"),
     (Store, "_dbs", "open databases"),
     (Fetcher, "_fetcher", "calls _drain_messages"),
@@ -107,6 +114,7 @@ def test_the_consumer_still_uses_the_seams() -> None:
     assert "consumer._drain_messages(self)" in inspect.getsource(Fetcher)
     assert "self._new_offset(tp)" in inspect.getsource(BaseConsumer._filter_committable_offsets)
     assert "self.wait_empty()" in inspect.getsource(BaseConsumer.on_stop)
+    assert "records = MemoryRecords(part_data[-1])" in inspect.getsource(fetcher)
     assert "isolation_level=self._isolation_level" in inspect.getsource(AIOKafkaConsumer.start)
     assert "_tp_index" in inspect.getsource(faust.transport.conductor)
     assert "**self._settings_extra()," in inspect.getsource(driver.Producer)

@@ -244,3 +244,26 @@ def test_slow_mode_gives_the_same_ledger(workers: Stack) -> None:
     columns = "source, activity_id, revision, company_id, reported, derived, details, known_at"
     history = [rows(name, columns, "activity_revision", "source, activity_id, revision") for name in ("impact", "slow")]
     assert history[0] == history[1]
+
+
+class _NoText(str):
+    """A header name that a client in another language writes: bytes that are no UTF-8."""
+
+    __slots__ = ()
+
+    def encode(self, *_: object) -> bytes:  # type: ignore[override]
+        return b"\xff\xfe"
+
+
+def test_a_header_name_that_is_no_text_stops_nobody(workers: Stack) -> None:
+    """The client library cannot read such a record; the worker takes it and what comes after it."""
+    workers.start_worker()
+    records = [keyed(event(CVRS[2], f"HEADER-{n}"), CVRS[2]) for n in range(3)]
+    key, value, headers, partition = records[1]
+    records[1] = (key, value, [*headers, (_NoText("~~"), b"1")], partition)
+    workers.send(EVENTS, records)
+    wait_for(
+        lambda: workers.query("SELECT count() FROM impact.activity FINAL WHERE activity_id LIKE 'HEADER-%'") == [(3,)],
+        30,
+        "the three activities",
+    )
