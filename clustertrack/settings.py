@@ -113,6 +113,8 @@ class Settings(BaseSettings):
     slow_mode: Annotated[bool, Field(validation_alias="CLUSTERTRACK_SLOW_MODE")] = False
     # How long a small batch waits for company before it is inserted.
     linger_ms: Annotated[int, Field(ge=0, le=60_000, validation_alias="CLUSTERTRACK_LINGER_MS")] = 300
+    # After so many seconds without a sign of life a worker's partitions go to the others.
+    session_seconds: Annotated[int, Field(ge=6, le=300, validation_alias="CLUSTERTRACK_SESSION_SECONDS")] = 30
     # Most rows of one insert.
     max_rows: Annotated[int, Field(ge=1, le=1_000_000, validation_alias="CLUSTERTRACK_MAX_ROWS")] = 20_000
     # How often a rejected record is sent again at most.

@@ -35,7 +35,6 @@ DRAIN_SECONDS: Final = 5.0
 POLL_RECORDS: Final = 8000
 PRODUCER_BATCH: Final = 900_000
 PRODUCER_REQUEST: Final = 4_000_000
-SESSION_SECONDS: Final = 30
 LONGEST_OUTAGE: Final = 24 * 3600
 """Seconds without progress before the group would give up a worker: above any outage that is to be survived."""
 GC_THRESHOLD: Final = (100_000, 50, 100)
@@ -66,6 +65,8 @@ class WorkerConfig:
     linger: float
     """Seconds that a group waits for more records."""
     max_rows: int
+    session_seconds: int = 30
+    """After so long without a sign of life a worker's partitions go to the others."""
     slow_mode: bool = False
     credentials: Any = None
     """Faust's credentials; None for plain text."""
@@ -178,9 +179,9 @@ def _faust_app(config: WorkerConfig) -> faust.App:
         consumer_auto_offset_reset="earliest",
         broker_commit_interval=0.5,
         broker_max_poll_records=POLL_RECORDS,
-        broker_session_timeout=SESSION_SECONDS,
-        broker_heartbeat_interval=3,
-        broker_request_timeout=SESSION_SECONDS + 5,
+        broker_session_timeout=config.session_seconds,
+        broker_heartbeat_interval=min(3, config.session_seconds // 3),
+        broker_request_timeout=config.session_seconds + 5,
         broker_max_poll_interval=LONGEST_OUTAGE,
         producer_acks=-1,
         producer_max_batch_size=PRODUCER_BATCH,

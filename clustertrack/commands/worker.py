@@ -106,6 +106,7 @@ def _worker_config(settings: Settings) -> WorkerConfig:
         data_dir=settings.data_dir,
         linger=settings.linger_ms / 1000,
         max_rows=settings.max_rows,
+        session_seconds=settings.session_seconds,
         slow_mode=settings.slow_mode,
         credentials=_credentials(settings),
         kafka=_aiokafka(settings),

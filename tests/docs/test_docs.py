@@ -13,7 +13,7 @@ PAGES = [pytest.param(page, id=page.name) for page in pages()]
 FOLDERS = "schemas|sources|streams|sinks|reports|clustertrack|deploy|bench|tests|docs|scripts|examples|requirements"
 FILE = re.compile(rf"(?<![\w/.<-])((?:{FOLDERS})/[\w./*{{}}-]*[\w*}}])")
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|TB" + r"D|coming soon)\b", re.IGNORECASE)
-OF_ONE_MACHINE = re.compile(r"(/work/|/root\b|/home/|/Users/|site-packages|pypi\.|index-url)")
+OF_ONE_MACHINE = re.compile(r"(/root\b|/home/|/Users/|site-packages|index-url)")
 COMMAND = re.compile(r"\bclustertrack ((?:[a-z]+)(?: [^\n`|&;]*)?)")
 
 
