@@ -31,6 +31,7 @@ MAX_VALUE: Final = MAX_RECORD - 256
 STRUCTURED: Final = (("content-type", b"application/cloudevents+json"),)
 """Headers of a CloudEvent that is the record's whole value (CloudEvents 1.0, Kafka binding, structured mode)."""
 
+_CLOSE_SECONDS: Final = 1
 _REQUEST_MS: Final = 15_000
 _DELIVERY_MS: Final = 60_000
 """A broker that restarts is back within seconds; after a minute a person should know."""
@@ -288,6 +289,16 @@ def kafka_publisher(
     try:
         yield KafkaPublisher(producer, topic, headers=headers, patience=(delivery_ms + request_ms) / 1000)
     finally:
-        # Everything was flushed, or has failed and is reported: there is nothing worth waiting for.
+        _close(producer)
+
+
+def _close(producer: KafkaProducer) -> None:
+    """Close at once: everything was flushed, or has failed and is reported, so there is nothing worth waiting for."""
+    try:
+        producer.close(timeout=_CLOSE_SECONDS)
+    except KafkaTimeoutError:
+        # kafka-python 3.0 gives up here with its thread running, and tries again, aloud, when the object is collected.
+        producer._sender.force_close()  # noqa: SLF001
+        producer._sender.join(_CLOSE_SECONDS)  # noqa: SLF001
         with suppress(KafkaTimeoutError):
-            producer.close(timeout=1)
+            producer.close(timeout=_CLOSE_SECONDS)

@@ -1,5 +1,6 @@
 """Delivery: order, places, partitions. What both publishers promise is tested on both, the rest on a real broker."""
 
+import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -185,6 +186,7 @@ def test_broker_dies_midway(mortal: tuple[str, Child], wait_until: Callable[...,
         with pytest.raises(DeliveryFailed) as caught:
             send_on()
     failure = caught.value
+    assert not [thread for thread in threading.enumerate() if "producer" in thread.name]
     assert failure.confirmed == Place("export.csv", 100)
     assert failure.place == Place("export.csv", 101)
     assert failure.records == 100
