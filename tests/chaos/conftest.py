@@ -1,0 +1,34 @@
+"""A stack for chaos: dead workers are noticed after 6 s, groups are small, so that many of them are in flight."""
+
+from collections.abc import Iterator
+
+import pytest
+from chaos import Load
+from stack import Stack
+
+SEED = 20181231
+
+
+@pytest.fixture(scope="module")
+def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Load]:
+    """A load on a stack of its own; the truth adds up over the module's scenarios."""
+    stack = Stack(tmp_path_factory.mktemp("chaos"))
+    stack.environment |= {
+        "CLUSTERTRACK_SESSION_SECONDS": "6",
+        "CLUSTERTRACK_MAX_ROWS": "300",
+        "CLUSTERTRACK_LINGER_MS": "50",
+        "CLUSTERTRACK_CLUSTERS": str(_registry(stack)),
+    }
+    print(f"seed {SEED}")  # noqa: T201 - shown when a scenario fails
+    yield Load(stack, SEED)
+    stack.close()
+
+
+def _registry(stack: Stack) -> object:
+    path = stack.folder / "clusters.toml"
+    path.write_text(
+        '[[cluster]]\nslug = "food-bio"\nname = "Food"\nvalid_from = 2000-01-01\n'
+        'sources = ["https://crm.foodbio.example"]\n',
+        encoding="utf-8",
+    )
+    return path
