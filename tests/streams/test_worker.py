@@ -179,25 +179,13 @@ def test_clickhouse_may_go_away_and_come_back(workers: Stack) -> None:
     workers.kill(workers.clickhouse)
     try:
         workers.send(EVENTS, mixture("OUTAGE", 1000, seed=9))
-        wait_for(lambda: not answers_ready(worker), 30, "the worker to be unready")
+        wait_for(lambda: not workers.is_ready(worker), 30, "the worker to be unready")
         assert worker.exit_code() is None
     finally:
         workers.restart_clickhouse()
     wait_for_receipts(workers)
-    wait_for(lambda: answers_ready(worker), 30, "the worker to be ready again")
+    wait_for(lambda: workers.is_ready(worker), 30, "the worker to be ready again")
     assert workers.query("SELECT count() FROM impact.receipt_without_row") == [(0,)]
-
-
-def answers_ready(worker: Any) -> bool:
-    """Whether /readyz is green."""
-    import urllib.error  # noqa: PLC0415
-    import urllib.request  # noqa: PLC0415
-
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{worker.metrics_port}/readyz", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except urllib.error.HTTPError:
-        return False
 
 
 def test_a_worker_does_not_start_on_a_topic_made_anew(workers: Stack) -> None:

@@ -10,14 +10,13 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from kafka import KafkaProducer
 from samples import SOURCE
-from stack import Stack, wait_for
+from stack import Stack
 
 EVENTS, ENRICHED = "activity.events.v1", "activity.enriched.v1"
 TYPES = {
@@ -262,23 +261,3 @@ def verify(load: Load, outcome: Outcome, seconds: float = 120) -> Outcome:
     origins = Counter(dict(record.headers)["ct-origin"] for record in stack.read(ENRICHED))
     outcome.repeats_in_enriched = origins.total() - len(origins)
     return outcome
-
-
-def settled(stack: Stack, minimum: int, seconds: float = 60) -> int:
-    """Wait until at least so many receipts are there; gives their number."""
-    return int(
-        wait_for(
-            lambda: (n := stack.query("SELECT count() FROM impact.receipt")[0][0]) >= minimum and n,
-            seconds,
-            f"{minimum} receipts",
-        )
-    )
-
-
-def ticks(draw: random.Random, total: float, shortest: float, longest: float) -> Iterator[float]:
-    """Random pauses that add up to about `total` seconds."""
-    spent = 0.0
-    while spent < total:
-        pause = draw.uniform(shortest, longest)
-        spent += pause
-        yield pause

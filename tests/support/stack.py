@@ -123,13 +123,17 @@ class Stack:
             self.wait_ready(child)
         return child
 
+    def is_ready(self, worker: Child) -> bool:
+        """Whether a worker's /readyz is green."""
+        return _answers(f"http://{HOST}:{worker.metrics_port}/readyz")
+
     def wait_ready(self, worker: Child) -> None:
         """Wait until a worker takes records; fails when it ends instead."""
 
         def ready() -> bool:
             if worker.exit_code() is not None:
                 raise AssertionError(f"{worker.name} ended with {worker.exit_code()}: {worker.last_words(20)}")
-            return _answers(f"http://{HOST}:{worker.metrics_port}/readyz")
+            return self.is_ready(worker)
 
         wait_for(ready, START_SECONDS, f"{worker.name} to be ready")
 
