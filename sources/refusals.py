@@ -33,6 +33,20 @@ class _Beside:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._part = path.with_name(path.name + ".part")
+        self._stream: IO[Any] | None = None
+
+    def finish(self) -> Path | None:
+        """Put the file in its place; None when nothing was refused."""
+        if self._stream is not None:
+            self._stream.close()
+        self._replace(written=self._stream is not None)
+        return self.path if self._stream is not None else None
+
+    def abandon(self) -> None:
+        """Leave no half file behind."""
+        if self._stream is not None:
+            self._stream.close()
+            self._part.unlink(missing_ok=True)
 
     def _fault(self, error: OSError) -> UsageFault:
         return UsageFault(
@@ -61,7 +75,6 @@ class RefusedRows(_Beside):
         self._header = header
         self._encoding = encoding
         self._separator = separator
-        self._stream: IO[str] | None = None
         self._writer: Any = None
 
     def add(self, refusal: Refusal, cells: Iterable[object]) -> None:
@@ -84,26 +97,12 @@ class RefusedRows(_Beside):
         except OSError as error:
             raise self._fault(error) from error
 
-    def finish(self) -> Path | None:
-        """Put the list in its place; None when nothing was refused."""
-        if self._stream is not None:
-            self._stream.close()
-        self._replace(written=self._stream is not None)
-        return self.path if self._stream is not None else None
-
-    def abandon(self) -> None:
-        """Leave no half list behind."""
-        if self._stream is not None:
-            self._stream.close()
-            self._part.unlink(missing_ok=True)
-
 
 class RefusedLines(_Beside):
     """`FILE.refused`: lines of a JSON lines file that are too long for Kafka, byte for byte."""
 
     def __init__(self, original: Path) -> None:
         super().__init__(original.with_name(original.name + ".refused"))
-        self._stream: IO[bytes] | None = None
 
     def add(self, chunk: bytes) -> None:
         """Append a part of a line, newlines included.
@@ -117,16 +116,3 @@ class RefusedLines(_Beside):
             self._stream.write(chunk)
         except OSError as error:
             raise self._fault(error) from error
-
-    def finish(self) -> Path | None:
-        """Put the file in its place; None when nothing was refused."""
-        if self._stream is not None:
-            self._stream.close()
-        self._replace(written=self._stream is not None)
-        return self.path if self._stream is not None else None
-
-    def abandon(self) -> None:
-        """Leave no half file behind."""
-        if self._stream is not None:
-            self._stream.close()
-            self._part.unlink(missing_ok=True)
