@@ -3,16 +3,19 @@
 from collections.abc import Iterator
 
 import pytest
-from chaos import Load
+from chaos import NODES, SCALE, SEED, Load
 from stack import Stack
 
-SEED = 20181231
+
+def pytest_report_header() -> str:
+    """What a run needs to be repeated."""
+    return f"chaos: seed {SEED}, scale {SCALE}, {NODES} broker(s)"
 
 
 @pytest.fixture(scope="module")
 def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Load]:
     """A load on a stack of its own; the truth adds up over the module's scenarios."""
-    stack = Stack(tmp_path_factory.mktemp("chaos"))
+    stack = Stack(tmp_path_factory.mktemp("chaos"), nodes=NODES)
     stack.environment |= {
         "CLUSTERTRACK_SESSION_SECONDS": "6",
         "CLUSTERTRACK_MAX_ROWS": "300",

@@ -2,22 +2,30 @@
 
 The load is seeded. Its truth is kept beside it in plain Python while it is drawn: which versions were published, which
 state stands at the end, how many records are invalid. Nothing here uses the product's own rules.
+
+Set by scripts/chaos for its long runs: CHAOS_SEED, CHAOS_SCALE (records of each scenario, times so many), CHAOS_NODES
+(1 or 3 brokers) and CHAOS_OUTCOMES (the file that gets one JSON line for each outcome).
 """
 
 import itertools
 import json
+import os
 import random
 import threading
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from kafka import KafkaProducer
 from samples import SOURCE
 from stack import Stack
 
+SEED = int(os.environ.get("CHAOS_SEED", "20181231"))
+SCALE = float(os.environ.get("CHAOS_SCALE", "1"))
+NODES = int(os.environ.get("CHAOS_NODES", "1"))
 EVENTS, ENRICHED = "activity.events.v1", "activity.enriched.v1"
 TYPES = {
     "company.joined": None,
@@ -60,8 +68,10 @@ class Outcome:
     """What a scenario's end looks like; a line of the published table."""
 
     scenario: str
-    seed: int
+    seed: int = SEED
+    nodes: int = NODES
     events: int = 0
+    """Records published for it."""
     faults: int = 0
     lost: int = 0
     """Published versions that the ledger lacks, and standing activities that it does not show."""
@@ -69,8 +79,10 @@ class Outcome:
     """Rows that nobody published, and activities that stand otherwise than published."""
     wrong_figures: int = 0
     without_receipt: int = 0
+    """Offsets of the events topic that have not exactly one receipt."""
     repeats_in_enriched: int = 0
     recovery_seconds: float = 0.0
+    """From the end of the faults and of the publishing until everything is counted."""
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -78,9 +90,13 @@ class Outcome:
         """Whether the promise was kept."""
         return not (self.lost or self.counted_twice or self.wrong_figures or self.without_receipt or self.notes)
 
-    def row(self) -> dict[str, Any]:
-        """For the table."""
-        return asdict(self)
+
+def record(outcome: Outcome) -> None:
+    """Keep the outcome of a scenario for the table, and fail the test unless the promise was kept."""
+    if path := os.environ.get("CHAOS_OUTCOMES"):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(outcome) | {"kept": outcome.kept}) + "\n")
+    assert outcome.kept, outcome
 
 
 class Load:
@@ -96,6 +112,13 @@ class Load:
         self._clock = itertools.count()
         self._sent: list[tuple[bytes | None, bytes]] = []
         self._stop = threading.Event()
+        self.concluded = 0
+        self.repeated = 0
+
+    @staticmethod
+    def size(number: int) -> int:
+        """So many records in the short form, more in a long run."""
+        return int(number * SCALE)
 
     # ---- drawing
 
@@ -220,13 +243,17 @@ class Load:
         return {outcome: len(found) for outcome, found in companies.items()}
 
 
-def verify(load: Load, outcome: Outcome, seconds: float = 120) -> Outcome:
-    """Wait until everything is counted, then compare the whole ledger with the truth. Fills and returns `outcome`."""
+def conclude(load: Load, scenario: str, *, faults: int, seconds: float = 120) -> Outcome:
+    """Wait until everything is counted, compare the whole ledger with the truth, and `record` the outcome.
+
+    The comparison is of everything that the load ever published; events and repeats are those since the last time.
+    """
     stack = load.stack
+    outcome = Outcome(scenario, load.seed, stack.nodes, load.published - load.concluded, faults)
     started = time.monotonic()
     stack.wait_counted(seconds)
     outcome.recovery_seconds = round(time.monotonic() - started, 1)
-    outcome.events = load.published
+    load.concluded = load.published
 
     # Repeats differ in nothing, so a version may stand under the id of any of its publications: here they share it.
     stored = {row[0] for row in stack.query("SELECT DISTINCT event_id FROM impact.activity_revision")}
@@ -259,5 +286,7 @@ def verify(load: Load, outcome: Outcome, seconds: float = 120) -> Outcome:
     if reconciled.returncode != 0:
         outcome.notes.append(f"reconcile ended with {reconciled.returncode}: {reconciled.stdout[:500]}")
     origins = Counter(dict(record.headers)["ct-origin"] for record in stack.read(ENRICHED))
-    outcome.repeats_in_enriched = origins.total() - len(origins)
+    repeated = origins.total() - len(origins)
+    outcome.repeats_in_enriched, load.repeated = repeated - load.repeated, repeated
+    record(outcome)
     return outcome

@@ -39,15 +39,23 @@ class Stack:
     """Kafka and ClickHouse of one test module, migrated. `close()` ends everything that was started."""
 
     def __init__(
-        self, folder: Path, *, partitions: int = 4, clusters: Path | None = None, institutions: Path | None = None
+        self,
+        folder: Path,
+        *,
+        partitions: int = 4,
+        nodes: int = 1,
+        clusters: Path | None = None,
+        institutions: Path | None = None,
     ) -> None:
         self.folder = folder
         self.partitions = partitions
-        broker, controller, self.clickhouse_port = free_ports(3)
-        self.bootstrap = f"{HOST}:{broker}"
+        self.nodes = nodes
+        self.clickhouse_port, *ports = free_ports(1 + 2 * nodes)
         runtime, jars = java.find_java(), kafka_jars.ensure_jars()
-        node = local_kafka.KafkaNode(folder / "kafka", broker, controller)
-        local_kafka.prepare(node, runtime, jars, folder)
+        brokers = local_kafka.cluster(folder, list(zip(ports[::2], ports[1::2], strict=True)))
+        for node in brokers:
+            local_kafka.prepare(node, runtime, jars, folder)
+        self.bootstrap = ",".join(node.bootstrap for node in brokers)
         self.environment = {
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
             "CLICKHOUSE_HOST": HOST,
@@ -60,12 +68,14 @@ class Stack:
             self.environment["CLUSTERTRACK_CLUSTERS"] = str(clusters)
         if institutions is not None:
             self.environment["CLUSTERTRACK_INSTITUTIONS"] = str(institutions)
-        self._kafka_command = local_kafka.command(node, runtime, jars)
-        self.kafka = Child(self._kafka_command, folder)
+        if nodes > 1:
+            self.environment |= {"CLUSTERTRACK_REPLICATION_FACTOR": "3", "CLUSTERTRACK_MIN_INSYNC_REPLICAS": "2"}
+        self._broker_commands = [local_kafka.command(node, runtime, jars) for node in brokers]
+        self.brokers = [Child(command, folder) for command in self._broker_commands]
         self.clickhouse = self._start_clickhouse()
         self.workers: list[Child] = []
         try:
-            wait_for(lambda: local_kafka.is_ready(self.bootstrap), START_SECONDS, "Kafka")
+            self.wait_for_kafka()
             self.wait_for_clickhouse()
             self.run("migrate")
         except BaseException:
@@ -83,6 +93,16 @@ class Stack:
             self.clickhouse_port,
         ]
         return Child(Command("clickhouse", [str(a) for a in arguments]), self.folder)
+
+    def wait_for_kafka(self) -> None:
+        """Wait until all brokers are at work."""
+        one = self.bootstrap.split(",")[0]
+        wait_for(lambda: local_kafka.is_ready(one, self.nodes), START_SECONDS, "Kafka")
+
+    def restart_broker(self, number: int = 0) -> None:
+        """Start a broker again after a test ended it, and wait until all are at work."""
+        self.brokers[number] = Child(self._broker_commands[number], self.folder)
+        self.wait_for_kafka()
 
     def wait_for_clickhouse(self) -> None:
         """Wait until ClickHouse answers."""
@@ -205,7 +225,8 @@ class Stack:
         for worker in self.workers:
             worker.stop(20)
         self.clickhouse.stop(10)
-        self.kafka.stop(10)
+        for broker in self.brokers:
+            broker.stop(10)
 
 
 def _answers(url: str) -> bool:
