@@ -25,6 +25,8 @@ from sinks.embedded.statement import Kind
 # proper status and its summary.
 _CHUNK_BYTES = 1 << 20
 _WAIT_SECONDS = 60.0
+# A query looks now and then whether it shall end; on a busy machine it takes a while to get there.
+_END_SECONDS = 5.0
 _LASTS_A_SESSION = re.compile(rb"\s*(SET|USE|CREATE\s+(OR\s+REPLACE\s+)?TEMPORARY)\b", re.IGNORECASE)
 
 
@@ -81,7 +83,7 @@ class Runner:
             await asyncio.wait(self._running, timeout=grace)
         if self._running:
             await asyncio.to_thread(self._pool.kill, None)
-            await asyncio.wait(self._running, timeout=1)
+            await asyncio.wait(self._running, timeout=_END_SECONDS)
         self._threads.shutdown(wait=False)
         return not self._running
 

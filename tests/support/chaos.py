@@ -105,6 +105,7 @@ class Load:
     def __init__(self, stack: Stack, seed: int) -> None:
         self.stack, self.seed = stack, seed
         self._draw = random.Random(seed)
+        self._moments = random.Random(seed)
         self.histories: dict[str, list[Version]] = {}
         self.published = 0
         self.invalid = 0
@@ -119,6 +120,10 @@ class Load:
     def size(number: int) -> int:
         """So many records in the short form, more in a long run."""
         return int(number * SCALE)
+
+    def pause(self, least: float, most: float) -> None:
+        """Let so many seconds go by, drawn from the seed: when a fault strikes is part of a scenario."""
+        self._stop.wait(self._moments.uniform(least, most))
 
     # ---- drawing
 

@@ -1,5 +1,6 @@
 """The process: what keeps it from starting, how it stops, and what it keeps."""
 
+import contextlib
 import http.client
 import os
 import signal
@@ -152,16 +153,17 @@ def test_a_running_query_may_end(start, tmp_path: Path, wait_until: Callable[...
 
 def test_an_endless_query_is_ended(start, tmp_path: Path, wait_until: Callable[..., None]):
     """Told to stop, it waits ten seconds for an endless query and ends it then."""
-    with start(tmp_path) as server:
-        connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
+    with (
+        start(tmp_path) as server,
+        contextlib.closing(http.client.HTTPConnection(server.host, server.port, timeout=30)) as connection,
+    ):
         connection.request("POST", "/", "SELECT count() FROM numbers(10000000000000) WHERE sipHash64(number) = 1")
         with server.connect() as client:
             count = "SELECT count() FROM system.processes WHERE query LIKE 'SELECT count() FROM numbers%'"
             wait_until(lambda: client.command(count) == 1, what="the query to run")
         started = time.monotonic()
         assert server.stop()[0] == 0
-        assert time.monotonic() - started < 15
-        connection.close()
+        assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize("attempt", range(3))
