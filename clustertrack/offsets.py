@@ -17,6 +17,7 @@ from kafka.admin import OffsetSpec
 from kafka.errors import KafkaError, RetriableError, UnknownTopicOrPartitionError
 from kafka.protocol.consumer import IsolationLevel
 
+from sources import headernames
 from streams.topics import KafkaUnreachable, TopicFault
 
 CLIENT_ID: Final = "clustertrack-offsets"
@@ -162,6 +163,7 @@ class KafkaOffsets:
         Both ends are included. What could not be read within PROBE_SECONDS is not among them. Raises KafkaUnreachable
         or TopicFault.
         """
+        headernames.install()
         partition = TopicPartition(*place)
         with self._explained():
             consumer = KafkaConsumer(

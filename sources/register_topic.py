@@ -9,6 +9,7 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from schemas.company import CompanyVersion, read_company
+from sources import headernames
 from sources.brokers import CONNECT_MS, KafkaUnreachable, first_line, require_topic, unreachable
 
 _POLL_MS: Final = 500
@@ -64,6 +65,7 @@ def read_topic(
 
 @contextmanager
 def _consumer(client: Mapping[str, Any], servers: str) -> Iterator[KafkaConsumer]:
+    headernames.install()
     consumer = None
     try:
         consumer = KafkaConsumer(

@@ -12,6 +12,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from schemas.replays import EDITED_FROM, REPLAY_OF, RecordPlace
+from sources import headernames
 from sources.brokers import KafkaUnreachable
 from sources.publisher import MAX_RECORD
 from sources.replay import Outgoing
@@ -103,6 +104,7 @@ def kafka_topic(client: Mapping[str, Any], name: str, epoch: int) -> Iterator[Ka
     """
     # kafka-python reports every failed connection as a warning; the one sentence says it better.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
+    headernames.install()
     with _reached():
         if not any(_listens(server) for server in client["bootstrap_servers"]):
             raise ConnectionError(f"nothing listens at {','.join(client['bootstrap_servers'])}")

@@ -31,8 +31,13 @@ Not a boolean: after a crash the same record comes back, and must pass as what i
 _PLACE: Final = 10
 """Bytes of a mark that name the record: epoch and offset."""
 LARGEST: Final = 1_000_000
-"""Bytes of key, value and headers up to which a record is read. A larger one, which only compression can bring past the
-broker's limit, could neither be sent on nor enriched within the limits of those topics."""
+"""Bytes of key, value and headers up to which a record is read, whether as it came or as JSON writes it. A larger one
+could neither be sent on nor enriched within the limits of those topics, and would stop the worker there."""
+_HEADER_FRAME: Final = 10
+"""Bytes that Kafka adds to a header at most."""
+_ESCAPE: Final = 6
+"""Bytes that JSON writes for a control character, where a header has one."""
+_CONTROL: Final = bytes([*range(0x20), *b'"\\'])
 _CARRIED: Final = 1_500_000
 """Bytes up to which a refused record travels whole to the rejected topic; the ledger alone keeps those of a larger."""
 _CLOUDEVENT: Final = ("content-type", b"application/cloudevents+json; charset=utf-8")
@@ -176,15 +181,24 @@ def _judge(
         return [fault("", condemned[record.offset])]
     headers = record.headers
     # Sizes are looked at one by one first: hardly any record has a large key or header.
-    if len(record.value or b"") + len(record.key or b"") > LARGEST or (headers and _size(record) > LARGEST):
-        return [fault("", "too_long", _size(record))]
+    if len(record.value or b"") + len(record.key or b"") > LARGEST or (headers and _written(record) > LARGEST):
+        return [fault("", "too_long", _written(record))]
     return read_event(record.value, _event_headers(headers) if headers else None, record.timestamp, clusters)
 
 
 def _size(record: Record) -> int:
-    """Bytes of a record, without what Kafka adds."""
-    headers = sum(len(name.encode()) + len(value or b"") for name, value in record.headers)
+    """Bytes of a record, without what Kafka adds to it as a whole."""
+    headers = sum(len(name.encode()) + len(value or b"") + _HEADER_FRAME for name, value in record.headers)
     return len(record.key or b"") + len(record.value or b"") + headers
+
+
+def _written(record: Record) -> int:
+    """The same, with the attributes in its headers as JSON writes them. JSON that is read does not grow."""
+    size = _size(record)
+    if size * _ESCAPE <= LARGEST:
+        return size
+    texts = [name.encode() + (value or b"") for name, value in record.headers if name[:3].lower() == "ce_"]
+    return size + (_ESCAPE - 1) * sum(len(text) - len(text.translate(None, _CONTROL)) for text in texts)
 
 
 def _came_from(record: Record) -> bytes | None:

@@ -1,8 +1,6 @@
-r"""Header names that are not UTF-8 must not stop a worker.
+"""Header names that are not UTF-8 must not stop a worker (see schemas.headernames).
 
-Kafka says that a header's name is text; brokers do not check it. aiokafka decodes it while it unpacks a fetch, so one
-such record makes its partition unreadable for ever. Here the batch that holds it is read once more, with the bytes
-that are no text written as escapes (`\xff`).
+aiokafka decodes a name while it unpacks a fetch. Here the batch that holds a bad one is read once more, with escapes.
 """
 
 from collections.abc import Iterator
@@ -12,17 +10,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatch, _DefaultRecordBatchPy
 from aiokafka.record.memory_records import MemoryRecords, _MemoryRecordsPy
 
-
-class _Escaping(bytes):
-    """Bytes that always become text."""
-
-    def __getitem__(self, item: Any) -> Any:
-        found = super().__getitem__(item)
-        return _Escaping(found) if isinstance(item, slice) else found
-
-    def decode(self, encoding: str = "utf-8", errors: str = "backslashreplace") -> str:
-        del errors
-        return super().decode(encoding, "backslashreplace")
+from schemas.headernames import Readable
 
 
 class _Batch:
@@ -47,7 +35,7 @@ class _Batch:
         except UnicodeDecodeError:
             again = _DefaultRecordBatchPy(self._data)
             again._maybe_uncompress()  # noqa: SLF001 - see test_faust_contract
-            again._buffer = _Escaping(again._buffer)  # noqa: SLF001 - see test_faust_contract
+            again._buffer = Readable(again._buffer)  # noqa: SLF001 - see test_faust_contract
             for number, record in enumerate(again):
                 if number >= read:
                     yield record

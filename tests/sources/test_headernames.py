@@ -1,0 +1,61 @@
+"""Records whose header names are no text, for the commands that read topics."""
+
+import pytest
+from kafka.errors import CorruptRecordError
+from kafka.record.default_records import DefaultRecordBatch, DefaultRecordBatchBuilder
+from kafka.record.memory_records import MemoryRecords
+
+from sources import headernames
+from sources.headernames import ReadableBatch
+
+NAMES = [b"ok", b"\xff\xfe", b"ok", b"\xe6\xf8"]
+
+
+class _Name(str):
+    """A header name that encodes to the bytes that it was made of."""
+
+    __slots__ = ("raw",)
+
+    def encode(self, *_: object) -> bytes:  # type: ignore[override]
+        return self.raw
+
+
+def batch(compression: int = 0) -> bytes:
+    """A batch of one record for each name."""
+    builder = DefaultRecordBatchBuilder(2, compression, 0, -1, -1, -1, 1_000_000)
+    for offset, raw in enumerate(NAMES):
+        name = _Name(raw.decode("latin-1"))
+        name.raw = raw
+        builder.append(offset, 1_600_000_000_000, b"key", b"value-%d" % offset, headers=[(name, b"\xfe"), ("x", None)])
+    return bytes(builder.build())
+
+
+def test_kafka_python_itself_still_fails() -> None:
+    """When this fails, the module has become superfluous."""
+    with pytest.raises(CorruptRecordError):
+        list(DefaultRecordBatch(batch()))
+
+
+@pytest.mark.parametrize("compression", [0, 1], ids=["plain", "gzip"])
+def test_every_record_of_the_batch_is_read_once(compression: int) -> None:
+    """The bad names as escapes, all else as it was."""
+    read = [(r.offset, r.key, r.value, r.headers) for r in ReadableBatch(batch(compression))]
+    names = ["ok", "\\xff\\xfe", "ok", "\\xe6\\xf8"]
+    assert read == [(n, b"key", b"value-%d" % n, [(names[n], b"\xfe"), ("x", None)]) for n in range(4)]
+
+
+def test_what_is_corrupt_stays_so() -> None:
+    """Only the text of a name is read otherwise; a record that is cut is still an error."""
+    broken = ReadableBatch(batch())
+    broken._buffer = broken._buffer[:-3]
+    with pytest.raises(CorruptRecordError):
+        list(broken)
+
+
+def test_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """kafka-python's consumers make their batches of the class that is put in its place."""
+    from kafka.record import memory_records  # noqa: PLC0415 - what is patched
+
+    monkeypatch.setattr(memory_records, "DefaultRecordBatch", DefaultRecordBatch)
+    headernames.install()
+    assert len(list(MemoryRecords(batch()).next_batch())) == 4
