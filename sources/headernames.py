@@ -15,6 +15,8 @@ from schemas.headernames import Readable
 class ReadableBatch(DefaultRecordBatch):  # type: ignore[misc]
     """A batch of records like kafka-python's, whose iteration does not end at a bad header name."""
 
+    _buffer: Any
+
     def __next__(self) -> Any:  # noqa: ANN401 - a record of a library without types
         try:
             return super().__next__()
