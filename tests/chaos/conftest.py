@@ -1,6 +1,7 @@
 """A stack for chaos: dead workers are noticed after 6 s, groups are small, so that many of them are in flight."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from chaos import NODES, SCALE, SEED, Load
@@ -12,10 +13,17 @@ def pytest_report_header() -> str:
     return f"chaos: seed {SEED}, scale {SCALE}, {NODES} broker(s)"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long runs may take longer."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(300 * max(1, SCALE)), append=False)
+
+
 @pytest.fixture(scope="module")
-def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Load]:
-    """A load on a stack of its own; the truth adds up over the module's scenarios."""
-    stack = Stack(tmp_path_factory.mktemp("chaos"), nodes=NODES)
+def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Load]:
+    """A load on a stack of its own; the truth adds up over the module's scenarios. A module's `STACK` are its options."""
+    stack = Stack(tmp_path_factory.mktemp("chaos"), **{"nodes": NODES, **getattr(request.module, "STACK", {})})
     stack.environment |= {
         "CLUSTERTRACK_SESSION_SECONDS": "6",
         "CLUSTERTRACK_MAX_ROWS": "300",

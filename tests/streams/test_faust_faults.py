@@ -1,0 +1,168 @@
+"""What Faust is known to get wrong, line by line: the answer works, or the feature is not used.
+
+docs/delivery-guarantees.md names the test of every line.
+"""
+
+import ast
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import faust.streams
+import pytest
+from faust.types import TP
+
+import streams.app
+from streams.app import TopicPlace, WorkerConfig
+from streams.topics import COMPANIES, EVENTS
+
+SOURCES = sorted(Path(streams.app.__file__).parent.glob("*.py"))
+PLACE = TP(EVENTS, 0)
+
+
+def config(folder: Path) -> WorkerConfig:
+    """A worker that is never started."""
+    place = TopicPlace(topic_epoch=1, partitions=4)
+    return WorkerConfig(
+        app_id="clustertrack-test",
+        servers=("127.0.0.1:1",),
+        topics={EVENTS: place, COMPANIES: place},
+        changelog_id="changelog",
+        data_dir=folder,
+        linger=0.05,
+        max_rows=100,
+        kafka={},
+    )
+
+
+def with_app(folder: Path, look: Callable[[Any], Awaitable[Any]]) -> Any:
+    """Run a coroutine function on the wired app; the ledger and the registry are never asked."""
+
+    async def run() -> Any:
+        unused: Any = None
+        return await look(streams.app.build(config(folder), ledger=unused, clusters=unused).app)
+
+    return asyncio.run(run())
+
+
+def with_consumer(folder: Path, look: Callable[[Any], Awaitable[Any]]) -> Any:
+    """The same on the app's consumer, which has no broker."""
+
+    async def run(app: Any) -> Any:
+        try:
+            return await look(app.consumer)
+        finally:
+            app.consumer._thread.thread_loop.close()
+
+    return with_app(folder, run)
+
+
+def names() -> Iterator[tuple[Path, str]]:
+    """Every attribute, name and keyword that the package uses."""
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Attribute(attr=name) | ast.Name(id=name) | ast.keyword(arg=str(name)):
+                    yield path, name
+
+
+AVOIDED = [
+    pytest.param({"take_events", "noack_take"}, id="batches of an agent"),
+    pytest.param({"send_soon", "send_nowait"}, id="sends that nobody awaits"),
+    pytest.param({"GlobalTable", "use_partitioner_global"}, id="global tables"),
+    pytest.param({"tumbling", "hopping", "relative_to", "relative_to_stream", "relative_to_field"}, id="windows"),
+    pytest.param({"exactly_once", "transactional_id"}, id="transactions of Faust"),
+    pytest.param({"concurrency", "isolated_partitions"}, id="agents beside each other"),
+]
+
+
+@pytest.mark.parametrize("avoided", AVOIDED)
+def test_what_loses_records_is_not_used(avoided: set[str]) -> None:
+    """No file of the package names the feature."""
+    assert [(path.name, name) for path, name in names() if name in avoided] == []
+
+
+def test_no_stream_is_taken_in_batches() -> None:
+    """`stream.take` stalls after an error; agents iterate over `stream.noack().events()` and nothing else."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    loops = [ast.unparse(node.iter) for node in nodes if isinstance(node, ast.AsyncFor)]
+    assert loops == ["stream.noack().events()"]
+
+
+def test_the_app_is_set_up_to_lose_nothing(tmp_path: Path) -> None:
+    """At least once, from the earliest record on, one agent a topic, and no outage ends the membership."""
+
+    async def look(app: Any) -> None:
+        assert app.conf.processing_guarantee.value == "at_least_once"
+        assert app.conf.consumer_auto_offset_reset == "earliest"
+        assert app.conf.broker_max_poll_interval >= 24 * 3600
+        assert {agent.concurrency for agent in app.agents.values()} == {1}
+        assert not any(table.is_global for table in app.tables.values())
+
+    with_app(tmp_path, look)
+
+
+def test_without_the_compiled_stream_no_worker_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pure-Python stream acks messages of an old generation that it skips."""
+    monkeypatch.setattr(faust.streams, "_CStreamIterator", None)
+    unused: Any = None
+    with pytest.raises(RuntimeError, match="compiled extension"):
+        streams.app.build(config(tmp_path), ledger=unused, clusters=unused)
+
+
+def acked(consumer: Any, *offsets: int) -> None:
+    """As after acks of the batches that end at these offsets."""
+    consumer._acked[PLACE] = sorted({*consumer._acked[PLACE], *offsets})
+    consumer._acked_index[PLACE] = {*consumer._acked_index[PLACE], *offsets}
+
+
+def test_nothing_in_flight_is_committed_past(tmp_path: Path) -> None:
+    """Batches end at 9, 19 and 29; the second is acked first: nothing may be committed before the first is."""
+
+    async def commits(consumer: Any) -> list[int | None]:
+        consumer._pending[PLACE].extend([9, 19, 29])
+        acked(consumer, 19)
+        found = [consumer._new_offset(PLACE)]
+        acked(consumer, 9)
+        found += [consumer._new_offset(PLACE), consumer._new_offset(PLACE)]
+        acked(consumer, 29)
+        return [*found, consumer._new_offset(PLACE)]
+
+    assert with_consumer(tmp_path, commits) == [None, 20, None, 30]
+
+
+def test_what_is_acked_is_committed_before_partitions_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The base class drops acked offsets; ours finishes and commits first, then lets go."""
+    done: list[str] = []
+
+    async def finish() -> None:
+        done.append("finish")
+
+    async def commit(*_: Any, **__: Any) -> bool:
+        done.append("commit")
+        return True
+
+    async def revoked(_: Any, gone: Any) -> None:
+        done.append(f"let {len(gone)} go")
+
+    async def revoke(consumer: Any) -> None:
+        consumer.delivery = SimpleNamespace(finish=finish, forget=lambda: done.append("forget"), input_topics=())
+        monkeypatch.setattr(consumer, "commit", commit)
+        monkeypatch.setattr(faust.transport.consumer.Consumer, "on_partitions_revoked", revoked)
+        await consumer.on_partitions_revoked({PLACE})
+
+    with_consumer(tmp_path, revoke)
+    assert done == ["finish", "commit", "let 1 go", "forget"]
+
+
+def test_a_stop_waits_no_longer_than_the_drain(tmp_path: Path) -> None:
+    """With a batch in flight that is never acked, the base class would wait without end."""
+
+    async def stop(consumer: Any) -> None:
+        consumer._pending[PLACE].append(9)
+        await asyncio.wait_for(consumer.wait_empty(), 2)
+
+    with_consumer(tmp_path, stop)
