@@ -13,6 +13,7 @@ from typing import Any
 import faust.streams
 import pytest
 from faust.types import TP
+from faust.types.tuples import ConsumerMessage
 
 import streams.app
 from streams.app import TopicPlace, WorkerConfig
@@ -161,8 +162,14 @@ def test_what_is_acked_is_committed_before_partitions_go(tmp_path: Path, monkeyp
 def test_a_stop_waits_no_longer_than_the_drain(tmp_path: Path) -> None:
     """With a batch in flight that is never acked, the base class would wait without end."""
 
-    async def stop(consumer: Any) -> None:
-        consumer._pending[PLACE].append(9)
-        await asyncio.wait_for(consumer.wait_empty(), 2)
+    async def stop(consumer: Any) -> bool:
+        nothing: Any = None
+        message = ConsumerMessage(*PLACE, 9, 0.0, 0, [], nothing, nothing, nothing)
+        consumer.track_message(message)
+        stopping = asyncio.create_task(consumer.wait_empty())
+        done, _ = await asyncio.wait({stopping}, timeout=2)
+        consumer._stopped.set()  # ends the base class's wait, which no cancellation ends
+        await stopping
+        return bool(done)
 
-    with_consumer(tmp_path, stop)
+    assert with_consumer(tmp_path, stop)
