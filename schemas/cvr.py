@@ -34,10 +34,15 @@ def parse_cvr(text: str) -> int:
     Raises:
         CvrFault: with the code that a rejected record carries.
     """
-    parsed = _parse(text) if len(text) <= _LONGEST else _code(text[:_LONGEST])
+    parsed = read_cvr(text)
     if isinstance(parsed, str):
         raise CvrFault(parsed, text)
     return parsed
+
+
+def read_cvr(text: str) -> int | str:
+    """As `parse_cvr`, but the code of the fault instead of an exception: for events, of which there are many."""
+    return _parse(text) if len(text) <= _LONGEST else _code(text[:_LONGEST])
 
 
 def format_cvr(cvr: int) -> str:
@@ -45,7 +50,7 @@ def format_cvr(cvr: int) -> str:
     return f"{cvr:08d}"
 
 
-@lru_cache(maxsize=131_072)
+@lru_cache(maxsize=65_536)
 def _parse(text: str) -> int | str:
     """The number, or the code of what is wrong with it: the cache must remember bad numbers too."""
     try:

@@ -22,9 +22,10 @@ import pydantic_core
 from schemas.binding import parse, unbind
 from schemas.cvr import CvrFault, format_cvr, parse_cvr
 from schemas.errors import UsageFault
-from schemas.events import RETRACTION, copenhagen_day
+from schemas.events import RETRACTION
 from schemas.faults import Fault
 from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
+from schemas.instants import copenhagen_day
 from schemas.ledger import Headers
 from schemas.replays import EDITED_FROM, OWN_HEADERS, REPLAY_OF, REPLAYS, RejectedRecord, replays_of
 from sources.publisher import MAX_RECORD, key_hash

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from judging import accepted, ms, read, refused
 from samples import event
 
-from schemas.events import _parse_day, copenhagen_day
+from schemas.instants import copenhagen_day
 
 # ---- days
 
@@ -179,10 +179,3 @@ def test_what_is_no_day(day: str, code: str):
 def test_the_first_day():
     """The first day that is read is 2000-01-01."""
     assert accepted(event(data={"occurred_on": "2000-01-01"})).occurred_on == 10_957
-
-
-def test_long_texts_are_not_remembered():
-    """What is no day is refused without a place in memory: there is no end of it."""
-    before = _parse_day.cache_info().currsize
-    assert refused(event(data={"occurred_on": "2018-05-03" * 1000})) == [("data.occurred_on", "invalid_date")]
-    assert _parse_day.cache_info().currsize == before
