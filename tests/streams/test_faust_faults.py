@@ -173,3 +173,31 @@ def test_a_stop_waits_no_longer_than_the_drain(tmp_path: Path) -> None:
         return bool(done)
 
     assert with_consumer(tmp_path, stop)
+
+
+def test_a_partition_without_a_commit_goes_back_to_its_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiokafka leaves it where it stands, so that what was fetched from it in the meantime would never come again."""
+    committed, never = TP(EVENTS, 1), TP(EVENTS, 2)
+    sought: list[tuple[TP, int]] = []
+
+    async def base(_: Any) -> None:
+        """Faust's own, which needs a broker."""
+
+    async def earliest(*partitions: TP) -> dict[TP, int]:
+        return dict.fromkeys(partitions, 7)
+
+    async def seek(partition: TP, offset: int) -> None:
+        sought.append((partition, offset))
+
+    async def look(consumer: Any) -> None:
+        monkeypatch.setattr(faust.transport.consumer.Consumer, "perform_seek", base)
+        monkeypatch.setattr(consumer, "assignment", lambda: {committed, never, TP("changelog", 2)})
+        monkeypatch.setattr(consumer, "earliest_offsets", earliest)
+        monkeypatch.setattr(consumer, "seek", seek)
+        consumer._committed_offset[committed] = 100
+        await consumer.perform_seek()
+
+    with_consumer(tmp_path, look)
+    assert sought == [(never, 7)]
