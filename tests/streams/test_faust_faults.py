@@ -178,7 +178,7 @@ def test_a_stop_waits_no_longer_than_the_drain(tmp_path: Path) -> None:
 def test_a_partition_without_a_commit_goes_back_to_its_beginning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """aiokafka leaves it where it stands, so that what was fetched from it in the meantime would never come again."""
+    """The client leaves it where it stands, so that what was fetched from it in the meantime would never come again."""
     committed, never = TP(EVENTS, 1), TP(EVENTS, 2)
     sought: list[tuple[TP, int]] = []
 
