@@ -14,6 +14,8 @@ FOLDERS = "schemas|sources|streams|sinks|reports|clustertrack|deploy|bench|tests
 FILE = re.compile(rf"(?<![\w/.<-])((?:{FOLDERS})/[\w./*{{}}-]*[\w*}}])")
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|TB" + r"D|coming soon)\b", re.IGNORECASE)
 OF_ONE_MACHINE = re.compile(r"(/root\b|/home/|/Users/|site-packages|index-url)")
+TEST = re.compile(r"`(test_\w+)`")
+DEFINED = re.compile(r"^(?:async )?def (test_\w+)", re.MULTILINE)
 COMMAND = re.compile(r"\bclustertrack ((?:[a-z]+)(?: [^\n`|&;]*)?)")
 
 
@@ -52,6 +54,13 @@ def test_named_files_exist(page: Page):
         pytest.skip("names files of former versions, or such as an operator makes")
     missing = [name for name in FILE.findall(page.text) if not list(ROOT.glob(name))]
     assert missing == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_named_tests_exist(page: Page):
+    """A proof that a page names is there."""
+    defined = {name for path in ROOT.glob("tests/**/test_*.py") for name in DEFINED.findall(path.read_text())}
+    assert set(TEST.findall(page.prose)) <= defined
 
 
 @pytest.mark.parametrize("page", PAGES)
