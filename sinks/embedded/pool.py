@@ -19,6 +19,7 @@ from chdb import _chdb
 
 from sinks.embedded.faults import CannotStart, EngineFault
 from sinks.embedded.request import State
+from sinks.embedded.statement import cut_settings
 
 # chDB reads `sel` as SELECT sel; a server gives a syntax error.
 _BASE_SETTINGS = {"implicit_select": "0"}
@@ -48,7 +49,6 @@ class Connection:
 
     def __init__(self, path: Path, state: State) -> None:
         self.state = state
-        self.spoiled = False
         try:
             self._raw: Any = _connect(path)
         except ENGINE_ERRORS as error:
@@ -76,17 +76,20 @@ class Connection:
         return result.bytes() or b"", _written(result)
 
     def insert(self, head: bytes, data_format: str, data: bytes, params: Mapping[str, str]) -> Written:
-        """Run an INSERT with `data` in `data_format`; after a failure send all of it again, part of it may be there."""
-        if params:
-            # Streaming inserts take none themselves; set like this they stay with the connection.
-            self.spoiled = True
-            self._run("SET " + ", ".join(f"param_{name} = {quoted(value)}" for name, value in params.items()))
-        try:
-            stream = self._raw.send_insert(head, data_format)
-            self._raw.insert_append(stream, data)
-            return _written(self._raw.insert_done(stream))
-        except ENGINE_ERRORS as error:
-            raise EngineFault.from_engine(error) from None
+        """Run an INSERT with `data` in `data_format`; after a failure send all of it again, part of it may be there.
+
+        Not by chDB's streaming insert (send_insert): it is silent about what fails behind the reading of the data, such
+        as too many parts, a full disk or a refused row, and the rows are lost.
+        """
+        before, settings = cut_settings(head)
+        with _as_file(data) as path:
+            sql = b"%b FROM INFILE '%b' COMPRESSION 'none' %b FORMAT %b" % (
+                before, path.encode(), settings, data_format.encode(),
+            )  # fmt: skip
+            try:
+                return self.query(sql, "Null", params)[1]
+            except EngineFault as fault:
+                raise EngineFault.from_engine(RuntimeError(fault.text.replace(path, "the request"))) from None
 
     def column_types(self, table: bytes, params: Mapping[str, str]) -> dict[str, str]:
         """Types of a table's columns by name, as DESCRIBE gives them."""
@@ -112,6 +115,16 @@ def _written(result: Any) -> Written:  # noqa: ANN401  # chDB has no types
         result.rows_read(),
         result.bytes_read(),
     )
+
+
+@contextlib.contextmanager
+def _as_file(data: bytes) -> Iterator[str]:
+    """A path under which the engine reads the data, held in memory where the system can."""
+    descriptor = os.memfd_create("insert") if hasattr(os, "memfd_create") else None
+    with tempfile.TemporaryFile() if descriptor is None else os.fdopen(descriptor, "w+b") as file:
+        file.write(data)
+        file.seek(0)
+        yield f"/dev/fd/{file.fileno()}"
 
 
 def quoted(text: str) -> str:
@@ -155,7 +168,7 @@ class Pool:
         """Take a connection back; one that is not reusable (SET, USE, temporary tables, an error) is closed."""
         surplus: Connection | None = connection
         with self._lock:
-            if reusable and not connection.spoiled and not self._closed:
+            if reusable and not self._closed:
                 self._idle.append(connection)
                 surplus = self._idle.pop(0) if len(self._idle) > self._idle_limit else None
         if surplus is not None:

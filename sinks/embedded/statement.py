@@ -89,6 +89,21 @@ def _read_insert(sql: bytes, body: bytes) -> Statement:
     return Statement(Kind.DATA, sql, format="Values", data=body, target=target)
 
 
+def cut_settings(head: bytes) -> tuple[bytes, bytes]:
+    """The head of an INSERT before its SETTINGS clause, and that clause; empty without one."""
+    previous = b""
+    for token in tokens(head):
+        if (
+            token.text == b"SETTINGS"
+            and token.bare
+            and not token.depth
+            and previous not in (b"INTO", b"TABLE", b"FUNCTION", b".")
+        ):
+            return head[: token.start], head[token.start :]
+        previous = token.text
+    return head, b""
+
+
 def _read_data(sql: bytes, body: bytes, clause: Token, name: Token, target: bytes) -> Statement:
     start = _DATA_START.match(sql, name.end)
     data = sql[name.end if start is None else start.end() :]

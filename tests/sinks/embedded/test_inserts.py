@@ -1,0 +1,86 @@
+"""What goes wrong behind the reading of an INSERT's data: the engine's streaming insert says nothing of it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError
+
+from sinks.embedded.statement import cut_settings
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def client(server: Any) -> Iterator[Client]:
+    """Tables that take some rows only."""
+    made = server.connect()
+    made.command("CREATE DATABASE picky")
+    for sql in (
+        "TABLE checked (a String, CONSTRAINT k CHECK a != 'bad') ENGINE = MergeTree ORDER BY a",
+        "TABLE computed (a String, b UInt8 MATERIALIZED throwIf(a = 'bad')) ENGINE = MergeTree ORDER BY a",
+        "TABLE source (a String) ENGINE = MergeTree ORDER BY a",
+        "MATERIALIZED VIEW carried TO picky.checked AS SELECT a FROM picky.source",
+        "TABLE partitioned (a String) ENGINE = MergeTree ORDER BY a PARTITION BY a",
+        "TABLE full (a String) ENGINE = MergeTree ORDER BY a "
+        "SETTINGS parts_to_throw_insert = 1, parts_to_delay_insert = 0, max_parts_in_total = 1",
+    ):
+        kind, rest = sql.split(" ", 1) if sql.startswith("TABLE") else ("MATERIALIZED VIEW", sql[18:])
+        made.command(f"CREATE {kind} picky.{rest}")
+    made.command("SYSTEM STOP MERGES picky.full")
+    made.command("INSERT INTO picky.full FORMAT CSV\nfirst")
+    yield made
+    made.command("DROP DATABASE picky")
+    made.close()
+
+
+@pytest.mark.parametrize("form", ["Arrow", "CSV"])
+@pytest.mark.parametrize(
+    ("table", "value", "code"),
+    [
+        pytest.param("checked", "bad", 469, id="constraint"),
+        pytest.param("computed", "bad", 395, id="computed column"),
+        pytest.param("source", "bad", 469, id="table behind a materialized view"),
+        pytest.param("full", "more", 252, id="too many parts"),
+    ],
+)
+def test_a_refused_row_is_told(client: Client, form: str, table: str, value: str, code: int):
+    """The client gets the engine's error, not silence about rows that are in no table."""
+    with pytest.raises(DatabaseError, match=f"Code: {code}") as caught:
+        if form == "Arrow":
+            client.insert_arrow(f"picky.{table}", pa.table({"a": ["good", value]}))
+        else:
+            client.command(f"INSERT INTO picky.{table} FORMAT CSV\ngood\n{value}\n")
+    assert "/dev/fd" not in str(caught.value)
+
+
+def test_many_partitions_at_once(client: Client):
+    """More than the engine takes in one insert: told too."""
+    with pytest.raises(DatabaseError, match="Code: 252"):
+        client.insert_arrow("picky.partitioned", pa.table({"a": [str(n) for n in range(200)]}))
+
+
+def test_settings_and_parameters_of_an_insert(client: Client):
+    """The clause stands before the data, parameters in the target."""
+    client.raw_query(
+        "INSERT INTO {d:Identifier}.checked (a) SETTINGS max_threads = 1 FORMAT CSV\nx\n", parameters={"d": "picky"}
+    )
+    assert client.query("SELECT a FROM picky.checked").result_rows == [("x",)]
+
+
+@pytest.mark.parametrize(
+    ("head", "cut"),
+    [
+        pytest.param(b"INSERT INTO t (a) ", (b"INSERT INTO t (a) ", b""), id="none"),
+        pytest.param(b"INSERT INTO t SETTINGS a=1 ", (b"INSERT INTO t ", b"SETTINGS a=1 "), id="settings"),
+        pytest.param(b"INSERT INTO settings ", (b"INSERT INTO settings ", b""), id="name of the table"),
+        pytest.param(b"INSERT INTO d.settings settings a=1", (b"INSERT INTO d.settings ", b"settings a=1"), id="both"),
+        pytest.param(b"INSERT INTO t (`settings`)", (b"INSERT INTO t (`settings`)", b""), id="quoted"),
+        pytest.param(b"INSERT INTO t (a, settings)", (b"INSERT INTO t (a, settings)", b""), id="column"),
+    ],
+)
+def test_the_settings_clause_of_an_insert(head: bytes, cut: tuple[bytes, bytes]):
+    """Only the clause is one."""
+    assert cut_settings(head) == cut
