@@ -41,6 +41,11 @@ class _Name:
         return self._raw
 
 
+def wire_size(parcel: Parcel) -> int:
+    """Bytes of the batch as Kafka counts them."""
+    return len(_built(parcel)._build())
+
+
 def send_raw(bootstrap: str, topic: str, parcels: Sequence[Parcel]) -> list[list[int]]:
     """Send batches in their order; gives the offsets of the records of each. Raises aiokafka's KafkaError."""
     return asyncio.run(_send(bootstrap, topic, parcels))
