@@ -4,7 +4,7 @@ A topic that was deleted and made again has the same name, another id and offset
 `topic_epoch`, under which its receipts are kept apart from the old ones.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -74,6 +74,38 @@ def give_ledger_id(client: Client, database: str, new: UUID, now: datetime) -> s
         return found
     client.insert("ledger", [[str(new), now]], column_names=["id", "created_at"], database=database)
     return ledger_id(client, database)
+
+
+def withdraw_ledger_id(client: Client, database: str, ledger: str) -> None:
+    """Takes this id from the ledger, so that the next `migrate` gives it another; nothing happens if it has another."""
+    client.command(
+        "ALTER TABLE {db:Identifier}.ledger DELETE WHERE id = {id:String} SETTINGS mutations_sync = 2",
+        parameters={"db": database, "id": ledger},
+    )
+
+
+def receipts_among(
+    client: Client, database: str, topic: str, topic_epoch: int, places: Collection[tuple[int, int]]
+) -> set[tuple[int, int]]:
+    """Those of the places (partition, offset) that have a receipt; looked up by the primary key."""
+    if not places:
+        return set()
+    rows = client.query(
+        "SELECT DISTINCT partition, offset FROM {db:Identifier}.receipt WHERE topic = {topic:String} "
+        "AND topic_epoch = {epoch:UInt16} AND (partition, offset) IN {places:Array(Tuple(UInt16, UInt64))}",
+        parameters={"db": database, "topic": topic, "epoch": topic_epoch, "places": sorted(places)},
+    ).result_rows
+    return {(partition, offset) for partition, offset in rows}
+
+
+def receipts_end(client: Client, database: str, topic: str, topic_epoch: int, partition: int) -> int:
+    """The offset after the last receipt of a partition; 0 without any."""
+    [[end]] = client.query(
+        "SELECT if(count() = 0, 0, max(offset) + 1) FROM {db:Identifier}.receipt WHERE topic = {topic:String} "
+        "AND topic_epoch = {epoch:UInt16} AND partition = {partition:UInt16}",
+        parameters={"db": database, "topic": topic, "epoch": topic_epoch, "partition": partition},
+    ).result_rows
+    return int(end)
 
 
 def topics(client: Client, database: str) -> dict[str, TopicRecord]:

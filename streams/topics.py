@@ -76,10 +76,11 @@ class TopicSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class TopicState:
-    """What a topic is like: its UUID as text, its number of partitions, all of its configuration."""
+    """What a topic is like: its UUID as text, its number of partitions and replicas, all of its configuration."""
 
     topic_id: str
     partitions: int
+    replicas: int
     config: Mapping[str, str]
 
 
@@ -159,25 +160,24 @@ class TopicAdmin:
         """Closes the connections; nothing is pending after a method has returned."""
         self._admin.close()
 
+    def ids(self, names: Sequence[str]) -> dict[str, str]:
+        """The UUIDs, as text, of those of the topics that exist."""
+        with self._answers():
+            return {name: str(topic["topic_id"]) for name, topic in self._found(names).items()}
+
     def describe(self, names: Sequence[str]) -> dict[str, TopicState]:
         """State of those of the topics that exist."""
         if not names:
             return {}
         with self._answers():
-            found: dict[str, dict[str, Any]] = {}
-            for topic in self._admin.describe_topics(list(names)):
-                error = for_code(topic["error_code"])
-                if error is UnknownTopicOrPartitionError:
-                    continue
-                if topic["error_code"]:
-                    raise TopicFault(f"Kafka does not describe topic {topic['name']}: {error.__name__}.", topic["name"])
-                found[topic["name"]] = topic
+            found = self._found(names)
             resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in found]
             configs = self._admin.describe_configs(resources, config_filter="all")["topic"] if found else {}
         return {
             name: TopicState(
                 topic_id=str(topic["topic_id"]),
                 partitions=len(topic["partitions"]),
+                replicas=len(topic["partitions"][0]["replica_nodes"]),
                 config={key: str(entry["value"]) for key, entry in configs[name].items()},
             )
             for name, topic in found.items()
@@ -229,6 +229,19 @@ class TopicAdmin:
                 for key, wanted in changes.items()
             ]
         return lines
+
+    def _found(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        found: dict[str, dict[str, Any]] = {}
+        for topic in self._admin.describe_topics(list(names)):
+            error = for_code(topic["error_code"])
+            if error is UnknownTopicOrPartitionError:
+                continue
+            if topic["error_code"] and issubclass(error, RetriableError):
+                raise error
+            if topic["error_code"]:
+                raise TopicFault(f"Kafka does not describe topic {topic['name']}: {error.__name__}.", topic["name"])
+            found[topic["name"]] = topic
+        return found
 
     def _create(self, spec: TopicSpec) -> None:
         request = {

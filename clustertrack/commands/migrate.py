@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 import click
 from clickhouse_connect.driver.client import Client
 
+from clustertrack.guard import lost_receipts, older_than_commits
+from clustertrack.offsets import KafkaOffsets
 from clustertrack.settings import Settings, load_settings
 from schemas.errors import CheckFailed
 from sinks import catalog
 from sinks.connection import connect, explained
 from sinks.migrate import migrate
-from streams.topics import EVENTS, TopicAdmin, TopicFault, TopicSpec, app_id, topic_specs
+from streams.topics import COMPANIES, EVENTS, TopicAdmin, TopicFault, TopicSpec, app_id, topic_specs
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,17 @@ def command(*, check: bool, partitions: int | None) -> None:
 def _bring_about(place: _Place, new_id: uuid.UUID, now: datetime) -> list[str]:
     """Gives the ledger its id, makes and mends the topics, records them; a line for each change."""
     lines: list[str] = []
+    recorded = place.recorded()
     known = catalog.find_ledger_id(place.client, place.database)
+    outdated = None if known is None else _outdated(place, known, recorded)
+    if known is not None and outdated is not None:
+        catalog.withdraw_ledger_id(place.client, place.database, known)
     ledger = catalog.give_ledger_id(place.client, place.database, new_id, now)
-    if known is None:
+    if outdated is not None:
+        lines.append(f"{outdated}; with its new id {ledger} the workers read all that Kafka still has again.")
+    elif known is None:
         lines.append(f"Ledger {ledger} created in {place.database}.")
     specs = place.specs(ledger)
-    recorded = place.recorded()
     names = [spec.name for spec in specs]
     resized = _resized(recorded, place.actual(names))
     if resized:
@@ -112,6 +119,24 @@ def _bring_about(place: _Place, new_id: uuid.UUID, now: datetime) -> list[str]:
     return lines
 
 
+def _outdated(place: _Place, ledger: str, recorded: Mapping[str, catalog.TopicRecord]) -> str | None:
+    """Why the commits of the ledger's group say nothing about this ledger any more, so that it needs a new id.
+
+    They are about offsets of a topic that is gone, or about receipts that a restored ledger lacks.
+    """
+    actual = place.actual([EVENTS, COMPANIES])
+    known = {name: recorded[name] for name in (EVENTS, COMPANIES) if name in recorded}
+    for name, record in known.items():
+        if name not in actual or actual[name].topic_id != record.topic_id:
+            return f"Ledger {ledger} was filled from a topic {name} that is gone"
+    if EVENTS not in known:
+        return None
+    with KafkaOffsets(place.settings.kafka_client_config()) as offsets:
+        progress = offsets.read(app_id(place.settings.kafka_consumer_group, ledger), [EVENTS]).progress
+        lost = lost_receipts(place.client, place.database, offsets, progress, recorded[EVENTS].topic_epoch)
+    return older_than_commits(lost) if lost else None
+
+
 def _differences(place: _Place) -> list[str]:
     """What `migrate` would change or refuse, apart from the schema; changes nothing."""
     ledger = None
@@ -120,6 +145,9 @@ def _differences(place: _Place) -> list[str]:
     lines = [] if ledger else [f"Database {place.database} has no ledger id, and so no changelog topic."]
     specs = place.specs(ledger)
     recorded = place.recorded()
+    outdated = _outdated(place, ledger, recorded) if ledger else None
+    if outdated is not None:
+        lines.append(f"{outdated}.")
     actual = place.actual([spec.name for spec in specs])
     resized = _resized(recorded, actual)
     lines += resized.values()

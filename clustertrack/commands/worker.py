@@ -1,10 +1,12 @@
 """`clustertrack worker`: one worker process, wired."""
 
 import asyncio
+import logging
 import os
 import ssl
 import sys
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import aiokafka.helpers
@@ -14,12 +16,14 @@ import structlog
 from prometheus_client import REGISTRY
 
 from clustertrack import logs
+from clustertrack.guard import MIGRATE, Belonging, GuardedLedger, LedgerReplaced, lost_receipts, older_than_commits
 from clustertrack.health import Health, serve
+from clustertrack.ledger import open_ledger
+from clustertrack.offsets import KafkaOffsets, Partition, Progress
 from clustertrack.settings import Settings, load_settings
 from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed
 from sinks import catalog
-from sinks.connection import connect
 from sinks.writer import LedgerWriter
 from streams import topics
 from streams.app import TopicPlace, Worker, WorkerConfig, build
@@ -49,14 +53,17 @@ def command(*, check: bool) -> None:
     """
     settings = load_settings()
     logs.configure(settings.log_level)
+    logging.getLogger("kafka").setLevel(logging.ERROR)  # it warns of members of a group that it cannot decode: Faust's
     clusters = ClusterRegistry.load(settings.clusters)
-    config = _worker_config(settings)
+    config, belonging = _checked(settings)
     if check:
         click.echo("settings, ledger and topics are fine")
         return
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     writer = LedgerWriter(settings.clickhouse())
-    worker = build(config, ledger=writer, clusters=clusters)
+    ledger = GuardedLedger(writer, belonging, settings.clickhouse(), settings.kafka_client_config())
+    worker = build(config, ledger=ledger, clusters=clusters)
+    worker.app.delivery.reset.append(ledger.forget)
     server = serve(
         REGISTRY,
         settings.metrics_host,
@@ -68,21 +75,51 @@ def command(*, check: bool) -> None:
         _run(worker, settings)
     finally:
         server.close()
+        ledger.close()
         writer.close()
+        if ledger.verdict is not None:
+            raise ledger.verdict
 
 
 def _health(why: str | None) -> Health:
     return Health(ok=why is None, why=why or "")
 
 
-def _worker_config(settings: Settings) -> WorkerConfig:
-    """Ask the ledger which topics it knows, and refuse to start when Kafka has others."""
-    client = connect(settings.clickhouse())
-    try:
+def _checked(settings: Settings) -> tuple[WorkerConfig, Belonging]:
+    """Ask the ledger which topics it knows and how far it was filled; refuse to start when Kafka says otherwise."""
+    with open_ledger(settings.clickhouse()) as client:
         ledger_id = catalog.ledger_id(client, settings.clickhouse_database)
         recorded = catalog.topics(client, settings.clickhouse_database)
-    finally:
-        client.close()
+        config = _worker_config(settings, ledger_id, recorded)
+        with KafkaOffsets(settings.kafka_client_config()) as offsets:
+            progress = offsets.read(config.app_id, [topics.EVENTS]).progress
+            epoch = recorded[topics.EVENTS].topic_epoch
+            lost = lost_receipts(client, settings.clickhouse_database, offsets, progress, epoch)
+    if lost:
+        raise LedgerReplaced(f"The worker does not start. {older_than_commits(lost)}: {MIGRATE}")
+    _tell_expired(progress)
+    return config, Belonging(
+        ledger_id=ledger_id,
+        group=config.app_id,
+        topic_epoch=epoch,
+        topic_ids={name: recorded[name].topic_id for name in (topics.EVENTS, topics.COMPANIES)},
+    )
+
+
+def _tell_expired(progress: Mapping[Partition, Progress]) -> None:
+    """Say what Kafka deleted before it was read: the workers go on behind it."""
+    for place, standing in progress.items():
+        if standing.committed is not None and standing.committed < standing.low:
+            log.error(
+                "Kafka deleted records before they were read, `clustertrack reconcile` counts them",
+                topic=place.topic,
+                partition=place.partition,
+                first=standing.committed,
+                last=standing.low - 1,
+            )
+
+
+def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, catalog.TopicRecord]) -> WorkerConfig:
     app_id = topics.app_id(settings.kafka_consumer_group, ledger_id)
     needed = [topics.EVENTS, topics.COMPANIES, topics.ENRICHED, topics.REJECTED, topics.changelog_topic(app_id)]
     with topics.TopicAdmin(settings.kafka_client_config()) as admin:

@@ -193,9 +193,12 @@ class Stack:
         producer.close(timeout=10)
 
     def read(self, topic: str) -> list[Any]:
-        """All records of a topic, by partition and offset."""
+        """All records of a topic, by partition and offset; those of aborted transactions were never published."""
         consumer = KafkaConsumer(
-            bootstrap_servers=self.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+            bootstrap_servers=self.bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
         )
         try:
             partitions = [TopicPartition(topic, p) for p in range(self.partitions)]
