@@ -6,7 +6,9 @@ Errors are those of `streams.topics`: KafkaUnreachable when no broker answers, T
 import logging
 import socket
 import time
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -29,8 +31,10 @@ PATIENCE: Final = 5.0
 """Seconds in which a request is repeated, while Kafka says that it will soon be ready."""
 
 PROBE_SECONDS: Final = 60.0
-"""Time to look a range of offsets up."""
+"""Time to look the ranges of a partition up."""
 POLL_MS: Final = 500
+NEAR: Final = 1000
+"""Offsets that are read rather than skipped; those of few records."""
 
 PAUSE: Final = 0.2
 """Seconds between two attempts."""
@@ -157,11 +161,20 @@ class KafkaOffsets:
             len(members),
         )
 
-    def undelivered(self, place: Partition, first: int, last: int) -> list[tuple[int, int]]:
-        """Ranges within `first`..`last` at which Kafka delivers no record: markers of transactions, aborted records.
+    def written(self, topics: Sequence[str]) -> dict[Partition, int]:
+        """The offset after the last record of every partition, those of open transactions included.
 
-        Both ends are included. What could not be read within PROBE_SECONDS is not among them. Raises KafkaUnreachable
-        or TopicFault.
+        Raises KafkaUnreachable or TopicFault.
+        """
+        with self._explained():
+            ends = self._ends(self._partitions(topics), OffsetSpec.LATEST, IsolationLevel.READ_UNCOMMITTED)
+        return {Partition(*place): end for place, end in ends.items()}
+
+    def undelivered(self, place: Partition, ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Parts of the ranges at which Kafka delivers no record: markers of transactions, aborted records.
+
+        Both ends are included; ranges rise. What could not be read within PROBE_SECONDS is not among them. Raises
+        KafkaUnreachable or TopicFault.
         """
         headernames.install()
         partition = TopicPartition(*place)
@@ -176,21 +189,47 @@ class KafkaOffsets:
                 request_timeout_ms=self._timeout_ms,
                 bootstrap_timeout_ms=self._timeout_ms,
             )
+            found: list[tuple[int, int]] = []
+            deadline = time.monotonic() + PROBE_SECONDS
             try:
                 consumer.assign([partition])
-                consumer.seek(partition, first)
-                delivered: list[int] = []
-                deadline = time.monotonic() + PROBE_SECONDS
-                while (position := consumer.position(partition)) <= last and time.monotonic() < deadline:
-                    records = consumer.poll(timeout_ms=POLL_MS).get(partition, [])
-                    delivered += [record.offset for record in records if record.offset <= last]
-                return gaps(first, min(last, position - 1), delivered)
+                for span in spans(ranges):
+                    consumer.seek(partition, span[0][0])
+                    delivered: list[int] = []
+                    while (position := consumer.position(partition)) <= span[-1][1] and time.monotonic() < deadline:
+                        records = consumer.poll(timeout_ms=POLL_MS).get(partition, [])
+                        delivered += [record.offset for record in records]
+                    for first, last in span:
+                        inside = delivered[bisect_left(delivered, first) : bisect_right(delivered, last)]
+                        found += gaps(first, min(last, position - 1), inside)
             finally:
                 consumer.close()
+        return found
 
     def are_empty(self, ranges: Mapping[Partition, tuple[int, int]]) -> bool:
         """Whether Kafka delivers nothing in any of the ranges (both ends included)."""
-        return all(self.undelivered(place, first, last) == [(first, last)] for place, (first, last) in ranges.items())
+        return all(self.undelivered(place, [found]) == [found] for place, found in ranges.items())
+
+    def await_committed(self, group: str, partitions: AbstractSet[Partition], seconds: float) -> set[Partition]:
+        """Of these partitions, those whose every record until now `group` has committed.
+
+        For the others so many seconds are waited, unless no worker runs. Raises KafkaUnreachable or TopicFault.
+        """
+        if not partitions:
+            return set()
+        topics = sorted({place.topic for place in partitions})
+        target = {place: end for place, end in self.written(topics).items() if place in partitions}
+        deadline = time.monotonic() + seconds
+        while left := behind(target, reading := self.read(group, topics)):
+            if time.monotonic() >= deadline or not reading.workers:
+                break
+            time.sleep(PAUSE)
+        # No commit reaches the end of a partition whose last offset is the marker of a transaction.
+        for place, (first, last) in list(left.items()):
+            ended = place in reading.progress and last < reading.progress[place].end
+            if ended and last - first < NEAR and self.are_empty({place: (first, last)}):
+                del left[place]
+        return set(target) - left.keys()
 
     def _describe(self, topics: Sequence[str]) -> list[dict[str, Any]]:
         described: list[dict[str, Any]] = self._patiently(lambda: self._admin.describe_topics(list(topics)))
@@ -206,11 +245,14 @@ class KafkaOffsets:
             for partition in sorted(topic["partitions"], key=lambda partition: partition["partition_index"])
         ]
 
-    def _ends(self, partitions: Sequence[TopicPartition], spec: OffsetSpec) -> dict[TopicPartition, int]:
+    def _ends(
+        self,
+        partitions: Sequence[TopicPartition],
+        spec: OffsetSpec,
+        isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
+    ) -> dict[TopicPartition, int]:
         found = self._patiently(
-            lambda: self._admin.list_partition_offsets(
-                dict.fromkeys(partitions, spec), isolation_level=IsolationLevel.READ_COMMITTED
-            )
+            lambda: self._admin.list_partition_offsets(dict.fromkeys(partitions, spec), isolation_level=isolation)
         )
         return {place: found[place].offset for place in partitions}
 
@@ -241,6 +283,17 @@ class KafkaOffsets:
             f"Kafka does not answer at {self._servers}: start it (`clustertrack up` runs one on this machine) "
             "or set KAFKA_BOOTSTRAP_SERVERS and the way to log in."
         )
+
+
+def spans(ranges: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
+    """The rising ranges in groups, within which it is cheaper to read on than to look for the next."""
+    found: list[list[tuple[int, int]]] = []
+    for one in ranges:
+        if found and one[0] - found[-1][-1][1] < NEAR:
+            found[-1].append(one)
+        else:
+            found.append([one])
+    return found
 
 
 def gaps(first: int, last: int, present: Iterable[int]) -> list[tuple[int, int]]:

@@ -17,13 +17,11 @@ from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed, UsageFault
 from schemas.events import read_event
 from schemas.replays import NamedPlace, RecordPlace, RejectedRecord
-from sinks import catalog
 from sinks.rejected import Wanted, find_places, open_places, read_records
 from sinks.rejected_actions import story_of
 from sources.replay import Outgoing, as_edited, as_replay, event_headers
 from sources.resending import Refused, Results
 from streams import topics
-from streams.topics import TopicAdmin
 
 
 def named(client: Client, database: str, wanted: Wanted) -> tuple[Wanted, Results]:
@@ -85,14 +83,6 @@ def dry_run(
             faults = judged if isinstance(judged, list) else []
             would.append(Would(record.place, f"{topics.EVENTS}/{planned.partition}", planned, faults))
     return would
-
-
-def check_topic(settings: Settings, recorded: catalog.TopicRecord) -> None:
-    """Raises CheckFailed when Kafka's topic is not the one that the ledger knows: offsets would mean other records."""
-    with TopicAdmin(settings.kafka_client_config()) as admin:
-        actual = admin.describe([topics.EVENTS]).get(topics.EVENTS)
-    if actual is None or actual.topic_id != recorded.topic_id:
-        raise CheckFailed(f"Topic {topics.EVENTS} is not the one that the ledger knows: run `clustertrack migrate`.")
 
 
 def user() -> str:

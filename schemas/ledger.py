@@ -15,6 +15,9 @@ from schemas.faults import Fault
 Status = Literal["duplicate", "rejected", "rerouted", "accepted", "retracted"]
 Headers = tuple[tuple[str, bytes | None], ...]
 
+NO_PARTITION = 65535
+"""In place of a partition where there is none: Kafka's topics do not come near so many."""
+
 
 class Receipt(NamedTuple):
     """What became of one Kafka record: a row of `receipt`."""
@@ -31,6 +34,11 @@ class Receipt(NamedTuple):
     activity_id: str
     revision: int
     pipeline_version: int
+    sent_to: int = NO_PARTITION
+    """Partition that a rerouted record was sent on to."""
+    origin_partition: int = NO_PARTITION
+    """Where a record that was sent on stood before, on the same topic."""
+    origin_offset: int = 0
 
 
 class Rejection(NamedTuple):

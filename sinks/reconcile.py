@@ -1,166 +1,66 @@
-"""Is every Kafka record accounted for? The conservation views of the ledger, set against what Kafka says it holds.
+"""Is every Kafka record accounted for? The proofs of the ledger, set against what Kafka says it holds.
 
-Every offset since the topic began is exactly one of these, so that they add up to `expected`:
-
-    received    has a receipt: accepted, retracted, duplicate, rejected or rerouted
-    missing     below the committed offset, still in Kafka, without a receipt: a loss that can be read again
-    expired     below the low watermark without a receipt: Kafka deleted it before it was read, a loss
-    pending     not committed yet, without a receipt: still to come, no fault
-    no_record   an offset at which Kafka delivers nothing, such as the marker of a transaction: no fault
+Nothing here loads receipts: ClickHouse counts and compares, partition by partition or part by part, so that its memory
+stays bounded too. Workers may run meanwhile: what looks wrong at first is read again after the rest, and counts only if
+it is there both times.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+# ruff: noqa: S608  (the SQL is put together from constants of this module; values are bound)
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
+from schemas.ledger import NO_PARTITION
+from sinks.accounts import (
+    Bound,
+    DayAccount,
+    FormerAccount,
+    LostReceipt,
+    LostReroute,
+    PartitionAccount,
+    Place,
+    Range,
+    Reconciliation,
+    Version,
+    merged,
+    size,
+    within,
+    without,
+)
 from sinks.connection import check_database_name
 
 LISTED: Final = 100
 """Rows and receipts that a result lists; the counts beside them are complete."""
 
 COMPARED: Final = 100_000
-"""Rows that are read a second time. With more than that, it does not matter whether a few were on their way."""
+"""Rows or ranges that are read. With more than that, it does not matter whether a few were on their way."""
+
+PART: Final = 5_000_000
+"""Receipts or rows that ClickHouse compares at a time: some 2 GB."""
+
+_PLACE: Final = "topic = {topic:String} AND topic_epoch = {topic_epoch:UInt16} AND partition = {partition:UInt16}"
+_KEY: Final = "if(source = '', 'unknown', toString(source)) AS sender, toDate(log_time) AS day"
+_HOLES: Final = (
+    "SELECT first, last, missing, time_before, time_after, "
+    f"(first, last) IN (SELECT first, last FROM DB.no_record WHERE {_PLACE}) AS known "
+    "FROM DB.receipt_hole(bounds = {bounds:Array(Tuple(String, UInt16, UInt16, UInt64, UInt64))})"
+)
+_REROUTES: Final = (
+    f"SELECT topic, topic_epoch, partition, offset, sent_to, {_KEY} FROM DB.reroute_not_arrived WHERE {_PLACE}"
+)
 
 Row = tuple[Any, ...]
-Read = Callable[[str], list[Row]]
-
-
-class Bound(NamedTuple):
-    """What Kafka says of one partition.
-
-    `low` and `high` are its watermarks, `high` exclusive; `committed` is the group's next offset, 0 before the first
-    commit. Read the committed offset before the high watermark, and both before `reconcile`.
-    """
-
-    topic: str
-    topic_epoch: int
-    partition: int
-    low: int
-    high: int
-    committed: int
-
-    @property
-    def place(self) -> "Place":
-        """The partition itself."""
-        return Place(self.topic, self.topic_epoch, self.partition)
-
-
-class Place(NamedTuple):
-    """One partition of one epoch of a topic."""
-
-    topic: str
-    topic_epoch: int
-    partition: int
-
-
-class Range(NamedTuple):
-    """Offsets from `first` to `last`, both included."""
-
-    first: int
-    last: int
-
-    @property
-    def size(self) -> int:
-        """How many offsets."""
-        return self.last - self.first + 1
-
-
-class Version(NamedTuple):
-    """A row of `activity_revision` by its key."""
-
-    source: str
-    activity_id: str
-    revision: int
-
-
-class LostReceipt(NamedTuple):
-    """A receipt whose row is not there."""
-
-    topic: str
-    topic_epoch: int
-    partition: int
-    offset: int
-    status: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class PartitionAccount:
-    """One partition's offsets from 0 to its high watermark, counted."""
-
-    topic: str
-    topic_epoch: int
-    partition: int
-    low: int
-    high: int
-    committed: int
-    received: int
-    accepted: int
-    retracted: int
-    duplicate: int
-    rejected: int
-    rerouted: int
-    without_row: int
-    holes: tuple[Range, ...]
-    expired_unread: tuple[Range, ...]
-    no_record: int
-
-    @property
-    def expected(self) -> int:
-        """Offsets that Kafka has given out since the topic began."""
-        return self.high
-
-    @property
-    def missing(self) -> int:
-        """Offsets in `holes`."""
-        return sum(hole.size for hole in self.holes)
-
-    @property
-    def expired(self) -> int:
-        """Offsets in `expired_unread`."""
-        return sum(hole.size for hole in self.expired_unread)
-
-    @property
-    def pending(self) -> int:
-        """Offsets still to come: what is left when all others are counted.
-
-        Taken from the receipts, not from the holes: workers may write receipts between the two readings.
-        """
-        return max(0, self.expected - self.received - self.missing - self.expired - self.no_record)
-
-    @property
-    def whole(self) -> bool:
-        """Nothing lost, every accepted receipt has its row, and only what is not committed is still to come."""
-        uncommitted = self.high - max(self.low, min(self.committed, self.high))
-        return not self.holes and not self.expired_unread and self.without_row == 0 and self.pending <= uncommitted
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reconciliation:
-    """The account of the whole ledger; the counts are complete, the lists end after LISTED entries."""
-
-    partitions: tuple[PartitionAccount, ...]
-    row_without_receipt: int
-    rows_without_receipt: tuple[Version, ...]
-    receipt_without_row: int
-    receipts_without_row: tuple[LostReceipt, ...]
-    activity_difference: int
-
-    @property
-    def pending(self) -> int:
-        """Offsets still to come, in all partitions."""
-        return sum(account.pending for account in self.partitions)
-
-    @property
-    def whole(self) -> bool:
-        """Every record is accounted for, apart from those still to come."""
-        return (
-            all(account.whole for account in self.partitions)
-            and self.row_without_receipt == 0
-            and self.receipt_without_row == 0
-            and self.activity_difference == 0
-        )
+NoRecord = Callable[[Place, Sequence[Range]], Sequence[Range]]
+"""Of these offsets of a partition, those at which Kafka delivers nothing."""
+ReadToEnd = Callable[[AbstractSet[Place]], AbstractSet[Place]]
+"""Of these partitions, those whose every record until now is committed; it may wait a while for the others."""
 
 
 def reconcile(
@@ -168,117 +68,250 @@ def reconcile(
     database: str,
     bounds: Sequence[Bound],
     *,
-    no_record: Mapping[Place, Sequence[Range]] | None = None,
+    no_record: NoRecord = lambda _place, _ranges: (),
+    read_to_end: ReadToEnd = lambda places: places,
 ) -> Reconciliation:
-    """The account of `bounds`, and of all rows of the ledger.
+    """The account of `bounds`, of all rows of the ledger, and of what the topics' former epochs have left.
 
-    `no_record` names offsets at which Kafka delivers nothing. Workers may run meanwhile: rows are written before their
-    receipts, so what looks wrong at first is read again after the rest, and counts only if it is there both times.
+    Holes that `no_record` explains are kept in the ledger, and are not asked for again. `read_to_end` is asked only
+    where something looks wrong that an uncommitted record would explain: a row without its receipt, a record that was
+    sent on and has no receipt on its own partition.
     """
-
-    def read(sql: str) -> list[Row]:
-        return list(client.query(sql, parameters={"db": database}).result_rows)
-
-    rows = _first_look(read, "row_without_receipt", "source, activity_id, revision")
-    differences = _first_look(read, "activity_difference", "source, activity_id")
-    accounts = _accounts(client, database, bounds, no_record or {})
-    lost = _first_look(read, "receipt_without_row", "topic, topic_epoch, partition, offset, toString(status)")
-    lasting_rows = _second_look(read, rows)
-    return Reconciliation(
-        partitions=accounts,
-        row_without_receipt=lasting_rows.count,
-        rows_without_receipt=tuple(Version(*row) for row in lasting_rows.rows[:LISTED]),
-        receipt_without_row=lost.count,
-        receipts_without_row=tuple(LostReceipt(*row) for row in lost.rows[:LISTED]),
-        activity_difference=_second_look(read, differences).count,
-    )
+    return _Reconciler(client, database, bounds, no_record, read_to_end).run()
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Look:
-    """What a view that must be empty holds: how many rows, and the first of them."""
+    """What a view that must be empty holds in one part: how many rows, and the first of them."""
 
     sql: str
     count: int
     rows: list[Row]
 
 
-def _first_look(read: Read, view: str, columns: str) -> _Look:
-    [[count]] = read(f"SELECT count() FROM {{db:Identifier}}.{view}")  # noqa: S608  (names of this module's own)
-    sql = f"SELECT {columns} FROM {{db:Identifier}}.{view} ORDER BY ALL LIMIT {COMPARED}"  # noqa: S608  (the same)
-    return _Look(sql, int(count), read(sql) if count else [])
+class _Hole(NamedTuple):
+    """Offsets without a receipt, and the log times of the receipts beside them."""
+
+    range: Range
+    before: datetime | None
+    after: datetime | None
 
 
-def _second_look(read: Read, first: _Look) -> _Look:
-    """What is still there; rows that were only on their way are gone."""
-    if not first.count or first.count > COMPARED:
-        return first
-    later = set(read(first.sql))
-    rows = [row for row in first.rows if row in later]
-    return _Look(first.sql, len(rows), rows)
+class _Reconciler:
+    """One run."""
 
+    def __init__(
+        self, client: Client, database: str, bounds: Sequence[Bound], no_record: NoRecord, read_to_end: ReadToEnd
+    ) -> None:
+        self._client = client
+        # The name of a view with parameters cannot be bound, so it is held to an identifier's characters.
+        self._database = check_database_name(database)
+        self._bounds = sorted(bounds)
+        self._no_record = no_record
+        self._read_to_end = read_to_end
+        self._statuses: dict[Place, dict[str, Any]] = defaultdict(Counter)
+        """Fields of `Counts` by partition."""
+        self._days: dict[tuple[str, date], Counter[str]] = defaultdict(Counter)
+        self._sources: dict[str, set[str]] = defaultdict(set)
+        """Topic -> sources that have receipts on it."""
+        self._charged: Counter[tuple[str, date, date]] = Counter()
+        """Missing offsets by topic and days of their neighbours."""
+        self._unproved = 0
 
-def _accounts(
-    client: Client, database: str, bounds: Sequence[Bound], no_record: Mapping[Place, Sequence[Range]]
-) -> tuple[PartitionAccount, ...]:
-    if not bounds:
-        return ()
-    # The name of a view with parameters cannot be bound, so it is held to an identifier's characters.
-    view = f"{check_database_name(database)}.conservation"
-    rows = client.query(
-        "SELECT topic, topic_epoch, partition, received, accepted, retracted, duplicate, rejected, rerouted, "  # noqa: S608  (checked above)
-        f"without_row, holes FROM {view}(bounds = {{bounds:Array(Tuple(String, UInt16, UInt16, UInt64, UInt64))}})",
-        # From offset 0 on: what lies below the low watermark must have its receipt too.
-        parameters={"bounds": [(*bound.place, 0, bound.high) for bound in bounds]},
-    ).result_rows
-    counted = {Place(*row[:3]): row[3:] for row in rows}
-    return tuple(
-        _account(bound, counted[bound.place], no_record.get(bound.place, ()))
-        for bound in sorted(bounds, key=lambda bound: bound.place)
-    )
+    def run(self) -> Reconciliation:
+        """See `reconcile`. Rows are written before their receipts: rows are looked at first, receipts last."""
+        parts = self._parts()
+        rows = self._first_looks("row_without_receipt", "source, activity_id, revision", parts)
+        differences = self._first_looks("activity_difference", "source, activity_id", parts)
+        present = {bound.place for bound in self._bounds}
+        former = [place for place in self._places() if place not in present]
+        for place in former:
+            self._count(place, 2**64 - 1)
+        accounts = [self._account(bound) for bound in self._bounds]
+        lost = self._without_row(parts)
+        reroutes, pending = self._reroutes(former)
+        self._charge()
+        # The record of such a row may still be in work: whether it is a fault is known when all of them are committed.
+        settled = not any(look.count for look in rows + differences) or self._read_to_end(present) >= present
+        rows_left, differences_left = self._lasting(rows), self._lasting(differences)
+        return Reconciliation(
+            partitions=tuple(
+                PartitionAccount(**bound._asdict(), **account, **self._statuses[bound.place])
+                for bound, account in zip(self._bounds, accounts, strict=True)
+            ),
+            former=tuple(FormerAccount(**place._asdict(), **self._statuses[place]) for place in former),
+            days=tuple(
+                DayAccount(source=source, day=day, **counts) for (source, day), counts in sorted(self._days.items())
+            ),
+            row_without_receipt=rows_left.count if settled else 0,
+            rows_without_receipt=tuple(Version(*row) for row in rows_left.rows[:LISTED]) if settled else (),
+            receipt_without_row=lost.count,
+            receipts_without_row=tuple(LostReceipt(*row[:5]) for row in lost.rows[:LISTED]),
+            reroute_not_arrived=reroutes.count,
+            reroutes_not_arrived=tuple(LostReroute(*row[:5]) for row in reroutes.rows[:LISTED]),
+            reroute_pending=pending,
+            reroute_unproved=self._unproved,
+            activity_difference=differences_left.count if settled else 0,
+            unsettled=0 if settled else rows_left.count + differences_left.count,
+        )
 
+    def _add(self, place: Place, key: tuple[str, date], what: str, number: int) -> None:
+        self._statuses[place][what] += number
+        self._days[key][what] += number
 
-def _account(bound: Bound, counts: Row, no_record: Sequence[Range]) -> PartitionAccount:
-    received, accepted, retracted, duplicate, rejected, rerouted, without_row, holes = counts
-    gaps = [Range(int(first), int(last)) for first, last in holes]
-    real = list(_without(gaps, no_record))
-    settled = max(bound.low, min(bound.committed, bound.high))
-    return PartitionAccount(
-        topic=bound.topic,
-        topic_epoch=bound.topic_epoch,
-        partition=bound.partition,
-        low=bound.low,
-        high=bound.high,
-        committed=bound.committed,
-        received=int(received),
-        accepted=int(accepted),
-        retracted=int(retracted),
-        duplicate=int(duplicate),
-        rejected=int(rejected),
-        rerouted=int(rerouted),
-        without_row=int(without_row),
-        holes=tuple(_within(real, bound.low, settled)),
-        expired_unread=tuple(_within(real, 0, bound.low)),
-        no_record=sum(gap.size for gap in gaps) - sum(gap.size for gap in real),
-    )
+    def _read(self, sql: str, **parameters: Any) -> list[Row]:  # noqa: ANN401  (whatever ClickHouse can bind)
+        return list(self._client.query(sql.replace("DB.", f"{self._database}."), parameters=parameters).result_rows)
 
+    def _parts(self) -> int:
+        [[receipts, rows]] = self._read(
+            "SELECT (SELECT count() FROM DB.receipt), (SELECT count() FROM DB.activity_revision)"
+        )
+        return max(1, math.ceil(max(int(receipts), int(rows)) / PART))
 
-def _within(ranges: Iterable[Range], start: int, stop: int) -> Iterator[Range]:
-    """The parts of the ranges in start..stop - 1."""
-    for found in ranges:
-        part = Range(max(found.first, start), min(found.last, stop - 1))
-        if part.size > 0:
-            yield part
+    def _places(self) -> list[Place]:
+        found = self._read("SELECT DISTINCT topic, topic_epoch, partition FROM DB.receipt ORDER BY ALL")
+        return [Place(*row) for row in found]
 
+    # ---- views that must be empty
 
-def _without(ranges: Iterable[Range], others: Iterable[Range]) -> Iterator[Range]:
-    """The parts of the ranges that lie in none of the others."""
-    taken = sorted(others)
-    for found in ranges:
-        start = found.first
-        for other in _within(taken, found.first, found.last + 1):
-            if other.first > start:
-                yield Range(start, other.first - 1)
-            start = max(start, other.last + 1)
-        if start <= found.last:
-            yield Range(start, found.last)
+    def _first_looks(self, view: str, columns: str, parts: int) -> list[_Look]:
+        return [
+            self._look(f"SELECT {columns} FROM DB.{view} WHERE cityHash64(source, activity_id) % {parts} = {part}")
+            for part in range(parts)
+        ]
+
+    def _look(self, sql: str, **parameters: Any) -> _Look:  # noqa: ANN401  (as `_read`)
+        rows = self._read(f"{sql} ORDER BY ALL LIMIT {COMPARED + 1}", **parameters)
+        if len(rows) <= COMPARED:
+            return _Look(sql, len(rows), rows)
+        [[count]] = self._read(f"SELECT count() FROM ({sql})", **parameters)
+        return _Look(sql, int(count), rows[:COMPARED])
+
+    def _lasting(self, first: Sequence[_Look]) -> _Look:
+        """What is still there, of all parts; rows that were only on their way are gone."""
+        count, rows = 0, list[Row]()
+        for look in first:
+            found = look
+            if look.count:
+                found = self._look(look.sql)
+            if found.count <= COMPARED and look.count <= COMPARED:
+                still = sorted(set(look.rows) & set(found.rows))
+                found = _Look(look.sql, len(still), still)
+            count += found.count
+            rows += found.rows
+        return _Look("", count, sorted(rows))
+
+    def _without_row(self, parts: int) -> _Look:
+        """Receipts without a row. Looked at twice: a query may read the rows before the receipts."""
+        columns = f"topic, topic_epoch, partition, offset, toString(status), {_KEY}"
+        lost = self._lasting(self._first_looks("receipt_without_row", columns, parts))
+        for topic, epoch, partition, _, _, source, day in lost.rows:
+            self._add(Place(topic, epoch, partition), (source, day), "without_row", 1)
+        return lost
+
+    # ---- partitions
+
+    def _count(self, place: Place, high: int) -> None:
+        """The receipts of one partition below `high`, by status, source and day."""
+        for source, day, status, number, unproved in self._read(
+            f"SELECT {_KEY}, toString(status), count(), countIf(status = 'rerouted' AND sent_to = {NO_PARTITION}) "
+            f"FROM DB.receipt FINAL WHERE {_PLACE} AND offset < {{high:UInt64}} GROUP BY ALL",
+            **place._asdict(),
+            high=high,
+        ):
+            self._add(place, (source, day), status, number)
+            self._sources[place.topic].add(source)
+            self._unproved += unproved
+
+    def _account(self, bound: Bound) -> dict[str, Any]:
+        """Holes and such of one partition. From offset 0 on: what Kafka deleted must have its receipt too."""
+        place = bound.place
+        self._count(place, bound.high)
+        asked = {**place._asdict(), "bounds": [(*place, 0, bound.settled)], "low": bound.low}
+        [[known, missing, expired]] = self._read(
+            "SELECT sumIf(missing, known), sumIf(missing, NOT known AND first >= {low:UInt64}) "
+            "+ sumIf(last + 1 - {low:UInt64}, NOT known AND first < {low:UInt64} AND last >= {low:UInt64}), "
+            f"sumIf(least(last + 1, {{low:UInt64}}) - first, NOT known AND first < {{low:UInt64}}) FROM ({_HOLES})",
+            **asked,
+        )
+        holes = [
+            _Hole(Range(first, last), before, after)
+            for first, last, before, after in self._read(
+                f"SELECT first, last, time_before, time_after FROM ({_HOLES}) WHERE NOT known "
+                f"ORDER BY first LIMIT {COMPARED}",
+                **asked,
+            )
+        ]
+        ranges = [hole.range for hole in holes]
+        explained = self._explained(bound, ranges) if ranges else []
+        real = list(without(ranges, explained))
+        for hole in holes:
+            if days := sorted(time.date() for time in hole[1:] if time is not None):
+                self._charged[place.topic, days[0], days[-1]] += size(without([hole.range], explained))
+        below, above = (list(within(ranges, *span)) for span in ((0, bound.low), (bound.low, bound.settled)))
+        unread, gone = list(within(real, 0, bound.low)), list(within(real, bound.low, bound.settled))
+        return {
+            "missing": missing - size(above) + size(gone),
+            "holes": tuple(gone),
+            "expired": expired - size(below) + size(unread),
+            "expired_unread": tuple(unread),
+            "no_record": known + size(ranges) - size(real),
+        }
+
+    def _explained(self, bound: Bound, holes: Sequence[Range]) -> list[Range]:
+        """Offsets within the holes at which Kafka delivers nothing: what is known of them, and what it says now."""
+        place = bound.place
+        recorded = self._read(
+            f"SELECT DISTINCT first, last FROM DB.no_record WHERE {_PLACE} "
+            "AND last >= {from:UInt64} AND first <= {to:UInt64}",
+            **place._asdict(),
+            **{"from": holes[0].first, "to": holes[-1].last},
+        )
+        known = merged(Range(*row) for row in recorded)
+        unknown = list(within(without(holes, known), bound.low, bound.settled))
+        new = merged(self._no_record(place, unknown)) if unknown else []
+        if new:
+            rows = [[*place, first, last, datetime.now(UTC)] for first, last in new]
+            names = [*Place._fields, "first", "last", "seen_at"]
+            self._client.insert("no_record", rows, column_names=names, database=self._database)
+        return merged([*known, *new])
+
+    def _charge(self) -> None:
+        """Holes to all sources of their topic, on all days between their neighbours."""
+        for (topic, first, last), missing in self._charged.items():
+            for number in range((last - first).days + 1):
+                for source in self._sources[topic]:
+                    self._days[source, first + timedelta(days=number)]["missing_at_most"] += missing
+
+    # ---- records that were sent on
+
+    def _reroutes(self, former: Sequence[Place]) -> tuple[_Look, int]:
+        """Those that never arrived, and how many may still come."""
+        open_ones = {
+            bound: self._read(
+                "SELECT sent_to, count(), countIf(offset < {settled:UInt64}) FROM DB.reroute_not_arrived "
+                f"WHERE {_PLACE} GROUP BY sent_to",
+                **bound.place._asdict(),
+                settled=bound.settled,
+            )
+            for bound in self._bounds
+        }
+        targets = {b.place._replace(partition=row[0]) for b, rows in open_ones.items() for row in rows if row[2]}
+        read = self._read_to_end(targets) if targets else frozenset()
+        lost = [
+            self._look(
+                f"{_REROUTES} AND offset < {{settled:UInt64}} AND has({{read:Array(UInt16)}}, sent_to)",
+                **bound.place._asdict(),
+                settled=bound.settled,
+                read=[place.partition for place in read if place[:2] == bound[:2]],
+            )
+            for bound, rows in open_ones.items()
+            if any(row[2] for row in rows)
+        ]
+        still = sum(row[1] for rows in open_ones.values() for row in rows) - sum(look.count for look in lost)
+        # No record of a former epoch can still arrive.
+        lost += [self._look(_REROUTES, **place._asdict()) for place in former]
+        rows = sorted(row for look in lost for row in look.rows)
+        for topic, epoch, partition, _, _, source, day in rows:
+            self._add(Place(topic, epoch, partition), (source, day), "not_arrived", 1)
+        return _Look("", sum(look.count for look in lost), rows), max(0, still)

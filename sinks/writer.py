@@ -227,5 +227,8 @@ def _receipts(rows: Sequence[Receipt]) -> pa.Table:
             "activity_id": pa.array(columns.activity_id),
             "revision": _uint128(columns.revision),
             "pipeline_version": pa.array(columns.pipeline_version, pa.uint8()),
+            "sent_to": pa.array(columns.sent_to, pa.uint16()),
+            "origin_partition": pa.array(columns.origin_partition, pa.uint16()),
+            "origin_offset": pa.array(columns.origin_offset, pa.uint64()),
         }
     )

@@ -5,6 +5,7 @@ repeats, and enriches with the company as at the day of the activity. Steps 5 to
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from struct import Struct
@@ -15,13 +16,14 @@ import pydantic_core
 from schemas.events import Activity, Clusters, read_event
 from schemas.faults import MAX_FAULTS, MAX_VALUE, Fault, fault
 from schemas.indicators import PIPELINE_VERSION
-from schemas.ledger import Headers, Receipt, Rejection, Rows, Status
+from schemas.ledger import NO_PARTITION, Headers, Receipt, Rejection, Rows, Status
 from schemas.revisions import version_key, with_pipeline
 from streams.partitions import partition_of
 from streams.register import Register
 
 ORIGIN: Final = "ct-origin"
 """Header `topic/partition/offset`: the record that this one comes from. The last one of that name counts."""
+_ORIGIN_FORM: Final = re.compile(rb"(.+)/([0-9]{1,5})/([0-9]{1,19})", re.DOTALL)
 REASON: Final = "ct-reason"
 FAULTS: Final = "ct-faults"
 MARK: Final = Struct(">HQB")
@@ -207,6 +209,18 @@ def _came_from(record: Record) -> bytes | None:
     return origins[-1] if origins else None
 
 
+def _origin(place: Place, record: Record) -> tuple[int, int]:
+    """Partition and offset at which a record stood before it was sent on; (NO_PARTITION, 0) if it never was.
+
+    Whoever publishes can write the header too: what names no other partition of this topic is no origin.
+    """
+    found = _ORIGIN_FORM.fullmatch(_came_from(record) or b"")
+    if found is None or found[1] != place.topic.encode():
+        return NO_PARTITION, 0
+    partition, offset = int(found[2]), int(found[3])
+    return (partition, offset) if place.partition != partition < place.partitions else (NO_PARTITION, 0)
+
+
 def _event_headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, bytes | None] | None:
     """The headers that say what the record is; None where there are none of them."""
     named: dict[str, bytes | None] = {}
@@ -235,8 +249,10 @@ def _receipt(
     reason: str = "",
     activity_id: str = "",
     revision: int = 0,
+    sent_to: int = NO_PARTITION,
 ) -> Receipt:
     """What became of a record; one without a row among the activities has no activity_id and no revision."""
+    origin_partition, origin_offset = _origin(place, record) if record.headers else (NO_PARTITION, 0)
     return Receipt(
         place.topic,
         place.topic_epoch,
@@ -249,6 +265,9 @@ def _receipt(
         activity_id,
         revision,
         PIPELINE_VERSION,
+        sent_to,
+        origin_partition,
+        origin_offset,
     )
 
 
@@ -256,7 +275,7 @@ def _send_on(batch: Batch, place: Place, record: Record, belongs: int, source: s
     """To the partition of its company, as it came; the receipt says so."""
     headers = (*record.headers, (ORIGIN, origin_of(place, record)))
     batch.outputs.append(Output("events", belongs, record.key, record.value, headers))
-    batch.rows.receipts.append(_receipt(place, record, "rerouted", source, reason="wrong_partition"))
+    batch.rows.receipts.append(_receipt(place, record, "rerouted", source, reason="wrong_partition", sent_to=belongs))
 
 
 def _enriched(place: Place, record: Record, activity: Activity, document: dict[str, Any], register: Register) -> Output:

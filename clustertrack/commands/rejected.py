@@ -13,11 +13,11 @@ import click
 
 from clustertrack import rejected_json, replays
 from clustertrack import rejected_text as text
+from clustertrack.events_topic import check_topic, recorded_topic
 from clustertrack.ledger import open_ledger
 from clustertrack.settings import load_settings
 from schemas.errors import CheckFailed, UsageFault
 from schemas.replays import Action, RecordPlace, RejectedRecord, read_place
-from sinks import catalog
 from sinks.rejected import Wanted, count_open, list_open, open_places, read_records
 from sinks.rejected_actions import ActionBook, list_closed, story_of
 from sources.resender import kafka_topic
@@ -181,16 +181,14 @@ def replay(wanted: Wanted, everything: bool, edit: Path | None, note: str, dry_r
     database = settings.clickhouse_database
     with open_ledger(settings.clickhouse()) as client:
         wanted, results = replays.named(client, database, wanted)
-        recorded = catalog.topics(client, database).get(topics.EVENTS)
-        if recorded is None:
-            raise CheckFailed(f"The ledger knows no topic {topics.EVENTS}: run `clustertrack migrate`.")
+        recorded = recorded_topic(client, database)
         plan = functools.partial(replays.plan, partitions=recorded.partitions, limit=settings.replay_limit, edit=edit)
         chunks = open_places(client, database, wanted)
         if dry_run:
             would = replays.dry_run(client, settings, chunks, plan, results)
             _finish_replay(results, would, dry_run=True, as_json=as_json)
             return
-        replays.check_topic(settings, recorded)
+        check_topic(settings, recorded)
         run = Run(
             acted_by=replays.user(),
             note=note,

@@ -136,9 +136,10 @@ def test_where_kafka_delivers_nothing(kafka, topic: str):
         finish()
     producer.close()
     with KafkaOffsets({"bootstrap_servers": [kafka.bootstrap]}) as offsets:
-        assert offsets.undelivered(Partition(topic, 0), 0, 11) == [(3, 7), (11, 11)]
-        assert offsets.undelivered(Partition(topic, 0), 4, 9) == [(4, 7)]
-        assert offsets.undelivered(Partition(topic, 0), 9, 10) == []
+        assert offsets.undelivered(Partition(topic, 0), [(0, 11)]) == [(3, 7), (11, 11)]
+        assert offsets.undelivered(Partition(topic, 0), [(4, 9)]) == [(4, 7)]
+        assert offsets.undelivered(Partition(topic, 0), [(9, 10)]) == []
+        assert offsets.undelivered(Partition(topic, 0), [(2, 3), (7, 8), (11, 11)]) == [(3, 3), (7, 7), (11, 11)]
         assert offsets.are_empty({Partition(topic, 0): (11, 11)})
         assert not offsets.are_empty({Partition(topic, 0): (10, 11)})
 

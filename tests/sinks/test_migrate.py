@@ -18,7 +18,15 @@ REFERENCE_OBJECTS = {
     "impact_rolling", "impact_rolling_basis", "receipt", "receipt_hole", "receipt_without_row", "rejected",
     "retraction_without_activity", "row_without_receipt",
 }  # fmt: skip
-OWN_OBJECTS = {"schema_migration", "ledger", "topic", "rejected_action", "rejected_open"}
+OWN_OBJECTS = {
+    "schema_migration",
+    "ledger",
+    "topic",
+    "rejected_action",
+    "rejected_open",
+    "no_record",
+    "reroute_not_arrived",
+}
 
 
 def migration(file: str, text: str) -> Migration:

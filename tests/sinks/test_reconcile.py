@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from sinks.reconcile import Bound, LostReceipt, Place, Range, Version, reconcile
+from schemas.ledger import NO_PARTITION
+from sinks.accounts import Bound, LostReceipt, LostReroute, Place, Range, Version
+from sinks.reconcile import reconcile
 
 TOPIC = "activity.events.v1"
 
@@ -110,7 +112,9 @@ def test_no_record(ledger: Client, database: str, write: Callable[..., None]):
     """Offsets at which Kafka delivers nothing are no holes, wherever they lie in one."""
     write({0: "accepted", 5: "accepted"})
     markers = {Place(TOPIC, 0, 0): [Range(1, 1), Range(3, 3), Range(6, 6)]}
-    [account] = reconcile(ledger, database, [bound(0, 8, 7)], no_record=markers).partitions
+    [account] = reconcile(
+        ledger, database, [bound(0, 8, 7)], no_record=lambda place, _ranges: markers[place]
+    ).partitions
     assert account.holes == (Range(2, 2), Range(4, 4))
     assert (account.no_record, account.pending) == (3, 1)
 
@@ -172,3 +176,194 @@ def test_large_offsets(ledger: Client, database: str, write: Callable[..., None]
     assert found.partitions[0].holes == (Range(far + 1, far + 1),)
     assert found.partitions[0].expired_unread == (Range(0, far - 1),)
     assert found.rows_without_receipt == (Version("crm", "x", revision),)
+
+
+# ---- records that were sent on
+
+Send = Callable[..., None]
+
+
+@pytest.fixture
+def send(ledger: Client, database: str) -> Send:
+    """Writes the receipt of a record that was sent on, or of one that arrived."""
+
+    def send(
+        place: tuple[int, int], *, to: int = NO_PARTITION, came: tuple[int, int] | None = None, epoch: int = 0
+    ) -> None:
+        came_from = came or (NO_PARTITION, 0)
+        status = "rerouted" if came is None else "rejected"
+        ledger.command(
+            f"INSERT INTO {database}.receipt "
+            "(topic, topic_epoch, partition, offset, status, source, log_time, sent_to, origin_partition, "
+            f"origin_offset) VALUES ('{TOPIC}', {epoch}, {place[0]}, {place[1]}, '{status}', 'crm', '2020-01-01', "
+            f"{to}, {came_from[0]}, {came_from[1]})"
+        )
+
+    return send
+
+
+def test_a_reroute_that_arrived(ledger: Client, database: str, send: Send):
+    """The receipt on the right partition names the one that was sent on: all is whole, nobody is asked."""
+    send((0, 0), to=1)
+    send((1, 0), came=(0, 0))
+
+    def never(_places: object) -> set[Place]:
+        raise AssertionError("there is nothing to wait for")
+
+    found = reconcile(ledger, database, [bound(0, 1, 1), bound(0, 1, 1, partition=1)], read_to_end=never)
+    assert found.whole
+    assert (found.reroute_not_arrived, found.reroute_pending, found.reroute_unproved) == (0, 0, 0)
+
+
+def test_a_reroute_that_never_arrived(ledger: Client, database: str, send: Send):
+    """All of its partition is read, and no receipt names it: it is lost, with its place, source and day."""
+    for offset in range(3):
+        send((0, offset), to=1)
+    send((1, 0), came=(0, 1))
+    found = reconcile(ledger, database, [bound(0, 3, 3), bound(0, 1, 1, partition=1)])
+    assert found.reroutes_not_arrived == (LostReroute(TOPIC, 0, 0, 0, 1), LostReroute(TOPIC, 0, 0, 2, 1))
+    assert (found.reroute_not_arrived, found.partitions[0].not_arrived, found.days[0].not_arrived) == (2, 2, 2)
+    assert not found.whole
+    assert not found.partitions[0].whole
+
+
+@pytest.mark.parametrize(
+    ("committed", "read", "lost", "pending"),
+    [
+        pytest.param(1, {1}, 1, 0, id="committed, the other partition read"),
+        pytest.param(1, set(), 0, 1, id="the other partition not read to its end"),
+        pytest.param(0, {1}, 0, 1, id="not committed: it may not have been sent on yet"),
+    ],
+)
+def test_a_reroute_may_still_arrive(
+    ledger: Client, database: str, send: Send, committed: int, read: set[int], lost: int, pending: int
+):
+    """A record sent on is missed only when it was sent for certain, and all of its partition has been read since."""
+    send((0, 0), to=1)
+    send((2, 0), to=2)
+    found = reconcile(
+        ledger,
+        database,
+        [bound(0, 1, committed), bound(0, 0, 0, partition=1)],
+        read_to_end=lambda places: {place for place in places if place.partition in read},
+    )
+    assert (found.partitions[0].not_arrived, found.reroute_pending) == (lost, pending)
+    assert [account.whole for account in found.partitions] == [not lost, True]
+
+
+def test_reroutes_of_old_versions(ledger: Client, database: str, send: Send):
+    """A receipt that does not say where its record was sent on to is not missed, but counted as unproved."""
+    send((0, 0))
+    found = reconcile(ledger, database, [bound(0, 1, 1)])
+    assert found.whole
+    assert (found.partitions[0].rerouted, found.reroute_unproved) == (1, 1)
+
+
+def test_a_former_epoch(ledger: Client, database: str, write: Callable[..., None], send: Send):
+    """What a topic's former life left must have its rows and its arrivals; nothing of it can still come."""
+    write({0: "accepted", 1: "rejected"}, epoch=0)
+    write({2: "retracted"}, epoch=0, rows=False)
+    send((1, 0), to=3, epoch=0)
+    send((3, 0), came=(1, 0), epoch=1)
+    write({0: "accepted"}, epoch=1)
+    found = reconcile(ledger, database, [bound(0, 1, 1, epoch=1), bound(0, 1, 1, epoch=1, partition=3)])
+    assert [(a.place, a.received, a.without_row, a.not_arrived) for a in found.former] == [
+        (Place(TOPIC, 0, 0), 3, 1, 0),
+        (Place(TOPIC, 0, 1), 1, 0, 1),
+    ]
+    assert found.reroutes_not_arrived == (LostReroute(TOPIC, 0, 1, 0, 3),)
+    assert all(account.whole for account in found.partitions)
+    assert not found.whole
+
+
+# ---- sources and days
+
+
+def test_sources_and_days(ledger: Client, database: str, write: Callable[..., None]):
+    """Receipts are counted by source and UTC day; a hole is charged to all sources on the days it may be of."""
+    write({0: "accepted", 3: "retracted"})
+    ledger.command(
+        f"INSERT INTO {database}.receipt (topic, partition, offset, status, source, log_time) VALUES "
+        f"('{TOPIC}', 0, 6, 'rejected', '', '2020-01-02 23:59:59.999'), "
+        f"('{TOPIC}', 0, 7, 'rejected', 'erp', '2020-01-03 00:00:00')"
+    )
+    found = reconcile(ledger, database, [bound(1, 8, 8)])
+    assert [(day.source, str(day.day), day.received, day.missing_at_most) for day in found.days] == [
+        ("crm", "2020-01-01", 2, 4),
+        ("crm", "2020-01-02", 0, 2),
+        ("erp", "2020-01-01", 0, 4),
+        ("erp", "2020-01-02", 0, 2),
+        ("erp", "2020-01-03", 1, 0),
+        ("unknown", "2020-01-01", 0, 4),
+        ("unknown", "2020-01-02", 1, 2),
+    ]
+    [account] = found.partitions
+    assert account.received == sum(day.received for day in found.days)
+    assert (account.missing, account.expired) == (4, 0)
+
+
+# ---- while traffic flows
+
+
+def test_a_row_whose_record_is_in_work(ledger: Client, database: str, write: Callable[..., None]):
+    """A row without a receipt is no fault while records are uncommitted: its own may be one of them."""
+    write({0: "accepted"})
+    ledger.command(f"INSERT INTO {database}.activity_revision (source, activity_id, revision) VALUES ('crm', 'x', 9)")
+    found = reconcile(ledger, database, [bound(0, 1, 1)], read_to_end=lambda _places: set())
+    assert (found.row_without_receipt, found.unsettled, found.whole) == (0, 1, True)
+
+
+def test_a_receipt_that_comes_meanwhile(ledger: Client, database: str, write: Callable[..., None]):
+    """What is written while others are waited for is seen."""
+    ledger.command(
+        f"INSERT INTO {database}.activity_revision (source, activity_id, revision) VALUES ('crm', '0/0/0', 1)"
+    )
+
+    def written(places: object) -> object:
+        write({0: "accepted"})
+        return places
+
+    found = reconcile(ledger, database, [bound(0, 1, 0)], read_to_end=written)
+    assert found.whole
+    assert (found.row_without_receipt, found.unsettled) == (0, 0)
+
+
+# ---- offsets at which Kafka delivers nothing
+
+
+def test_what_kafka_said_is_kept(ledger: Client, database: str, write: Callable[..., None]):
+    """Kafka is asked once: later, when it has deleted what lay around them, such offsets are still no loss."""
+    write({0: "accepted", 5: "accepted"})
+    markers = {Place(TOPIC, 0, 0): [Range(1, 2), Range(4, 4)]}
+    asked = []
+
+    def no_record(place: Place, ranges: list[Range]) -> list[Range]:
+        asked.append(ranges)
+        return markers[place]
+
+    [account] = reconcile(ledger, database, [bound(0, 6, 6)], no_record=no_record).partitions
+    assert (account.holes, account.no_record) == ((Range(3, 3),), 3)
+    write({3: "accepted"})
+    [account] = reconcile(ledger, database, [bound(6, 6, 6)], no_record=no_record).partitions
+    assert (account.expired, account.missing, account.no_record) == (0, 0, 3)
+    assert account.whole
+    assert asked == [[Range(1, 4)]]
+
+
+# ---- part by part
+
+
+def test_parts_give_the_same(
+    ledger: Client, database: str, write: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+):
+    """However many parts rows and receipts are compared in, the same is found, once each."""
+    write(dict.fromkeys(range(40), "accepted"))
+    ledger.command(
+        f"ALTER TABLE {database}.activity_revision DELETE WHERE revision % 7 = 0 SETTINGS mutations_sync = 1"
+    )
+    ledger.command(f"ALTER TABLE {database}.receipt DELETE WHERE offset % 5 = 0 SETTINGS mutations_sync = 1")
+    whole = reconcile(ledger, database, [bound(0, 40, 40)])
+    assert (whole.receipt_without_row, whole.row_without_receipt) == (4, 7)
+    assert whole.activity_difference == 5
+    monkeypatch.setattr("sinks.reconcile.PART", 3)
+    assert reconcile(ledger, database, [bound(0, 40, 40)]) == whole

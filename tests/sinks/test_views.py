@@ -49,6 +49,7 @@ VIEWS = {
     "conservation": f"bounds = {BOUNDS}",
     "conservation_day": f"bounds = {BOUNDS}",
     "receipt_without_row": None,
+    "reroute_not_arrived": None,
     "row_without_receipt": None,
     "activity_difference": None,
     "activity_moved": None,

@@ -34,7 +34,9 @@ ACTIVITY = Activity(
     recorded_at=1_525_349_109_120,
     known_at=1_800_000_000_123,
 )
-RECEIPT = Receipt("activity.events.v1", 3, 7, 123, "accepted", "", ACTIVITY.source, 1_800_000_000_123, "WS-1", 99, 1)
+RECEIPT = Receipt(
+    "activity.events.v1", 3, 7, 123, "accepted", "", ACTIVITY.source, 1_800_000_000_123, "WS-1", 99, 1, 9, 11, 2**63 - 1
+)
 REJECTION = Rejection(
     topic="activity.events.v1",
     topic_epoch=0,
@@ -79,7 +81,8 @@ class TestClickHouse:
         assert tuple(tuple(v) if isinstance(v, list) else v for v in activity) == tuple(ACTIVITY)
         receipt = client.query(
             "SELECT topic, topic_epoch, partition, offset, status, reason, source, "
-            "toUnixTimestamp64Milli(log_time), activity_id, revision, pipeline_version "
+            "toUnixTimestamp64Milli(log_time), activity_id, revision, pipeline_version, "
+            "sent_to, origin_partition, origin_offset "
             f"FROM {database}.receipt"
         ).result_rows[0]
         assert receipt == tuple(RECEIPT)

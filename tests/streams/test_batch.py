@@ -11,7 +11,7 @@ from samples import CLUSTERS, SOURCE, event
 
 from schemas.company import CompanyVersion
 from schemas.indicators import PIPELINE_VERSION
-from schemas.ledger import Receipt
+from schemas.ledger import NO_PARTITION, Receipt
 from schemas.revisions import version_key, with_pipeline
 from streams.batch import LARGEST, MARK, Batch, process_batch
 from streams.register import Register
@@ -184,6 +184,7 @@ def test_a_record_on_the_wrong_partition_is_sent_on():
     (receipt,) = batch.rows.receipts
     assert (receipt.status, receipt.reason) == ("rerouted", "wrong_partition")
     assert (receipt.source, receipt.activity_id, receipt.revision) == (SOURCE, "", 0)
+    assert (receipt.sent_to, receipt.origin_partition) == (home(company), NO_PARTITION)
     assert batch.rows.activities == batch.rows.rejected == []
     assert batch.marks == {}
 
@@ -211,6 +212,32 @@ def test_a_record_is_sent_on_and_arrives():
     there = PLACE._replace(partition=output.partition)
     batch = decide([Record(0, output.value, key=output.key, headers=output.headers)], place=there)
     assert statuses(batch) == ["accepted"]
+    (receipt,) = batch.rows.receipts
+    assert (receipt.origin_partition, receipt.origin_offset, receipt.sent_to) == (0, 9, NO_PARTITION)
+
+
+@pytest.mark.parametrize(
+    ("header", "origin"),
+    [
+        pytest.param(b"activity.events.v1/2/5", (2, 5), id="another partition"),
+        pytest.param(b"activity.events.v1/2/9999999999999999999", (2, 9999999999999999999), id="largest"),
+        pytest.param(b"activity.events.v1/0/5", (NO_PARTITION, 0), id="the same partition"),
+        pytest.param(b"activity.events.v1/70000/5", (NO_PARTITION, 0), id="a partition that is not there"),
+        pytest.param(b"other/2/5", (NO_PARTITION, 0), id="another topic"),
+        pytest.param(b"activity.events.v1/2/10000000000000000000", (NO_PARTITION, 0), id="too many digits"),
+        pytest.param("activity.events.v1/2/\u0665".encode(), (NO_PARTITION, 0), id="digits of another script"),
+        pytest.param(b"\xff\x00/", (NO_PARTITION, 0), id="no text"),
+        pytest.param(b"", (NO_PARTITION, 0), id="empty"),
+        pytest.param(None, (NO_PARTITION, 0), id="none"),
+    ],
+)
+def test_where_a_record_stood_before(header: bytes | None, origin: tuple[int, int]):
+    """A receipt of any status keeps the origin; what a publisher wrote into the header cannot harm."""
+    batch = decide(
+        [Record(9, SOUND, headers=(("ct-origin", header),)), Record(10, b"{", headers=(("ct-origin", header),))]
+    )
+    assert statuses(batch) == ["accepted", "rejected"]
+    assert [(r.origin_partition, r.origin_offset) for r in batch.rows.receipts] == [origin, origin]
 
 
 def test_repeats_are_sent_on_unseen():

@@ -131,6 +131,7 @@ def _proofs(bounds: Sequence[Bound]) -> Iterator[Call]:
     for view in (
         "receipt_without_row",
         "row_without_receipt",
+        "reroute_not_arrived",
         "activity_difference",
         "activity_moved",
         "retraction_without_activity",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
-from tally.records import Activity, Bound, Company, History, Receipt
+from tally.records import NOWHERE, Activity, Bound, Company, History, Receipt
 from tally.registers import random_register
 
 EDGES = (
@@ -211,7 +211,29 @@ def _receipts(rng: random.Random, deliveries: list[Delivery]) -> tuple[list[Rece
         high = FIRST_OFFSET + len(records) + rng.choice((0, 0, 2))
         low = rng.choice((0, FIRST_OFFSET - 2, FIRST_OFFSET, FIRST_OFFSET + 1, high // 2))
         bounds.append(Bound(*place, min(low, high), high))
-    return receipts, bounds
+    return _sent_on(rng, receipts), bounds
+
+
+def _sent_on(rng: random.Random, receipts: list[Receipt]) -> list[Receipt]:
+    """Most rerouted records arrived somewhere on the partition that they were sent to; old receipts do not say."""
+    sent: dict[tuple[str, int, int, int], int] = {}
+    came: dict[tuple[str, int, int, int], tuple[int, int]] = {}
+    places = sorted({receipt[:4] for receipt in receipts})
+    for topic, epoch, partition, offset in sorted({r[:4] for r in receipts if r.status == "rerouted"}):
+        there = [place for place in places if place[:2] == (topic, epoch) and place[2] != partition]
+        arrived = rng.choice(there)
+        if rng.random() < 0.8:
+            sent[topic, epoch, partition, offset] = arrived[2]
+        if rng.random() < 0.8:
+            came[arrived] = (partition, offset)
+    return [
+        r._replace(
+            sent_to=sent.get(r[:4], NOWHERE) if r.status == "rerouted" else NOWHERE,
+            origin_partition=came.get(r[:4], (NOWHERE, 0))[0],
+            origin_offset=came.get(r[:4], (NOWHERE, 0))[1],
+        )
+        for r in receipts
+    ]
 
 
 def _records(rng: random.Random, share: list[Delivery]) -> list[Delivery | str]:

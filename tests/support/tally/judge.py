@@ -158,25 +158,34 @@ def judged(
             except Refused as refused:
                 source = _claimed(record.value)
                 receipt = Receipt(*place, "rejected", str(refused), source, log_time, "", 0, written)
-                history.receipts.append(receipt)
+                history.receipts.append(_with_origin(receipt, record))
                 continue
             receipt = Receipt(*place, "accepted", "", row.source, log_time, row.activity_id, row.revision, written)
             occurrence, by = first.get(version_of(row), (place, written))
-            if partition_of(row.company_id, partitions) != record.partition:
-                receipt = Receipt(*place, "rerouted", "wrong_partition", row.source, log_time, "", 0, written)
+            if (home := partition_of(row.company_id, partitions)) != record.partition:
+                receipt = Receipt(*place, "rerouted", "wrong_partition", row.source, log_time, "", 0, written, home)
             elif occurrence != place:
                 receipt = receipt._replace(status="duplicate", revision=row.revision + (by - written) * 2**55)
             else:
                 first[version_of(row)] = (occurrence, by)
                 history.activities.append(row)
                 receipt = receipt._replace(status="retracted" if row.is_deleted else "accepted")
-            history.receipts.append(receipt)
+            history.receipts.append(_with_origin(receipt, record))
     places = {(record.topic, record.partition, record.offset) for _, records in passes for record in records}
     for topic in {place[0] for place in places}:
         for partition in range(partitions):
             high = sum(place[:2] == (topic, partition) for place in places)
             history.bounds.append(Bound(topic, 0, partition, 0, high))
     return history
+
+
+def _with_origin(receipt: Receipt, record: Any) -> Receipt:
+    """The receipt of a record that was sent on names the place where it stood first."""
+    for name, value in record.headers:
+        if name == "ct-origin":
+            _, partition, offset = value.decode().split("/")
+            receipt = receipt._replace(origin_partition=int(partition), origin_offset=int(offset))
+    return receipt
 
 
 def version_of(row: Activity) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 from tally.figures import Figures
-from tally.records import NOW, Activity, Bound, History, Receipt
+from tally.records import NOW, NOWHERE, Activity, Bound, History, Receipt
 
 Row = dict[str, Any]
 STATUSES = ("accepted", "retracted", "duplicate", "rejected", "rerouted")
@@ -90,10 +90,20 @@ class Proofs:
 
     def receipt_without_row(self) -> list[Row]:
         """Receipts whose row the history lacks."""
-        hidden = ("reason", "pipeline_version")
+        hidden = ("reason", "pipeline_version", "sent_to", "origin_partition", "origin_offset")
         return [
             {name: value for name, value in receipt._asdict().items() if name not in hidden}
             for receipt in self._lost(self._receipts.values())
+        ]
+
+    def reroute_not_arrived(self) -> list[Row]:
+        """Rerouted records, of those whose receipt says where to, that no receipt names as its origin."""
+        shown = ("topic", "topic_epoch", "partition", "offset", "sent_to", "source", "log_time")
+        arrived = {(*r[:2], r.origin_partition, r.origin_offset) for r in self.history.receipts}
+        return [
+            {name: getattr(r, name) for name in shown}
+            for r in self._receipts.values()
+            if r.status == "rerouted" and r.sent_to != NOWHERE and r[:4] not in arrived
         ]
 
     def row_without_receipt(self) -> list[Row]:

@@ -57,6 +57,10 @@ class Company(NamedTuple):
     known_at: datetime
 
 
+NOWHERE = 65535
+"""No partition."""
+
+
 class Receipt(NamedTuple):
     """What became of one Kafka record, as one pass of a worker saw it."""
 
@@ -71,6 +75,9 @@ class Receipt(NamedTuple):
     activity_id: str
     revision: int
     pipeline_version: int
+    sent_to: int = NOWHERE
+    origin_partition: int = NOWHERE
+    origin_offset: int = 0
 
 
 class Bound(NamedTuple):

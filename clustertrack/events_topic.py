@@ -1,0 +1,25 @@
+"""The events topic as the ledger knows it, and whether Kafka still has that one: else offsets mean other records."""
+
+from clickhouse_connect.driver.client import Client
+
+from clustertrack.settings import Settings
+from schemas.errors import CheckFailed
+from sinks import catalog
+from sinks.catalog import TopicRecord
+from streams.topics import EVENTS, TopicAdmin
+
+
+def recorded_topic(client: Client, database: str) -> TopicRecord:
+    """The topic's record of its present epoch. Raises CheckFailed when the ledger has none."""
+    recorded = catalog.topics(client, database).get(EVENTS)
+    if recorded is None:
+        raise CheckFailed(f"The ledger knows no topic {EVENTS}: run `clustertrack migrate`.")
+    return recorded
+
+
+def check_topic(settings: Settings, recorded: TopicRecord) -> None:
+    """Raises CheckFailed when Kafka's topic is not the one that was recorded."""
+    with TopicAdmin(settings.kafka_client_config()) as admin:
+        actual = admin.describe([EVENTS]).get(EVENTS)
+    if actual is None or actual.topic_id != recorded.topic_id:
+        raise CheckFailed(f"Topic {EVENTS} is not the one that the ledger knows: run `clustertrack migrate`.")

@@ -1,0 +1,164 @@
+"""The account of the ledger as a person reads it, and as JSON types."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Final, TypeVar
+
+from reports.layout import aligned, number
+from sinks.accounts import Counts, DayAccount, LostReceipt, LostReroute, Range, Reconciliation
+from sinks.reconcile import LISTED
+
+STATUSES: Final = ("received", "accepted", "retracted", "duplicate", "rejected", "rerouted")
+FAULTS: Final = ("without_row", "not_arrived")
+COUNTS: Final = (*STATUSES, "no_record", "pending", "missing", "expired", *FAULTS)
+"""Counts of a partition, as `sinks.accounts.PartitionAccount` names them."""
+
+Lost = TypeVar("Lost", LostReceipt, LostReroute)
+
+
+def as_dict(result: Reconciliation) -> dict[str, Any]:
+    """The result as JSON types."""
+    return {
+        "whole": result.whole,
+        "pending": result.pending,
+        "partitions": [
+            {
+                **account.place._asdict(),
+                "low": account.low,
+                "high": account.high,
+                "committed": account.committed,
+                "expected": account.expected,
+                **_counts(account, COUNTS),
+                "holes": [list(hole) for hole in account.holes],
+                "expired_unread": [list(hole) for hole in account.expired_unread],
+                "whole": account.whole,
+            }
+            for account in result.partitions
+        ],
+        "former": [
+            {**account.place._asdict(), **_counts(account, (*STATUSES, *FAULTS)), "whole": account.proved}
+            for account in result.former
+        ],
+        "days": [
+            {"source": day.source, "day": day.day.isoformat(), **_counts(day, _DAY), "whole": day.whole}
+            for day in result.days
+        ],
+        "row_without_receipt": result.row_without_receipt,
+        "rows_without_receipt": [version._asdict() for version in result.rows_without_receipt],
+        "receipt_without_row": result.receipt_without_row,
+        "receipts_without_row": [lost._asdict() for lost in result.receipts_without_row],
+        "reroute_not_arrived": result.reroute_not_arrived,
+        "reroutes_not_arrived": [lost._asdict() for lost in result.reroutes_not_arrived],
+        "reroute_pending": result.reroute_pending,
+        "reroute_unproved": result.reroute_unproved,
+        "activity_difference": result.activity_difference,
+        "unsettled": result.unsettled,
+    }
+
+
+_DAY: Final = (*STATUSES, *FAULTS, "missing_at_most")
+
+
+def as_text(result: Reconciliation, *, by_day: bool = False) -> str:
+    """A table with a row per partition and one for all, what is wrong beneath, the verdict last.
+
+    Sources and days are listed where something is wrong with them, and all of them with `by_day`.
+    """
+    rows = [("topic", "epoch", "partition", "offsets", *_words(COUNTS))]
+    rows += [
+        (*map(str, account.place), number(account.expected), *_numbers(account, COUNTS))
+        for account in result.partitions
+    ]
+    rows.append(("all", "", "", number(_expected(result)), *(number(_total(result, name)) for name in COUNTS)))
+    former = [("former topic", "epoch", "partition", *_words((*STATUSES, *FAULTS)))]
+    former += [(*map(str, account.place), *_numbers(account, (*STATUSES, *FAULTS))) for account in result.former]
+    shown = [day for day in result.days if by_day or not day.whole]
+    limited = shown if by_day else shown[:LISTED]
+    days = [("source", "day", *_words(_DAY))]
+    days += [(day.source, day.day.isoformat(), *_numbers(day, _DAY)) for day in limited]
+    verdict = f"{'whole' if result.whole else 'NOT WHOLE'}: {verdict_of(result)}"
+    tables = [aligned(table) for table in (rows, former, days) if len(table) > 1]
+    lines = [*_faults(result), *_more(shown, len(limited), "sources and days")]
+    return "\n\n".join(part for part in (*tables, "\n".join(lines), verdict) if part) + "\n"
+
+
+def verdict_of(result: Reconciliation) -> str:
+    """One sentence."""
+    if result.whole:
+        still = {"pending": result.pending, "sent on and still to arrive": result.reroute_pending}
+        waiting = "".join(f", {number(count)} of them {words}" for words, count in still.items() if count)
+        return f"all {number(_expected(result))} offsets are accounted for{waiting}."
+    wrong: Mapping[str, int] = {
+        "offsets without a receipt": _total(result, "missing"),
+        "offsets that expired unread": _total(result, "expired"),
+        "receipts without their row": result.receipt_without_row,
+        "rows without a receipt": result.row_without_receipt,
+        "records sent on that did not arrive": result.reroute_not_arrived,
+        "activities that differ from their history": result.activity_difference,
+    }
+    found = ", ".join(f"{number(count)} {words}" for words, count in wrong.items() if count)
+    return f"{found or 'receipts and offsets do not add up'}; the ledger's account is on standard output."
+
+
+def _faults(result: Reconciliation) -> list[str]:
+    """A line for everything that is wrong, the first LISTED of each kind."""
+    lines = []
+    for words, ranges_of in (
+        ("without a receipt, still in Kafka", "holes"),
+        ("deleted by Kafka before they were read", "expired_unread"),
+    ):
+        found = [(account.place, hole) for account in result.partitions for hole in getattr(account, ranges_of)]
+        lines += [f"{place}: {_offsets(hole)} {words}" for place, hole in found[:LISTED]]
+        lines += _more(found, LISTED, f"ranges {words}")
+    lines += [
+        f"{first.place}: {_offsets(found)} {first.status}, but no row is there"
+        for first, found in _runs(result.receipts_without_row, lambda lost: lost.status)
+    ]
+    lines += [
+        f"{first.place}: {_offsets(found)} sent on to partition {first.sent_to}, but never arrived"
+        for first, found in _runs(result.reroutes_not_arrived, lambda lost: lost.sent_to)
+    ]
+    lines += [
+        f"{version.source} {version.activity_id}, revision {version.revision}: a row without a receipt"
+        for version in result.rows_without_receipt
+    ]
+    if result.unsettled:
+        lines.append(
+            f"{number(result.unsettled)} rows wait for their receipts: their records may be in work, look again later"
+        )
+    return lines
+
+
+def _runs(losses: Sequence[Lost], kind: Callable[[Lost], object]) -> Iterator[tuple[Lost, Range]]:
+    """Losses of one kind at consecutive offsets, as the first of them and the range; they come in rising order."""
+    for _, run in groupby(enumerate(losses), lambda at: (at[1].place, kind(at[1]), at[1].offset - at[0])):
+        found = [lost for _, lost in run]
+        yield found[0], Range(found[0].offset, found[-1].offset)
+
+
+def _offsets(found: Range) -> str:
+    return f"offset {found.first}" if found.size == 1 else f"offsets {found.first} to {found.last}"
+
+
+def _more(found: Sequence[object], shown: int, words: str) -> list[str]:
+    return [f"... and {number(len(found) - shown)} more {words}"] if len(found) > shown else []
+
+
+def _words(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name.replace("_", " ") for name in names)
+
+
+def _counts(account: Counts, names: Iterable[str]) -> dict[str, int]:
+    return {name: getattr(account, name) for name in names}
+
+
+def _numbers(account: Counts | DayAccount, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(number(count) for count in _counts(account, names).values())
+
+
+def _total(result: Reconciliation, name: str) -> int:
+    return sum(_counts(account, (name,))[name] for account in result.partitions)
+
+
+def _expected(result: Reconciliation) -> int:
+    return sum(account.expected for account in result.partitions)
