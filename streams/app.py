@@ -25,7 +25,7 @@ from streams.outbox import KafkaOutbox
 from streams.pipeline import Pipeline
 from streams.register import Register
 from streams.register_feed import RegisterFeed
-from streams.seen import KEEP_SECONDS, STORE_URL, TABLE, RocksSeen
+from streams.seen import STORE_URL, TABLE, RocksSeen
 from streams.topics import COMPANIES, ENRICHED, EVENTS, REJECTED
 from streams.transport import SCHEME, SLOW_SCHEME, Delivery, Fetched
 from streams.vitals import Vitals
@@ -61,12 +61,16 @@ class WorkerConfig:
     """host:port of the brokers."""
     topics: Mapping[str, TopicPlace]
     """The events and the companies topic."""
+    changelog_id: str
+    """Topic id of the changelog of marks: those of another one are not used."""
     data_dir: Path
     linger: float
     """Seconds that a group waits for more records."""
     max_rows: int
     session_seconds: int = 30
     """After so long without a sign of life a worker's partitions go to the others."""
+    stalled_seconds: int = 60
+    """After so long without progress a worker is ill."""
     slow_mode: bool = False
     credentials: Any = None
     """Faust's credentials; None for plain text."""
@@ -99,11 +103,11 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
     feed = RegisterFeed(register, COMPANIES, config.topics[COMPANIES].partitions, config.kafka)
     partitions = config.topics[EVENTS].partitions
     # Faust's table brings assignment and recovery; streams.seen reads and writes it in bulk.
-    table = app.Table(
-        TABLE, default=None, partitions=partitions, key_type=bytes, value_type=bytes, options={"ttl": KEEP_SECONDS}
-    )
+    options = {"changelog_id": config.changelog_id}
+    table = app.Table(TABLE, default=None, partitions=partitions, key_type=bytes, value_type=bytes, options=options)
     seen = RocksSeen(table)
     delivery.bulk[table.changelog_topic_name] = seen.recover
+    delivery.compare[table.changelog_topic_name] = seen.compare
 
     def decide_events(place: Place, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
         return process_batch(
@@ -137,7 +141,14 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
         name="companies", step=decide_companies, seen=None, outbox=KafkaOutbox(producer, outputs, None), **common
     )
     pipelines = (events, companies)
-    vitals = Vitals(now=monotonic, delivery=delivery, pipelines=pipelines, app=app, register_ready=feed.ready.is_set)
+    vitals = Vitals(
+        now=monotonic,
+        delivery=delivery,
+        pipelines={EVENTS: events, COMPANIES: companies},
+        app=app,
+        register_ready=feed.ready.is_set,
+        stalled=config.stalled_seconds,
+    )
     for pipeline in pipelines:
         delivery.drain.append(partial(pipeline.drain, DRAIN_SECONDS))
         delivery.reset.append(pipeline.forget)

@@ -1,36 +1,55 @@
-"""Places where a test can end the worker as `kill -9` would, at a step of its choice.
+"""Places where a test can harm the worker, at a step of its choice.
 
-`CLUSTERTRACK_FAULT=insert:3` kills the process when it comes to the point `insert` for the third time. It is for tests
-and drills; unset, as it is in production, a point costs one comparison a group.
+`CLUSTERTRACK_FAULT=insert:3` ends the process, as `kill -9` would, when it comes to the point `insert` for the third
+time. `CLUSTERTRACK_FAULT=insert:3:block` holds the event loop up there, for ever; `insert:3:cancel` ends the task that
+comes there without a word. It is for tests and drills; unset, as it is in production, a point costs one comparison.
 """
 
+import asyncio
 import os
 import signal
+import time
 from typing import Final
 
 VARIABLE: Final = "CLUSTERTRACK_FAULT"
 POINTS: Final = ("decide", "decided", "insert", "receipts", "produce", "mark", "ack", "acked")
 """In the order of delivery: before and after steps 1 to 4, before the rows and before the receipts of step 5, before
 steps 6, 7 and 8, and after the acks, when the offsets are not yet committed."""
+FETCH: Final = "fetch"
+"""Before each fetch; no step of delivery."""
+HARMS: Final = ("kill", "block", "cancel")
 
 
 class FaultPoints:
     """Counts arrivals at the armed point."""
 
     def __init__(self, armed: str) -> None:
-        """Args: armed: `point:times` or empty; raises ValueError for a point that does not exist."""
-        self._point, _, times = armed.partition(":")
-        if self._point and self._point not in POINTS:
-            raise ValueError(f"{VARIABLE}={armed!r}: there is no point {self._point!r}, only {', '.join(POINTS)}")
-        self._left = int(times or 1)
+        """Args: armed: `point:times:harm` or empty; raises ValueError for a point or harm that does not exist."""
+        given = armed.split(":")
+        self._point, times, self._harm = [*given, *("", "1", "kill")[len(given) :]]
+        if self._point and self._point not in (*POINTS, FETCH):
+            raise ValueError(
+                f"{VARIABLE}={armed!r}: there is no point {self._point!r}, only {', '.join(POINTS)}, {FETCH}"
+            )
+        if self._harm not in HARMS:
+            raise ValueError(f"{VARIABLE}={armed!r}: there is no harm {self._harm!r}, only {', '.join(HARMS)}")
+        self._left = int(times)
 
     def reach(self, point: str) -> None:
-        """End the process when the armed point is reached as often as asked for."""
+        """Do the harm when the armed point is reached as often as asked for."""
         if point != self._point:
             return
         self._left -= 1
-        if self._left <= 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if self._left != 0:
+            return
+        match self._harm:
+            case "kill":
+                os.kill(os.getpid(), signal.SIGKILL)
+            case "block":
+                while True:
+                    time.sleep(3600)
+            case "cancel":
+                raise asyncio.CancelledError
 
 
 reach = FaultPoints(os.environ.get(VARIABLE, "")).reach

@@ -139,6 +139,8 @@ class Pipeline:
         if self._open is None:
             self._open = Group(self._epoch, monotonic())
             self._opened.set()
+            if self._delivering is None:
+                self.alive_at = monotonic()
         reach("decide")
         with metrics.STEP_SECONDS.labels(self.name, "decide").time():
             self._absorb(self._open, place, records)

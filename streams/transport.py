@@ -10,7 +10,7 @@ mode are pinned exactly.
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
@@ -18,6 +18,8 @@ from typing import Any
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
+
+from streams.faultpoints import FETCH, reach
 
 SCHEME = "kafkabatch"
 SLOW_SCHEME = "kafkaslow"
@@ -35,6 +37,8 @@ class Delivery:
     max_batch: int = 2000
     bulk: dict[str, Callable[[int, list[Any]], None]] = field(default_factory=dict)
     """Changelog topic -> callable(partition, records) that applies them to the local store at once."""
+    compare: dict[str, Callable[[int, int, int], None]] = field(default_factory=dict)
+    """Changelog topic -> callable(partition, first offset, end), before the local store is brought up to date."""
     drain: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     """Finish what is in flight, within a bounded time."""
     reset: list[Callable[[], None]] = field(default_factory=list)
@@ -104,6 +108,23 @@ class BoundedConsumer(driver.Consumer):  # type: ignore[misc]
                 for tp, offset in (await self.earliest_offsets(*unread)).items():
                     await self.seek(tp, offset)
 
+    def unacked(self, topic: str) -> tuple[bool, bool]:
+        """Whether records of a topic are handed over and not acked, and whether later ones were acked before them.
+
+        In slow mode Faust keeps the account, and this says no.
+        """
+        del topic
+        return False, False
+
+    async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
+        """Ends of partitions. Faust asks before a recovery: it is when the store is compared with its changelog."""
+        ends: Mapping[TP, int] = await super().highwaters(*partitions)
+        changelogs = [tp for tp in partitions if tp.topic in self.delivery.compare]
+        if changelogs:
+            for tp, first in (await self.earliest_offsets(*changelogs)).items():
+                self.delivery.compare[tp.topic](tp.partition, first, ends.get(tp) or 0)
+        return ends
+
     def _is_input(self, tp: TP) -> bool:
         return tp.topic in self.delivery.input_topics
 
@@ -137,6 +158,7 @@ class BatchConsumer(BoundedConsumer):
         try:
             while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001
                 await asyncio.sleep(0)
+                reach(FETCH)
                 if not self.flow_active:
                     await self.wait(self.can_resume_flow)
                     continue
@@ -219,6 +241,15 @@ class BatchConsumer(BoundedConsumer):
         self._pending[tp].append(last.offset)
         for channel in channels:
             await channel.put(app.create_event(None, fetched, {}, message))
+
+    def unacked(self, topic: str) -> tuple[bool, bool]:
+        """See the base class. In a partition acks come in order, unless an agent dropped a batch."""
+        waiting = [
+            tp
+            for tp, pending in self._pending.items()
+            if tp.topic == topic and pending and pending[0] not in self._acked_index[tp]
+        ]
+        return bool(waiting), any(self._acked_index[tp] for tp in waiting)
 
     # ---- commit: the contiguous prefix of acked batches, never past one in flight (faust-streaming issue 606)
 

@@ -6,7 +6,7 @@ Faust consumers are known to die silently (faust-streaming issues 175, 532, 640)
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -16,6 +16,8 @@ from streams.topics import COMPANIES, EVENTS
 from streams.transport import Delivery
 
 STALLED_SECONDS: Final = 60.0
+DELIVERY_TIMES: Final = 4
+"""So many times longer may one call to the ledger or to Kafka take, all its time limits added up."""
 LONGEST_START: Final = 600.0
 """Seconds that assignment and recovery may take before a worker that never read anything counts as stalled."""
 BEAT_SECONDS: Final = 1.0
@@ -33,19 +35,23 @@ class Signs:
     """Whether a pipeline holds records, so that the fetcher may be waiting for it."""
     delivery_age: float
     """Since the busy pipeline last showed life; a retry is life."""
+    untaken_for: float
+    """Since when records have been fetched that no agent took, or that were passed over by later ones."""
     not_flowing_for: float
     register_ready: bool
     waiting_for: float
     """How long the ledger or Kafka has refused; 0 while all is well."""
 
 
-def unhealthy(signs: Signs) -> str | None:
-    """Why the worker has to be replaced, or None."""
-    if signs.loop_age > STALLED_SECONDS:
+def unhealthy(signs: Signs, stalled: float = STALLED_SECONDS) -> str | None:
+    """Why the worker has to be replaced, or None; `stalled` is for how many seconds nothing may move."""
+    if signs.loop_age > stalled:
         return f"the event loop has not run for {signs.loop_age:.0f} s"
-    if signs.held and signs.delivery_age > STALLED_SECONDS * 2:
+    if signs.held and signs.delivery_age > stalled * DELIVERY_TIMES:
         return f"the records in hand have not moved for {signs.delivery_age:.0f} s"
-    if signs.flowing and not signs.held and signs.fetch_age > STALLED_SECONDS:
+    if signs.untaken_for > stalled:
+        return f"fetched records have not been taken for {signs.untaken_for:.0f} s"
+    if signs.flowing and not signs.held and signs.fetch_age > stalled:
         return f"the fetcher has shown no sign of life for {signs.fetch_age:.0f} s"
     if not signs.flowing and signs.not_flowing_for > LONGEST_START:
         return f"assignment or recovery has taken {signs.not_flowing_for:.0f} s"
@@ -71,13 +77,23 @@ class Vitals:
         *,
         now: Callable[[], float],
         delivery: Delivery,
-        pipelines: Sequence[Pipeline],
+        pipelines: Mapping[str, Pipeline],
         app: Any,
         register_ready: Callable[[], bool],
+        stalled: float = STALLED_SECONDS,
     ) -> None:
-        self._now, self._delivery, self._pipelines, self._app = now, delivery, pipelines, app
+        """Args:
+        now: the monotonic clock, in seconds.
+        delivery: the fetcher's signs of life.
+        pipelines: topic -> pipeline.
+        app: the Faust app.
+        register_ready: whether the company register is read.
+        stalled: for how many seconds nothing may move.
+        """
+        self._now, self._delivery, self._app, self._stalled = now, delivery, app, stalled
+        self._pipelines = pipelines
         self._register_ready = register_ready
-        self._beat = self._flowed_at = now()
+        self._beat = self._flowed_at = self._taken_at = now()
 
     async def run(self) -> None:
         """Beat, and refresh the gauges that are read off the app."""
@@ -86,32 +102,33 @@ class Vitals:
             if self._flowing():
                 self._flowed_at = self._beat
                 self._measure_lag()
-            for pipeline in self._pipelines:
+            if not self._untaken():
+                self._taken_at = self._beat
+            for pipeline in self._pipelines.values():
                 metrics.OLDEST_UNACKED.labels(pipeline.name).set(pipeline.oldest_unacked)
             await asyncio.sleep(BEAT_SECONDS)
 
     def signs(self) -> Signs:
         """The signs of life now."""
         now = self._now()
-        busy = [pipeline for pipeline in self._pipelines if not pipeline.idle]
+        pipelines = self._pipelines.values()
+        busy = [pipeline for pipeline in pipelines if not pipeline.idle]
         return Signs(
             loop_age=now - self._beat,
             fetch_age=now - self._delivery.fetched_at,
             flowing=self._flowing(),
             held=bool(busy),
-            delivery_age=max(
-                (now - max(pipeline.alive_at, self._delivery.fetched_at) for pipeline in busy), default=0.0
-            ),
+            delivery_age=max((now - pipeline.alive_at for pipeline in busy), default=0.0),
+            # The heart beats once a second: what is younger means nothing.
+            untaken_for=max(0.0, self._beat - self._taken_at),
             not_flowing_for=now - self._flowed_at,
             register_ready=self._register_ready(),
-            waiting_for=max(
-                (now - p.waiting_since for p in self._pipelines if p.waiting_since is not None), default=0.0
-            ),
+            waiting_for=max((now - p.waiting_since for p in pipelines if p.waiting_since is not None), default=0.0),
         )
 
     def unhealthy(self) -> str | None:
         """See the function of the same name."""
-        return unhealthy(self.signs())
+        return unhealthy(self.signs(), self._stalled)
 
     def unready(self) -> str | None:
         """See the function of the same name."""
@@ -121,6 +138,16 @@ class Vitals:
         app = self._app
         joined = app.started and app.consumer_generation_id > 0  # before that, `app.consumer` would make one
         return bool(joined and not app.rebalancing and not app.in_recovery and app.consumer.flow_active)
+
+    def _untaken(self) -> bool:
+        """Whether fetched records lie about: their pipeline is idle, or has gone on to later ones."""
+        if not (self._flowing() and self._register_ready()):
+            return False
+        return any(
+            (open_ and pipeline.idle) or passed_over
+            for topic, pipeline in self._pipelines.items()
+            for open_, passed_over in [self._app.consumer.unacked(topic)]
+        )
 
     def _measure_lag(self) -> None:
         consumer = self._app.consumer

@@ -7,6 +7,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import aiokafka.helpers
@@ -15,7 +16,7 @@ import faust
 import structlog
 from prometheus_client import REGISTRY
 
-from clustertrack import logs
+from clustertrack import changelog, logs, watchdog
 from clustertrack.guard import MIGRATE, Belonging, GuardedLedger, LedgerReplaced, lost_receipts, older_than_commits
 from clustertrack.health import Health, serve
 from clustertrack.ledger import open_ledger
@@ -55,7 +56,7 @@ def command(*, check: bool) -> None:
     logs.configure(settings.log_level)
     logging.getLogger("kafka").setLevel(logging.ERROR)  # it warns of members of a group that it cannot decode: Faust's
     clusters = ClusterRegistry.load(settings.clusters)
-    config, belonging = _checked(settings)
+    config, belonging = _checked(settings, mend=not check)
     if check:
         click.echo("settings, ledger and topics are fine")
         return
@@ -71,6 +72,7 @@ def command(*, check: bool) -> None:
         health=lambda: _health(worker.vitals.unhealthy()),
         ready=lambda: _health(worker.vitals.unready()),
     )
+    watchdog.watch(worker.vitals.unhealthy, patience=settings.stalled_seconds / 2)
     try:
         _run(worker, settings)
     finally:
@@ -85,11 +87,16 @@ def _health(why: str | None) -> Health:
     return Health(ok=why is None, why=why or "")
 
 
-def _checked(settings: Settings) -> tuple[WorkerConfig, Belonging]:
-    """Ask the ledger which topics it knows and how far it was filled; refuse to start when Kafka says otherwise."""
+def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging]:
+    """Ask the ledger which topics it knows and how far it was filled; refuse to start when Kafka says otherwise.
+
+    With `mend` a changelog of marks that was lost is none of the reasons: a new one is begun.
+    """
     with open_ledger(settings.clickhouse()) as client:
         ledger_id = catalog.ledger_id(client, settings.clickhouse_database)
         recorded = catalog.topics(client, settings.clickhouse_database)
+        if mend:
+            recorded = changelog.put_in_order(settings, client, recorded, ledger_id, datetime.now(UTC))
         config = _worker_config(settings, ledger_id, recorded)
         with KafkaOffsets(settings.kafka_client_config()) as offsets:
             progress = offsets.read(config.app_id, [topics.EVENTS]).progress
@@ -140,10 +147,12 @@ def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, ca
             name: TopicPlace(topic_epoch=recorded[name].topic_epoch, partitions=recorded[name].partitions)
             for name in (topics.EVENTS, topics.COMPANIES)
         },
+        changelog_id=recorded[topics.changelog_topic(app_id)].topic_id,
         data_dir=settings.data_dir,
         linger=settings.linger_ms / 1000,
         max_rows=settings.max_rows,
         session_seconds=settings.session_seconds,
+        stalled_seconds=settings.stalled_seconds,
         slow_mode=settings.slow_mode,
         credentials=_credentials(settings),
         kafka=_aiokafka(settings),

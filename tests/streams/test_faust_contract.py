@@ -18,6 +18,7 @@ from faust import stores
 from faust.app.base import App
 from faust.stores.rocksdb import Store
 from faust.streams import Stream, _CStreamIterator
+from faust.tables.recovery import Recovery
 from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.consumer import Fetcher
 from faust.transport.drivers import TRANSPORTS
@@ -47,6 +48,10 @@ METHODS: list[tuple[Any, str, list[str], str]] = [
     (driver.AIOKafkaConsumerThread, "_create_worker_consumer", ["self", "transport"], "overridden, see above"),
     (driver.Producer, "_settings_extra", ["self"], "overridden: idempotent producer"),
     (Store, "_db_for_partition", ["self", "partition"], "reads and writes marks in bulk"),
+    (Store, "persisted_offset", ["self", "tp"], "overridden: only marks that can be trusted"),
+    (Store, "set_persisted_offset", ["self", "tp", "offset"], "overridden: names the changelog too"),
+    (Store, "_open_for_partition", ["self", "partition"], "overridden: damaged marks are set aside"),
+    (BaseConsumer, "highwaters", ["self", "partitions"], "overridden: compares marks with their changelog"),
     (Store, "revoke_partitions", ["self", "table", "tps"], "overridden: closes databases"),
     (Store, "stop", ["self"], "overridden: closes databases"),
     (App, "crash", ["self", "reason"], "ends the worker"),
@@ -83,6 +88,7 @@ WORDS: list[tuple[Any, str, str]] = [
     (_DefaultRecordBatchPy, "_buffer", "bytes of a batch"),
     (Store, "offset_key", "how far the changelog is applied"),
     (Store, "_dbs", "open databases"),
+    (Recovery, "active_offsets", "where a changelog is read from"),
     (Fetcher, "_fetcher", "calls _drain_messages"),
 ]
 
@@ -113,6 +119,12 @@ def test_the_consumer_still_uses_the_seams() -> None:
     """The places where Faust calls what is overridden are still there."""
     assert "consumer._drain_messages(self)" in inspect.getsource(Fetcher)
     assert "self._new_offset(tp)" in inspect.getsource(BaseConsumer._filter_committable_offsets)
+    recovery = inspect.getsource(Recovery)
+    assert recovery.index("T(self._build_highwaters)") < recovery.index("T(self._build_offsets)"), (
+        "compared before it is read"
+    )
+    assert "consumer.highwaters(*tps)" in inspect.getsource(Recovery._build_highwaters)
+    assert "table.persisted_offset(tp)" in inspect.getsource(Recovery._add)
     assert "self.wait_empty()" in inspect.getsource(BaseConsumer.on_stop)
     assert "records = MemoryRecords(part_data[-1])" in inspect.getsource(fetcher)
     assert "isolation_level=self._isolation_level" in inspect.getsource(AIOKafkaConsumer.start)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.vitals import LONGEST_START, STALLED_SECONDS, Signs, unhealthy, unready
+from streams.vitals import DELIVERY_TIMES, LONGEST_START, STALLED_SECONDS, Signs, unhealthy, unready
 
 WELL = Signs(
     loop_age=0.5,
@@ -10,6 +10,7 @@ WELL = Signs(
     flowing=True,
     held=False,
     delivery_age=0.0,
+    untaken_for=0.0,
     not_flowing_for=0.0,
     register_ready=True,
     waiting_for=0.0,
@@ -33,7 +34,8 @@ def test_a_well_worker_is_healthy_and_ready() -> None:
     [
         pytest.param({"loop_age": LONG}, "event loop", id="blocked loop"),
         pytest.param({"fetch_age": LONG}, "fetcher", id="dead fetcher"),
-        pytest.param({"held": True, "delivery_age": 2 * LONG}, "have not moved", id="stuck delivery"),
+        pytest.param({"held": True, "delivery_age": DELIVERY_TIMES * LONG}, "have not moved", id="stuck delivery"),
+        pytest.param({"untaken_for": LONG}, "have not been taken", id="dead agent"),
         pytest.param({"flowing": False, "not_flowing_for": LONGEST_START + 1}, "assignment", id="endless recovery"),
     ],
 )

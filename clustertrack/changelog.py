@@ -1,0 +1,62 @@
+"""Puts the changelog of marks in order before a worker starts.
+
+It is the one topic that may be lost: the ledger does not rest on the marks. So a worker makes it again when it is gone,
+and accepts one that was made again; every other topic is left to `clustertrack migrate`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import structlog
+from clickhouse_connect.driver.client import Client
+
+from clustertrack.settings import Settings
+from sinks import catalog
+from streams import topics
+
+log = structlog.get_logger()
+
+
+def put_in_order(
+    settings: Settings,
+    client: Client,
+    recorded: Mapping[str, catalog.TopicRecord],
+    ledger_id: str,
+    now: datetime,
+) -> dict[str, catalog.TopicRecord]:
+    """The ledger's records, with the one of the changelog as it is afterwards. `now` is in UTC.
+
+    Raises TopicFault when it was made again with another number of partitions.
+    """
+    name = topics.changelog_topic(topics.app_id(settings.kafka_consumer_group, ledger_id))
+    known = recorded.get(name)
+    if known is None:
+        return dict(recorded)  # never migrated: that is said elsewhere
+    with topics.TopicAdmin(settings.kafka_client_config()) as admin:
+        states = admin.describe([name, topics.EVENTS])
+        if topics.EVENTS not in states or (name in states and states[name].topic_id == known.topic_id):
+            return dict(recorded)
+        if name in states and states[name].partitions != known.partitions:
+            raise topics.TopicFault(
+                f"Topic {name} was made again with {states[name].partitions} partitions instead of {known.partitions}: "
+                "delete it, the next worker that starts makes it as it must be.",
+                name,
+            )
+        spec = topics.TopicSpec(
+            name=name,
+            partitions=known.partitions,
+            replication_factor=states[topics.EVENTS].replicas,
+            config=known.config,
+        )
+        found = "made again" if name in states else "gone"
+        admin.ensure([spec])
+        state = admin.describe([name])[name]
+    actual = catalog.ActualTopic(topic=name, topic_id=state.topic_id, partitions=state.partitions, config=state.config)
+    record = catalog.next_record(known, actual, known.config)
+    if record is None:
+        return dict(recorded)  # another worker was faster
+    catalog.record_topic(client, settings.clickhouse_database, record, now)
+    log.warning(
+        "the changelog of the marks was lost: a new one begins, without the former marks", topic=name, found=found
+    )
+    return {**recorded, name: record}

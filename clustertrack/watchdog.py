@@ -1,0 +1,37 @@
+"""Ends a worker that is ill, whatever its event loop does.
+
+A supervisor may kill it before. But Docker Compose and systemd start again what has ended, not what says it is ill.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+LOOK_SECONDS: Final = 1.0
+EXIT_CODE: Final = 1
+
+log = structlog.get_logger()
+
+
+def watch(unhealthy: Callable[[], str | None], patience: float) -> None:
+    """Start a thread that ends this process when `unhealthy` has given a reason at every look for `patience` seconds.
+
+    Whatever is unacked comes again, so that ending hard is safe.
+    """
+    threading.Thread(target=_watch, args=(unhealthy, patience), name="watchdog", daemon=True).start()
+
+
+def _watch(unhealthy: Callable[[], str | None], patience: float) -> None:
+    looks = 0
+    while True:
+        time.sleep(LOOK_SECONDS)
+        why = unhealthy()
+        # Looks are counted, not seconds: a process that slept (SIGSTOP, a suspended machine) gets time to wake up.
+        looks = looks + 1 if why else 0
+        if looks * LOOK_SECONDS > patience:
+            log.error("the worker ends: it is ill, and only a new start helps", why=why)
+            os._exit(EXIT_CODE)

@@ -1,0 +1,128 @@
+"""A worker that runs and does nothing: its health turns red, it is replaced or ends itself, and nothing is lost."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import pytest
+from chaos import Load, conclude
+from prometheus_client import CollectorRegistry
+from stack import wait_for
+
+from clustertrack.local.child import Command
+from clustertrack.local.ports import HOST, free_ports
+from clustertrack.local.probes import get, ready_at, sign_at
+from clustertrack.local.supervisor import Service, Supervisor
+from clustertrack.local.watch import Limits
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+STALLED: Final = 5
+"""Seconds; a production worker has sixty."""
+FAULTS: Final = [
+    pytest.param("decide:2:block", "event loop", id="event loop blocked"),
+    pytest.param("fetch:8:cancel", "fetcher", id="fetcher dead"),
+    pytest.param("decide:2:cancel", "not been taken", id="agent dead"),
+]
+
+
+class Watched:
+    """A real worker under the supervisor of `clustertrack up`, which runs in a thread as it does there."""
+
+    def __init__(self, load: Load, name: str, fault: str) -> None:
+        (self.port,) = free_ports(1)
+        self.environment: dict[str, str | None] = {
+            **load.stack.environment,
+            "CLUSTERTRACK_DATA_DIR": str(load.stack.folder / name),
+            "CLUSTERTRACK_STALLED_SECONDS": str(STALLED),
+            "CLUSTERTRACK_FAULT": fault,
+            "METRICS_HOST": HOST,
+            "METRICS_PORT": str(self.port),
+        }
+        command = Command(name, [sys.executable, "-m", "clustertrack", "worker"], self.environment)
+        self.service = Service(command, ready_at(self.port, "/readyz"), sign_at(self.port, "/healthz"))
+        self.told: list[str] = []
+        limits = Limits(red=1, silent=3, first_back_off=0.1, look_every=0.2)
+        self.supervisor = Supervisor(load.stack.folder, self.told.append, CollectorRegistry(), limits)
+        self.started = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+        assert self.started.wait(60)
+
+    def _run(self) -> None:
+        try:
+            self.supervisor.start([self.service])
+            # The fault is that of the first process alone.
+            self.environment["CLUSTERTRACK_FAULT"] = None
+            self.started.set()
+            self.supervisor.watch()
+        finally:
+            self.supervisor.stop()
+
+    def close(self) -> None:
+        """End the supervisor and its worker."""
+        self.supervisor.ask_to_stop()
+        self._thread.join(60)
+
+
+@pytest.fixture
+def watched(load: Load, request: pytest.FixtureRequest) -> Iterator[Watched]:
+    """A worker of its own for each test; the test's first parameter is its fault."""
+    fault = request.node.callspec.params.get("fault", "") if hasattr(request.node, "callspec") else ""
+    made = Watched(load, "watched", fault)
+    yield made
+    made.close()
+
+
+def why_red(port: int) -> str:
+    """What /healthz says when it is red; empty when it is green or does not answer."""
+    answer = get(port, "/healthz")
+    return str(json.loads(answer[1])["why"]) if answer is not None and answer[0] != 200 else ""
+
+
+@pytest.mark.parametrize(("fault", "why"), FAULTS)
+def test_the_supervisor_replaces_it(
+    load: Load, watched: Watched, fault: str, why: str, request: pytest.FixtureRequest
+) -> None:
+    """The health check names the reason within the limit, and the next worker takes over what was in hand."""
+    del fault
+    load.publish(load.size(600))
+    published = time.monotonic()
+    said = wait_for(lambda: why_red(watched.port), 60, "/healthz to turn red")
+    assert why in said
+    assert time.monotonic() - published < STALLED * 3
+    wait_for(lambda: any("said it was unwell" in line for line in watched.told), 60, "the supervisor to act")
+    load.publish(load.size(100))
+    conclude(load, f"no progress: {request.node.callspec.id}", faults=1)
+    assert len(watched.told) == 2, watched.told  # killed, is ready again
+
+
+def test_the_supervisor_replaces_one_that_does_not_answer(load: Load, watched: Watched) -> None:
+    """Stopped for good, not even its health check answers."""
+    pid = watched.supervisor._stages[0][0].child.pid
+    load.publish(load.size(300))
+    os.killpg(pid, signal.SIGSTOP)
+    load.publish(load.size(300))
+    wait_for(lambda: any("did not answer" in line for line in watched.told), 60, "the supervisor to act")
+    conclude(load, "no progress: process stopped", faults=1)
+
+
+@pytest.mark.parametrize(("fault", "why"), FAULTS)
+def test_without_a_supervisor_it_ends_itself(load: Load, fault: str, why: str) -> None:
+    """Where nobody asks for its health, the process ends with an exit code, for whatever restarts it."""
+    stack = load.stack
+    worker = stack.start_worker("alone", CLUSTERTRACK_FAULT=fault, CLUSTERTRACK_STALLED_SECONDS=str(STALLED))
+    load.publish(load.size(400))
+    wait_for(lambda: worker.exit_code() is not None, 60, "the worker to end")
+    assert worker.exit_code() == 1
+    last = json.loads((stack.folder / "alone.log").read_text().splitlines()[-1])
+    assert last["event"].startswith("the worker ends")
+    assert why in last["why"]
+    heir = stack.start_worker("alone", wait=False)
+    conclude(load, f"no progress, no supervisor: {fault}", faults=1)
+    assert heir.stop(20)
