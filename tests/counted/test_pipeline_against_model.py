@@ -1,8 +1,4 @@
-"""Kafka, workers, the ledger and the report against what a look back over the topics says they must hold.
-
-The model reads Kafka's records as they stand and shares nothing with the product but the order of versions of the same
-millisecond: that is arbitrary, and taken from the ledger once it is seen to be a function of what the versions say.
-"""
+"""Kafka, workers, the ledger and the report against what a look back over the topics says they must hold."""
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,9 +11,8 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 from stack import Stack
 from tally.calls import Call, Model, calls, one_of_each
-from tally.compare import differences
-from tally.judge import FIRST, TYPES, Pipeline, judged, version_of
-from tally.records import Activity, Company
+from tally.judge import FIRST, TYPES, Pipeline
+from tally.look_back import disagreements, look_back
 from tally.report import expected_report, printed
 from tally.seeds import LONG_RUN, seeds
 from tally.stories import CLUSTERS, YEARS, random_story, registry_file
@@ -29,7 +24,6 @@ EVENTS, COMPANIES = "activity.events.v1", "companies.v1"
 SMALL = {"CLUSTERTRACK_MAX_ROWS": "23", "CLUSTERTRACK_LINGER_MS": "20"}
 """Batches are cut small, so that what belongs together is apart."""
 NEXT_MAPPING = {"workshop.attended": ("new_ideas", "new_products"), "company.joined": ("new_competencies",)}
-PIPELINE_BITS = 0xFF << 55
 
 
 @pytest.fixture(scope="module")
@@ -45,42 +39,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         made.close()
 
 
-def _ties(stack: Stack) -> dict[tuple[Any, ...], int]:
-    """The ledger's order of versions of the same millisecond, after looking at what each revision is made of."""
-    rows = [Activity(*row) for row in stack.query("SELECT * FROM activity_revision")]
-    found: dict[tuple[Any, ...], int] = {}
-    for raw in rows:
-        row = raw._replace(reported=tuple(raw.reported), recorded_at=raw.recorded_at.astimezone(UTC))
-        assert found.setdefault(version_of(row), row.revision % 2**55) == row.revision % 2**55, row
-    versions = {(*row.identity, row.revision & ~PIPELINE_BITS) for row in rows}
-    assert len(versions) == len(found), "different versions, one revision"
-    return found
-
-
-def _tables(model: Model) -> list[Call]:
-    """The tables themselves, every column."""
-    first: dict[Any, Company] = {}
-    for row in sorted(model.history.companies, key=lambda row: row.known_at):
-        first.setdefault(row[:3], row)
-    return [
-        Call("activity_revision FINAL", "", lambda model: [row._asdict() for row in model.history.activities]),
-        Call("company_version FINAL", "", lambda _: [row._asdict() for row in first.values()]),
-        Call("receipt FINAL", "", lambda model: model.proofs.receipt()),
-    ]
-
-
-def _look_back(stack: Stack, passes: Sequence[tuple[Pipeline, Sequence[Any]]] = ()) -> Model:
-    """The model of all that stands in Kafka, read once, or as it was read."""
-    ties = _ties(stack)
-    read = passes or [(FIRST, stack.read(EVENTS))]
-    companies = stack.read(COMPANIES)
-    return Model(judged(read, companies, CLUSTERS, stack.partitions, lambda row: ties.get(version_of(row), 0)))
-
-
 def _agree(stack: Stack, model: Model, wanted: Sequence[Call], what: str) -> None:
-    client = stack.client()
-    found = differences(client, model, [*_tables(model), *wanted])
-    client.close()
+    found = disagreements(stack, model, wanted)
     if found:
         pytest.fail(f"{what} ({LONG_RUN}): {len(found)} calls differ from the model\n{found[0]}", pytrace=False)
 
@@ -99,7 +59,7 @@ def test_the_ledger_holds_what_was_published(stack: Stack, seed: int, *, thoroug
         stack.send(COMPANIES, phase.companies)
         stack.send(EVENTS, phase.events)
         stack.wait_counted()
-        model = _look_back(stack)
+        model = look_back(stack, CLUSTERS)
         wanted = calls(model.history, seed, YEARS, thorough=thorough)
         if not thorough:
             wanted = one_of_each(random.Random(seed), wanted) if number == len(story) - 1 else []
@@ -114,7 +74,7 @@ def test_the_ledger_holds_what_was_published(stack: Stack, seed: int, *, thoroug
 def test_sent_on_records_are_the_same_records(stack: Stack):
     """Each record on the wrong partition comes once more, on the right one, with its bytes and its origin."""
     at = {(record.partition, record.offset): record for record in stack.read(EVENTS)}
-    receipts = _look_back(stack).proofs.receipt()
+    receipts = look_back(stack, CLUSTERS).proofs.receipt()
     sent_on = {(r["partition"], r["offset"]) for r in receipts if r["status"] == "rerouted"}
     assert sent_on
     came: list[tuple[int, int]] = []
@@ -141,7 +101,7 @@ def test_the_next_pipeline_reads_half_of_it_again(stack: Stack, *, thorough: boo
     stack.wait_counted()
     known = {(record.partition, record.offset) for record in before}
     after = [r for r in stack.read(EVENTS) if r.partition in (0, 1) or (r.partition, r.offset) not in known]
-    model = _look_back(stack, [(FIRST, before), (pipeline, after)])
+    model = look_back(stack, CLUSTERS, [(FIRST, before), (pipeline, after)])
     wanted = calls(model.history, seed, YEARS, thorough=thorough)
     _agree(stack, model, wanted if thorough else one_of_each(random.Random(seed), wanted), f"seed {seed}")
 
