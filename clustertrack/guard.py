@@ -11,9 +11,10 @@ starts, when partitions come to it, and before everything that it stores. The an
     └── TopicReplaced     Kafka has another topic of that name, or none
 """
 
+import asyncio
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -34,6 +35,8 @@ MIGRATE: Final = (
 )
 PROBED: Final = 1000
 """Offsets that are looked up in Kafka at once."""
+LOOK_SECONDS: Final = 5.0
+"""Between two looks of a worker that has nothing to store."""
 REMEMBERED: Final = 2
 """Last groups whose receipts must still be there: two, as a ledger replaced after a look took in the newest one."""
 
@@ -137,17 +140,33 @@ class GuardedLedger:
 
     def insert(self, rows: Rows) -> None:
         """See `schemas.ledger.Ledger.insert`."""
+        self._look({receipt.partition for receipt in rows.receipts})
+        self._writer.insert(rows)
+        if rows.receipts:
+            self._stored.append((rows.receipts[-1].partition, rows.receipts[-1].offset))
+
+    async def watch(self, crash: Callable[[BaseException], Awaitable[None]]) -> None:
+        """Look now and then, for a worker that has nothing to store; end it by `crash` when something was replaced."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                await asyncio.to_thread(self._look, set())
+            except LedgerUnavailable:
+                continue  # what there is to store will say so, and be repeated
+            except CheckFailed as error:
+                await crash(error)
+                return
+
+    def _look(self, partitions: set[int]) -> None:
+        """Raises what `insert` does. `partitions` are those of which receipts are to be stored."""
         with self._lock, self._connected() as (client, admin):
             try:
                 self._check_topics(admin)
                 self._check_ledger(client)
-                self._check_commits(client, {receipt.partition for receipt in rows.receipts})
-            except (TopicReplaced, LedgerReplaced) as error:
+                self._check_commits(client, partitions)
+            except CheckFailed as error:
                 self.verdict = error
                 raise
-        self._writer.insert(rows)
-        if rows.receipts:
-            self._stored.append((rows.receipts[-1].partition, rows.receipts[-1].offset))
 
     def forget(self) -> None:
         """Partitions have moved: what comes next is compared with its commits again."""

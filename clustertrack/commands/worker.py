@@ -110,6 +110,7 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
         group=config.app_id,
         topic_epoch=epoch,
         topic_ids={name: recorded[name].topic_id for name in (topics.EVENTS, topics.COMPANIES)},
+        changelog=(topics.changelog_topic(config.app_id), config.changelog_id),
     )
 
 
