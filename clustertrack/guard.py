@@ -108,6 +108,8 @@ class Belonging:
     """Of the events topic."""
     topic_ids: Mapping[str, str]
     """Name -> id of the topics that the worker reads."""
+    changelog: tuple[str, str]
+    """Name and id of the changelog of marks."""
 
 
 class GuardedLedger:
@@ -198,7 +200,10 @@ class GuardedLedger:
 
     def _check_topics(self, admin: TopicAdmin) -> None:
         wanted = self._belonging.topic_ids
-        actual = admin.ids(list(wanted))
+        changelog, changelog_id = self._belonging.changelog
+        actual = admin.ids([*wanted, changelog])
+        if actual.get(changelog) != changelog_id:
+            raise TopicReplaced(f"Topic {changelog} was deleted: the next worker that starts begins a new one.")
         for name, topic_id in wanted.items():
             if actual.get(name) != topic_id:
                 what = "was deleted and made again" if name in actual else "was deleted"
