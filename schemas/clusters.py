@@ -15,13 +15,13 @@ records only.
 """
 
 import tomllib
-from bisect import insort
+from bisect import bisect_right
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
@@ -29,8 +29,6 @@ from schemas.errors import UsageFault
 from schemas.faults import Fault, fault
 
 BUNDLED: Final = "schemas/clusters.toml (bundled)"
-_REMEMBERED: Final = 65_536
-"""Answers of `resolve` kept: sources x days x clusters, about 10 MB."""
 _RESERVED: Final = ("all", "unknown")
 """Words that reports print in the place of a slug."""
 
@@ -54,16 +52,31 @@ class Cluster(BaseModel):
         return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
 
 
+class _Eras(NamedTuple):
+    """The clusters of one source in the course of time."""
+
+    begins: list[date]
+    """Days on which a cluster begins, or no longer stands; one fewer than there are eras."""
+    slugs: list[tuple[str, ...]]
+    """Of each era, in the order of the alphabet."""
+
+
+def _eras(clusters: list[Cluster]) -> _Eras:
+    ends = {cluster.valid_to + timedelta(days=1) for cluster in clusters if cluster.valid_to not in (None, date.max)}
+    begins = sorted({cluster.valid_from for cluster in clusters} | ends)
+    return _Eras(begins, [(), *(tuple(sorted(c.slug for c in clusters if c.holds(day))) for day in begins)])
+
+
 class ClusterRegistry:
-    """Which cluster a source speaks for on a day. Immutable after loading; `resolve` is cached."""
+    """Which cluster a source speaks for on a day. Immutable."""
 
     def __init__(self, clusters: tuple[Cluster, ...]) -> None:
         self.clusters: Final = clusters
-        self._by_source: Final[dict[str, list[Cluster]]] = {}
+        by_source: dict[str, list[Cluster]] = {}
         for cluster in clusters:
             for source in cluster.sources:
-                insort(self._by_source.setdefault(source, []), cluster, key=lambda c: (c.slug, c.valid_from))
-        self._resolved: Final[dict[tuple[str, date, str | None], str]] = {}
+                by_source.setdefault(source, []).append(cluster)
+        self._eras: Final = {source: _eras(of_source) for source, of_source in by_source.items()}
 
     @classmethod
     def load(cls, path: Path | None = None) -> Self:
@@ -99,7 +112,7 @@ class ClusterRegistry:
 
     def knows(self, source: str) -> bool:
         """Whether any cluster lists the source, on whatever day."""
-        return source in self._by_source
+        return source in self._eras
 
     def resolve(self, source: str, day: date, wanted: str | None) -> str | Fault:
         """Slug of the cluster that the source speaks for on a day.
@@ -113,26 +126,17 @@ class ClusterRegistry:
             A slug, or the fault `unknown_source`, `outside_cluster_span`, `cluster_required` or
             `not_a_cluster_of_source`.
         """
-        found = self._resolved.get((source, day, wanted))
-        if found is not None:
-            return found
-        return self._resolve(source, day, wanted)
-
-    def _resolve(self, source: str, day: date, wanted: str | None) -> str | Fault:
-        if source not in self._by_source:
+        eras = self._eras.get(source)
+        if eras is None:
             return fault("source", "unknown_source", source)
-        slugs = [cluster.slug for cluster in self._by_source[source] if cluster.holds(day)]
+        slugs = eras.slugs[bisect_right(eras.begins, day)]
+        if wanted in slugs:
+            return wanted
         if not slugs:
             return fault("data.occurred_on", "outside_cluster_span", day.isoformat())
-        if wanted is None and len(slugs) > 1:
-            return fault("data.cluster", "cluster_required")
-        if wanted is not None and wanted not in slugs:
+        if wanted is not None:
             return fault("data.cluster", "not_a_cluster_of_source", wanted)
-        # Only sound answers are kept: their number is bounded by the registry, that of wrong ones by nothing.
-        if len(self._resolved) >= _REMEMBERED:
-            self._resolved.clear()
-        self._resolved[source, day, wanted] = slug = slugs[0] if wanted is None else wanted
-        return slug
+        return slugs[0] if len(slugs) == 1 else fault("data.cluster", "cluster_required")
 
     def clusters_in(self, year: int) -> tuple[Cluster, ...]:
         """Clusters that existed on some day of a calendar year, by slug; of several spans the last."""

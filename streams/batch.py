@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from struct import Struct
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 import pydantic_core
 
@@ -18,6 +18,7 @@ from schemas.faults import MAX_FAULTS, MAX_VALUE, Fault, fault
 from schemas.indicators import PIPELINE_VERSION
 from schemas.ledger import NO_PARTITION, Headers, Receipt, Rejection, Rows, Status
 from schemas.revisions import version_key, with_pipeline
+from streams.enrichment import enriched, written
 from streams.partitions import partition_of
 from streams.register import Register
 
@@ -109,38 +110,40 @@ def process_batch(
         condemned: offset -> fault code of records that cannot be processed or stored; they are rejected unread.
     """
     batch = Batch()
-    judged = [_judge(record, clusters, condemned) for record in records]
+    activities, receipts, outputs, marks = batch.rows.activities, batch.rows.receipts, batch.outputs, batch.marks
+    judged = _judge_all(records, clusters, condemned)
     keys = [version_key(e[0].source, e[0].activity_id, e[0].revision) for e in judged if isinstance(e, tuple)]
-    marks = iter(zip(keys, seen(keys), strict=True)) if keys else iter(())
+    known = iter(zip(keys, seen(keys), strict=True)) if keys else iter(())
+    origin = f"{place.topic}/{place.partition}/".encode()
     for record, event in zip(records, judged, strict=True):
-        if isinstance(event, tuple):
-            activity, document = event
-            key, mark = next(marks)
-            belongs = partition_of(activity.company_id, place.partitions)
-            if belongs != place.partition:
-                if (origin := _came_from(record)) is None:
-                    _send_on(batch, place, record, belongs, activity.source)
-                else:  # sent on once already: sending it on again could go round for ever
-                    misrouted = [fault("", "misrouted", origin.decode("utf-8", "backslashreplace"))]
-                    _reject_event(batch, place, record, misrouted)
-                continue
-            here = MARK.pack(place.topic_epoch, record.offset, PIPELINE_VERSION)
-            first = batch.marks.get(key) or mark
-            source, activity_id, revision = activity.source, activity.activity_id, activity.revision
-            if first is None:
-                batch.marks[key] = here
-            elif first[:_PLACE] != here[:_PLACE]:
-                revision = with_pipeline(revision, first[-1])
-                receipt = _receipt(place, record, "duplicate", source, activity_id=activity_id, revision=revision)
-                batch.rows.receipts.append(receipt)
-                continue
-            status: Status = "retracted" if activity.is_deleted else "accepted"
-            batch.rows.activities.append(activity)
-            receipt = _receipt(place, record, status, source, activity_id=activity_id, revision=revision)
-            batch.rows.receipts.append(receipt)
-            batch.outputs.append(_enriched(place, record, activity, document, register))
-        else:
+        if isinstance(event, list):
             _reject_event(batch, place, record, event)
+            continue
+        activity, text = event
+        key, mark = next(known)
+        source, activity_id, revision, is_deleted = activity[:4]
+        belongs = partition_of(activity.company_id, place.partitions)
+        if belongs != place.partition:
+            if (came_from := _came_from(record)) is None:
+                _send_on(batch, place, record, belongs, source)
+            else:  # sent on once already: sending it on again could go round for ever
+                misrouted = [fault("", "misrouted", came_from.decode("utf-8", "backslashreplace"))]
+                _reject_event(batch, place, record, misrouted)
+            continue
+        here = MARK.pack(place.topic_epoch, record.offset, PIPELINE_VERSION)
+        first = marks.get(key) or mark
+        if first is None:
+            marks[key] = here
+        elif first[:_PLACE] != here[:_PLACE]:
+            revision = with_pipeline(revision, first[-1])
+            receipts.append(_receipt(place, record, "duplicate", source, activity_id=activity_id, revision=revision))
+            continue
+        status: Status = "retracted" if is_deleted else "accepted"
+        activities.append(activity)
+        receipts.append(_receipt(place, record, status, source, activity_id=activity_id, revision=revision))
+        value = enriched(text, activity, register)
+        headers = (_CLOUDEVENT, (ORIGIN, b"%b%d" % (origin, record.offset)))
+        outputs.append(Output("enriched", place.partition, b"%08d" % activity.company_id, value, headers))
     return batch
 
 
@@ -176,16 +179,27 @@ def origin_of(place: Place, record: Record) -> bytes:
     return f"{place.topic}/{place.partition}/{record.offset}".encode()
 
 
-def _judge(
-    record: Record, clusters: Clusters, condemned: Mapping[int, str]
-) -> tuple[Activity, dict[str, Any]] | list[Fault]:
-    if record.offset in condemned:
-        return [fault("", condemned[record.offset])]
-    headers = record.headers
-    # Sizes are looked at one by one first: hardly any record has a large key or header.
-    if len(record.value or b"") + len(record.key or b"") > LARGEST or (headers and _written(record) > LARGEST):
-        return [fault("", "too_long", _written(record))]
-    return read_event(record.value, _event_headers(headers) if headers else None, record.timestamp, clusters)
+def _judge_all(
+    records: Sequence[Record], clusters: Clusters, condemned: Mapping[int, str]
+) -> list[tuple[Activity, bytes] | list[Fault]]:
+    """Each record alone: its row and its event as `streams.enrichment` writes it, or its faults."""
+    judged: list[tuple[Activity, bytes] | list[Fault]] = []
+    last: Sequence[tuple[str, bytes | None]] = ()
+    named: dict[str, bytes | None] | None = None
+    for record in records:
+        if record.offset in condemned:
+            judged.append([fault("", condemned[record.offset])])
+            continue
+        value, headers = record.value, record.headers
+        # Sizes are looked at one by one first: hardly any record has a large key or header.
+        if len(value or b"") + len(record.key or b"") > LARGEST or (headers and _written(record) > LARGEST):
+            judged.append([fault("", "too_long", _written(record))])
+            continue
+        if headers != last:  # a publisher's records have the same ones
+            last, named = headers, _event_headers(headers)
+        found = read_event(value, named, record.timestamp, clusters)
+        judged.append((found[0], written(found[1])) if isinstance(found, tuple) else found)
+    return judged
 
 
 def _size(record: Record) -> int:
@@ -276,21 +290,6 @@ def _send_on(batch: Batch, place: Place, record: Record, belongs: int, source: s
     headers = (*record.headers, (ORIGIN, origin_of(place, record)))
     batch.outputs.append(Output("events", belongs, record.key, record.value, headers))
     batch.rows.receipts.append(_receipt(place, record, "rerouted", source, reason="wrong_partition", sent_to=belongs))
-
-
-def _enriched(place: Place, record: Record, activity: Activity, document: dict[str, Any], register: Register) -> Output:
-    """The event with its company as at the day, the basis of each outcome, and its place among the versions."""
-    data = document["data"]
-    data["company"] = register.company_as_at(activity.company_id, activity.occurred_on)
-    data["basis"] = {**dict.fromkeys(activity.reported, "reported"), **dict.fromkeys(activity.derived, "derived")}
-    data["revision"] = str(activity.revision)  # text: JSON numbers of 128 bits lose digits in most readers
-    return Output(
-        "enriched",
-        place.partition,
-        b"%08d" % activity.company_id,
-        pydantic_core.to_json(document),
-        (_CLOUDEVENT, (ORIGIN, origin_of(place, record))),
-    )
 
 
 def _source_of(record: Record) -> str:

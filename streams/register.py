@@ -4,18 +4,30 @@ Every worker holds the whole register: 18,000 companies take about 20 MB. It is 
 topic by `streams.register_feed`; this module does no I/O.
 """
 
-from bisect import insort
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right, insort
+from collections.abc import Sequence
 from datetime import date
+from functools import lru_cache
 from operator import attrgetter
-from typing import Any, Final
+from typing import Final, NamedTuple
+
+import pydantic_core
 
 from schemas.classifications import size_band
 from schemas.company import CompanyVersion, attributes_as_at, canonical
+from schemas.instants import EPOCH_ORDINAL
 
-_EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
-_CACHED: Final = 200_000
-"""Companies as at a day that are kept ready; the cache starts anew when it is full or the register changes."""
+_CACHED: Final = 65_536
+"""Companies whose story is kept ready, about 1 kB each; the cache starts anew when full or out of date."""
+
+
+class _Story(NamedTuple):
+    """What is said of one company in the course of time, as JSON without the day asked for."""
+
+    begins: list[int]
+    """Days (since 1970) on which something else is to be said; one fewer than there are texts."""
+    texts: list[tuple[bytes, bytes]]
+    """What stands before the day, and behind it."""
 
 
 class Register:
@@ -24,7 +36,7 @@ class Register:
     def __init__(self) -> None:
         self._versions: dict[int, list[CompanyVersion]] = {}
         self._revisions: dict[tuple[int, date], int] = {}
-        self._cache: dict[tuple[int, int], dict[str, Any]] = {}
+        self._cache: dict[int, _Story] = {}
 
     def __len__(self) -> int:
         """Companies with at least one version in force."""
@@ -49,32 +61,56 @@ class Register:
         """Versions in force of a company, by valid_from; empty for a company that the register lacks."""
         return self._versions.get(cvr, ())
 
-    def company_as_at(self, cvr: int, days: int) -> Mapping[str, Any]:
-        """What enrichment says of a company: as at a day (days since 1970), mergers followed.
+    def company_as_at(self, cvr: int, days: int) -> bytes:
+        """What enrichment says of a company, as a JSON object: as at a day (days since 1970), mergers followed.
 
-        `known` is false for a company without a row; then only the number stands beside it.
+        `known` is false for a company without a row; then only number and day stand beside it.
         """
-        found = self._cache.get((cvr, days))
-        if found is None:
+        story = self._cache.get(cvr)
+        if story is None:
             if len(self._cache) >= _CACHED:
                 self._cache.clear()
-            found = self._cache[cvr, days] = self._describe(cvr, date.fromordinal(days + _EPOCH_ORDINAL))
-        return found
+            story = self._cache[cvr] = self._tell(cvr)
+        before, behind = story.texts[bisect_right(story.begins, days)]
+        return before + _iso_day(days) + behind
 
-    def _describe(self, cvr: int, day: date) -> dict[str, Any]:
+    def _tell(self, cvr: int) -> _Story:
+        """All that is to be said of a company. It changes only where a version of it or of a successor begins."""
+        family, unread = {cvr}, [cvr]
+        while unread:
+            versions = self.versions_of(unread.pop())
+            following = {v.successor_cvr for v in versions if v.successor_cvr is not None} - family
+            family |= following
+            unread += following
+        days = sorted({version.valid_from for member in family for version in self.versions_of(member)})
+        story = _Story([], [self._describe(cvr, date.min)])
+        for day in days:
+            text = self._describe(cvr, day)
+            if text != story.texts[-1]:
+                story.begins.append(day.toordinal() - EPOCH_ORDINAL)
+                story.texts.append(text)
+        return story
+
+    def _describe(self, cvr: int, day: date) -> tuple[bytes, bytes]:
         counted_as, _ = canonical(cvr, day, self.versions_of)
         company = attributes_as_at(self.versions_of(counted_as), day)
-        described: dict[str, Any] = {"cvr": f"{counted_as:08d}", "known": company is not None, "as_at": day.isoformat()}
-        if company is not None:
-            described |= {
-                "name": company.name,
-                "kind": company.kind,
-                "legal_form": company.legal_form,
-                "employees": company.employees,
-                "size_band": size_band(company.employees),
-                "nuts": company.nuts,
-                "region": company.nuts[:4],
-                "industry_scheme": company.industry_scheme,
-                "industry": company.industry,
-            }
-        return described
+        before = pydantic_core.to_json({"cvr": f"{counted_as:08d}", "known": company is not None})
+        if company is None:
+            return before[:-1] + b',"as_at":"', b'"}'
+        attributes = {
+            "name": company.name,
+            "kind": company.kind,
+            "legal_form": company.legal_form,
+            "employees": company.employees,
+            "size_band": size_band(company.employees),
+            "nuts": company.nuts,
+            "region": company.nuts[:4],
+            "industry_scheme": company.industry_scheme,
+            "industry": company.industry,
+        }
+        return before[:-1] + b',"as_at":"', b'",' + pydantic_core.to_json(attributes)[1:]
+
+
+@lru_cache(maxsize=16_384)
+def _iso_day(days: int) -> bytes:
+    return date.fromordinal(days + EPOCH_ORDINAL).isoformat().encode()

@@ -1,5 +1,6 @@
 """The register in memory: which version counts, and what enrichment says of a company."""
 
+import json
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
@@ -32,7 +33,8 @@ def filled(*versions: CompanyVersion) -> Register:
 
 def on(register: Register, day: int, cvr: int = COMPANY) -> Mapping[str, Any]:
     """The company so many days after 2018-01-01."""
-    return register.company_as_at(cvr, (START + timedelta(day) - date(1970, 1, 1)).days)
+    told: dict[str, Any] = json.loads(register.company_as_at(cvr, (START + timedelta(day) - date(1970, 1, 1)).days))
+    return told
 
 
 def test_everything_that_is_said():
@@ -160,12 +162,13 @@ def test_what_was_told_is_told_anew_after_a_change():
 
 
 def test_answers_kept_ready_have_an_end(monkeypatch: pytest.MonkeyPatch):
-    """However many days are asked for, memory stays bounded and the answers right."""
-    monkeypatch.setattr(register_module, "_CACHED", 10)
-    register = filled(version(name="first"), version(50, name="second"))
-    names = [on(register, day)["name"] for day in range(100)]
-    assert names == ["first"] * 50 + ["second"] * 50
-    assert len(register._cache) <= 10
+    """However many companies and days are asked for, memory stays bounded and the answers right."""
+    monkeypatch.setattr(register_module, "_CACHED", 2)
+    register = filled(version(name="first"), version(50, name="second"), version(cvr=OTHER, name="other"))
+    names = [on(register, day, cvr)["name"] for day in range(100) for cvr in (COMPANY, OTHER)]
+    assert names == ["first", "other"] * 50 + ["second", "other"] * 50
+    assert not any(on(register, 0, cvr)["known"] for cvr in CVRS[2:])
+    assert len(register._cache) <= 2
 
 
 changes = st.lists(
