@@ -3,8 +3,8 @@
 Faust's Table brings the changelog topic, its assignment beside the events and its recovery; reading and writing go
 to RocksDB in bulk, since a Table's own get and set take one message at a time.
 
-Marks are kept for ever. Faust's option `ttl` must not be used: with it, rocksdict 0.3.29 drops every entry at the
-first compaction of four files, whatever the time that was given.
+Marks are kept for ever. Faust's option `ttl` must not be used: with it, rocksdict 0.3.29 drops every entry that a
+compaction at the opening of a database comes across (from four files on), however long the time that was given.
 """
 
 import shutil
