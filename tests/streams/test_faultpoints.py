@@ -1,0 +1,33 @@
+"""Fault points: what can be armed, and when it strikes."""
+
+import asyncio
+
+import pytest
+
+from streams.faultpoints import FaultPoints
+
+
+def test_it_strikes_once_at_the_point_and_time_asked_for() -> None:
+    """Other points do nothing, nor does the armed one before and after."""
+    points = FaultPoints("insert:3:cancel")
+    for _ in range(2):
+        points.reach("insert")
+        points.reach("produce")
+    with pytest.raises(asyncio.CancelledError):
+        points.reach("insert")
+    points.reach("insert")
+
+
+def test_nothing_is_armed_in_production() -> None:
+    """An empty variable does nothing at any point."""
+    FaultPoints("").reach("insert")
+
+
+@pytest.mark.parametrize(
+    ("armed", "word"),
+    [pytest.param("nowhere:1", "point 'nowhere'", id="point"), pytest.param("mark:1:hurt", "harm 'hurt'", id="harm")],
+)
+def test_what_does_not_exist_is_refused(armed: str, word: str) -> None:
+    """A drill with a slip of the pen must not pass for a drill."""
+    with pytest.raises(ValueError, match=word):
+        FaultPoints(armed)
