@@ -200,11 +200,8 @@ class TopicAdmin:
             ]
         return lines
 
-    def ensure(self, specs: Sequence[TopicSpec]) -> list[str]:
-        """Makes missing topics, sets configurations that differ, and returns a line for each change.
-
-        Never changes a number of partitions: a difference raises TopicFault before anything is changed.
-        """
+    def check_partitions(self, specs: Sequence[TopicSpec]) -> dict[str, TopicState]:
+        """State of those of the topics that exist; raises TopicFault when one has another number of partitions."""
         states = self.describe([spec.name for spec in specs])
         wrong = [
             partitions_differ(spec, states[spec.name])
@@ -214,6 +211,14 @@ class TopicAdmin:
         if wrong:
             more = f" The same holds for {len(wrong) - 1} more topics." if len(wrong) > 1 else ""
             raise TopicFault(wrong[0] + more)
+        return states
+
+    def ensure(self, specs: Sequence[TopicSpec]) -> list[str]:
+        """Makes missing topics, sets configurations that differ, and returns a line for each change.
+
+        Never changes a number of partitions: a difference raises TopicFault before anything is changed.
+        """
+        states = self.check_partitions(specs)
         lines: list[str] = []
         for spec in specs:
             state = states.get(spec.name)
@@ -310,7 +315,7 @@ def partitions_differ(spec: TopicSpec, state: TopicState) -> str:
     """One sentence about a number of partitions that is not the wanted one."""
     return (
         f"Topic {spec.name} has {state.partitions} partitions instead of {spec.partitions}, and the count is fixed for "
-        f"life: set CLUSTERTRACK_PARTITIONS={state.partitions}."
+        f"life: set CLUSTERTRACK_PARTITIONS={state.partitions}, or delete it if it is new and empty."
     )
 
 

@@ -95,6 +95,7 @@ def _bring_about(place: _Place, new_id: uuid.UUID, now: datetime) -> list[str]:
     lines: list[str] = []
     recorded = place.recorded()
     known = catalog.find_ledger_id(place.client, place.database)
+    place.admin.check_partitions(place.specs(known))  # what is refused in the end must change nothing
     outdated = None if known is None else _outdated(place, known, recorded)
     if known is not None and outdated is not None:
         catalog.withdraw_ledger_id(place.client, place.database, known)

@@ -65,6 +65,11 @@ def command(*, check: bool) -> None:
     ledger = GuardedLedger(writer, belonging, settings.clickhouse(), settings.kafka_client_config())
     worker = build(config, ledger=ledger, clusters=clusters)
     worker.app.delivery.reset.append(ledger.forget)
+
+    @worker.app.task  # type: ignore[untyped-decorator]
+    async def watch() -> None:
+        await ledger.watch(worker.app.crash)
+
     server = serve(
         REGISTRY,
         settings.metrics_host,

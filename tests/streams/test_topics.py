@@ -116,7 +116,7 @@ def test_partitions_are_never_changed(admin: TopicAdmin, specs: list[TopicSpec])
     wanted = [replace(spec, partitions=6), specs[1]]
     sentence = (
         f"Topic {spec.name} has 3 partitions instead of 6, and the count is fixed for life: "
-        "set CLUSTERTRACK_PARTITIONS=3."
+        "set CLUSTERTRACK_PARTITIONS=3, or delete it if it is new and empty."
     )
     assert admin.differences(wanted) == [sentence, f"Topic {specs[1].name} is missing."]
     with pytest.raises(TopicFault) as caught:

@@ -190,6 +190,11 @@ class Load:
         }
         return json.dumps(document).encode()
 
+    def draw(self, number: int) -> list[tuple[bytes | None, bytes | None, int | None]]:
+        """So many records as (key, value, partition), for a test that publishes them itself."""
+        self.published += number
+        return [self._record() for _ in range(number)]
+
     # ---- publishing
 
     def publish(self, number: int) -> None:
@@ -283,7 +288,11 @@ def conclude(load: Load, scenario: str, *, faults: int, seconds: float = 120) ->
 
     records = stack.read(EVENTS)
     receipts = Counter(
-        stack.query("SELECT partition, offset FROM impact.receipt FINAL WHERE topic = {t:String}", t=EVENTS)
+        stack.query(
+            "SELECT partition, offset FROM impact.receipt FINAL WHERE topic = {t:String} AND topic_epoch = "
+            "(SELECT max(topic_epoch) FROM impact.topic WHERE topic = {t:String})",
+            t=EVENTS,
+        )
     )
     places = {(r.partition, r.offset) for r in records}
     outcome.without_receipt = len(places - receipts.keys()) + sum(n != 1 for n in receipts.values())

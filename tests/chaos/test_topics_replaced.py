@@ -1,0 +1,118 @@
+"""The events topic deleted, made again, made wrongly, or emptied before it was read."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from chaos import EVENTS, Load, Outcome, conclude, record
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import OffsetSpec
+from stack import Stack, wait_for
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def kafka(load: Load) -> Iterator[KafkaAdminClient]:
+    """A client that does what an operator might."""
+    client = KafkaAdminClient(bootstrap_servers=load.stack.bootstrap.split(","))
+    yield client
+    client.close()
+
+
+def delete(kafka: KafkaAdminClient) -> None:
+    """Delete the events topic, and wait until it is gone."""
+    kafka.delete_topics([EVENTS])
+    wait_for(lambda: EVENTS not in kafka.list_topics(), 30, "the topic to be gone")
+
+
+def make(stack: Stack, kafka: KafkaAdminClient, partitions: int, **config: str) -> None:
+    """Make the events topic as a broker or an operator would, not `migrate`."""
+    replicas = 3 if stack.nodes > 1 else 1
+    topic = {"num_partitions": partitions, "replication_factor": replicas, "configs": config}
+    kafka.create_topics({EVENTS: topic}, wait_for_metadata=True)
+
+
+def receipts(stack: Stack) -> list[tuple[int, int, int, str]]:
+    """All that the ledger says became of records."""
+    return [
+        (epoch, partition, offset, status)
+        for epoch, partition, offset, status in stack.query(
+            "SELECT topic_epoch, partition, offset, toString(status) FROM impact.receipt FINAL "
+            "WHERE topic = 'activity.events.v1' ORDER BY ALL"
+        )
+    ]
+
+
+def test_made_again_under_a_running_worker(load: Load, kafka: KafkaAdminClient) -> None:
+    """Its offsets begin anew: the worker writes none of them over the receipts of the old ones, and ends."""
+    stack = load.stack
+    worker = stack.start_worker("reads-the-old-one")
+    load.publish(load.size(200))
+    stack.wait_counted()
+    before = receipts(stack)
+    delete(kafka)
+    make(stack, kafka, stack.partitions)
+    load.publish(load.size(300))
+    wait_for(lambda: worker.exit_code() is not None, 60, "the worker to end")
+    assert f"Topic {EVENTS} was deleted" in worker.last_words()
+    assert receipts(stack) == before
+    assert "was deleted and made again" in stack.run("worker", "--check", expect=1).stderr
+    stack.run("migrate")
+    heir = stack.start_worker("reads-the-new-one")
+    conclude(load, "events topic made again under a worker", faults=1)
+    assert set(before) < set(receipts(stack))
+    assert heir.stop(20)
+
+
+def test_made_again_with_the_wrong_settings(load: Load, kafka: KafkaAdminClient) -> None:
+    """As a broker makes topics by itself: one sentence each says what is wrong, `migrate` mends what it can."""
+    stack = load.stack
+    delete(kafka)
+    assert f"Topic {EVENTS} is missing: run `clustertrack migrate`" in stack.run("worker", "--check", expect=1).stderr
+    make(stack, kafka, 1)
+    sentence = f"Topic {EVENTS} has 1 partitions instead of {stack.partitions}"
+    assert sentence in stack.run("migrate", "--check", expect=1).stdout
+    refused = stack.run("migrate", expect=1)
+    assert sentence in refused.stderr
+    assert "delete it" in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    assert (
+        f"Topic {EVENTS} has 1 partitions and had {stack.partitions}" in stack.run("worker", "--check", expect=1).stderr
+    )
+    delete(kafka)
+    make(stack, kafka, stack.partitions, **{"cleanup.policy": "compact", "retention.ms": "1000"})
+    found = stack.run("migrate", "--check", expect=1).stdout
+    wrong = ("cleanup.policy=compact", "retention.ms=1000", "message.timestamp.type=CreateTime")
+    assert all(f"Topic {EVENTS} has {setting}" in found for setting in wrong)
+    assert all(setting in stack.run("worker", "--check", expect=1).stderr for setting in wrong)
+    stack.run("migrate")
+    load.publish(load.size(200))
+    worker = stack.start_worker("after-mending")
+    conclude(load, "events topic made with the wrong settings", faults=2)
+    assert worker.stop(20)
+
+
+def test_down_for_longer_than_the_retention(load: Load, kafka: KafkaAdminClient) -> None:
+    """Kafka deleted what nobody had read: `reconcile` names the ranges, the worker says so and goes on behind them."""
+    stack = load.stack
+    ends = {place: end.offset for place, end in _ends(stack, kafka).items()}
+    stack.send(EVENTS, [(None, b"{", [], partition) for partition in range(stack.partitions) for _ in range(20)])
+    kafka.delete_records({place: end + 15 for place, end in ends.items() if place.partition != 3}, timeout_ms=10_000)
+    expired = {place.partition: [[end, end + 14]] if place.partition != 3 else [] for place, end in ends.items()}
+    unread = stack.run("reconcile", "--json", expect=1)
+    assert {p["partition"]: p["expired_unread"] for p in json.loads(unread.stdout)["partitions"]} == expired
+    assert "45 offsets that expired unread" in unread.stderr
+    worker = stack.start_worker("too-late")
+    stack.wait_counted()
+    later = json.loads(stack.run("reconcile", "--json", expect=1).stdout)
+    assert {p["partition"]: p["expired_unread"] for p in later["partitions"]} == expired
+    assert worker.log.read_text(encoding="utf-8").count("Kafka deleted records before they were read") == 3
+    without = sum(p["missing"] + p["pending"] for p in later["partitions"])
+    record(Outcome("workers down for longer than the retention", events=20 * stack.partitions, faults=1, lost=without))
+    assert worker.stop(20)
+
+
+def _ends(stack: Stack, kafka: KafkaAdminClient) -> dict[TopicPartition, object]:
+    places = [TopicPartition(EVENTS, partition) for partition in range(stack.partitions)]
+    return dict(kafka.list_partition_offsets(dict.fromkeys(places, OffsetSpec.LATEST)))
