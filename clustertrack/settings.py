@@ -115,7 +115,7 @@ class Settings(BaseSettings):
     linger_ms: Annotated[int, Field(ge=0, le=60_000, validation_alias="CLUSTERTRACK_LINGER_MS")] = 300
     # After so many seconds without a sign of life a worker's partitions go to the others.
     session_seconds: Annotated[int, Field(ge=6, le=300, validation_alias="CLUSTERTRACK_SESSION_SECONDS")] = 30
-    # After so many seconds without progress a worker calls itself ill; after half as long again it ends.
+    # After so many seconds without progress a worker calls itself ill; after as long again it ends.
     stalled_seconds: Annotated[int, Field(ge=4, le=3600, validation_alias="CLUSTERTRACK_STALLED_SECONDS")] = 60
     # Most rows of one insert.
     max_rows: Annotated[int, Field(ge=1, le=1_000_000, validation_alias="CLUSTERTRACK_MAX_ROWS")] = 20_000

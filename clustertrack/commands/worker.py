@@ -77,7 +77,7 @@ def command(*, check: bool) -> None:
         health=lambda: _health(worker.vitals.unhealthy()),
         ready=lambda: _health(worker.vitals.unready()),
     )
-    watchdog.watch(worker.vitals.unhealthy, patience=settings.stalled_seconds / 2)
+    watchdog.watch(worker.vitals.unhealthy, patience=settings.stalled_seconds)
     try:
         _run(worker, settings)
     finally:

@@ -89,7 +89,7 @@ def marks(load: Load) -> Marks:
     """A worker has counted part of a load and was ended with -9."""
     worker = load.stack.start_worker(WORKER)
     load.publish(load.size(1600))
-    load.stack.wait_counted()
+    load.stack.wait_counted(120)
     load.stack.kill(worker)
     return Marks(load)
 
@@ -267,7 +267,7 @@ def test_an_older_copy_of_the_folder(load: Load, marks: Marks, keeper: Start) ->
     shutil.copytree(marks.data, copy)
     keeper()
     load.publish(load.size(200))
-    load.stack.wait_counted()
+    load.stack.wait_counted(120)
     load.stack.kill(load.stack.workers[-1])
     shutil.rmtree(marks.data)
     copy.rename(marks.data)
@@ -319,7 +319,7 @@ def test_a_changelog_that_was_cut_off(load: Load, marks: Marks, keeper: Start) -
     keeper()
     assert repeated(load).keys() == {"duplicate"}
     load.publish(load.size(200))
-    load.stack.wait_counted()
+    load.stack.wait_counted(120)
     load.stack.kill(load.stack.workers[-1])
     shutil.rmtree(marks.data)
 
