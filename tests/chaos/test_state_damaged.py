@@ -125,8 +125,9 @@ def keeper(load: Load, marks: Marks) -> Iterator[Start]:
         def said(sentence: str) -> list[dict[str, Any]]:
             with log.open("rb") as file:
                 file.seek(begin)
-                lines = [line for line in file.read().decode().splitlines() if sentence in line]
-            return [json.loads(line) for line in lines]
+                lines = file.read().decode().splitlines()
+            # A worker's last words are no JSON.
+            return [json.loads(line) for line in lines if sentence in line and line.startswith("{")]
 
         return said
 
