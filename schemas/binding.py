@@ -45,10 +45,10 @@ def unbind(value: bytes, headers: Mapping[str, bytes | None]) -> Unbound | list[
     Returns:
         None in structured mode; faults alone where the record is in neither mode.
     """
+    if is_structured(headers):
+        return None
     given = headers.get("content-type")
     content_type, media_type = _JSON if given is None else _content_type(given)
-    if media_type == STRUCTURED:
-        return None
     attributes = {name[3:]: raw for name, raw in headers.items() if raw is not None and name.startswith("ce_")}
     if given is None and not attributes:
         return None  # only headers that are null, the same as unset
@@ -78,6 +78,12 @@ def unbind(value: bytes, headers: Mapping[str, bytes | None]) -> Unbound | list[
             event["data"] = data
             unread.discard("data")
     return Unbound(event, faults, frozenset(unread))
+
+
+def is_structured(headers: Mapping[str, bytes | None]) -> bool:
+    """Whether headers say that the value is the whole event: then nothing else in them counts."""
+    given = headers.get("content-type")
+    return given is not None and _content_type(given)[1] == STRUCTURED
 
 
 def is_json_type(content_type: str) -> bool:

@@ -134,7 +134,8 @@ def _columns(kind: Any, rows: Sequence[Any]) -> Any:  # noqa: ANN401
 
 
 def _uint128(values: Sequence[int]) -> pa.Array:
-    return pa.array([value.to_bytes(16, "little") for value in values], _UINT128)
+    packed = b"".join([value.to_bytes(16, "little") for value in values])
+    return pa.FixedSizeBinaryArray.from_buffers(_UINT128, len(values), [None, pa.py_buffer(packed)])
 
 
 def _ms(values: Sequence[int]) -> pa.Array:
@@ -220,7 +221,7 @@ def _receipts(rows: Sequence[Receipt]) -> pa.Table:
             "topic_epoch": pa.array(columns.topic_epoch, pa.uint16()),
             "partition": pa.array(columns.partition, pa.uint16()),
             "offset": pa.array(columns.offset, pa.uint64()),
-            "status": pa.array([_STATUS[row.status] for row in rows], pa.int8()),
+            "status": pa.array([_STATUS[status] for status in columns.status], pa.int8()),
             "reason": pa.array(columns.reason),
             "source": pa.array(columns.source),
             "log_time": _ms(columns.log_time),

@@ -5,7 +5,6 @@ repeats, and enriches with the company as at the day of the activity. Steps 5 to
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from struct import Struct
@@ -19,12 +18,10 @@ from schemas.indicators import PIPELINE_VERSION
 from schemas.ledger import NO_PARTITION, Headers, Receipt, Rejection, Rows, Status
 from schemas.revisions import version_key, with_pipeline
 from streams.enrichment import enriched, written
+from streams.headers import NO_HEADERS, ORIGIN, HeadersRead, other_place, read_headers
 from streams.partitions import partition_of
 from streams.register import Register
 
-ORIGIN: Final = "ct-origin"
-"""Header `topic/partition/offset`: the record that this one comes from. The last one of that name counts."""
-_ORIGIN_FORM: Final = re.compile(rb"(.+)/([0-9]{1,5})/([0-9]{1,19})", re.DOTALL)
 REASON: Final = "ct-reason"
 FAULTS: Final = "ct-faults"
 MARK: Final = Struct(">HQB")
@@ -36,11 +33,6 @@ _PLACE: Final = 10
 LARGEST: Final = 1_000_000
 """Bytes of key, value and headers up to which a record is read, whether as it came or as JSON writes it. A larger one
 could neither be sent on nor enriched within the limits of those topics, and would stop the worker there."""
-_HEADER_FRAME: Final = 10
-"""Bytes that Kafka adds to a header at most."""
-_ESCAPE: Final = 6
-"""Bytes that JSON writes for a control character, where a header has one."""
-_CONTROL: Final = bytes([*range(0x20), *b'"\\'])
 _CARRIED: Final = 1_500_000
 """Bytes up to which a refused record travels whole to the rejected topic; the ledger alone keeps those of a larger."""
 _CLOUDEVENT: Final = ("content-type", b"application/cloudevents+json; charset=utf-8")
@@ -119,12 +111,12 @@ def process_batch(
         if isinstance(event, list):
             _reject_event(batch, place, record, event)
             continue
-        activity, text = event
+        activity, text, came_from = event
         key, mark = next(known)
         source, activity_id, revision, is_deleted = activity[:4]
         belongs = partition_of(activity.company_id, place.partitions)
         if belongs != place.partition:
-            if (came_from := _came_from(record)) is None:
+            if came_from is None:
                 _send_on(batch, place, record, belongs, source)
             else:  # sent on once already: sending it on again could go round for ever
                 misrouted = [fault("", "misrouted", came_from.decode("utf-8", "backslashreplace"))]
@@ -136,11 +128,11 @@ def process_batch(
             marks[key] = here
         elif first[:_PLACE] != here[:_PLACE]:
             revision = with_pipeline(revision, first[-1])
-            receipts.append(_receipt(place, record, "duplicate", source, activity_id=activity_id, revision=revision))
+            receipts.append(_receipt(place, record, came_from, "duplicate", source, "", activity_id, revision))
             continue
         status: Status = "retracted" if is_deleted else "accepted"
         activities.append(activity)
-        receipts.append(_receipt(place, record, status, source, activity_id=activity_id, revision=revision))
+        receipts.append(_receipt(place, record, came_from, status, source, "", activity_id, revision))
         value = enriched(text, activity, register)
         headers = (_CLOUDEVENT, (ORIGIN, b"%b%d" % (origin, record.offset)))
         outputs.append(Output("enriched", place.partition, b"%08d" % activity.company_id, value, headers))
@@ -167,7 +159,7 @@ def reject(batch: Batch, place: Place, record: Record, faults: list[Fault], sour
     )
     listed = json.dumps([f._asdict() for f in faults], ensure_ascii=False).encode()
     ours = ((REASON, faults[0].code.encode()), (FAULTS, listed), (ORIGIN, origin_of(place, record)))
-    if _size(record) <= _CARRIED:
+    if _size(record, read_headers(headers)) <= _CARRIED:
         output = Output("rejected", place.partition, record.key, record.value, headers + ours)
     else:
         output = Output("rejected", place.partition, None, None, ours)
@@ -179,109 +171,76 @@ def origin_of(place: Place, record: Record) -> bytes:
     return f"{place.topic}/{place.partition}/{record.offset}".encode()
 
 
+_Judged = tuple[Activity, bytes, bytes | None]
+"""A sound event: its row, its text as `streams.enrichment` writes it, and where its record stood before."""
+
+
 def _judge_all(
     records: Sequence[Record], clusters: Clusters, condemned: Mapping[int, str]
-) -> list[tuple[Activity, bytes] | list[Fault]]:
-    """Each record alone: its row and its event as `streams.enrichment` writes it, or its faults."""
-    judged: list[tuple[Activity, bytes] | list[Fault]] = []
+) -> list[_Judged | list[Fault]]:
+    """Each record alone."""
+    judged: list[_Judged | list[Fault]] = []
     last: Sequence[tuple[str, bytes | None]] = ()
-    named: dict[str, bytes | None] | None = None
+    read = NO_HEADERS
     for record in records:
         if record.offset in condemned:
             judged.append([fault("", condemned[record.offset])])
             continue
         value, headers = record.value, record.headers
-        # Sizes are looked at one by one first: hardly any record has a large key or header.
-        if len(value or b"") + len(record.key or b"") > LARGEST or (headers and _written(record) > LARGEST):
-            judged.append([fault("", "too_long", _written(record))])
+        if headers != last:
+            last, read = headers, read_headers(headers)
+        size = len(value or b"") + len(record.key or b"") + read.written
+        if size > LARGEST:
+            judged.append([fault("", "too_long", size)])
             continue
-        if headers != last:  # a publisher's records have the same ones
-            last, named = headers, _event_headers(headers)
-        found = read_event(value, named, record.timestamp, clusters)
-        judged.append((found[0], written(found[1])) if isinstance(found, tuple) else found)
+        found = read_event(value, read.event, record.timestamp, clusters)
+        judged.append((found[0], written(found[1]), read.origin) if isinstance(found, tuple) else found)
     return judged
 
 
-def _size(record: Record) -> int:
+def _size(record: Record, headers: HeadersRead) -> int:
     """Bytes of a record, without what Kafka adds to it as a whole."""
-    headers = sum(len(name.encode()) + len(value or b"") + _HEADER_FRAME for name, value in record.headers)
-    return len(record.key or b"") + len(record.value or b"") + headers
-
-
-def _written(record: Record) -> int:
-    """The same, with the attributes in its headers as JSON writes them. JSON that is read does not grow."""
-    size = _size(record)
-    if size * _ESCAPE <= LARGEST:
-        return size
-    texts = [name.encode() + (value or b"") for name, value in record.headers if name[:3].lower() == "ce_"]
-    return size + (_ESCAPE - 1) * sum(len(text) - len(text.translate(None, _CONTROL)) for text in texts)
-
-
-def _came_from(record: Record) -> bytes | None:
-    """Where a record stood before it was sent on; None if it never was."""
-    origins = [value or b"" for name, value in record.headers if name == ORIGIN]
-    return origins[-1] if origins else None
-
-
-def _origin(place: Place, record: Record) -> tuple[int, int]:
-    """Partition and offset at which a record stood before it was sent on; (NO_PARTITION, 0) if it never was.
-
-    Whoever publishes can write the header too: what names no other partition of this topic is no origin.
-    """
-    found = _ORIGIN_FORM.fullmatch(_came_from(record) or b"")
-    if found is None or found[1] != place.topic.encode():
-        return NO_PARTITION, 0
-    partition, offset = int(found[2]), int(found[3])
-    return (partition, offset) if place.partition != partition < place.partitions else (NO_PARTITION, 0)
-
-
-def _event_headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, bytes | None] | None:
-    """The headers that say what the record is; None where there are none of them."""
-    named: dict[str, bytes | None] = {}
-    for name, value in headers:
-        lower = name.lower()
-        if lower == "content-type" or lower.startswith("ce_"):
-            # The same header twice: two answers to one question. No UTF-8 holds the byte between them, so the header is
-            # refused.
-            other = named.get(lower, value)
-            named[lower] = value if other == value else (other or b"") + b"\xff" + (value or b"")
-    return named or None
+    return len(record.key or b"") + len(record.value or b"") + headers.size
 
 
 def _reject_event(batch: Batch, place: Place, record: Record, faults: list[Fault]) -> None:
     source = _source_of(record)
     reject(batch, place, record, faults, source)
-    batch.rows.receipts.append(_receipt(place, record, "rejected", source, reason=faults[0].code))
+    came_from = read_headers(record.headers).origin
+    batch.rows.receipts.append(_receipt(place, record, came_from, "rejected", source, faults[0].code))
 
 
 def _receipt(
     place: Place,
     record: Record,
+    came_from: bytes | None,
     status: Status,
     source: str,
-    *,
     reason: str = "",
     activity_id: str = "",
     revision: int = 0,
     sent_to: int = NO_PARTITION,
 ) -> Receipt:
     """What became of a record; one without a row among the activities has no activity_id and no revision."""
-    origin_partition, origin_offset = _origin(place, record) if record.headers else (NO_PARTITION, 0)
-    return Receipt(
-        place.topic,
-        place.topic_epoch,
-        place.partition,
-        record.offset,
-        status,
-        reason,
-        source,
-        record.timestamp,
-        activity_id,
-        revision,
-        PIPELINE_VERSION,
-        sent_to,
-        origin_partition,
-        origin_offset,
+    origin = None if came_from is None else other_place(came_from, place.topic, place.partition, place.partitions)
+    # A whole tuple at once: the constructor of a NamedTuple takes twice as long.
+    return tuple.__new__(
+        Receipt,
+        (
+            place.topic,
+            place.topic_epoch,
+            place.partition,
+            record.offset,
+            status,
+            reason,
+            source,
+            record.timestamp,
+            activity_id,
+            revision,
+            PIPELINE_VERSION,
+            sent_to,
+            *(origin or (NO_PARTITION, 0)),
+        ),
     )
 
 
@@ -289,7 +248,7 @@ def _send_on(batch: Batch, place: Place, record: Record, belongs: int, source: s
     """To the partition of its company, as it came; the receipt says so."""
     headers = (*record.headers, (ORIGIN, origin_of(place, record)))
     batch.outputs.append(Output("events", belongs, record.key, record.value, headers))
-    batch.rows.receipts.append(_receipt(place, record, "rerouted", source, reason="wrong_partition", sent_to=belongs))
+    batch.rows.receipts.append(_receipt(place, record, None, "rerouted", source, "wrong_partition", sent_to=belongs))
 
 
 def _source_of(record: Record) -> str:
@@ -297,7 +256,7 @@ def _source_of(record: Record) -> str:
     for name, value in record.headers:
         if name.lower() == "ce_source":
             return (value or b"")[:MAX_VALUE].decode("utf-8", "replace")
-    if _size(record) > LARGEST:
+    if _size(record, read_headers(record.headers)) > LARGEST:
         return ""
     try:
         document = pydantic_core.from_json(record.value or b"")

@@ -1,0 +1,69 @@
+"""What the worker reads from the headers of a record, before and beside the event itself."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from schemas.binding import is_structured
+
+ORIGIN: Final = "ct-origin"
+"""Header `topic/partition/offset`: the record that this one comes from. The last one of that name counts."""
+_ORIGIN_FORM: Final = re.compile(rb"(.+)/([0-9]{1,5})/([0-9]{1,19})", re.DOTALL)
+_FRAME: Final = 10
+"""Bytes that Kafka adds to a header at most."""
+_ESCAPE: Final = 6
+"""Bytes that JSON writes for a control character, where a header has one."""
+_CONTROL: Final = bytes([*range(0x20), *b'"\\'])
+
+RawHeaders = Sequence[tuple[str, bytes | None]]
+
+
+class HeadersRead(NamedTuple):
+    """Everything at once: records of one publisher mostly have the same headers, and those are read once."""
+
+    event: Mapping[str, bytes | None] | None
+    """Headers that say what the record is, names in lower case; None where the value alone says it."""
+    size: int
+    """Bytes, with what Kafka adds."""
+    written: int
+    """The same, with the attributes of the event as JSON writes them. JSON that is read does not grow."""
+    origin: bytes | None
+    """Where the record stood before it was sent on; None if it never was."""
+
+
+NO_HEADERS: Final = HeadersRead(None, 0, 0, None)
+
+
+def read_headers(headers: RawHeaders) -> HeadersRead:
+    """The headers of one record."""
+    named: dict[str, bytes | None] = {}
+    size = grown = 0
+    origin = None
+    for name, value in headers:
+        lower = name.lower()
+        content = value or b""
+        size += len(name.encode()) + len(content) + _FRAME
+        if lower == "content-type" or lower.startswith("ce_"):
+            # The same header twice: two answers to one question. No UTF-8 holds the byte between them, so the header is
+            # refused.
+            other = named.get(lower, value)
+            named[lower] = value if other == value else (other or b"") + b"\xff" + content
+        if lower.startswith("ce_"):
+            text = name.encode() + content
+            grown += len(text) - len(text.translate(None, _CONTROL))
+        if name == ORIGIN:
+            origin = content
+    event = named if named and not is_structured(named) else None
+    return HeadersRead(event, size, size + (_ESCAPE - 1) * grown, origin)
+
+
+def other_place(origin: bytes, topic: str, partition: int, partitions: int) -> tuple[int, int] | None:
+    """Partition and offset that an origin names, None if it names no other partition of the topic.
+
+    Whoever publishes can write the header too.
+    """
+    found = _ORIGIN_FORM.fullmatch(origin)
+    if found is None or found[1] != topic.encode():
+        return None
+    place = int(found[2]), int(found[3])
+    return place if partition != place[0] < partitions else None
