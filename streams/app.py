@@ -37,6 +37,8 @@ PRODUCER_BATCH: Final = 900_000
 PRODUCER_REQUEST: Final = 4_000_000
 LONGEST_OUTAGE: Final = 24 * 3600
 """Seconds without progress before the group would give up a worker: above any outage that is to be survived."""
+QUEUED_BATCHES: Final = 16
+"""Fetched batches that may wait for an agent; Faust's default of 4,096 is all the memory there is in a long outage."""
 GC_THRESHOLD: Final = (100_000, 50, 100)
 """With Python's own threshold a third of the time goes to the collector."""
 
@@ -177,6 +179,8 @@ def _faust_app(config: WorkerConfig) -> faust.App:
     scheme = SLOW_SCHEME if config.slow_mode else SCHEME
     return faust.App(
         config.app_id,
+        # Else a variable like PRODUCER_ACKS or TIMEZONE, whoever set it, would beat what is written here.
+        env={},
         broker=[f"{scheme}://{server}" for server in config.servers],
         broker_credentials=config.credentials,
         store=STORE_URL,
@@ -195,8 +199,12 @@ def _faust_app(config: WorkerConfig) -> faust.App:
         broker_request_timeout=config.session_seconds + 5,
         broker_max_poll_interval=LONGEST_OUTAGE,
         producer_acks=-1,
+        # Faust's 20 minutes are how long a connection that died without a word would hold everything up.
+        producer_request_timeout=config.session_seconds + 5,
         producer_max_batch_size=PRODUCER_BATCH,
         producer_max_request_size=PRODUCER_REQUEST,
+        # `maxsize` of a topic would be the place for it, but Faust's `App.topic` drops that without a word.
+        stream_buffer_maxsize=QUEUED_BATCHES,
         stream_wait_empty=True,  # bounded by the transport
         web_enabled=False,
     )
@@ -209,7 +217,7 @@ def _producer(app: faust.App) -> Any:  # noqa: ANN401 - aiokafka has no types
 def _add_agent(app: faust.App, config: WorkerConfig, name: str, pipeline: Pipeline, ready: asyncio.Event) -> None:
     raw = {"key_type": bytes, "value_type": bytes, "key_serializer": "raw", "value_serializer": "raw"}
     known = config.topics[name]
-    topic = app.topic(name, partitions=known.partitions, maxsize=16, **raw)
+    topic = app.topic(name, partitions=known.partitions, **raw)
 
     @app.agent(topic, name=f"{pipeline.name}-agent")  # type: ignore[untyped-decorator]
     async def take(stream: Any) -> None:  # noqa: ANN401 - Faust has no types

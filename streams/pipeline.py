@@ -17,7 +17,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from schemas.ledger import Ledger, LedgerRefused, LedgerUnavailable, Rows
 from streams import metrics
@@ -26,6 +26,8 @@ from streams.faultpoints import reach
 
 RETRY_DELAYS = (0.2, 2.0)
 """Shortest and longest seconds between tries: a recovered ledger is noticed at once, and not hammered."""
+PATIENCE = 3.0
+"""Seconds that Kafka may take to confirm before the worker says that it waits."""
 
 log = structlog.get_logger()
 
@@ -99,6 +101,7 @@ class Pipeline:
         linger: float,
         max_rows: int,
         retry_delays: tuple[float, float] = RETRY_DELAYS,
+        patience: float = PATIENCE,
     ) -> None:
         """Args:
         name: for logs and metrics.
@@ -110,10 +113,11 @@ class Pipeline:
         linger: seconds that a group waits for more records.
         max_rows: records that close a group.
         retry_delays: shortest and longest seconds between tries.
+        patience: seconds that producing may take before it counts as waiting.
         """
         self.name = name
         self._step, self._seen, self._ledger, self._outbox, self._crash = step, seen, ledger, outbox, crash
-        self._linger, self._max_rows, self._retry_delays = linger, max_rows, retry_delays
+        self._linger, self._max_rows, self._retry_delays, self._patience = linger, max_rows, retry_delays, patience
         self._epoch = object()
         self._in_flight: dict[int, dict[bytes, bytes]] = {}
         """Partition -> marks that the dedupe state does not hold yet."""
@@ -263,7 +267,7 @@ class Pipeline:
             log.warning("the ledger refuses a group, looking for the record", pipeline=self.name, error=str(refusal))
             group = await self._narrow(group)
         reach("produce")
-        ends = await self._repeat(group, "produce", partial(self._outbox.send, group.batch.outputs, group.marks))
+        ends = await self._repeat(group, "produce", partial(self._produce, group))
         self._check(group)
         with metrics.STEP_SECONDS.labels(self.name, "mark").time():
             reach("mark")
@@ -284,6 +288,18 @@ class Pipeline:
             receipts = Rows(receipts=rows.receipts)
             await self._repeat(group, "insert", partial(asyncio.to_thread, self._ledger.insert, receipts))
 
+    async def _produce(self, group: Group) -> dict[int, int]:
+        """Step 6. The producer repeats by itself, without end: what takes long is waiting for Kafka, not a stall."""
+        sending = asyncio.ensure_future(self._outbox.send(group.batch.outputs, group.marks))
+        try:
+            while not (await asyncio.wait([sending], timeout=self._patience))[0]:
+                self._check(group)
+                self.waiting_since = self.waiting_since or monotonic()
+                log.warning("Kafka does not confirm, still waiting", pipeline=self.name, records=group.size)
+            return await sending
+        finally:
+            sending.cancel()
+
     def _check(self, group: Group) -> None:
         self.alive_at = monotonic()
         if group.epoch is not self._epoch:
@@ -298,7 +314,8 @@ class Pipeline:
                 with metrics.STEP_SECONDS.labels(self.name, step).time():
                     result = await call()
             except (LedgerUnavailable, KafkaError, OSError) as error:
-                if isinstance(error, KafkaError) and not error.retriable:
+                # A full queue of the producer, behind a broker that is away, calls itself not retriable.
+                if isinstance(error, KafkaError) and not (error.retriable or isinstance(error, KafkaTimeoutError)):
                     raise
                 metrics.RETRIES.labels(self.name, step).inc()
                 self.waiting_since = self.waiting_since or monotonic()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
 
+from aiokafka.errors import KafkaError
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
@@ -68,8 +69,23 @@ class Fetched:
     epoch: int
 
 
+def check_alive(consumer: Any) -> None:
+    """Raise KafkaError if aiokafka has given up fetching, or membership of the group, for good.
+
+    Its own `getmany` would say so; Faust goes around that, and the consumer would be silent for ever.
+    """
+    fetching = consumer._fetcher.error_future  # noqa: SLF001 - see test_faust_contract
+    if fetching.done() and not consumer._closed:  # noqa: SLF001
+        raise KafkaError("the fetcher has ended") from (None if fetching.cancelled() else fetching.exception())
+    consumer._coordinator.check_errors()  # noqa: SLF001
+
+
 class CommittedConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     """Reads committed records only: what a transactional producer aborted was never published."""
+
+    async def _fetch_records(self, consumer: Any, *args: Any, **kwargs: Any) -> Any:
+        check_alive(consumer)
+        return await super()._fetch_records(consumer, *args, **kwargs)
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)

@@ -11,6 +11,7 @@ import faust
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.consumer import fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
@@ -46,6 +47,13 @@ METHODS: list[tuple[Any, str, list[str], str]] = [
     (driver.Consumer, "_to_message", ["self", "tp", "record"], "changelog records keep Faust's way"),
     (driver.Consumer, "_new_consumer_thread", ["self"], "overridden: reads committed records only"),
     (driver.AIOKafkaConsumerThread, "_create_worker_consumer", ["self", "transport"], "overridden, see above"),
+    (
+        driver.AIOKafkaConsumerThread,
+        "_fetch_records",
+        ["self", "consumer", "active_partitions", "timeout", "max_records"],
+        "overridden: asks first whether the consumer is alive",
+    ),
+    (GroupCoordinator, "check_errors", ["self"], "the same"),
     (driver.Producer, "_settings_extra", ["self"], "overridden: idempotent producer"),
     (Store, "_db_for_partition", ["self", "partition"], "reads and writes marks in bulk"),
     (Store, "persisted_offset", ["self", "tp"], "overridden: only marks that can be trusted"),
@@ -80,6 +88,10 @@ WORDS: list[tuple[Any, str, str]] = [
     (BaseConsumer, "flow_active", "whether records may be delivered"),
     (BaseConsumer, "consumer_stopped_errors", "end of the fetch loop"),
     (driver.AIOKafkaConsumerThread, "_create_consumer", "calls _create_worker_consumer"),
+    (AIOKafkaConsumer, "_fetcher", "whether the consumer is alive"),
+    (AIOKafkaConsumer, "_coordinator", "the same"),
+    (AIOKafkaConsumer, "_closed", "the same"),
+    (fetcher.Fetcher, "error_future", "the same"),
     (App, "consumer_generation_id", "tells stale batches"),
     (App, "flow_control", "tells stale batches"),
     (App, "in_recovery", "readiness"),

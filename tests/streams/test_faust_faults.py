@@ -106,6 +106,40 @@ def test_the_app_is_set_up_to_lose_nothing(tmp_path: Path) -> None:
     with_app(tmp_path, look)
 
 
+def test_variables_of_the_environment_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faust lets variables with names as common as PRODUCER_ACKS or TIMEZONE beat what the code says."""
+    monkeypatch.setenv("PRODUCER_ACKS", "0")
+    monkeypatch.setenv("BROKER_MAX_POLL_INTERVAL", "5")
+    monkeypatch.setenv("CONSUMER_AUTO_OFFSET_RESET", "latest")
+    monkeypatch.setenv("TIMEZONE", "Europe/Copenhagen")
+
+    async def look(app: Any) -> None:
+        assert (app.conf.producer_acks, app.conf.consumer_auto_offset_reset) == (-1, "earliest")
+        assert app.conf.broker_max_poll_interval >= 24 * 3600
+        assert str(app.conf.timezone) == "UTC"
+
+    with_app(tmp_path, look)
+
+
+def test_few_fetched_batches_wait_for_an_agent(tmp_path: Path) -> None:
+    """`App.topic` drops its `maxsize`; with the default, 4,096 batches would be held in an outage."""
+
+    async def look(app: Any) -> None:
+        sizes = {agent.channel.clone(is_iterator=True).queue.maxsize for agent in app.agents.values()}
+        assert sizes == {16}
+
+    with_app(tmp_path, look)
+
+
+def test_no_connection_is_waited_for_longer_than_a_session(tmp_path: Path) -> None:
+    """Faust's producer would wait 20 minutes for an answer on a connection that died without a word."""
+
+    async def look(app: Any) -> None:
+        assert app.conf.producer_request_timeout == app.conf.broker_request_timeout == 35
+
+    with_app(tmp_path, look)
+
+
 def test_without_the_compiled_stream_no_worker_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The pure-Python stream acks messages of an old generation that it skips."""
     monkeypatch.setattr(faust.streams, "_CStreamIterator", None)

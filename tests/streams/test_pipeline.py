@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from aiokafka.errors import RequestTimedOutError, UnknownError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, RequestTimedOutError, UnknownError
 from memory import MemoryLedger, MemoryOutbox, MemorySeen, Record
 from samples import CLUSTERS, CVRS, event
 
@@ -38,6 +38,7 @@ class Bench:
             linger=linger,
             max_rows=max_rows,
             retry_delays=(0.001, 0.002),
+            patience=0.01,
         )
 
     def step(self, place: Place, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
@@ -134,17 +135,65 @@ def test_an_unavailable_ledger_is_asked_again_and_nothing_is_produced_before() -
     assert bench.pipeline.waiting_since is None
 
 
-def test_a_retriable_kafka_error_repeats_the_produce_step_only() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(RequestTimedOutError(), id="no answer in time"),
+        # aiokafka's word for "the queue before a broker that is away is full"; it calls it not retriable.
+        pytest.param(KafkaTimeoutError(), id="no room in the producer in time"),
+    ],
+)
+def test_a_kafka_error_that_time_heals_repeats_the_produce_step_only(error: KafkaError) -> None:
     """The rows are not inserted again."""
 
     async def go(bench: Bench) -> None:
-        bench.outbox.failures = [RequestTimedOutError(), RequestTimedOutError()]
+        bench.outbox.failures = [error, error]
         await bench.add(Record(0, event()))
         await bench.until(lambda: bench.acked)
 
     bench = run(go)
     assert bench.ledger.inserts == 2  # rows, then receipts
     assert len(bench.outbox.outputs) == 1
+
+
+def test_a_producer_that_goes_on_trying_is_waiting_and_alive() -> None:
+    """The idempotent producer never gives up: as long as Kafka does not confirm, the pipeline is unready, not ill."""
+    waited = []
+
+    async def go(bench: Bench) -> None:
+        bench.outbox.confirms.clear()
+        started = bench.pipeline.alive_at
+        await bench.add(Record(0, event()))
+        await bench.until(lambda: bench.pipeline.waiting_since)
+        told = bench.pipeline.alive_at
+        await bench.until(lambda: bench.pipeline.alive_at > told)
+        waited.append((told > started, list(bench.acked)))
+        bench.outbox.confirms.set()
+        await bench.until(lambda: bench.acked)
+
+    bench = run(go)
+    assert waited == [(True, [])]
+    assert len(bench.outbox.outputs) == 1
+    assert bench.pipeline.waiting_since is None
+
+
+def test_partitions_that_move_end_the_wait_for_kafka() -> None:
+    """The group is dropped while Kafka does not confirm; the next one is not held up by it."""
+
+    async def go(bench: Bench) -> None:
+        bench.outbox.confirms.clear()
+        await bench.add(Record(0, event()))
+        await bench.until(lambda: bench.pipeline.waiting_since)
+        bench.pipeline.forget()
+        await bench.until(lambda: bench.pipeline.idle)
+        assert bench.acked == []
+        bench.outbox.confirms.set()
+        await bench.add(Record(0, event()))
+        await bench.until(lambda: bench.acked)
+
+    bench = run(go)
+    assert bench.statuses() == ["accepted"]
+    assert bench.pipeline.waiting_since is None
 
 
 def test_a_kafka_error_that_time_cannot_heal_ends_the_worker() -> None:

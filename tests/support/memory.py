@@ -1,5 +1,6 @@
 """Twins in memory of what a pipeline talks to: ledger, outbox, dedupe state, with the contracts of the real ones."""
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,6 +55,12 @@ class MemoryLedger:
                 self.receipts[place] = receipt
 
 
+def _set() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
+
+
 @dataclass
 class MemoryOutbox:
     """What was produced, in order."""
@@ -61,11 +68,14 @@ class MemoryOutbox:
     outputs: list[Output] = field(default_factory=list)
     changelog: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
     failures: list[Exception] = field(default_factory=list)
+    confirms: asyncio.Event = field(default_factory=_set)
+    """Cleared, nothing is confirmed."""
 
     async def send(self, outputs: Sequence[Output], marks: Mapping[int, Mapping[bytes, bytes]]) -> dict[int, int]:
         """See `streams.outbox.KafkaOutbox.send`."""
         if self.failures:
             raise self.failures.pop(0)
+        await self.confirms.wait()
         self.outputs += outputs
         ends = {}
         for partition, new in marks.items():
