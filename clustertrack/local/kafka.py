@@ -64,7 +64,8 @@ class KafkaFailed(Unreachable):
 class KafkaNode:
     """One broker and controller. `voters` holds (node id, controller port) of all nodes, this one included.
 
-    `short_lived` halves the CPU of the start and costs throughput later: right for tests.
+    `short_lived` halves the CPU of the start and costs throughput later: right for tests. `proxied` is one more port
+    and the port that is advertised for it: whoever comes in through a proxy there stays behind it.
     """
 
     folder: Path
@@ -74,6 +75,7 @@ class KafkaNode:
     voters: tuple[tuple[int, int], ...] = ()
     heap: str = "512m"
     short_lived: bool = False
+    proxied: tuple[int, int] | None = None
 
     @property
     def bootstrap(self) -> str:
@@ -89,13 +91,14 @@ class KafkaNode:
         """What goes into server.properties."""
         voters = self.voters or ((self.node_id, self.controller_port),)
         copies = min(3, len(voters))
+        listens, advertises = [f",PROXIED://{HOST}:{port}" for port in self.proxied] if self.proxied else ("", "")
         return {
             "process.roles": "broker,controller",
             "node.id": str(self.node_id),
             "controller.quorum.voters": ",".join(f"{node}@{HOST}:{port}" for node, port in voters),
-            "listeners": f"BROKER://{HOST}:{self.port},CONTROLLER://{HOST}:{self.controller_port}",
-            "advertised.listeners": f"BROKER://{HOST}:{self.port}",
-            "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listeners": f"BROKER://{HOST}:{self.port},CONTROLLER://{HOST}:{self.controller_port}{listens}",
+            "advertised.listeners": f"BROKER://{HOST}:{self.port}{advertises}",
+            "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT,PROXIED:PLAINTEXT",
             "inter.broker.listener.name": "BROKER",
             "controller.listener.names": "CONTROLLER",
             "log.dirs": str(self.folder / "log"),

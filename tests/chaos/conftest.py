@@ -22,7 +22,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="module")
 def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Load]:
-    """A load on a stack of its own; the truth adds up over the module's scenarios. A module's `STACK` are its options."""
+    """A load on a stack of its own, with the options in the module's `STACK`; the truth adds up over its scenarios."""
     stack = Stack(tmp_path_factory.mktemp("chaos"), **{"nodes": NODES, **getattr(request.module, "STACK", {})})
     stack.environment |= {
         "CLUSTERTRACK_SESSION_SECONDS": "6",

@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +47,17 @@ class Stack:
         nodes: int = 1,
         clusters: Path | None = None,
         institutions: Path | None = None,
+        proxied: tuple[int, int] | None = None,
     ) -> None:
+        """`proxied`, for a single broker: see `KafkaNode`."""
         self.folder = folder
         self.partitions = partitions
         self.nodes = nodes
         self.clickhouse_port, *ports = free_ports(1 + 2 * nodes)
         runtime, jars = java.find_java(), kafka_jars.ensure_jars()
         brokers = local_kafka.cluster(folder, list(zip(ports[::2], ports[1::2], strict=True)))
+        if proxied is not None:
+            brokers = [replace(brokers[0], proxied=proxied)]
         for node in brokers:
             local_kafka.prepare(node, runtime, jars, folder)
         self.bootstrap = ",".join(node.bootstrap for node in brokers)
@@ -99,9 +104,10 @@ class Stack:
         one = self.bootstrap.split(",")[0]
         wait_for(lambda: local_kafka.is_ready(one, self.nodes), START_SECONDS, "Kafka")
 
-    def restart_broker(self, number: int = 0) -> None:
-        """Start a broker again after a test ended it, and wait until all are at work."""
-        self.brokers[number] = Child(self._broker_commands[number], self.folder)
+    def restart_broker(self, *numbers: int) -> None:
+        """Start brokers again (the first, unless it is said which) after a test ended them, and wait until all work."""
+        for number in numbers or (0,):
+            self.brokers[number] = Child(self._broker_commands[number], self.folder)
         self.wait_for_kafka()
 
     def wait_for_clickhouse(self) -> None:
@@ -152,7 +158,7 @@ class Stack:
 
         def ready() -> bool:
             if worker.exit_code() is not None:
-                raise AssertionError(f"{worker.name} ended with {worker.exit_code()}: {worker.last_words(20)}")
+                raise AssertionError(f"{worker.name} ended with {worker.exit_code()}: {worker.last_words()}")
             return self.is_ready(worker)
 
         wait_for(ready, START_SECONDS, f"{worker.name} to be ready")

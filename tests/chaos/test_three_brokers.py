@@ -1,0 +1,100 @@
+"""Three brokers, of which two must have every record: one dies, leaders move, two die."""
+
+from collections.abc import Iterator
+
+import pytest
+from chaos import EVENTS, Load, conclude
+from kafka import KafkaAdminClient, TopicPartition
+from stack import wait_for
+
+from clustertrack.local.child import Child
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+STACK = {"nodes": 3}
+
+
+@pytest.fixture
+def worker(load: Load) -> Iterator[Child]:
+    """A worker that must live through the test, and stop by itself afterwards; without progress it ends after 12 s."""
+    started = load.stack.start_worker("one-of-three", CLUSTERTRACK_STALLED_SECONDS="6")
+    yield started
+    assert started.exit_code() is None
+    assert started.stop(20), "a graceful stop"
+
+
+@pytest.fixture
+def admin(load: Load) -> Iterator[KafkaAdminClient]:
+    """Asks the cluster."""
+    client = KafkaAdminClient(bootstrap_servers=load.stack.bootstrap)
+    yield client
+    client.close()
+
+
+def leaders(admin: KafkaAdminClient, topics: list[str]) -> dict[TopicPartition, int]:
+    """Who leads each partition."""
+    return {
+        TopicPartition(topic["name"], partition["partition_index"]): partition["leader_id"]
+        for topic in admin.describe_topics(topics)
+        for partition in topic["partitions"]
+    }
+
+
+def move_leaders(admin: KafkaAdminClient, topics: list[str]) -> None:
+    """Every partition's next replica becomes its leader."""
+    reordered = {}
+    for topic in admin.describe_topics(topics):
+        for partition in topic["partitions"]:
+            first, *others = partition["replica_nodes"]
+            reordered[TopicPartition(topic["name"], partition["partition_index"])] = [*others, first]
+    admin.alter_partition_reassignments(reordered)
+    wait_for(lambda: not admin.list_partition_reassignments(), 30, "the replicas to be put in another order")
+    admin.elect_leaders(0, {topic: [tp.partition for tp in reordered if tp.topic == topic] for topic in topics})
+    expected = {tp: replicas[0] for tp, replicas in reordered.items()}
+    wait_for(lambda: leaders(admin, topics) == expected, 30, "the leaders to move")
+
+
+def under_way(load: Load) -> None:
+    """Wait until some more records are published."""
+    before = load.published
+    wait_for(lambda: load.published > before + 100, 30, "the load to be under way")
+
+
+def test_one_of_three_is_killed(load: Load, worker: Child) -> None:
+    """The other two have everything, and go on; it comes back and catches up."""
+    publishing = load.background(rate=150, seconds=load.size(6))
+    under_way(load)
+    load.stack.kill(load.stack.brokers[0])
+    under_way(load)
+    load.stack.restart_broker(0)
+    publishing.join(300)
+    conclude(load, "Kafka: one of three brokers killed", faults=1)
+    assert worker.exit_code() is None
+
+
+def test_leaders_move(load: Load, worker: Child, admin: KafkaAdminClient) -> None:
+    """Of the events, of what is produced, of the changelog, and of the group: its coordinator moves too."""
+    publishing = load.background(rate=150, seconds=load.size(6))
+    topics = list(admin.list_topics())
+    assert {EVENTS, "__consumer_offsets"} < set(topics)
+    for _ in range(3):
+        under_way(load)
+        move_leaders(admin, topics)
+    publishing.join(300)
+    conclude(load, "Kafka: leaders move", faults=3)
+    assert worker.exit_code() is None
+
+
+def test_two_of_three_are_killed(load: Load, worker: Child) -> None:
+    """Nothing can be confirmed any more: the worker waits, says so, and goes on by itself when they are back."""
+    stack = load.stack
+    publishing = load.background(rate=150, seconds=load.size(4))
+    under_way(load)
+    for broker in stack.brokers[1:]:
+        stack.kill(broker)
+    wait_for(lambda: not stack.is_ready(worker), 60, "the worker to say that it waits for Kafka")
+    assert worker.exit_code() is None
+    stack.restart_broker(1, 2)
+    publishing.join(300)
+    conclude(load, "Kafka: two of three brokers killed", faults=2)
+    wait_for(lambda: stack.is_ready(worker), 60, "the worker to be ready again")
