@@ -274,3 +274,36 @@ def test_commands_that_read_topics(bench: Bench) -> None:
         assert topic.find(dict.fromkeys(range(stack.partitions), 0)) == {}
     listed = json.loads(stack.run("rejected", "list", "--json", "--limit", "100000").stdout)
     assert len(listed["records"]) == len(rejections(stack)) + len(COMPANIES)
+
+
+def test_the_whole_corpus_sent_again(bench: Bench) -> None:
+    """A careless `rejected replay --all`: what can be sent comes back and is rejected anew, and nobody stops."""
+    stack = bench.stack
+    before = rejections(stack)
+    said = json.loads(stack.run("rejected", "replay", "--all", "--json", expect=1).stdout)
+    stack.wait_counted()
+    after = rejections(stack)
+    outcome = Outcome("poison: all of it sent again", nodes=stack.nodes, faults=len(said["replayed"]))
+    for done in said["replayed"]:
+        old, new = (before.get(place(done["place"])), after.get(place(done["to"])))
+        if new is None:  # a header without a value is not sent again, and was all that was wrong
+            assert any(header["value"] is None for header in old[2]), done
+            document = json.loads(old[1])
+            bench.expected.add(document.get("data", document)["activity_id"])
+        elif (old[0], old[1], codes(old)) != (new[0], new[1], codes(new)):
+            outcome.notes.append(f"{done['place']}: {codes(new)} instead of {codes(old)}")
+    kept = {place(one["place"]) for one in said["refused"] if one["place"].startswith(EVENTS)}
+    assert all(before[one][1] is None or len(before[one][1]) > 900_000 or len(before[one][2]) > 1000 for one in kept)
+    assert len(said["replayed"]) + len(said["refused"]) == len(before) + len(COMPANIES)
+    conclude(bench, outcome)
+
+
+def codes(row: Row) -> list[tuple[bytes, bytes]]:
+    """Field and code of each fault: how large a record is changes with the headers of a replay."""
+    return [(fault["field"], fault["code"]) for fault in row[3]]
+
+
+def place(text: str) -> tuple[int, int]:
+    """Partition and offset of a place as the command line names it."""
+    _, partition, offset = text.split("/")
+    return int(partition), int(offset)
