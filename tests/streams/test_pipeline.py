@@ -143,7 +143,7 @@ def test_an_unavailable_ledger_is_asked_again_and_nothing_is_produced_before() -
         pytest.param(KafkaTimeoutError(), id="no room in the producer in time"),
     ],
 )
-def test_a_kafka_error_that_time_heals_repeats_the_produce_step_only(error: KafkaError) -> None:
+def test_a_retriable_kafka_error_repeats_the_produce_step_only(error: KafkaError) -> None:
     """The rows are not inserted again."""
 
     async def go(bench: Bench) -> None:
