@@ -105,5 +105,10 @@ def test_it_counts_as_it_was_told(told: Told, tale: Tale) -> None:
                 outcome.wrong_figures += 1
                 outcome.notes.append(f"{activity} after phase {phase}: {found} instead of {counts}")
     assert tale.then[PHASES - 1], "the tale has an end"
-    outcome.notes += told.notes
     record(outcome)
+
+
+def test_everything_is_as_the_model_says(told: Told) -> None:
+    """All tales together: every row of the tables, the figures of the year and the report; the account is whole."""
+    events = sum(len(records) for tale in TALES for records in tale.events)
+    record(Outcome("histories: all of them", nodes=told.stack.nodes, events=events, notes=told.notes))

@@ -167,7 +167,7 @@ def test_the_corpus(bench: Bench) -> None:
         found = [(parcel.partition, offset) for parcel in split for offset in next(offsets)]
         places.append(found[1])
 
-    wait_for(lambda: len(receipts(stack)) >= 3 * len(poisons), 90, "all receipts")
+    wait_for(lambda: len(receipts(stack)) >= 3 * len(poisons), 180, "all receipts")
     rejected = rejections(stack)
     outcome = Outcome("poison: a fixed corpus", nodes=stack.nodes, faults=len(REFUSED))
     at_place = dict(zip(places, poisons, strict=True))
