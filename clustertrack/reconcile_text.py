@@ -1,6 +1,6 @@
 """The account of the ledger as a person reads it, and as JSON types."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final, TypeVar
 
@@ -12,6 +12,17 @@ STATUSES: Final = ("received", "accepted", "retracted", "duplicate", "rejected",
 FAULTS: Final = ("without_row", "not_arrived")
 COUNTS: Final = (*STATUSES, "no_record", "pending", "missing", "expired", *FAULTS)
 """Counts of a partition, as `sinks.accounts.PartitionAccount` names them."""
+
+_DAY: Final = (*STATUSES, *FAULTS, "missing_at_most")
+_FAULT_WORDS: Final = {
+    "missing": "offsets without a receipt",
+    "expired": "offsets that expired unread",
+    "receipt_without_row": "receipts without their row",
+    "row_without_receipt": "rows without a receipt",
+    "reroute_not_arrived": "records sent on that did not arrive",
+    "activity_difference": "activities that differ from their history",
+}
+"""Faults as `sinks.accounts.Reconciliation` names them."""
 
 Lost = TypeVar("Lost", LostReceipt, LostReroute)
 
@@ -56,9 +67,6 @@ def as_dict(result: Reconciliation) -> dict[str, Any]:
     }
 
 
-_DAY: Final = (*STATUSES, *FAULTS, "missing_at_most")
-
-
 def as_text(result: Reconciliation, *, by_day: bool = False) -> str:
     """A table with a row per partition and one for all, what is wrong beneath, the verdict last.
 
@@ -88,15 +96,7 @@ def verdict_of(result: Reconciliation) -> str:
         still = {"pending": result.pending, "sent on and still to arrive": result.reroute_pending}
         waiting = "".join(f", {number(count)} of them {words}" for words, count in still.items() if count)
         return f"all {number(_expected(result))} offsets are accounted for{waiting}."
-    wrong: Mapping[str, int] = {
-        "offsets without a receipt": _total(result, "missing"),
-        "offsets that expired unread": _total(result, "expired"),
-        "receipts without their row": result.receipt_without_row,
-        "rows without a receipt": result.row_without_receipt,
-        "records sent on that did not arrive": result.reroute_not_arrived,
-        "activities that differ from their history": result.activity_difference,
-    }
-    found = ", ".join(f"{number(count)} {words}" for words, count in wrong.items() if count)
+    found = ", ".join(f"{number(count)} {_FAULT_WORDS[kind]}" for kind, count in result.faults.items() if count)
     return f"{found or 'receipts and offsets do not add up'}; the ledger's account is on standard output."
 
 

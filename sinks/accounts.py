@@ -218,11 +218,21 @@ class Reconciliation:
         return sum(account.pending for account in self.partitions)
 
     @property
+    def faults(self) -> dict[str, int]:
+        """What is wrong, by kind; zeros too."""
+        return {
+            "missing": sum(account.missing for account in self.partitions),
+            "expired": sum(account.expired for account in self.partitions),
+            "receipt_without_row": self.receipt_without_row,
+            "row_without_receipt": self.row_without_receipt,
+            "reroute_not_arrived": self.reroute_not_arrived,
+            "activity_difference": self.activity_difference,
+        }
+
+    @property
     def whole(self) -> bool:
         """Every record is accounted for, apart from those still to come."""
-        return all(account.whole for account in self.partitions) and not (
-            self.row_without_receipt or self.receipt_without_row or self.reroute_not_arrived or self.activity_difference
-        )
+        return all(account.whole for account in self.partitions) and not any(self.faults.values())
 
 
 def within(ranges: Iterable[Range], start: int, stop: int) -> Iterator[Range]:

@@ -228,20 +228,13 @@ class _Reconciler:
         place = bound.place
         self._count(place, bound.high)
         asked = {**place._asdict(), "bounds": [(*place, 0, bound.settled)], "low": bound.low}
-        [[known, missing, expired]] = self._read(
-            "SELECT sumIf(missing, known), sumIf(missing, NOT known AND first >= {low:UInt64}) "
-            "+ sumIf(last + 1 - {low:UInt64}, NOT known AND first < {low:UInt64} AND last >= {low:UInt64}), "
-            f"sumIf(least(last + 1, {{low:UInt64}}) - first, NOT known AND first < {{low:UInt64}}) FROM ({_HOLES})",
+        [[known, missing, expired, listed]] = self._read(
+            "SELECT sumIf(missing, known), sumIf(missing, NOT known), "
+            "sumIf(least(last + 1, {low:UInt64}) - first, NOT known AND first < {low:UInt64}), "
+            f"groupArrayIf({COMPARED})((first, last, time_before, time_after), NOT known) FROM ({_HOLES})",
             **asked,
         )
-        holes = [
-            _Hole(Range(first, last), before, after)
-            for first, last, before, after in self._read(
-                f"SELECT first, last, time_before, time_after FROM ({_HOLES}) WHERE NOT known "
-                f"ORDER BY first LIMIT {COMPARED}",
-                **asked,
-            )
-        ]
+        holes = [_Hole(Range(first, last), before, after) for first, last, before, after in sorted(listed)]
         ranges = [hole.range for hole in holes]
         explained = self._explained(bound, ranges) if ranges else []
         real = list(without(ranges, explained))
@@ -251,7 +244,7 @@ class _Reconciler:
         below, above = (list(within(ranges, *span)) for span in ((0, bound.low), (bound.low, bound.settled)))
         unread, gone = list(within(real, 0, bound.low)), list(within(real, bound.low, bound.settled))
         return {
-            "missing": missing - size(above) + size(gone),
+            "missing": missing - expired - size(above) + size(gone),
             "holes": tuple(gone),
             "expired": expired - size(below) + size(unread),
             "expired_unread": tuple(unread),

@@ -1,8 +1,10 @@
 """`clustertrack reconcile`: the proof that every Kafka record is accounted for."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from pathlib import Path
 from typing import Final
 
 import click
@@ -11,6 +13,7 @@ from clickhouse_connect.driver.client import Client
 from clustertrack.events_topic import check_topic, recorded_topic
 from clustertrack.ledger import open_ledger
 from clustertrack.offsets import KafkaOffsets, Partition, Reading
+from clustertrack.reconcile_metrics import ReconcileMetrics
 from clustertrack.reconcile_text import as_dict, as_text, verdict_of
 from clustertrack.settings import Settings, load_settings
 from schemas.errors import CheckFailed
@@ -31,18 +34,36 @@ class NotWhole(CheckFailed):
         self.result = result
 
 
-@click.command(epilog="\b\nExamples:\n  clustertrack reconcile\n  clustertrack reconcile --json")
+EXAMPLES: Final = """\b
+Examples:
+  clustertrack reconcile
+  clustertrack reconcile --json
+  clustertrack reconcile --textfile /var/lib/node_exporter/clustertrack.prom"""
+
+
+@click.command(epilog=EXAMPLES)
 @click.option("--by-day", is_flag=True, help="List every source and day, not only those with a fault.")
+@click.option(
+    "--textfile",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Also write metrics to FILE (NAME.prom), for the textfile collector of node_exporter.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(*, by_day: bool, as_json: bool) -> None:
+def command(*, by_day: bool, textfile: Path | None, as_json: bool) -> None:
     """Prove that every Kafka record is accounted for: a receipt for every offset, a row for every receipt.
 
     Exit code 1 when records are missing, or were deleted by Kafka before they were read; what is not committed yet is
     pending and no fault.
     """
     settings = load_settings()
+    started = time.monotonic()
     with open_ledger(settings.clickhouse()) as client, KafkaOffsets(settings.kafka_client_config()) as offsets:
         result = examine(settings, client, offsets)
+    if textfile is not None:
+        metrics = ReconcileMetrics()
+        metrics.fill(result, now=time.time(), seconds=time.monotonic() - started)
+        metrics.write(textfile)
     click.echo(json.dumps(as_dict(result), indent=2) + "\n" if as_json else as_text(result, by_day=by_day), nl=False)
     if not result.whole:
         raise NotWhole(verdict_of(result), result)

@@ -1,6 +1,6 @@
 -- More proofs: a record that was sent on arrived; an offset at which Kafka delivers nothing stays known as such. And the
--- proofs of rows and receipts by joins that can be computed part by part: a condition on source and activity_id, such as
--- cityHash64(source, activity_id) % 20 = 3, reaches both sides before they are joined.
+-- proofs of holes, rows and receipts by queries that can be run part by part: on one partition alone, or with a condition
+-- on source and activity_id, such as cityHash64(source, activity_id) % 20 = 3, that reaches both sides of the join.
 
 ALTER TABLE ${DATABASE}.receipt${LOCAL} ${ON_CLUSTER}
     ADD COLUMN IF NOT EXISTS sent_to UInt16 DEFAULT 65535 COMMENT 'rerouted: partition that the record was sent on to; 65535 = not sent on, or by a version that did not write it down',
@@ -35,6 +35,29 @@ FROM
 GROUP BY topic, topic_epoch, partition, offset
 HAVING max(arrived) = 0
 COMMENT 'Records that were sent on to another partition and have no receipt there (origin_partition, origin_offset): empty when everything is counted; until then such a record may still lie unread on sent_to. Receipts of versions that did not write sent_to down are left out. SELECT * FROM ${DATABASE}.reroute_not_arrived';
+
+DROP VIEW IF EXISTS ${DATABASE}.receipt_hole ${ON_CLUSTER};
+
+CREATE VIEW IF NOT EXISTS ${DATABASE}.receipt_hole ${ON_CLUSTER} AS
+WITH bound AS (SELECT b.1 AS topic, b.2 AS topic_epoch, b.3 AS partition, toInt64(b.4) AS low, toInt64(b.5) AS high
+               FROM (SELECT arrayJoin({bounds:Array(Tuple(String, UInt16, UInt16, UInt64, UInt64))}) AS b))
+SELECT topic, topic_epoch, partition, toUInt64(before + 1) AS first, toUInt64(o - 1) AS last, toUInt64(o - before - 1) AS missing, time_before, time_after
+FROM
+(
+    SELECT topic, topic_epoch, partition, o, edge, t AS time_after, lagInFrame(o) OVER w AS before, lagInFrame(t) OVER w AS time_before
+    FROM
+    (
+        SELECT r.topic AS topic, r.topic_epoch AS topic_epoch, r.partition AS partition, toInt64(r.offset) AS o, 0 AS edge, toNullable(r.log_time) AS t
+        FROM ${DATABASE}.receipt AS r INNER JOIN bound AS b ON b.topic = r.topic AND b.topic_epoch = r.topic_epoch AND b.partition = r.partition
+        WHERE o >= b.low AND o < b.high
+          AND (r.topic, r.topic_epoch, r.partition) IN (SELECT topic, topic_epoch, partition FROM bound)  -- reads these alone
+        UNION ALL SELECT topic, topic_epoch, partition, low - 1, 1, NULL FROM bound
+        UNION ALL SELECT topic, topic_epoch, partition, high, 2, NULL FROM bound
+    )
+    WINDOW w AS (PARTITION BY topic, topic_epoch, partition ORDER BY o, edge ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+)
+WHERE edge != 1 AND o > before + 1
+COMMENT 'Kafka offsets without a receipt, as ranges first..last. bounds = list of (topic, topic_epoch, partition, low watermark, high watermark), high exclusive as Kafka gives it; offsets below low were deleted by Kafka and are not missed. time_before/time_after = log times of the neighbours. SELECT * FROM ${DATABASE}.receipt_hole(bounds = [(''activities'', 0, 0, 0, 1000)])';
 
 DROP VIEW IF EXISTS ${DATABASE}.receipt_without_row ${ON_CLUSTER};
 

@@ -152,3 +152,25 @@ def test_a_missing_topic(kafka):
         pytest.raises(TopicFault, match=r"no topic nowhere: run `clustertrack migrate`"),
     ):
         offsets.read("nobody", ["nowhere"])
+
+
+@pytest.mark.integration
+def test_waiting_for_commits(kafka, admin: KafkaAdminClient, topic: str):
+    """Committed to the end, to the marker of a transaction before it, or not: without workers nobody is waited for."""
+    group = f"group-{uuid.uuid4().hex[:8]}"
+    places = {Partition(topic, 0), Partition(topic, 1)}
+    producer = KafkaProducer(bootstrap_servers=[kafka.bootstrap], transactional_id=uuid.uuid4().hex)
+    producer.init_transactions()
+    producer.begin_transaction()
+    for partition in (0, 1):
+        producer.send(topic, b"x", partition=partition).get(timeout=10)
+    with KafkaOffsets({"bootstrap_servers": [kafka.bootstrap]}) as offsets:
+        assert offsets.written([topic]) == dict.fromkeys(places, 1)
+        admin.alter_group_offsets(group, {TopicPartition(topic, 0): OffsetAndMetadata(1, "", None)})
+        assert offsets.await_committed(group, places, 0) == {Partition(topic, 0)}
+        producer.commit_transaction()
+        producer.close()
+        assert offsets.written([topic]) == dict.fromkeys(places, 2)
+        assert offsets.await_committed(group, places, 60) == {Partition(topic, 0)}
+        assert offsets.await_committed(group, {Partition(topic, 1)}, 60) == set()
+        assert offsets.await_committed(group, set(), 60) == set()

@@ -2,6 +2,7 @@ import json
 import uuid
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -11,9 +12,21 @@ from kafka.structs import OffsetAndMetadata
 from clustertrack.cli import root
 from clustertrack.commands.reconcile import NotWhole, bounds_of
 from clustertrack.offsets import KafkaOffsets, Partition, Progress, Reading
+from clustertrack.reconcile_metrics import ReconcileMetrics
 from clustertrack.reconcile_text import as_dict, as_text
+from schemas.errors import UsageFault
 from sinks import catalog
-from sinks.accounts import Bound, LostReceipt, PartitionAccount, Range, Reconciliation, Version
+from sinks.accounts import (
+    Bound,
+    DayAccount,
+    FormerAccount,
+    LostReceipt,
+    LostReroute,
+    PartitionAccount,
+    Range,
+    Reconciliation,
+    Version,
+)
 from sinks.connection import ClickHouse, connect
 from streams.topics import EVENTS, app_id
 
@@ -89,6 +102,29 @@ def test_pending_is_no_fault():
             id="row without receipt",
         ),
         pytest.param(
+            result(
+                receipt_without_row=4,
+                receipts_without_row=tuple(
+                    LostReceipt(EVENTS, epoch, 3, offset, status)
+                    for epoch, offset, status in (
+                        (0, 7, "accepted"),
+                        (0, 8, "accepted"),
+                        (0, 9, "retracted"),
+                        (1, 10, "retracted"),
+                    )
+                ),
+            ),
+            f"{EVENTS}/3: offsets 7 to 8 accepted, but no row is there\n"
+            f"{EVENTS}/3: offset 9 retracted, but no row is there\n"
+            f"{EVENTS}@1/3: offset 10 retracted, but no row is there\n",
+            id="ranges, epochs apart",
+        ),
+        pytest.param(
+            result(reroute_not_arrived=1, reroutes_not_arrived=(LostReroute(EVENTS, 0, 3, 7, 5),)),
+            f"{EVENTS}/3: offset 7 sent on to partition 5, but never arrived",
+            id="reroute",
+        ),
+        pytest.param(
             result(activity_difference=1_000), "1,000 activities that differ from their history", id="difference"
         ),
     ],
@@ -106,6 +142,78 @@ def test_as_json():
     partition = made["partitions"][1]
     assert (partition["expected"], partition["received"], partition["missing"], partition["expired"]) == (10, 6, 2, 2)
     assert (partition["holes"], partition["expired_unread"]) == ([[4, 5]], [[0, 1]])
+
+
+DAYS = (
+    DayAccount(source="crm", day=date(2018, 5, 3), accepted=4),
+    DayAccount(source="erp", day=date(2018, 5, 4), accepted=1, rerouted=2, not_arrived=1, missing_at_most=3),
+)
+
+
+def test_sources_and_days():
+    """The days with a fault are shown; all of them when asked for, and in JSON."""
+    found = result(account(), days=DAYS)
+    assert "2018-05-03" not in as_text(found)
+    assert "2018-05-04" in as_text(found)
+    shown = [line.split() for line in as_text(found, by_day=True).splitlines()]
+    assert ["crm", "2018-05-03", "4", "4", "0", "0", "0", "0", "0", "0", "0"] in shown
+    assert ["erp", "2018-05-04", "3", "1", "0", "0", "0", "2", "0", "1", "3"] in shown
+    assert [(day["source"], day["received"], day["whole"]) for day in as_dict(found)["days"]] == [
+        ("crm", 4, True),
+        ("erp", 3, False),
+    ]
+
+
+def test_a_former_epoch():
+    """It is listed with its receipts, apart from the offsets of the present one."""
+    found = result(account(), former=(FormerAccount(topic=EVENTS, topic_epoch=0, partition=1, accepted=7),))
+    assert ["former", "topic"] in [line.split()[:2] for line in as_text(found).splitlines()]
+    assert [EVENTS, "0", "1", "7", "7", "0", "0", "0", "0", "0", "0"] in [
+        line.split() for line in as_text(found).splitlines()
+    ]
+    [former] = as_dict(found)["former"]
+    assert (former["partition"], former["received"], former["whole"]) == (1, 7, True)
+
+
+def test_what_may_still_come_is_said():
+    """Reroutes under way and rows in work are named, and are no fault."""
+    text = as_text(result(account(), reroute_pending=2, unsettled=3))
+    assert "3 rows wait for their receipts" in text
+    assert text.endswith("whole: all 10 offsets are accounted for, 2 of them sent on and still to arrive.\n")
+
+
+def samples(path: Path) -> dict[str, float]:
+    """Series of a metrics file, as Prometheus would read it."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+    return {series: float(value) for series, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_metrics(tmp_path: Path):
+    """Every offset has a state, every fault its kind; a later account replaces the file."""
+    path = tmp_path / "clustertrack.prom"
+    for found in (HOLES, WHOLE):
+        metrics = ReconcileMetrics()
+        metrics.fill(found, now=1_800_000_000.5, seconds=2.5)
+        metrics.write(path)
+        read = samples(path)
+        wrong = 0 if found is WHOLE else 2
+        assert read["clustertrack_reconcile_whole"] == (found is WHOLE)
+        assert read['clustertrack_reconcile_faults{kind="missing"}'] == wrong
+        assert read['clustertrack_reconcile_faults{kind="expired"}'] == wrong
+        assert read["clustertrack_reconcile_timestamp_seconds"] == 1_800_000_000.5
+        for one in found.partitions:
+            place = f'partition="{one.partition}",'
+            states = [v for series, v in read.items() if "_offsets{" in series and place in series]
+            assert sum(states) == one.expected
+            holes = f'clustertrack_reconcile_holes{{partition="{one.partition}",topic="{EVENTS}"}}'
+            assert read[holes] == one.missing + one.expired
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_metrics_that_cannot_be_written(tmp_path: Path):
+    """A folder that is not there is the user's mistake."""
+    with pytest.raises(UsageFault, match=r"--textfile .*nowhere.* cannot be written: No such file"):
+        ReconcileMetrics().write(tmp_path / "nowhere" / "clustertrack.prom")
 
 
 class Pipeline:
@@ -182,14 +290,16 @@ def test_pending_then_whole(pipeline: Pipeline):
 
 
 @pytest.mark.integration
-def test_a_lost_record_is_found(pipeline: Pipeline):
+def test_a_lost_record_is_found(pipeline: Pipeline, tmp_path: Path):
     """An offset that was committed without a receipt is a hole, with exit code 1."""
     pipeline.publish(3)
     lost = pipeline.end() - 2
     pipeline.count(leave_out=lambda place, offset: place.partition == 0 and offset == lost)
-    found = pipeline.run("reconcile", "--json")
+    file = tmp_path / "clustertrack.prom"
+    found = pipeline.run("reconcile", "--json", "--textfile", str(file))
     assert isinstance(found.exception, NotWhole)
     assert found.exception.exit_code == 1
+    assert samples(file)['clustertrack_reconcile_faults{kind="missing"}'] == 1
     partitions = json.loads(found.stdout)["partitions"]
     assert {row["partition"]: row["holes"] for row in partitions if row["holes"]} == {0: [[lost, lost]]}
 

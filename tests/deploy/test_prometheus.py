@@ -8,6 +8,7 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
+from clustertrack.reconcile_metrics import ReconcileMetrics
 from clustertrack.settings import Settings
 from schemas.faults import CODES
 from schemas.ledger import Status
@@ -25,8 +26,10 @@ BUILT_IN = {"up": {"job", "instance"}}
 
 
 def labels_by_name() -> dict[str, set[str]]:
-    """Every series name of a worker, with its labels."""
+    """Every series name of a worker and of the account that a timer writes, with its labels."""
     found = dict(BUILT_IN)
+    for metric, names in ReconcileMetrics().registry._collector_to_names.items():
+        found |= {name: set(metric._labelnames) for name in names}
     for metric in vars(metrics).values():
         labels = set(getattr(metric, "_labelnames", ()))
         for name in REGISTRY._collector_to_names.get(metric, ()) if hasattr(metric, "_labelnames") else ():
@@ -60,7 +63,7 @@ def test_files_are_mounted_where_prometheus_reads_them():
 
 @pytest.mark.parametrize("rule", RULES)
 def test_alerts_name_metrics_that_exist(rule: dict[str, Any]):
-    """Every series in an alert is one that a worker serves."""
+    """Every series in an alert is one that a worker serves or the timer writes."""
     names = names_in(rule["expr"])
     assert names
     assert names <= set(labels_by_name())
