@@ -18,7 +18,7 @@ import structlog
 
 from schemas.events import Clusters
 from schemas.ledger import Ledger
-from streams import headernames
+from streams import headernames, silence
 from streams.batch import Batch, Place, Record, process_batch
 from streams.companies import process_companies
 from streams.outbox import KafkaOutbox
@@ -98,6 +98,7 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
         clusters: the cluster registry.
     """
     headernames.install()
+    silence.install()
     delivery = Delivery(input_topics=frozenset({EVENTS, COMPANIES}))
     app = _faust_app(config)
     app.delivery = delivery

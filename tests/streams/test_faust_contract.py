@@ -10,6 +10,7 @@ from typing import Any
 import faust
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -53,6 +54,8 @@ METHODS: list[tuple[Any, str, list[str], str]] = [
         ["self", "consumer", "active_partitions", "timeout", "max_records"],
         "overridden: asks first whether the consumer is alive",
     ),
+    (AIOKafkaConnection, "send", ["self", "request", "expect_response"], "overridden: closes a silent connection"),
+    (AIOKafkaConnection, "close", ["self", "reason", "exc"], "the same"),
     (GroupCoordinator, "check_errors", ["self"], "the same"),
     (driver.Producer, "_settings_extra", ["self"], "overridden: idempotent producer"),
     (Store, "_db_for_partition", ["self", "partition"], "reads and writes marks in bulk"),

@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer
+from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.metadata import MetadataRequest
+from tcp_proxy import TcpProxy
 
+from clustertrack.local.ports import HOST, free_ports
+from streams import silence
 from streams.transport import check_alive
 
 
@@ -29,3 +34,25 @@ def test_a_consumer_whose_fetcher_has_ended_says_so(kafka: Any) -> None:
             await consumer.stop()
 
     asyncio.run(go())
+
+
+@pytest.mark.integration
+def test_a_connection_that_does_not_answer_is_closed(kafka: Any) -> None:
+    """Otherwise aiokafka would ask for metadata on it, in vain, for ever."""
+    port = int(kafka.bootstrap.rpartition(":")[2])
+    (behind,) = free_ports(1)
+    proxy = TcpProxy(behind, port)
+
+    async def go() -> None:
+        silence.install()
+        connection = await create_conn(HOST, behind, client_id="test", request_timeout_ms=500)
+        assert (await connection.send(MetadataRequest([]))).brokers
+        proxy.silence()
+        with pytest.raises(TimeoutError):
+            await connection.send(MetadataRequest([]))
+        assert not connection.connected()
+
+    try:
+        asyncio.run(go())
+    finally:
+        proxy.close()
