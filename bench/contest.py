@@ -1,0 +1,315 @@
+"""One run of one contender: the process is started on preloaded records, watched, stopped, and its result is checked.
+
+The window of measurement opens when a tenth of the records have a receipt in ClickHouse (whatever starts, connects
+and warms up lies before) and closes when all of them have one and every enriched record is on its topic.
+"""
+
+import contextlib
+import hashlib
+import json
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import generate
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+from stack import Process, Stack, cpu_seconds, say, wait_for
+
+from streams.topics import ENRICHED, EVENTS
+
+HERE = Path(__file__).parent
+PARTITIONS = 4
+"""As `clustertrack up` makes topics."""
+WARM = 0.1
+POLL_SECONDS = 0.04
+START_SECONDS = 120
+STALL_SECONDS = 60
+"""A contender that stores nothing for so long has failed."""
+LOG_APPEND = {"message.timestamp.type": "LogAppendTime", "max.message.bytes": str(2**20)}
+
+
+class Wrong(Exception):
+    """A contender's result is not the truth: its speed does not count."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was measured. Rates are of the window; CPU in seconds of it."""
+
+    contender: str
+    events: int
+    seconds: float
+    rate: float
+    cpu: float
+    cpu_kafka: float
+    cpu_clickhouse: float
+    rate_per_cpu: float
+    counted: int
+    """Records of the window."""
+    repeated: int
+    """Enriched records more than once."""
+
+
+class Arena:
+    """The loaded stack: records on topics of the sizes asked for, and the register."""
+
+    def __init__(self, stack: Stack, sizes: set[int], ours: int) -> None:
+        """Args:
+        stack: a running stack.
+        sizes: numbers of records, each gets a topic of its own.
+        ours: the size of the product's own topic, whose name is fixed.
+        """
+        self.stack = stack
+        self.admin = AdminClient({"bootstrap.servers": stack.bootstrap})
+        self._looker = Consumer({"bootstrap.servers": stack.bootstrap, "group.id": "bench-looks"})
+        self._file = events_file(max(sizes, default=0))
+        self.truth: dict[int, generate.Truth] = {}
+        self.topics: dict[int, str] = {}
+        self._number = 0
+        for size in sorted(sizes):
+            self.topics[size] = EVENTS if size == ours else f"bench.events.{size}"
+            if size != ours:
+                self.create([self.topics[size]], LOG_APPEND)
+            self.truth[size] = generate.truth_of(generate.read_events(self._file, size))
+            started = time.monotonic()
+            produce(stack.bootstrap, self.topics[size], generate.read_events(self._file, size))
+            say(f"loaded {size:,} events in {time.monotonic() - started:.1f} s")
+        register = stack.folder / "register.csv"
+        generate.write_register(register)
+        stack.command("companies", "load", str(register), "--as-of", "2022-12-01T08:00:00+01:00")
+
+    def create(self, topics: list[str], config: dict[str, str]) -> None:
+        """Make topics and wait until they are there."""
+        made = self.admin.create_topics([NewTopic(name, PARTITIONS, 1, config=config) for name in topics])
+        for future in made.values():
+            future.result(30)
+        for topic in topics:
+            wait_for(lambda topic=topic: self._has_leaders(topic), 30, f"the partitions of {topic}")  # type: ignore[misc]
+
+    def _has_leaders(self, topic: str) -> bool:
+        with contextlib.suppress(KafkaException):
+            return len(self.ends(topic)) == PARTITIONS
+        return False
+
+    def ends(self, topic: str) -> list[int]:
+        """End offset of every partition."""
+        places = (TopicPartition(topic, partition) for partition in range(PARTITIONS))
+        return [self._looker.get_watermark_offsets(place, timeout=30)[1] for place in places]
+
+    def committed(self, group: str, topic: str) -> int:
+        """Records that a group has committed."""
+        places = [TopicPartition(topic, p) for p in range(PARTITIONS)]
+        asked = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
+        return sum(max(0, place.offset) for place in asked[group].result(30).topic_partitions)
+
+    def next_name(self, contender: str) -> str:
+        """A name for a ledger of its own."""
+        self._number += 1
+        return f"bench_{self._number}_{contender}"
+
+    # ---- one run
+
+    def run(self, contender: str, events: int, *, workers: int = 1, warm: float = WARM) -> Run:
+        """Run a contender on so many events; raises Wrong when its result is.
+
+        Args:
+            contender: one of `PROGRAMS`, or the product.
+            events: one of the sizes that were loaded.
+            workers: how many of the product's workers share the records.
+            warm: part of the records that is counted before the window opens.
+        """
+        name = self.next_name(contender)
+        self.stack.command("migrate", database=name)
+        folder = self.stack.folder / name
+        ours = contender == "clustertrack"
+        enriched, rejected = (ENRICHED, "") if ours else (f"{name}.enriched", f"{name}.rejected")
+        if not ours:
+            self.create([enriched, rejected], LOG_APPEND)
+        before = self.ends(enriched)
+        if ours:
+            processes = [self.stack.worker(name, folder / str(n), n) for n in range(1, workers + 1)]
+            group = f"clustertrack-{self.stack.query(f'SELECT id FROM {name}.ledger LIMIT 1')[0][0]}"
+        else:
+            processes, group = [self._start(contender, name, self.topics[events], enriched, rejected)], name
+        try:
+            produced = lambda: sum(self.ends(enriched)) - sum(before)  # noqa: E731
+            run = self._measure(contender, processes, name, events, produced, warm)
+            if contender != "bytewax":  # keeps its offsets in its own recovery store
+                self._wait_committed(group, events)
+        finally:
+            for process in processes:
+                process.kill()
+        repeated = self._check(name, events, enriched, before)
+        self.stack.query(f"DROP DATABASE {name}")
+        if not ours:
+            self.admin.delete_topics([enriched, rejected])
+        shutil.rmtree(folder, ignore_errors=True)
+        return Run(**{**asdict(run), "repeated": repeated})
+
+    def _start(self, contender: str, name: str, topic: str, enriched: str, rejected: str) -> Process:
+        setup = {
+            "bootstrap": self.stack.bootstrap,
+            "clickhouse_port": self.stack.clickhouse_port,
+            "database": name,
+            "topic": topic,
+            "enriched": enriched,
+            "rejected": rejected,
+            "group": name,
+            "partitions": PARTITIONS,
+            "folder": str(self.stack.folder / name),
+        }
+        program = HERE / "competitors" / PROGRAMS[contender]
+        arguments = [sys.executable, str(program)]
+        arguments += ["worker"] if contender == "faust" else []
+        return self.stack.start(name, [*arguments, json.dumps(setup)], {"PYTHONPATH": str(HERE.parent)})
+
+    def _measure(
+        self,
+        contender: str,
+        processes: Sequence[Process],
+        name: str,
+        events: int,
+        produced: Callable[[], int],
+        warm: float,
+    ) -> Run:
+        pids = (self.stack.kafka, self.stack.clickhouse, *(process.pid for process in processes))
+        wanted = self.truth[events].versions
+        first = self.wait_counted(processes, name, int(events * warm))
+        opened, cpu = time.monotonic(), [cpu_seconds(pid) for pid in pids]
+        self.wait_counted(processes, name, events)
+        wait_for(lambda: produced() >= wanted, STALL_SECONDS, f"the enriched records of {contender}", 0.02)
+        seconds = time.monotonic() - opened
+        kafka, clickhouse, *each = (cpu_seconds(pid) - before for pid, before in zip(pids, cpu, strict=True))
+        own, counted = sum(each), events - first
+        if counted < events / 2:
+            raise Wrong(f"{name} counted {first:,} of {events:,} records at once: too few are left to measure")
+        return Run(contender, events, seconds, counted / seconds, own, kafka, clickhouse, counted / own, counted, 0)
+
+    def wait_counted(self, processes: Sequence[Process], database: str, wanted: int) -> int:
+        """Wait until so many records have a receipt; returns how many have. Raises Wrong when nothing moves."""
+        counted, moved = 0, time.monotonic()
+        while True:
+            now = self.stack.number(f"SELECT count() FROM {database}.receipt")
+            if now >= wanted:
+                return now
+            if now > counted:
+                counted, moved = now, time.monotonic()
+            elif time.monotonic() - moved > (STALL_SECONDS if counted else START_SECONDS):
+                raise Wrong(f"{database} stands still at {counted:,} of {wanted:,} records")
+            for process in processes:
+                process.check()
+            time.sleep(POLL_SECONDS)
+
+    def _wait_committed(self, group: str, events: int) -> None:
+        try:
+            wait_for(lambda: self.committed(group, self.topics[events]) == events, 20, "the commit", 0.1)
+        except TimeoutError:
+            committed = self.committed(group, self.topics[events])
+            raise Wrong(f"{group} committed {committed:,} of {events:,} records") from None
+
+    # ---- correctness
+
+    def _check(self, name: str, events: int, enriched: str, before: list[int]) -> int:
+        """Compare the ledger and the enriched topic with the truth; returns enriched records beyond the first."""
+        truth = self.truth[events]
+        versions, ids = self.stack.query(
+            "SELECT count(), sumWithOverflow(reinterpretAsUInt64(reverse(unhex(substring(event_id, 1, 16))))) FROM "
+            f"(SELECT source, activity_id, revision, any(event_id) AS event_id FROM {name}.activity_revision "
+            "GROUP BY source, activity_id, revision)"
+        )[0]
+        self._same(name, "versions in the ledger", int(versions), truth.versions)
+        self._same(name, "ids of versions", int(ids), truth.ids)
+        statuses = {
+            s: int(n) for s, n in self.stack.query(f"SELECT status, count() FROM {name}.receipt FINAL GROUP BY 1")
+        }
+        self._same(name, "receipts", sum(statuses.values()), events)
+        self._same(name, "repeats", statuses.get("duplicate", 0), truth.repeats)
+        self._same(name, "refused records", statuses.get("rejected", 0), truth.invalid)
+        refused = self.stack.number(f"SELECT count() FROM {name}.rejected FINAL")
+        self._same(name, "rows of refused records", refused, truth.invalid)
+        accepted = self.stack.query(
+            f"SELECT partition * 1099511627776 + offset FROM {name}.receipt FINAL "
+            "WHERE status IN ('accepted', 'retracted')"
+        )
+        origins = read_origins(self.stack.bootstrap, enriched, before, self.ends(enriched))
+        distinct = set(origins)
+        if distinct != {int(row[0]) for row in accepted}:
+            raise Wrong(f"{name}: {len(distinct):,} enriched records are not those of {len(accepted):,} accepted ones")
+        return len(origins) - len(distinct)
+
+    def _same(self, name: str, what: str, found: int, wanted: int) -> None:
+        if found != wanted:
+            raise Wrong(f"{name}: {found:,} {what}, should be {wanted:,}")
+
+
+PROGRAMS = {
+    "faust": "faust_app.py",
+    "quixstreams": "quixstreams_app.py",
+    "librdkafka": "librdkafka_loop.py",
+    "bytewax": "bytewax_flow.py",
+}
+
+
+def events_file(count: int) -> Path:
+    """A file of so many events, made once for each version of the generator."""
+    folder = HERE.parent / ".local" / "bench"
+    made_by = hashlib.blake2b(Path(generate.__file__).read_bytes(), digest_size=4).hexdigest()
+    path = folder / f"events-{count}-{made_by}.tsv"
+    if not path.exists():
+        say(f"writing {count:,} events")
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob(f"events-{count}-*.tsv"):
+            old.unlink()
+        partial = path.with_suffix(".part")
+        generate.write_events(partial, count)
+        partial.replace(path)
+    return path
+
+
+def produce(bootstrap: str, topic: str, made: Iterable[tuple[str, bytes, str]]) -> None:
+    """Send events and wait until all are confirmed; every second one with the header of `clustertrack publish`."""
+    failed: list[object] = []
+    producer = Producer(
+        {
+            "bootstrap.servers": bootstrap,
+            "acks": "all",
+            "linger.ms": 50,
+            "batch.size": 200_000,
+            "partitioner": "murmur2_random",
+            "queue.buffering.max.messages": 1_000_000,
+            "error_cb": failed.append,
+        }
+    )
+    for number, (_, value, _) in enumerate(made):
+        headers = generate.HEADERS if number % 2 else None
+        producer.produce(topic, value, generate.subject_of(value), headers=headers)
+        if number % 10_000 == 0:
+            producer.poll(0)
+            while len(producer) > 500_000:  # noqa: PLR2004 - half of the queue
+                producer.poll(0.1)
+    if producer.flush(120) or failed:
+        raise RuntimeError(f"events could not be loaded: {failed}")
+
+
+def read_origins(bootstrap: str, topic: str, begins: list[int], ends: list[int]) -> list[int]:
+    """`ct-origin` of all records between the offsets, as partition << 40 | offset."""
+    consumer = Consumer(
+        {"bootstrap.servers": bootstrap, "group.id": "bench", "enable.auto.commit": False, "fetch.max.bytes": 5 * 2**20}
+    )
+    consumer.assign([TopicPartition(topic, p, begin) for p, begin in enumerate(begins)])
+    missing, found = sum(ends) - sum(begins), []
+    while missing > 0:
+        records = consumer.consume(50_000, 10.0)
+        if not records:
+            raise Wrong(f"{missing:,} records of {topic} cannot be read")
+        missing -= len(records)
+        for record in records:
+            origin = dict(record.headers())["ct-origin"]
+            _, partition, offset = origin.rsplit(b"/", 2)
+            found.append(int(partition) << 40 | int(offset))
+    consumer.close()
+    return found

@@ -1,0 +1,107 @@
+"""Seconds of the published views on ledgers of 1 M and 10 M activities, filled by SQL; no Kafka is needed.
+
+    scripts/bench --only reads [--activities 1000000 10000000] [--repeats 5]
+
+16 % of the activities have a second version; 18,000 companies, the days spread over ten years. The tables are as
+inserts and background merges leave them: nothing is optimised before the queries.
+"""
+
+import argparse
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from statistics import median
+from typing import Any
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+from stack import PYTHON, say
+
+from sinks.migrate import migrate
+
+BLOCK = 500_000
+VIEWS = {
+    "impact_annual": "SELECT * FROM impact.impact_annual(year = 2018)",
+    "impact_annual_as_known": "SELECT * FROM impact.impact_annual_as_known(year = 2018, known = '2021-06-01 00:00:00')",
+    "impact_annual_by": "SELECT * FROM impact.impact_annual_by(year = 2018)",
+    "impact_cluster": "SELECT * FROM impact.impact_cluster(year = 2018)",
+    "impact_rolling": (
+        "SELECT * FROM impact.impact_rolling(from = '2018-01-01', to = '2019-01-01', window_days = 365)"
+    ),
+}
+COMPANIES = """
+INSERT INTO impact.company_version
+    (company_id, valid_from, revision, name, legal_form, kind, employees, nuts, industry_scheme, industry, known_at)
+SELECT 10000000 + number * 3333, '2010-01-01', 1, concat('Synthetic ', toString(number)), '80',
+       if(number % 40 = 0, 'other', 'company'), number % 250,
+       ['DK011', 'DK021', 'DK032', 'DK041', 'DK050'][number % 5 + 1], 'DB07',
+       ['620100', '108900', '282900', '721900'][number % 4 + 1], '2010-01-01 00:00:00'
+FROM numbers(18000)
+"""
+ACTIVITIES = """
+INSERT INTO impact.activity_revision
+    (source, activity_id, revision, event_id, company_id, cluster, event_type, reported, derived, outcomes_given,
+     details, occurred_on, recorded_at, known_at)
+SELECT concat('https://crm', toString(n % 14), '.example'), concat('WS-', toString(intDiv(n, 20)), '/', toString(n)),
+       bitShiftLeft(toUInt128(toUnixTimestamp64Milli(t)), 64) + bitShiftLeft(toUInt128(1), 55) + h % 36028797018963968,
+       concat('e', toString(number)), 10000000 + h % 18000 * 3333, concat('cluster-', toString(n % 14)),
+       ['workshop.attended', 'project.started', 'product.launched'][n % 3 + 1],
+       if(n % 3 = 0, ['new_competencies'], []), multiIf(n % 3 = 1, ['new_ideas'], n % 3 = 2, ['new_products'], []),
+       n % 3 = 0, '{{"title":"Synthetic"}}',
+       toDate('2014-01-01') + h % 3650, t, t
+FROM
+(
+    SELECT number, if(number % 7 = 6, number - 6, number) AS n, cityHash64(n) AS h,
+           toDateTime64('2014-01-01 00:00:00', 3, 'UTC') + toIntervalSecond(h % 3650 * 86400 + (number != n) * 999) AS t
+    FROM numbers({first}, {rows})
+)
+"""
+
+
+def main(arguments: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns seconds by view and number of activities."""
+    parser = argparse.ArgumentParser(prog="scripts/bench --only reads", description=__doc__)
+    parser.add_argument("--activities", type=int, nargs="+", default=[1_000_000, 10_000_000])
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args(arguments)
+    return [_measure(number, options.repeats) for number in options.activities]
+
+
+def _measure(activities: int, repeats: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="clustertrack-reads-") as folder:
+        command = [str(PYTHON), "-m", "sinks.embedded", "--path", f"{folder}/data", "--port", "0"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+            try:
+                line = server.stdout.readline() if server.stdout else ""
+                port = int(line.rpartition(":")[2])
+                with clickhouse_connect.get_client(
+                    host="127.0.0.1", port=port, autogenerate_session_id=False, send_receive_timeout=3600
+                ) as client:
+                    migrate(client, "impact")
+                    stored = _fill(client, activities)
+                    return {"activities": stored} | {name: _time(client, name, repeats) for name in VIEWS}
+            finally:
+                server.terminate()
+
+
+def _fill(client: Client, activities: int) -> int:
+    versions, began = activities * 7 // 6, time.monotonic()
+    client.command(COMPANIES)
+    for first in range(0, versions, BLOCK):
+        client.command(ACTIVITIES.format(first=first, rows=min(BLOCK, versions - first)))
+    stored = int(client.query("SELECT count() FROM impact.activity FINAL").first_row[0])
+    say(f"{stored:,} activities in {versions:,} versions filled in {time.monotonic() - began:.0f} s")
+    return stored
+
+
+def _time(client: Client, name: str, repeats: int) -> dict[str, float]:
+    seconds, rows = [], 0
+    for _ in range(repeats):
+        began = time.perf_counter()
+        rows = len(client.query(VIEWS[name]).result_rows)
+        seconds.append(time.perf_counter() - began)
+    if not rows:
+        raise RuntimeError(f"{name} gave no rows: its time means nothing")
+    say(f"{name:24} median {median(seconds):6.2f} s, {min(seconds):.2f} to {max(seconds):.2f}, {rows:,} rows")
+    return {"median_s": round(median(seconds), 3), "min_s": round(min(seconds), 3), "max_s": round(max(seconds), 3)}

@@ -1,0 +1,164 @@
+"""Compares the worker with other ways to do the same work, or takes one of the further measurements.
+
+    scripts/bench --quick --json result.json    under five minutes, on an idle machine
+    scripts/bench                               five rounds, larger runs
+    scripts/bench --check                       a quick run, compared with bench/baseline.json
+    scripts/bench --write                       also writes docs/performance.md's table, its chart, and the baseline
+    scripts/bench --only latency                or reads, recovery, scaling, memory, publisher
+
+Every contender does the whole path on the same records, broker and ClickHouse: bytes from Kafka, validated by the
+product's own functions, deduplicated, enriched from 18,000 companies, rows and receipts inserted, enriched record
+confirmed, offset committed. A run whose ledger or enriched topic differs from the truth ends the benchmark.
+"""
+
+import argparse
+import importlib
+import importlib.metadata
+import json
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import results
+from contest import Arena, Wrong
+from stack import ROOT, running, say
+
+FULL = {"clustertrack": 1_000_000, "librdkafka": 1_000_000, "quixstreams": 400_000, "bytewax": 400_000, "faust": 60_000}
+QUICK = {"clustertrack": 400_000, "librdkafka": 400_000, "quixstreams": 150_000, "bytewax": 150_000, "faust": 30_000}
+"""Events of one run: slow ones get fewer, so that a round ends. What is compared is the rate in the window."""
+ROUNDS, QUICK_ROUNDS = 5, 2
+MEASUREMENTS = ("latency", "reads", "recovery", "scaling", "memory", "publisher")
+FAILED = (Wrong, RuntimeError, TimeoutError)
+BASELINE = ROOT / "bench" / "baseline.json"
+PAGE, CHART = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
+
+
+def machine() -> dict[str, Any]:
+    """What this is measured on."""
+    from clustertrack.local.kafka_jars import KAFKA_VERSION  # noqa: PLC0415
+
+    model = next(
+        (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "?"
+    )
+    versions = {"Python": platform.python_version(), "Kafka": KAFKA_VERSION}
+    for package in ("faust-streaming", "quixstreams", "confluent-kafka", "bytewax", "pydantic"):
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "cpu": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "system": platform.system(),
+        "when": datetime.now(UTC).date().isoformat(),
+        "load": os.getloadavg()[0],
+        "versions": versions,
+    }
+
+
+def _lines(path: str) -> list[str]:
+    return Path(path).read_text(encoding="utf-8").splitlines()
+
+
+def absent() -> dict[str, str]:
+    """Competitors that cannot run here, and why."""
+    try:
+        importlib.import_module("bytewax")
+    except ImportError:
+        return {"bytewax": f"0.21 has no build for Python {platform.python_version()}"}
+    return {}
+
+
+def compare(sizes: dict[str, int], rounds: int) -> dict[str, Any]:
+    """All contenders, one after the other, round after round."""
+    about, missing = machine(), absent()
+    contenders = [name for name in sizes if name not in missing]
+    runs: list[dict[str, Any]] = []
+    with running() as stack:
+        arena = Arena(stack, {sizes[name] for name in contenders}, sizes[results.OURS])
+        for number in range(1, rounds + 1):
+            for name in [name for name in contenders if name not in missing]:
+                try:
+                    run = arena.run(name, sizes[name])
+                except FAILED as error:
+                    if name == results.OURS:
+                        raise
+                    # The others can still be compared; what this one did before does not count either.
+                    missing[name] = f"{type(error).__name__}: {error}"
+                    runs = [run for run in runs if run["contender"] != name]
+                    say(f"round {number}: {name} is out: {missing[name]}")
+                    continue
+                runs.append(asdict(run) | {"round": number})
+                say(
+                    f"round {number}: {name:13}{run.rate:9,.0f} events/s {run.rate_per_cpu:9,.0f} per CPU-second"
+                    f"{run.seconds:7.1f} s"
+                )
+    return results.report_of(runs, missing, about)
+
+
+def write(report: dict[str, Any]) -> None:
+    """The table and the chart into the documentation, the ratios as what `--check` compares with."""
+    text = f"{results.table(report)}\n\n{results.described(report)}"
+    PAGE.write_text(results.between(PAGE.read_text(encoding="utf-8"), "comparison", text), encoding="utf-8")
+    CHART.write_text(results.chart(report), encoding="utf-8")
+    kept = {key: value for key, value in report.items() if key != "runs"}
+    BASELINE.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Returns the exit code: 1 when `--check` finds a regression, or something failed."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer events, two rounds")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write everything that was measured")
+    parser.add_argument("--check", action="store_true", help="a quick run; fails when a ratio fell by more than 25 %%")
+    parser.add_argument("--write", action="store_true", help="write docs/performance.md, its chart and the baseline")
+    parser.add_argument("--only", choices=MEASUREMENTS, help="another measurement; it says its own options with --help")
+    parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}, quick {QUICK_ROUNDS}")
+    parser.add_argument("--scale", type=float, default=1.0, help="events of every run, times so many")
+    options, rest = parser.parse_known_args(arguments)
+    if rest and not options.only:
+        parser.error(f"unknown: {' '.join(rest)}")
+    try:
+        return measure(options.only, rest, options.json) if options.only else comparison(options)
+    except FAILED as error:
+        say(f"error: {error}")
+        return 1
+
+
+def comparison(options: argparse.Namespace) -> int:
+    """The comparison, shown and kept as the options say; 1 when `--check` finds a regression."""
+    baseline = json.loads(BASELINE.read_text(encoding="utf-8")) if options.check else None
+    quick = options.quick or options.check
+    sizes = {name: int(size * options.scale) for name, size in (QUICK if quick else FULL).items()}
+    report = compare(sizes, options.rounds or (QUICK_ROUNDS if quick else ROUNDS))
+    print(f"{results.table(report)}\n\n{results.described(report)}")
+    for sentence in results.short_of_target(report):
+        print(f"Short of its target: {sentence}")
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if options.write:
+        write(report)
+    fallen = results.check(report, baseline) if baseline else []
+    for sentence in fallen:
+        say(f"error: {sentence}")
+    return 1 if fallen else 0
+
+
+def measure(name: str, rest: Sequence[str], file: Path | None) -> int:
+    """One of the further measurements: bench/NAME.py."""
+    found = importlib.import_module(name).main(rest)
+    print(json.dumps(found, indent=2))
+    if file:
+        file.write_text(json.dumps({name: found, "machine": machine()}, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
