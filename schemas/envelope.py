@@ -66,17 +66,21 @@ _CODES: Final = {
 """pydantic's error types -> our codes; whatever is not listed is a wrong JSON type."""
 
 
+_UNSET: Final = dict.fromkeys(sorted(Envelope.__required_keys__))
+
+
 def structure_faults(error: ValidationError, event: dict[str, Any]) -> tuple[list[Fault], set[str], dict[str, Any]]:
     """What pydantic found wrong with an event.
 
     Returns:
-        The faults; the fields that they are about (`data.title`); and what of the event is sound in structure.
+        The faults; the fields that they are about (`data.title`); and what of the event is sound in structure, with
+        None for what is not.
     """
     faults: dict[str, Fault] = {}
     bad: set[str] = set()
     data = event.get("data")
     data = {**data} if isinstance(data, dict) else {}
-    sound = {**event, "data": data}
+    sound = {**_UNSET, **event, "data": data}
     for found in error.errors(include_url=False, include_context=False):
         top, *path = found["loc"]
         # An extension that fits none of its types has an error for each of them, and one fault.
@@ -89,7 +93,7 @@ def structure_faults(error: ValidationError, event: dict[str, Any]) -> tuple[lis
         else:
             faults[name] = fault(name, code, MASK if name == "data" or not known else given)
         if top != "data":
-            sound.pop(str(top), None)
+            sound[str(top)] = None
             bad.add(name)
         elif not path:
             bad.add("data")

@@ -12,7 +12,9 @@ import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from json.encoder import encode_basestring
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 
 from pydantic import ValidationError
@@ -29,7 +31,7 @@ from schemas.indicators import (
     TYPE_PREFIX,
     TYPE_SUFFIX,
 )
-from schemas.instants import EPOCH_ORDINAL, copenhagen_day, parse_day, parse_instant, to_ms
+from schemas.instants import EPOCH_ORDINAL, HOUR_MS, copenhagen_day, parse_day, parse_instant, to_ms
 from schemas.revisions import revision_of
 
 RETRACTION: Final = "activity.retracted"
@@ -50,8 +52,9 @@ _OTHER_VERSION: Final = re.compile(
 )
 _ORDERED: Final[dict[tuple[str, ...], tuple[tuple[str, ...], str]]] = {}
 """Outcomes as given -> in the order of the published figures, and as text."""
-_DETAILS: Final = tuple((name, f'"{name}":') for name in ("product_id", "project_id", "reason", "title", "workshop_id"))
-"""Fields kept as canonical JSON in the ledger's `details`, in the order of their names."""
+_DETAILS: Final = frozenset({"product_id", "project_id", "reason", "title", "workshop_id"})
+"""Fields kept as canonical JSON in the ledger's `details`."""
+_PARTS: Final = itemgetter("specversion", "id", "source", "type", "subject", "time", "data")
 
 
 class Activity(NamedTuple):
@@ -108,14 +111,20 @@ def read_event(
     """
     if value is None:
         return [fault("", "tombstone")]
-    unbound = None if headers is None else unbind(value, headers)
-    if isinstance(unbound, list):
-        return unbound
+    unbound: Unbound | None = None
+    faults: list[Fault] = []
+    if headers is not None:
+        found = unbind(value, headers)
+        if isinstance(found, list):
+            return found
+        unbound = found
     try:
-        event = validate_json(value) if unbound is None else validate_python(unbound.event)
+        if unbound is None:
+            event = validate_json(value)
+        else:
+            event, faults = validate_python(unbound.event), unbound.faults
     except ValidationError as error:
         return _diagnose(value, unbound, error, arrived, clusters)[:MAX_FAULTS]
-    faults = [] if unbound is None else unbound.faults
     activity = _judge(event, arrived, clusters, faults)
     return faults[:MAX_FAULTS] if activity is None else (activity, event)
 
@@ -146,28 +155,25 @@ def _judge(
     faults: list[Fault],
     bad: AbstractSet[str] = frozenset(),
 ) -> Activity | None:
-    """What the fields mean; adds to `faults`, None when there is any. Fields named in `bad` are absent: not judged."""
-    data = event["data"]
-    if (
-        event.get("specversion") != "1.0"
-        or event.get("datacontenttype") != "application/json"
-        or "data_base64" in event
-    ):
+    """What the fields mean; adds to `faults`, None when there is any.
+
+    Fields named in `bad` are not judged: those of the envelope are None, those of `data` are absent.
+    """
+    specversion, event_id, source, full_type, subject, time, data = _PARTS(event)
+    if specversion != "1.0" or event.get("datacontenttype") != "application/json" or "data_base64" in event:
         _judge_envelope(event, faults)
-    source = event.get("source")
     if source is not None and not clusters.knows(source):
         faults.append(fault("source", "unknown_source", source))
         source = None
-    full_type = event.get("type")
     event_type = _TYPES.get(full_type)
     if event_type is None and full_type is not None:
         code = "unknown_type_version" if _OTHER_VERSION.fullmatch(full_type) else "unknown_type"
         faults.append(fault("type", code, full_type))
-    company = _judge_subject(event, faults)
-    recorded_at = _judge_time(event.get("time"), arrived, faults)
+    company = 0 if subject is None else _judge_subject(subject, faults)
+    recorded_at = None if time is None else _judge_time(time, arrived, faults)
     retracted = event_type == RETRACTION
     day: date | None = None
-    outcomes = data.get("outcomes")
+    outcomes, membership = data.get("outcomes"), data.get("membership")
     reported: tuple[str, ...] = ()
     said = "-"
     if "data" in bad:
@@ -180,8 +186,8 @@ def _judge(
         day = _judge_day(event, event_type, recorded_at, arrived, faults, bad)
         if outcomes is not None:
             reported, said = _known_outcomes(outcomes, faults)
-        if data.get("membership") is not None:
-            _judge_membership(data["membership"], event_type, faults)
+        if membership is not None:
+            _judge_membership(membership, event_type, faults)
     cluster = ""
     if source is not None and day is not None and "data.cluster" not in bad:
         resolved = clusters.resolve(source, day, data.get("cluster"))
@@ -191,8 +197,10 @@ def _judge(
             faults.append(resolved)
     if faults or bad or source is None or event_type is None or day is None or recorded_at is None:
         return None
-    event_id, activity_id, membership = event["id"], data.get("activity_id"), data.get("membership") or ""
+    event["subject"] = str(company)  # no CVR number begins with 0
+    activity_id = data.get("activity_id")
     given = outcomes is not None
+    membership = membership or ""
     days = day.toordinal() - EPOCH_ORDINAL
     details = _details(data)
     # Only the details are free text, and JSON holds no NUL: the parts cannot run into each other.
@@ -223,8 +231,14 @@ def _judge(
 
 def _details(data: dict[str, Any]) -> str:
     """What the ledger keeps of the event beside its own columns, as canonical JSON."""
-    kept = [label + encode_basestring(text) for name, label in _DETAILS if (text := data.get(name)) is not None]
+    kept = [label + encode_basestring(data[name]) for name, label in _details_in(tuple(data)) if data[name] is not None]
     return "{" + ",".join(kept) + "}"
+
+
+@lru_cache(maxsize=1024)  # as many as there are ways to leave fields out: they always come in the order of the schema
+def _details_in(fields: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Those of the fields that are details, by name, and what stands before each in the JSON."""
+    return [(name, f'"{name}":') for name in sorted(_DETAILS.intersection(fields))]
 
 
 def _judge_envelope(event: dict[str, Any], faults: list[Fault]) -> None:
@@ -237,16 +251,12 @@ def _judge_envelope(event: dict[str, Any], faults: list[Fault]) -> None:
         faults.append(fault("data_base64", "not_allowed", MASK))
 
 
-def _judge_subject(event: dict[str, Any], faults: list[Fault]) -> int:
-    """The CVR number; the event's subject is normalised to it. 0 when there is none."""
-    subject = event.get("subject")
-    if subject is None:
-        return 0
+def _judge_subject(subject: str, faults: list[Fault]) -> int:
+    """The CVR number, or 0 and a fault."""
     company = read_cvr(subject)
     if isinstance(company, str):
         faults.append(fault("subject", company, subject))
         return 0
-    event["subject"] = str(company)  # no CVR number begins with 0
     return company
 
 
@@ -299,17 +309,21 @@ def _judge_day(
         faults.append(fault("data.occurred_on", "invalid_date", occurred_on))
     elif day < FIRST_DAY:
         faults.append(fault("data.occurred_on", "date_too_early", occurred_on))
-    elif day.toordinal() - copenhagen_day(arrived).toordinal() > LATEST_DAY:
+    elif day.toordinal() > _latest_day(arrived // HOUR_MS):
         faults.append(fault("data.occurred_on", "date_too_late", occurred_on))
     else:
         return day
     return None
 
 
-def _judge_time(time: str | None, arrived: int, faults: list[Fault]) -> int | None:
+@lru_cache(maxsize=1024)
+def _latest_day(hour: int) -> int:
+    """Ordinal of the last day that records may name which arrive in an hour (since 1970 UTC)."""
+    return copenhagen_day(hour * HOUR_MS).toordinal() + LATEST_DAY
+
+
+def _judge_time(time: str, arrived: int, faults: list[Fault]) -> int | None:
     """Milliseconds since 1970 UTC of an RFC 3339 time, or None and a fault."""
-    if time is None:
-        return None
     recorded_at = parse_instant(time)
     if recorded_at is None:
         faults.append(fault("time", "time_without_zone" if _WITHOUT_ZONE.fullmatch(time) else "invalid_time", time))

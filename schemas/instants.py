@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 
 COPENHAGEN: Final = ZoneInfo("Europe/Copenhagen")
 EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
-DAY_MS: Final = 24 * 3_600_000
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -51,7 +52,7 @@ def parse_day(text: str) -> date | None:
 
 def copenhagen_day(milliseconds: int) -> date:
     """The calendar day in Denmark of an instant (ms since 1970 UTC)."""
-    return _day_of_hour(milliseconds // 3_600_000)
+    return _day_of_hour(milliseconds // HOUR_MS)
 
 
 @lru_cache(maxsize=65_536)

@@ -106,23 +106,24 @@ def process_batch(
     judged = _judge_all(records, clusters, condemned)
     keys = [version_key(e[0].source, e[0].activity_id, e[0].revision) for e in judged if isinstance(e, tuple)]
     known = iter(zip(keys, seen(keys), strict=True)) if keys else iter(())
-    origin = f"{place.topic}/{place.partition}/".encode()
+    topic, topic_epoch, partition, partitions = place
+    origin = f"{topic}/{partition}/".encode()
     for record, event in zip(records, judged, strict=True):
         if isinstance(event, list):
             _reject_event(batch, place, record, event)
             continue
         activity, text, came_from = event
         key, mark = next(known)
-        source, activity_id, revision, is_deleted = activity[:4]
-        belongs = partition_of(activity.company_id, place.partitions)
-        if belongs != place.partition:
+        source, activity_id, revision, is_deleted, _, company_id = activity[:6]
+        belongs = partition_of(company_id, partitions)
+        if belongs != partition:
             if came_from is None:
                 _send_on(batch, place, record, belongs, source)
             else:  # sent on once already: sending it on again could go round for ever
                 misrouted = [fault("", "misrouted", came_from.decode("utf-8", "backslashreplace"))]
                 _reject_event(batch, place, record, misrouted)
             continue
-        here = MARK.pack(place.topic_epoch, record.offset, PIPELINE_VERSION)
+        here = MARK.pack(topic_epoch, record.offset, PIPELINE_VERSION)
         first = marks.get(key) or mark
         if first is None:
             marks[key] = here
@@ -135,7 +136,7 @@ def process_batch(
         receipts.append(_receipt(place, record, came_from, status, source, "", activity_id, revision))
         value = enriched(text, activity, register)
         headers = (_CLOUDEVENT, (ORIGIN, b"%b%d" % (origin, record.offset)))
-        outputs.append(Output("enriched", place.partition, b"%08d" % activity.company_id, value, headers))
+        outputs.append(tuple.__new__(Output, ("enriched", partition, b"%08d" % company_id, value, headers)))
     return batch
 
 
