@@ -95,7 +95,12 @@ def _bring_about(place: _Place, new_id: uuid.UUID, now: datetime) -> list[str]:
     lines: list[str] = []
     recorded = place.recorded()
     known = catalog.find_ledger_id(place.client, place.database)
-    place.admin.check_partitions(place.specs(known))  # what is refused in the end must change nothing
+    # What is refused must change nothing.
+    existing = place.specs(known)
+    resized = _resized(recorded, place.actual([spec.name for spec in existing]))
+    if resized:
+        raise TopicFault(" ".join(resized.values()))
+    place.admin.check_partitions(existing)
     outdated = None if known is None else _outdated(place, known, recorded)
     if known is not None and outdated is not None:
         catalog.withdraw_ledger_id(place.client, place.database, known)
@@ -105,12 +110,8 @@ def _bring_about(place: _Place, new_id: uuid.UUID, now: datetime) -> list[str]:
     elif known is None:
         lines.append(f"Ledger {ledger} created in {place.database}.")
     specs = place.specs(ledger)
-    names = [spec.name for spec in specs]
-    resized = _resized(recorded, place.actual(names))
-    if resized:
-        raise TopicFault(" ".join(resized.values()))
     lines += place.admin.ensure(specs)
-    actual = place.actual(names)
+    actual = place.actual([spec.name for spec in specs])
     for spec in specs:
         record = catalog.next_record(recorded.get(spec.name), actual[spec.name], spec.config)
         if record is None:

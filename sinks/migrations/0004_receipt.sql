@@ -13,7 +13,7 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.receipt${LOCAL} ${ON_CLUSTER}
     activity_id  String DEFAULT ''      COMMENT 'Identity of the row in activity_revision; empty for rejected and rerouted',
     revision     UInt128 DEFAULT 0      COMMENT 'Identity of the row in activity_revision, for a duplicate that of the first occurrence, whatever pipeline wrote it; 0 for rejected and rerouted',
     pipeline_version UInt8 DEFAULT 1    COMMENT 'Version of the worker code that decided',
-    rank         UInt16 MATERIALIZED toUInt16(pipeline_version) * 8 + toUInt8(status) COMMENT 'Highest wins for one offset: newest pipeline, then the status with more in it, so a replayed record seen as duplicate stays accepted'
+    rank         UInt16 MATERIALIZED toUInt16(status IN ('accepted', 'retracted')) * 4096 + toUInt16(pipeline_version) * 8 + toUInt8(status) COMMENT 'Highest wins for one offset: what was accepted stays accepted, its row stands; then the newest pipeline, then the status with more in it'
 )
 ENGINE = ${REPLICATED}ReplacingMergeTree(rank)
 ORDER BY (topic, topic_epoch, partition, offset)

@@ -17,13 +17,18 @@ from sinks.catalog import (
     give_ledger_id,
     ledger_id,
     next_record,
+    receipts_among,
+    receipts_end,
     record_topic,
     topics,
+    withdraw_ledger_id,
 )
 
 NOW = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 FIRST = UUID("00000000-0000-4000-8000-00000000000f")
 SECOND = UUID("00000000-0000-4000-8000-000000000001")
+PLACES = [(0, 0, 0), (0, 0, 9), (1, 0, 1), (1, 1, 4), (1, 1, 5)]
+"""Epoch, partition, offset."""
 POLICY = {"cleanup.policy": "delete", "retention.ms": "1000"}
 RECORD = TopicRecord(topic="events", topic_epoch=0, topic_id="id-1", partitions=4, config=POLICY)
 ACTUAL = ActualTopic(topic="events", topic_id="id-1", partitions=4, config={**POLICY, "segment.ms": "7"})
@@ -46,6 +51,31 @@ def test_two_migrations_at_once(ledger: Client, database: str):
     rows = [[str(FIRST), NOW], [str(SECOND), NOW + timedelta(milliseconds=1)]]
     ledger.insert("ledger", rows, column_names=["id", "created_at"], database=database)
     assert ledger_id(ledger, database) == str(FIRST)
+
+
+@pytest.mark.integration
+def test_an_id_is_withdrawn(ledger: Client, database: str):
+    """Only the id that is named is taken away, and the next one that is offered is taken."""
+    give_ledger_id(ledger, database, FIRST, NOW)
+    withdraw_ledger_id(ledger, database, str(SECOND))
+    assert find_ledger_id(ledger, database) == str(FIRST)
+    withdraw_ledger_id(ledger, database, str(FIRST))
+    assert find_ledger_id(ledger, database) is None
+    assert give_ledger_id(ledger, database, SECOND, NOW) == str(SECOND)
+
+
+@pytest.mark.integration
+def test_receipts(ledger: Client, database: str):
+    """Found by their place, in the named epoch of the named topic only."""
+    rows = [["events", epoch, partition, offset, "accepted", NOW] for epoch, partition, offset in PLACES]
+    columns = ["topic", "topic_epoch", "partition", "offset", "status", "log_time"]
+    ledger.insert("receipt", rows, column_names=columns, database=database)
+    asked = [(0, 0), (0, 1), (1, 5), (1, 6)]
+    assert receipts_among(ledger, database, "events", 1, asked) == {(0, 1), (1, 5)}
+    assert receipts_among(ledger, database, "others", 1, asked) == set()
+    assert receipts_among(ledger, database, "events", 1, []) == set()
+    ends = [receipts_end(ledger, database, "events", 1, partition) for partition in range(3)]
+    assert ends == [2, 6, 0]
 
 
 @pytest.mark.integration

@@ -70,7 +70,7 @@ class Proofs:
     # ---- views
 
     def receipt(self) -> list[Row]:
-        """One receipt for each offset: of the newest pipeline, and of its own the one that says most."""
+        """One receipt for each offset: an acceptance, then of the newest pipeline, then the one that says most."""
         return [receipt._asdict() for receipt in self._receipts.values()]
 
     def receipt_hole(self, bounds: Sequence[Bound]) -> list[Row]:
@@ -228,8 +228,8 @@ class Proofs:
         return found
 
 
-def _rank(receipt: Receipt) -> tuple[int, int]:
-    return receipt.pipeline_version, _RANKS[receipt.status]
+def _rank(receipt: Receipt) -> tuple[bool, int, int]:
+    return receipt.status in ("accepted", "retracted"), receipt.pipeline_version, _RANKS[receipt.status]
 
 
 def _answers_for(named: int, revision: int) -> bool:
