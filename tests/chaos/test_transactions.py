@@ -50,7 +50,8 @@ def test_commits_and_aborts(load: Load, producer: KafkaProducer) -> None:
             load.publish(load.size(20))
     conclude(load, "transactions that commit and abort", faults=3)
     account = json.loads(stack.run("reconcile", "--json").stdout)
-    assert sum(partition["no_record"] for partition in account["partitions"]) > load.size(3 * 40)
+    # The last abort stands behind everything that is committed, and is pending.
+    assert sum(partition["no_record"] for partition in account["partitions"]) >= load.size(2 * 40)
     assert worker.stop(20)
 
 
