@@ -9,6 +9,8 @@ import sys
 
 import structlog
 
+from schemas.errors import ClustertrackError
+
 
 def configure(level: str) -> None:
     """Set logging up for this process. `level` is a name of the standard library, such as INFO."""
@@ -16,6 +18,7 @@ def configure(level: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _sentence,
         structlog.processors.format_exc_info,
     ]
     renderer: structlog.types.Processor = (
@@ -41,3 +44,13 @@ def configure(level: str) -> None:
     root.setLevel(max(logging.WARNING, logging.getLevelName(level)))
     for ours in ("streams", "sinks", "sources", "reports", "clustertrack"):
         logging.getLogger(ours).setLevel(level)
+
+
+def _sentence(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """What a user can cause is told by its sentence, whoever logs it; a traceback is for faults of the program."""
+    given = event.get("exc_info")
+    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+    if isinstance(error, ClustertrackError):
+        del event["exc_info"]
+        event["error"] = str(error)
+    return event
