@@ -143,6 +143,7 @@ def test_the_consumer_still_uses_the_seams() -> None:
     assert "self.wait_empty()" in inspect.getsource(BaseConsumer.on_stop)
     assert "records = MemoryRecords(part_data[-1])" in inspect.getsource(fetcher)
     assert "isolation_level=self._isolation_level" in inspect.getsource(AIOKafkaConsumer.start)
+    assert "fetch_max_wait_ms=self._fetch_max_wait_ms" in inspect.getsource(AIOKafkaConsumer.start)
     assert "_tp_index" in inspect.getsource(faust.transport.conductor)
     assert "**self._settings_extra()," in inspect.getsource(driver.Producer)
 

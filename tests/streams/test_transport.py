@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from typing import Any
 
+import faust
 import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.conn import create_conn
@@ -13,7 +14,7 @@ from tcp_proxy import TcpProxy
 
 from clustertrack.local.ports import HOST, free_ports
 from streams import silence
-from streams.transport import check_alive
+from streams.transport import FETCH_WAIT_MS, Delivery, check_alive
 
 
 @pytest.mark.integration
@@ -56,3 +57,19 @@ def test_a_connection_that_does_not_answer_is_closed(kafka: Any) -> None:
         asyncio.run(go())
     finally:
         proxy.close()
+
+
+def test_a_partition_without_records_holds_up_no_other() -> None:
+    """A worker's consumer lets no broker hold a fetch for long: until then the partitions with a backlog would wait."""
+
+    async def go() -> None:
+        app = faust.App("group", broker="kafkabatch://127.0.0.1:1", store="memory://")
+        app.delivery = Delivery()
+        thread = app.consumer._new_consumer_thread()
+        try:
+            consumer = thread._create_worker_consumer(app.transport)
+            assert consumer._fetch_max_wait_ms == FETCH_WAIT_MS <= 100
+        finally:
+            thread.thread_loop.close()
+
+    asyncio.run(go())
