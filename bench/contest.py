@@ -4,7 +4,6 @@ The window of measurement opens when a tenth of the records have a receipt in Cl
 and warms up lies before) and closes when all of them have one and every enriched record is on its topic.
 """
 
-import contextlib
 import hashlib
 import json
 import shutil
@@ -65,18 +64,18 @@ class Arena:
         """
         self.stack = stack
         self.admin = AdminClient({"bootstrap.servers": stack.bootstrap})
-        self._looker = Consumer({"bootstrap.servers": stack.bootstrap, "group.id": "bench-looks"})
-        self._file = events_file(max(sizes, default=0))
+        self._looker = self._new_looker()
         self.truth: dict[int, generate.Truth] = {}
         self.topics: dict[int, str] = {}
         self._number = 0
+        file = events_file(max(sizes)) if sizes else Path()
         for size in sorted(sizes):
             self.topics[size] = EVENTS if size == ours else f"bench.events.{size}"
             if size != ours:
                 self.create([self.topics[size]], LOG_APPEND)
-            self.truth[size] = generate.truth_of(generate.read_events(self._file, size))
+            self.truth[size] = generate.truth_of(generate.read_events(file, size))
             started = time.monotonic()
-            produce(stack.bootstrap, self.topics[size], generate.read_events(self._file, size))
+            produce(stack.bootstrap, self.topics[size], generate.read_events(file, size))
             say(f"loaded {size:,} events in {time.monotonic() - started:.1f} s")
         register = stack.folder / "register.csv"
         generate.write_register(register)
@@ -91,9 +90,14 @@ class Arena:
             wait_for(lambda topic=topic: self._has_leaders(topic), 30, f"the partitions of {topic}")  # type: ignore[misc]
 
     def _has_leaders(self, topic: str) -> bool:
-        with contextlib.suppress(KafkaException):
+        try:
             return len(self.ends(topic)) == PARTITIONS
-        return False
+        except KafkaException:
+            self._looker = self._new_looker()  # the old one keeps what it heard of a topic that was not ready yet
+            return False
+
+    def _new_looker(self) -> Consumer:
+        return Consumer({"bootstrap.servers": self.stack.bootstrap, "group.id": "bench-looks"})
 
     def ends(self, topic: str) -> list[int]:
         """End offset of every partition."""
