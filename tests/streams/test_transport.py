@@ -65,11 +65,12 @@ def test_a_partition_without_records_holds_up_no_other() -> None:
     async def go() -> None:
         app = faust.App("group", broker="kafkabatch://127.0.0.1:1", store="memory://")
         app.delivery = Delivery()
-        thread = app.consumer._new_consumer_thread()
+        thread = app.consumer._thread
+        consumer = thread._create_worker_consumer(app.transport)
         try:
-            consumer = thread._create_worker_consumer(app.transport)
             assert consumer._fetch_max_wait_ms == FETCH_WAIT_MS <= 100
         finally:
+            await consumer.stop()
             thread.thread_loop.close()
 
     asyncio.run(go())
