@@ -305,10 +305,12 @@ def read_origins(bootstrap: str, topic: str, begins: list[int], ends: list[int])
         {"bootstrap.servers": bootstrap, "group.id": "bench", "enable.auto.commit": False, "fetch.max.bytes": 5 * 2**20}
     )
     consumer.assign([TopicPartition(topic, p, begin) for p, begin in enumerate(begins)])
-    missing, found = sum(ends) - sum(begins), []
+    missing, found, moved = sum(ends) - sum(begins), [], time.monotonic()
     while missing > 0:
-        records = consumer.consume(50_000, 10.0)
-        if not records:
+        records = consumer.consume(20_000, 0.1)
+        if records:
+            moved = time.monotonic()
+        elif time.monotonic() - moved > STALL_SECONDS:
             raise Wrong(f"{missing:,} records of {topic} cannot be read")
         missing -= len(records)
         for record in records:
