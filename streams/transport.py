@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 from faust.transport.drivers import TRANSPORTS
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import TP, ConsumerMessage
+from mode.services import WaitResults
 
 from streams.faultpoints import FETCH, reach
 
@@ -201,6 +202,22 @@ class BatchConsumer(BoundedConsumer):
             if not self.transport.app.should_stop:
                 raise
 
+    async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109 - the signature is mode's
+        """The first of them to end. Delivery waits here for room in an agent's queue, or for the end of the flow.
+
+        Faust empties its queues around a rebalance by cancelling whoever waits to put something into them, and mode
+        hands that on as if the fetcher itself were cancelled: the worker would crash. What was dropped comes again.
+        """
+        try:
+            return await super().wait_first(*coros, timeout=timeout)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            if self.flow_active:  # otherwise its next start goes back
+                await self.perform_seek()
+            return WaitResults([], [], False)
+
     async def _seek_back(self) -> None:
         try:
             await self.perform_seek()
@@ -230,6 +247,8 @@ class BatchConsumer(BoundedConsumer):
                     continue
             if in_batches:
                 await self.wait_first(self._deliver(tp, Fetched(chunk, epoch)), self.suspend_flow.wait())
+                if epoch != self.delivery.epoch:
+                    return
             else:
                 await self.wait_first(self.callback(self._to_message(tp, chunk[0])), self.suspend_flow.wait())
             self._read_offset[tp] = chunk[-1].offset + (1 if in_batches else 0)

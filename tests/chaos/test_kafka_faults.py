@@ -7,20 +7,18 @@ from chaos import Load, conclude
 from stack import wait_for
 from tcp_proxy import TcpProxy
 
-from clustertrack.local.ports import HOST, free_ports
+from clustertrack.local.ports import HOST
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 # Kafka's clients follow the addresses that a broker advertises, so a proxy needs a listener of its own.
-BEHIND, PROXY = free_ports(2)
-STACK = {"nodes": 1, "proxied": (BEHIND, PROXY)}
+STACK = {"nodes": 1, "proxied": True}
 
 
 @pytest.fixture
 def proxy(load: Load) -> Iterator[TcpProxy]:
     """Between a worker and the broker; everybody else goes straight."""
-    del load  # the broker has to be there first
-    made = TcpProxy(PROXY, BEHIND)
+    made = TcpProxy(load.stack.proxy, load.stack.behind)
     yield made
     made.close()
 
@@ -44,7 +42,7 @@ def test_the_broker_is_killed_and_comes_back(load: Load) -> None:
 def test_connections_are_cut(load: Load, proxy: TcpProxy) -> None:
     """Every few hundred milliseconds, in the middle of requests and answers."""
     stack = load.stack
-    worker = stack.start_worker("is-cut-off", KAFKA_BOOTSTRAP_SERVERS=f"{HOST}:{PROXY}")
+    worker = stack.start_worker("is-cut-off", KAFKA_BOOTSTRAP_SERVERS=f"{HOST}:{stack.proxy}")
     publishing = load.background(rate=300, seconds=load.size(6))
     while publishing.is_alive():
         publishing.join(0.3)
@@ -60,7 +58,7 @@ def test_connections_fall_silent(load: Load, proxy: TcpProxy) -> None:
     arrives at last, behind its repeats: records, and commits of older offsets.
     """
     stack = load.stack
-    worker = stack.start_worker("is-not-heard", KAFKA_BOOTSTRAP_SERVERS=f"{HOST}:{PROXY}")
+    worker = stack.start_worker("is-not-heard", KAFKA_BOOTSTRAP_SERVERS=f"{HOST}:{stack.proxy}")
     before = load.published
     publishing = load.background(rate=300, seconds=load.size(4))
     wait_for(lambda: load.published > before + 300, 30, "the load to be under way")

@@ -209,6 +209,44 @@ def test_a_stop_waits_no_longer_than_the_drain(tmp_path: Path) -> None:
     assert with_consumer(tmp_path, stop)
 
 
+@pytest.mark.parametrize("flowing", [True, False])
+def test_a_queue_that_is_emptied_does_not_end_the_fetcher(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flowing: bool
+) -> None:
+    """Faust cancels whoever waits for room in a queue that it empties: what was dropped is fetched again."""
+    sought: list[bool] = []
+
+    async def seek() -> None:
+        sought.append(True)
+
+    async def look(consumer: Any) -> None:
+        monkeypatch.setattr(consumer, "perform_seek", seek)
+        consumer.flow_active = flowing
+        consumer.app.flow_control.resume()
+        queue = consumer.app.FlowControlQueue(maxsize=1, clear_on_resume=True)
+        await queue.put("the agent is busy with it")
+        waiting = asyncio.create_task(consumer.wait_first(queue.put("waits"), consumer.suspend_flow.wait()))
+        await asyncio.sleep(0.01)
+        consumer.app.flow_control.clear()
+        await waiting
+
+    with_consumer(tmp_path, look)
+    assert sought == [True] * flowing
+
+
+def test_a_fetcher_that_is_cancelled_ends(tmp_path: Path) -> None:
+    """At a graceful stop, also while it waits for room in a queue."""
+
+    async def look(consumer: Any) -> None:
+        waiting = asyncio.create_task(consumer.wait_first(asyncio.Event().wait()))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    with_consumer(tmp_path, look)
+
+
 def test_a_partition_without_a_commit_goes_back_to_its_beginning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

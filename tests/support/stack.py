@@ -47,17 +47,17 @@ class Stack:
         nodes: int = 1,
         clusters: Path | None = None,
         institutions: Path | None = None,
-        proxied: tuple[int, int] | None = None,
+        proxied: bool = False,
     ) -> None:
-        """`proxied`, for a single broker: see `KafkaNode`."""
+        """`proxied`, for a single broker: it has one more listener, `behind`, and advertises `proxy` for it."""
         self.folder = folder
         self.partitions = partitions
         self.nodes = nodes
-        self.clickhouse_port, *ports = free_ports(1 + 2 * nodes)
+        self.clickhouse_port, self.behind, self.proxy, *ports = free_ports(3 + 2 * nodes)
         runtime, jars = java.find_java(), kafka_jars.ensure_jars()
         brokers = local_kafka.cluster(folder, list(zip(ports[::2], ports[1::2], strict=True)))
-        if proxied is not None:
-            brokers = [replace(brokers[0], proxied=proxied)]
+        if proxied:
+            brokers = [replace(brokers[0], proxied=(self.behind, self.proxy))]
         for node in brokers:
             local_kafka.prepare(node, runtime, jars, folder)
         self.bootstrap = ",".join(node.bootstrap for node in brokers)
