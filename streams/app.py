@@ -25,7 +25,7 @@ from streams.outbox import KafkaOutbox
 from streams.pipeline import Pipeline
 from streams.register import Register
 from streams.register_feed import RegisterFeed
-from streams.seen import STORE_URL, TABLE, RocksSeen
+from streams.seen import STORE_OPTIONS, STORE_URL, TABLE, RocksSeen
 from streams.topics import COMPANIES, ENRICHED, EVENTS, REJECTED
 from streams.transport import SCHEME, SLOW_SCHEME, Delivery, Fetched
 from streams.vitals import Vitals
@@ -106,7 +106,7 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
     feed = RegisterFeed(register, COMPANIES, config.topics[COMPANIES].partitions, config.kafka)
     partitions = config.topics[EVENTS].partitions
     # Faust's table brings assignment and recovery; streams.seen reads and writes it in bulk.
-    options = {"changelog_id": config.changelog_id}
+    options = {**STORE_OPTIONS, "changelog_id": config.changelog_id}
     table = app.Table(TABLE, default=None, partitions=partitions, key_type=bytes, value_type=bytes, options=options)
     seen = RocksSeen(table)
     delivery.bulk[table.changelog_topic_name] = seen.recover

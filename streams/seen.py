@@ -23,6 +23,15 @@ log = structlog.get_logger()
 
 TABLE: Final = "seen"
 STORE_URL: Final = "clustertrackrocks://"
+MEBIBYTE: Final = 1024 * 1024
+STORE_OPTIONS: Final = {
+    "write_buffer_size": 8 * MEBIBYTE,
+    "max_write_buffer_number": 2,
+    "block_cache_size": 32 * MEBIBYTE,
+    "bloom_filter_size": 10,
+}
+"""Bounds of the memory that RocksDB takes for each partition, and bits for each key of the filters that tell without
+the disk that a version is new. Faust's own bounds are 192 MB and 2 GB, and 3 bits."""
 _NO_DAMAGE: Final = (
     "lock hold by",  # by this process
     "lock file",  # by another process

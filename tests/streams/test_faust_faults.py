@@ -131,6 +131,17 @@ def test_few_fetched_batches_wait_for_an_agent(tmp_path: Path) -> None:
     with_app(tmp_path, look)
 
 
+def test_marks_take_little_memory(tmp_path: Path) -> None:
+    """Of each partition Faust's table would keep up to 192 MB of what was written, and 2 GB of what was read."""
+
+    async def look(app: Any) -> None:
+        (table,) = app.tables.values()
+        options = table.data.rocksdb_options
+        assert options.write_buffer_size * options.max_write_buffer_number + options.block_cache_size <= 48 * 1024**2
+
+    with_app(tmp_path, look)
+
+
 def test_no_connection_is_waited_for_longer_than_a_session(tmp_path: Path) -> None:
     """Faust's producer would wait 20 minutes for an answer on a connection that died without a word."""
 
