@@ -2,7 +2,8 @@
 
 `read_event` is pure: what it needs to know of the world (the cluster registry, when the record arrived) is passed
 in, so that a replay decides like the first time. Structure is pydantic's work (`schemas.envelope`), meaning is judged
-here; both report together. Where the parts of an event stand in a record is in `schemas.binding`.
+here, field by field in `schemas.field_rules`; both report together. Where the parts of an event stand in a record is
+in `schemas.binding`.
 
 Of a name that stands twice in one JSON object the last one counts, as in most parsers; finding the other one would
 cost every event 0.4 us.
@@ -11,49 +12,35 @@ cost every event 0.4 us.
 import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
-from json.encoder import encode_basestring
+from datetime import date
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 
 from pydantic import ValidationError
 
 from schemas.binding import Unbound, is_json_type, parse, unbind
-from schemas.cvr import read_cvr
 from schemas.envelope import structure_faults, validate_json, validate_python
 from schemas.faults import MASK, MAX_FAULTS, Fault, fault
-from schemas.indicators import (
-    DERIVED,
-    EVENT_TYPES,
-    OUTCOMES,
-    PIPELINE_RELEASED,
-    TYPE_PREFIX,
-    TYPE_SUFFIX,
+from schemas.field_rules import (
+    details_of,
+    judge_day,
+    judge_membership,
+    judge_outcomes,
+    judge_retraction,
+    judge_subject,
+    judge_time,
 )
-from schemas.instants import EPOCH_ORDINAL, HOUR_MS, copenhagen_day, parse_day, parse_instant, to_ms
+from schemas.indicators import DERIVED, EVENT_TYPES, PIPELINE_RELEASED, TYPE_PREFIX, TYPE_SUFFIX
+from schemas.instants import EPOCH_ORDINAL, copenhagen_day, to_ms
 from schemas.revisions import revision_of
 
 RETRACTION: Final = "activity.retracted"
-MEMBERSHIPS: Final = ("member", "participant")
-FIRST_DAY: Final = date(2000, 1, 1)
-LATEST_TIME: Final = timedelta(hours=24)
-"""How far ahead of its arrival an event may claim to have been recorded: clocks and zones of CRMs differ."""
-LATEST_DAY: Final = 366
-"""Days that an activity may lie ahead of the arrival of its record: projects are entered before they start."""
 
-_FIRST_MS: Final = to_ms(datetime(2000, 1, 1, tzinfo=UTC))
-_LATEST_MS: Final = LATEST_TIME // timedelta(milliseconds=1)
 _RELEASED_MS: Final = to_ms(PIPELINE_RELEASED)
-_WITHOUT_ZONE: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?", re.ASCII)
 _TYPES: Final[dict[str | None, str]] = {f"{TYPE_PREFIX}{name}{TYPE_SUFFIX}": name for name in EVENT_TYPES}
 _OTHER_VERSION: Final = re.compile(
     re.escape(TYPE_PREFIX) + "(" + "|".join(map(re.escape, EVENT_TYPES)) + r")\.v\d+", re.ASCII
 )
-_ORDERED: Final[dict[tuple[str, ...], tuple[tuple[str, ...], str]]] = {}
-"""Outcomes as given -> in the order of the published figures, and as text."""
-_DETAILS: Final = frozenset({"product_id", "project_id", "reason", "title", "workshop_id"})
-"""Fields kept as canonical JSON in the ledger's `details`."""
 _PARTS: Final = itemgetter("specversion", "id", "source", "type", "subject", "time", "data")
 
 
@@ -169,8 +156,8 @@ def _judge(
     if event_type is None and full_type is not None:
         code = "unknown_type_version" if _OTHER_VERSION.fullmatch(full_type) else "unknown_type"
         faults.append(fault("type", code, full_type))
-    company = 0 if subject is None else _judge_subject(subject, faults)
-    recorded_at = None if time is None else _judge_time(time, arrived, faults)
+    company = 0 if subject is None else judge_subject(subject, faults)
+    recorded_at = None if time is None else judge_time(time, arrived, faults)
     retracted = event_type == RETRACTION
     day: date | None = None
     outcomes, membership = data.get("outcomes"), data.get("membership")
@@ -179,15 +166,15 @@ def _judge(
     if "data" in bad:
         pass
     elif retracted:
-        _judge_retraction(data, faults, bad)
+        judge_retraction(data, faults, bad)
         # A row needs a day; the ledger never counts that of a retraction.
         day = None if recorded_at is None else copenhagen_day(recorded_at)
     else:
-        day = _judge_day(event, event_type, recorded_at, arrived, faults, bad)
+        day = judge_day(event, event_type, recorded_at, arrived, faults, bad)
         if outcomes is not None:
-            reported, said = _known_outcomes(outcomes, faults)
+            reported, said = judge_outcomes(outcomes, faults)
         if membership is not None:
-            _judge_membership(membership, event_type, faults)
+            judge_membership(membership, event_type, faults)
     cluster = ""
     if source is not None and day is not None and "data.cluster" not in bad:
         resolved = clusters.resolve(source, day, data.get("cluster"))
@@ -202,7 +189,7 @@ def _judge(
     given = outcomes is not None
     membership = membership or ""
     days = day.toordinal() - EPOCH_ORDINAL
-    details = _details(data)
+    details = details_of(data)
     # Only the details are free text, and JSON holds no NUL: the parts cannot run into each other.
     content = f"{company}\0{days}\0{event_type}\0{cluster}\0{said}\0{membership}\0{details}"
     # A whole tuple at once: the constructor of a NamedTuple takes twice as long.
@@ -229,18 +216,6 @@ def _judge(
     )
 
 
-def _details(data: dict[str, Any]) -> str:
-    """What the ledger keeps of the event beside its own columns, as canonical JSON."""
-    kept = [label + encode_basestring(data[name]) for name, label in _details_in(tuple(data)) if data[name] is not None]
-    return "{" + ",".join(kept) + "}"
-
-
-@lru_cache(maxsize=1024)  # as many as there are ways to leave fields out: they always come in the order of the schema
-def _details_in(fields: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Those of the fields that are details, by name, and what stands before each in the JSON."""
-    return [(name, f'"{name}":') for name in sorted(_DETAILS.intersection(fields))]
-
-
 def _judge_envelope(event: dict[str, Any], faults: list[Fault]) -> None:
     specversion, content_type = event.get("specversion"), event.get("datacontenttype")
     if specversion is not None and specversion != "1.0":
@@ -249,103 +224,3 @@ def _judge_envelope(event: dict[str, Any], faults: list[Fault]) -> None:
         faults.append(fault("datacontenttype", "unsupported_content_type", content_type))
     if event.get("data_base64") is not None:
         faults.append(fault("data_base64", "not_allowed", MASK))
-
-
-def _judge_subject(subject: str, faults: list[Fault]) -> int:
-    """The CVR number, or 0 and a fault."""
-    company = read_cvr(subject)
-    if isinstance(company, str):
-        faults.append(fault("subject", company, subject))
-        return 0
-    return company
-
-
-def _judge_retraction(data: dict[str, Any], faults: list[Fault], bad: AbstractSet[str]) -> None:
-    """A retraction names the activity and why; it says nothing of a day, outcomes or membership."""
-    faults.extend(
-        fault(f"data.{name}", "missing")
-        for name in ("activity_id", "reason")
-        if data.get(name) is None and f"data.{name}" not in bad
-    )
-    if (reason := data.get("reason")) is not None and not reason.strip():
-        faults.append(fault("data.reason", "empty", reason))
-    faults.extend(
-        fault(f"data.{name}", "not_allowed", data.get(name, ""))
-        for name in ("occurred_on", "outcomes", "membership")
-        if data.get(name) is not None or f"data.{name}" in bad
-    )
-
-
-def _judge_membership(membership: str, event_type: str | None, faults: list[Fault]) -> None:
-    if membership not in MEMBERSHIPS:
-        faults.append(fault("data.membership", "unknown_membership", membership))
-    if event_type is not None and event_type != "company.joined":
-        faults.append(fault("data.membership", "not_allowed", membership))
-
-
-def _judge_day(
-    event: dict[str, Any],
-    event_type: str | None,
-    recorded_at: int | None,
-    arrived: int,
-    faults: list[Fault],
-    bad: AbstractSet[str],
-) -> date | None:
-    """The day of the activity: as given, else the Copenhagen day of the event's time where that is allowed."""
-    data = event["data"]
-    if "data.occurred_on" in bad:
-        return None
-    occurred_on = data.get("occurred_on")
-    if occurred_on is None:
-        activity_id = data.get("activity_id")
-        if "data.activity_id" in bad or (activity_id is not None and activity_id != event.get("id")):
-            # Of an unknown type it cannot be said: it may be a retraction.
-            if event_type is not None and not bad & {"id", "data.activity_id"}:
-                faults.append(fault("data.occurred_on", "missing"))
-            return None
-        return None if recorded_at is None else copenhagen_day(recorded_at)
-    day = parse_day(occurred_on)
-    if day is None:
-        faults.append(fault("data.occurred_on", "invalid_date", occurred_on))
-    elif day < FIRST_DAY:
-        faults.append(fault("data.occurred_on", "date_too_early", occurred_on))
-    elif day.toordinal() > _latest_day(arrived // HOUR_MS):
-        faults.append(fault("data.occurred_on", "date_too_late", occurred_on))
-    else:
-        return day
-    return None
-
-
-@lru_cache(maxsize=1024)
-def _latest_day(hour: int) -> int:
-    """Ordinal of the last day that records may name which arrive in an hour (since 1970 UTC)."""
-    return copenhagen_day(hour * HOUR_MS).toordinal() + LATEST_DAY
-
-
-def _judge_time(time: str, arrived: int, faults: list[Fault]) -> int | None:
-    """Milliseconds since 1970 UTC of an RFC 3339 time, or None and a fault."""
-    recorded_at = parse_instant(time)
-    if recorded_at is None:
-        faults.append(fault("time", "time_without_zone" if _WITHOUT_ZONE.fullmatch(time) else "invalid_time", time))
-        return None
-    if recorded_at < _FIRST_MS:
-        faults.append(fault("time", "time_too_early", time))
-        return None
-    if recorded_at > arrived + _LATEST_MS:
-        faults.append(fault("time", "time_in_future", time))
-        return None
-    return recorded_at
-
-
-def _known_outcomes(outcomes: list[str], faults: list[Fault]) -> tuple[tuple[str, ...], str]:
-    """The outcomes in the order of the published figures, each once; and as text."""
-    key = tuple(outcomes)
-    known = _ORDERED.get(key)
-    if known is None:
-        unknown = [fault("data.outcomes", "unknown_outcome", name) for name in outcomes if name not in OUTCOMES]
-        faults.extend(unknown)
-        ordered = tuple(name for name in OUTCOMES if name in outcomes)
-        known = ordered, ",".join(ordered)
-        if not unknown and len(key) <= len(OUTCOMES):  # a bounded number of combinations is worth keeping
-            _ORDERED[key] = known
-    return known

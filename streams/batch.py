@@ -35,6 +35,9 @@ LARGEST: Final = 1_000_000
 could neither be sent on nor enriched within the limits of those topics, and would stop the worker there."""
 _CARRIED: Final = 1_500_000
 """Bytes up to which a refused record travels whole to the rejected topic; the ledger alone keeps those of a larger."""
+_NOWHERE: Final = (NO_PARTITION, 0)
+_new: Final = tuple.__new__
+"""A NamedTuple from a whole tuple at once: its own constructor takes twice as long."""
 _CLOUDEVENT: Final = ("content-type", b"application/cloudevents+json; charset=utf-8")
 
 
@@ -104,7 +107,7 @@ def process_batch(
     batch = Batch()
     activities, receipts, outputs, marks = batch.rows.activities, batch.rows.receipts, batch.outputs, batch.marks
     judged = _judge_all(records, clusters, condemned)
-    keys = [version_key(e[0].source, e[0].activity_id, e[0].revision) for e in judged if isinstance(e, tuple)]
+    keys = [version_key(*e[0][:3]) for e in judged if isinstance(e, tuple)]
     known = iter(zip(keys, seen(keys), strict=True)) if keys else iter(())
     topic, topic_epoch, partition, partitions = place
     origin = f"{topic}/{partition}/".encode()
@@ -136,7 +139,7 @@ def process_batch(
         receipts.append(_receipt(place, record, came_from, status, source, "", activity_id, revision))
         value = enriched(text, activity, register)
         headers = (_CLOUDEVENT, (ORIGIN, b"%b%d" % (origin, record.offset)))
-        outputs.append(tuple.__new__(Output, ("enriched", partition, b"%08d" % company_id, value, headers)))
+        outputs.append(_new(Output, ("enriched", partition, b"%08d" % company_id, value, headers)))
     return batch
 
 
@@ -223,14 +226,14 @@ def _receipt(
     sent_to: int = NO_PARTITION,
 ) -> Receipt:
     """What became of a record; one without a row among the activities has no activity_id and no revision."""
-    origin = None if came_from is None else other_place(came_from, place.topic, place.partition, place.partitions)
-    # A whole tuple at once: the constructor of a NamedTuple takes twice as long.
-    return tuple.__new__(
+    topic, topic_epoch, partition, partitions = place
+    origin = None if came_from is None else other_place(came_from, topic, partition, partitions)
+    return _new(
         Receipt,
         (
-            place.topic,
-            place.topic_epoch,
-            place.partition,
+            topic,
+            topic_epoch,
+            partition,
             record.offset,
             status,
             reason,
@@ -240,7 +243,7 @@ def _receipt(
             revision,
             PIPELINE_VERSION,
             sent_to,
-            *(origin or (NO_PARTITION, 0)),
+            *(origin or _NOWHERE),
         ),
     )
 

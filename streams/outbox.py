@@ -31,8 +31,9 @@ class KafkaOutbox:
             KafkaError: not everything is confirmed; repeat the whole call (repeats carry the same `ct-origin`).
         """
         grouped: dict[tuple[str, int], list[Entry]] = defaultdict(list)
-        for output in outputs:
-            grouped[self._topics[output.to], output.partition].append((output.key, output.value, output.headers))
+        topics = self._topics
+        for to, partition, key, value, headers in outputs:
+            grouped[topics[to], partition].append((key, value, headers))
         # All batches enter the producer before the first is awaited, so that they travel together.
         queued = [await self._queue(topic, partition, entries) for (topic, partition), entries in grouped.items()]
         marked = {}
