@@ -172,7 +172,7 @@ def send(
             if len(outcome.examples) < examples:
                 outcome.examples.append(record.value)
         publisher.flush()
-    except BaseException:
+    except BaseException:  # Ctrl-C and cancellation too
         if refused is not None:
             with suppress(OSError):
                 refused.abandon()

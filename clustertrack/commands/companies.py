@@ -85,7 +85,7 @@ def load(file: Path, as_of: str | None, *, dry_run: bool, as_json: bool) -> None
             with track(f"sending {file.name}", BUCKETS, unit="parts") as reached:
                 loaded = loader.load(rows, known, publisher, reached)
         loaded.refused_file = refusals.finish()
-    except BaseException as error:
+    except BaseException as error:  # Ctrl-C and cancellation too
         refusals.abandon()
         if isinstance(error, DeliveryFailed):
             raise _broken_off(error, revision) from error

@@ -205,7 +205,7 @@ def replay(wanted: Wanted, everything: bool, edit: Path | None, note: str, dry_r
                     resend(read_records(client, database, chunk), run, topic, book, results)
                     if len(results.replayed) > text.SHOWN:
                         click.echo(f"replayed {text.records(len(results.replayed))}", err=True)
-            except BaseException:
+            except BaseException:  # Ctrl-C and cancellation too
                 click.echo(f"stopped after {text.records(len(results.replayed))}; repeating is safe", err=True)
                 raise
     _finish_replay(results, [], dry_run=False, as_json=as_json)

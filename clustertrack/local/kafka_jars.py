@@ -116,7 +116,7 @@ def _fetch(folder: Path, jars: Sequence[Jar], progress: Progress) -> None:
                     # Only a whole, checked file gets its name in the folder: an interrupted fetch goes on later.
                     future.result().replace(folder / waiting[future].file_name)
                     progress(done, len(jars))
-            except BaseException:
+            except BaseException:  # Ctrl-C and cancellation too
                 pool.shutdown(cancel_futures=True)
                 raise
     finally:

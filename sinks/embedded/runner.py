@@ -119,7 +119,7 @@ class Runner:
         sink = _Sink(writer, secrets.token_hex(8))
         try:
             await self._take_slot()
-        except BaseException:
+        except BaseException:  # Ctrl-C and cancellation too
             transport.close()
             os.close(writer)
             raise
@@ -140,7 +140,7 @@ class Runner:
                     done = await asyncio.shield(future)
                     return Done(b"".join(held) or done.body, done.rows, done.written, done.seconds)
                 held.append(piece)
-        except BaseException:
+        except BaseException:  # Ctrl-C and cancellation too
             await pieces.aclose()
             raise
         finally:

@@ -83,7 +83,7 @@ class Stack:
             self.wait_for_kafka()
             self.wait_for_clickhouse()
             self.run("migrate")
-        except BaseException:
+        except BaseException:  # Ctrl-C and cancellation too
             self.close()
             raise
 
