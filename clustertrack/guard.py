@@ -162,6 +162,8 @@ class GuardedLedger:
     def _look(self, partitions: set[int]) -> None:
         """Raises what `insert` does. `partitions` are those of which receipts are to be stored."""
         with self._lock, self._connected() as (client, admin):
+            if self.verdict is not None:
+                raise self.verdict  # the first finding says why; what it did about it would be found next
             try:
                 self._check_topics(admin)
                 self._check_ledger(client)

@@ -183,6 +183,29 @@ class TopicAdmin:
             for name, topic in found.items()
         }
 
+    def await_described(self, names: Sequence[str]) -> dict[str, TopicState]:
+        """State of all of the topics, which were just made: other brokers than the one that made them hear of it later.
+
+        Raises TopicFault for one that does not show itself in time.
+        """
+        deadline = time.monotonic() + self._timeout_ms / 1000
+        while True:
+            late = time.monotonic() > deadline
+            try:
+                states = self.describe(names)
+            except KafkaUnreachable:  # also a broker that was asked for the policies of a topic it has not heard of
+                if late:
+                    raise
+                states = {}
+            missing = [name for name in names if name not in states]
+            if not missing:
+                return states
+            if late:
+                raise TopicFault(
+                    f"Topic {missing[0]} was made, but not every broker knows it: run it again.", missing[0]
+                )
+            time.sleep(CONNECT_PAUSE)
+
     def differences(self, specs: Sequence[TopicSpec]) -> list[str]:
         """Sentences about what is not as it must be; changes nothing."""
         states = self.describe([spec.name for spec in specs])

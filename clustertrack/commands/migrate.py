@@ -15,7 +15,7 @@ from schemas.errors import CheckFailed
 from sinks import catalog
 from sinks.connection import connect, explained
 from sinks.migrate import migrate
-from streams.topics import COMPANIES, EVENTS, TopicAdmin, TopicFault, TopicSpec, app_id, topic_specs
+from streams.topics import COMPANIES, EVENTS, TopicAdmin, TopicFault, TopicSpec, TopicState, app_id, topic_specs
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class _Place:
         return catalog.topics(self.client, self.database) if catalog.exists(self.client, self.database) else {}
 
     def actual(self, names: Sequence[str]) -> dict[str, catalog.ActualTopic]:
-        return {
-            name: catalog.ActualTopic(
-                topic=name, topic_id=state.topic_id, partitions=state.partitions, config=state.config
-            )
-            for name, state in self.admin.describe(names).items()
-        }
+        """Those of the topics that exist."""
+        return _as_actual(self.admin.describe(names))
+
+    def made(self, names: Sequence[str]) -> dict[str, catalog.ActualTopic]:
+        """All of the topics, some of which were just made."""
+        return _as_actual(self.admin.await_described(names))
 
     def _partitions(self) -> int:
         """The number asked for; unless one was asked for, the one that the topics were made with."""
@@ -60,6 +60,13 @@ class _Place:
             return recorded.partitions
         existing = self.admin.describe([EVENTS]).get(EVENTS)
         return self.settings.partitions if existing is None else existing.partitions
+
+
+def _as_actual(states: Mapping[str, TopicState]) -> dict[str, catalog.ActualTopic]:
+    return {
+        name: catalog.ActualTopic(topic=name, topic_id=state.topic_id, partitions=state.partitions, config=state.config)
+        for name, state in states.items()
+    }
 
 
 @click.command(epilog="\b\nExamples:\n  clustertrack migrate --partitions 4\n  clustertrack migrate --check")
@@ -111,7 +118,7 @@ def _bring_about(place: _Place, new_id: uuid.UUID, now: datetime) -> list[str]:
         lines.append(f"Ledger {ledger} created in {place.database}.")
     specs = place.specs(ledger)
     lines += place.admin.ensure(specs)
-    actual = place.actual([spec.name for spec in specs])
+    actual = place.made([spec.name for spec in specs])
     for spec in specs:
         record = catalog.next_record(recorded.get(spec.name), actual[spec.name], spec.config)
         if record is None:

@@ -1,5 +1,6 @@
 """Topics on a real broker: made, compared, mended; and their names."""
 
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -95,6 +96,32 @@ def test_describe_leaves_out_what_is_missing(admin: TopicAdmin):
     assert admin.describe([name]) == {}
     assert admin.describe([name]) == {}
     assert admin.describe([]) == {}
+
+
+@pytest.mark.integration
+def test_topics_that_a_broker_hears_of_late(admin: TopicAdmin, kafka: _Broker, specs: list[TopicSpec]):
+    """On a cluster the broker that is asked may not have heard yet of what another one made: it is waited for."""
+    admin.ensure(specs[:1])
+    names = [spec.name for spec in specs[:2]]
+
+    def make_the_other() -> None:
+        time.sleep(0.5)
+        with TopicAdmin({"bootstrap_servers": [kafka.bootstrap]}) as other:
+            other.ensure(specs[1:2])
+
+    making = threading.Thread(target=make_the_other)
+    making.start()
+    assert admin.await_described(names).keys() == set(names)
+    making.join()
+
+
+@pytest.mark.integration
+def test_a_topic_that_never_shows_itself(kafka: _Broker):
+    """After the time limit a sentence names it."""
+    with TopicAdmin({"bootstrap_servers": [kafka.bootstrap]}, timeout_ms=1500) as admin:
+        name = f"absent-{uuid.uuid4().hex}"
+        with pytest.raises(TopicFault, match=f"Topic {name} was made, but not every broker knows it"):
+            admin.await_described([name])
 
 
 @pytest.mark.integration
