@@ -113,6 +113,14 @@ class Builder:
         }
         self._plain = [name for name in _PLAIN if name in mapping.fields]
 
+    @property
+    def ends_with_company(self) -> bool:
+        """Whether each activity_id ends with the 8 digits of its company: then no two companies can share one."""
+        rule = self._mapping.fields.get("activity_id")
+        if rule is None or rule.values or HOLE.split(rule.column)[-1]:
+            return False
+        return self._columns["activity_id"][-1] == self._subject
+
     def identify(self, row: Row) -> Identity | Refusal:
         """Who, what and when: enough to look for conflicts."""
         try:

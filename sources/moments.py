@@ -132,7 +132,7 @@ def _parse(text: str, pattern: str) -> datetime:
     quick = _quick(pattern)
     try:
         if quick is not None and (match := quick[0].fullmatch(text)):
-            return datetime(*[int(match[group]) for group in quick[1]])  # type: ignore[arg-type]  # noqa: DTZ001
+            return datetime(*map(int, match.group(*quick[1])))  # type: ignore[arg-type]  # noqa: DTZ001
         return datetime.strptime(text, pattern)  # noqa: DTZ007  (the caller adds the zone)
     except ValueError:
         raise MomentFault(f"{text[:40]!r} is not written as {pattern}") from None

@@ -1,6 +1,6 @@
 """Files -> Kafka in two rounds: every file is looked at as a whole before the first record of any of them is sent.
 
-1. `open_input` and `Table.survey`: can the file be read, does it fit its mapping, which activities name two companies
+1. `open_input` and `survey`: can the file be read, does it fit its mapping, which activities name two companies
    at one time. A file that cannot be used ends the command here, with nothing sent.
 2. `send`: row by row to the publisher; what cannot become an event goes to FILE.refused.csv.
 
@@ -8,14 +8,14 @@ Sending is safe to repeat: an event is a function of its row (and the instant of
 counted once.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from sources.buckets import Buckets
-from sources.conflicts import note
+from sources.conflicts import find_conflicts, note
 from sources.events import Builder, Event, Identity
 from sources.files import FileFault
 from sources.jsonlines import JsonLines
@@ -24,7 +24,6 @@ from sources.moments import MomentFault
 from sources.publisher import Place, Publisher
 from sources.refusals import Refusal, RefusedLines, RefusedRows
 from sources.spreadsheet import CsvSheet, Row, Sheet, heading
-from sources.workbook import XlsxSheet
 
 JSON_LINES: Final = (".jsonl", ".ndjson")
 DELIMITED: Final = (".csv", ".tsv")
@@ -80,14 +79,14 @@ class Table:
         # An id made from the whole row cannot be shared by two companies.
         self._conflicts_are_possible = bool({"activity_id", "id"} & set(rules.fields))
 
-    def survey(self, buckets: Buckets, progress: Progress) -> None:
-        """Round 1: note which company each version of an activity names.
+    def survey(self, buckets: Buckets | None, progress: Progress) -> None:
+        """Round 1: read the file to its end, and note which company each version of an activity names.
 
         Raises:
             FileFault: the file cannot be read as a table to its end.
         """
         for row in self.sheet.rows(progress):
-            if not self._conflicts_are_possible:
+            if buckets is None or not self._conflicts_are_possible:
                 continue
             identity = self.builder.identify(row)
             if isinstance(identity, Identity) and identity.cvr is not None and (version := identity.mark):
@@ -125,6 +124,22 @@ def open_input(path: Path, *, mapping: Path | None, exported_at: str | None) -> 
         return Table(path, mapping=mapping, exported_at=exported_at)
     kinds = ", ".join((*DELIMITED, WORKBOOK, *JSON_LINES))
     raise FileFault(path, f"is of no kind that can be published ({kinds}): export it as one of these")
+
+
+def survey(inputs: Sequence[Input], progress: Callable[[Table], AbstractContextManager[Progress]]) -> frozenset[bytes]:
+    """Round 1 for all files: the versions of activities that name two companies.
+
+    Raises:
+        FileFault, TooManyConflicts
+    """
+    tables = [one for one in inputs if isinstance(one, Table)]
+    # Where every activity_id ends with its company no two companies share one, in whichever of the files they stand.
+    apart = all(table.builder.ends_with_company for table in tables)
+    with Buckets() as buckets:
+        for table in tables:
+            with progress(table) as reached:
+                table.survey(None if apart else buckets, reached)
+        return find_conflicts(buckets)
 
 
 def send(
@@ -184,6 +199,8 @@ def send(
 
 def _open_sheet(path: Path, rules: Mapping | None) -> Sheet:
     if path.suffix.lower() == WORKBOOK:
+        from sources.workbook import XlsxSheet  # noqa: PLC0415  (openpyxl is half a second that others need not pay)
+
         return XlsxSheet(path, sheet=rules.sheet if rules else None)
     if rules and rules.sheet:
         raise MappingFault(f"{path} is no workbook, but its mapping names the sheet {rules.sheet!r}: remove that key")

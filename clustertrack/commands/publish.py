@@ -3,19 +3,17 @@
 import gc
 import json
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from clustertrack.progress import track
+from clustertrack.progress import Reached, track
 from clustertrack.settings import load_settings
 from schemas.errors import CheckFailed
-from sources.buckets import Buckets
-from sources.conflicts import find_conflicts
 from sources.publisher import STRUCTURED, Counter, Publisher, kafka_publisher
-from sources.publishing import Input, Outcome, Table, open_input, send
+from sources.publishing import Input, Outcome, Table, open_input, send, survey
 from sources.refusals import Refusal
 from streams import topics
 
@@ -111,7 +109,7 @@ def command(
     report = _Report(as_json=as_json, dry_run=dry_run)
     client = load_settings().kafka_client_config()
     inputs = [open_input(path, mapping=mapping, exported_at=exported_at) for path in files]
-    conflicts = _survey(inputs)
+    conflicts = survey(inputs, _checking)
     opened: Any = nullcontext(Counter()) if dry_run else kafka_publisher(client, topics.EVENTS, headers=STRUCTURED)
     with opened as publisher:
         for source in inputs:
@@ -119,14 +117,8 @@ def command(
     report.finish()
 
 
-def _survey(inputs: list[Input]) -> frozenset[bytes]:
-    """Look at every table as a whole, before anything is sent."""
-    with Buckets() as buckets:
-        for source in inputs:
-            if isinstance(source, Table):
-                with track(f"checking {source.path.name}", source.path.stat().st_size) as reached:
-                    source.survey(buckets, reached)
-        return find_conflicts(buckets)
+def _checking(table: Table) -> AbstractContextManager[Reached]:
+    return track(f"checking {table.path.name}", table.path.stat().st_size)
 
 
 def _send(

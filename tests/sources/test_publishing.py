@@ -1,16 +1,15 @@
 """Files -> publisher: two rounds, refused rows beside the file, and repetition."""
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from sources.buckets import Buckets
-from sources.conflicts import find_conflicts
 from sources.files import FileFault
 from sources.mapping import MappingFault
 from sources.publisher import DeliveryFailed, MemoryPublisher, Place
-from sources.publishing import Outcome, Table, open_input, send
+from sources.publishing import Outcome, Table, open_input, send, survey
 from sources.refusals import Refusal
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -33,11 +32,7 @@ def publish(*paths: Path, publisher: MemoryPublisher | None = None) -> tuple[lis
     publisher = publisher or MemoryPublisher()
     inputs = [open_input(path, mapping=None, exported_at=None) for path in paths]
     refusals: list[Refusal] = []
-    with Buckets() as buckets:
-        for one in inputs:
-            if isinstance(one, Table):
-                one.survey(buckets, lambda _: None)
-        conflicts = find_conflicts(buckets)
+    conflicts = survey(inputs, lambda _: nullcontext(lambda _: None))
     outcomes = [
         send(
             one,
@@ -172,3 +167,18 @@ def test_unusable_files_are_found_before_anything_is_sent(tmp_path: Path):
     good.with_suffix(".mapping.toml").write_text('sheet = "x"\n' + MAPPING)
     with pytest.raises(MappingFault, match="is no workbook"):
         open_input(good, mapping=None, exported_at=None)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_conflicts_across_files(alone: bool, tmp_path: Path):
+    """A file whose activities end with their companies has no conflicts in itself, but may have one with another."""
+    ending = export(tmp_path, "WS-1;13748136;2018-05-03;x\r\n", "ending.csv")
+    mapping = ending.with_suffix(".mapping.toml")
+    mapping.write_text(MAPPING.replace('activity_id = "Nr"', 'activity_id = "{Nr}/{CVR}"'))
+    files = [ending]
+    if not alone:
+        files.append(export(tmp_path, "WS-1/13748136;10150817;2018-05-03;x\r\n", "other.csv"))
+    _, refusals = publish(*files)
+    assert [(refusal.file, refusal.field) for refusal in refusals] == (
+        [] if alone else [(str(file), "activity_id") for file in files]
+    )
