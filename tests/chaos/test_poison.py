@@ -268,7 +268,7 @@ def named(raw: Raw) -> dict[str, bytes | None] | None:
 def test_commands_that_read_topics(bench: Bench) -> None:
     """Records that are no text in any part stop no command: the register's loader, a replay, `rejected`."""
     stack = bench.stack
-    client = {"bootstrap_servers": [stack.bootstrap]}
+    client = {"bootstrap_servers": stack.bootstrap.split(",")}
     assert list(read_topic(client, REGISTER, lambda _passed, _all: None)) == []
     with kafka_topic(client, EVENTS, 0) as topic:
         assert topic.find(dict.fromkeys(range(stack.partitions), 0)) == {}
