@@ -16,7 +16,7 @@ import faust
 import structlog
 from prometheus_client import REGISTRY
 
-from clustertrack import changelog, logs, watchdog
+from clustertrack import allocators, changelog, logs, watchdog
 from clustertrack.guard import MIGRATE, Belonging, GuardedLedger, LedgerReplaced, lost_receipts, older_than_commits
 from clustertrack.health import Health, serve
 from clustertrack.ledger import open_ledger
@@ -52,6 +52,7 @@ def command(*, check: bool) -> None:
     Example:
       CLUSTERTRACK_DATA_DIR=/var/lib/clustertrack/1 METRICS_PORT=9101 clustertrack worker
     """
+    allocators.bound()
     settings = load_settings()
     logs.configure(settings.log_level)
     logging.getLogger("kafka").setLevel(logging.ERROR)  # it warns of members of a group that it cannot decode: Faust's

@@ -1,0 +1,27 @@
+"""How much freed memory a worker's allocators may keep. Measured by `scripts/bench --only memory`.
+
+A worker fills and empties tens of megabytes with every group, in several threads. glibc keeps an arena for each of them
+and gives freed memory back late, Arrow's own pool later still: together a third of the worker's memory.
+"""
+
+import ctypes
+import platform
+from typing import Final
+
+import pyarrow as pa
+
+_TRIM_THRESHOLD: Final = -1
+_ARENA_MAX: Final = -8
+"""Parameters of glibc's mallopt (malloc.h)."""
+_KEPT: Final = 1024 * 1024
+"""Bytes at the end of the heap from which on they are given back."""
+_ARENAS: Final = 2
+
+
+def bound() -> None:
+    """Let one allocator serve all, and let it give memory back. Without glibc nothing is changed but Arrow's pool."""
+    pa.set_memory_pool(pa.system_memory_pool())
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_TRIM_THRESHOLD, _KEPT)
+        libc.mallopt(_ARENA_MAX, _ARENAS)
