@@ -196,8 +196,10 @@ class Pipeline:
         while True:
             await self._opened.wait()
             self._opened.clear()
+            # From its first record on: a group that filled while another one was delivered has lingered already.
+            waited = monotonic() - self._open.opened_at if self._open else 0.0
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), self._linger)
+                await asyncio.wait_for(self._full.wait(), max(0.0, self._linger - waited))
             self._delivering, self._open = self._open, None
             self._full.clear()
             self._room.set()

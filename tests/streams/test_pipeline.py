@@ -277,6 +277,22 @@ def test_a_full_group_makes_the_agent_wait() -> None:
     assert run(go, max_rows=2).statuses() == ["accepted"] * 10
 
 
+def test_a_group_lingers_from_its_first_record_on() -> None:
+    """What has waited for long enough behind another group is delivered as soon as that is done."""
+
+    async def go(bench: Bench) -> None:
+        bench.outbox.confirms.clear()
+        await bench.add(Record(0, event()), Record(1, event(activity="WS-2")))
+        await bench.until(lambda: bench.ledger.receipts)
+        await bench.add(Record(2, event(activity="WS-3")))
+        assert bench.pipeline._open is not None
+        bench.pipeline._open.opened_at -= 60
+        bench.outbox.confirms.set()
+        await bench.until(lambda: bench.acked == [1, 2])
+
+    run(go, linger=60, max_rows=2)
+
+
 def test_draining_finishes_what_can_be_finished() -> None:
     """A group that lingers is delivered at once when partitions move."""
 
