@@ -1,9 +1,8 @@
 """CPU time of the worker's own work on a record, stage by stage: no Kafka, no ClickHouse, no threads.
 
-    python bench/hot_path.py [--events 100000] [--repeats 7]
+    python bench/hot_path.py [--events 100000] [--repeats 7] [--json]
 
-Prints nanoseconds per record (median, minimum, maximum). The events are synthetic: 300 to 500 bytes as CRMs send
-them, 18,000 companies, 5 % repeats, 5 % corrections, 1 % retractions, 0.5 % invalid.
+Prints nanoseconds per record (median, minimum, maximum). The events are those of bench/generate.py.
 
 - validate: `read_event` alone
 - batch: all of `process_batch`, validation included
@@ -15,7 +14,7 @@ The dedupe state is a dict here: RocksDB's time is not in these figures. On a ma
 at the minimum, and compare in turns.
 """
 
-# ruff: noqa: PLR2004, SLF001, T201  (shares of a mix stand where they are used; steps are timed one by one; it prints)
+# ruff: noqa: SLF001, T201  (steps are timed one by one; it prints)
 
 import argparse
 import gc
@@ -23,16 +22,15 @@ import json
 import statistics
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
-from random import Random
+from datetime import date
 from typing import Any
 
+import generate
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import ConsumerRecord
 
 from schemas.clusters import ClusterRegistry
 from schemas.company import CompanyVersion
-from schemas.cvr import CvrFault, parse_cvr
 from schemas.events import read_event
 from sinks import writer
 from streams.app import GC_THRESHOLD, PRODUCER_BATCH
@@ -40,99 +38,23 @@ from streams.batch import Batch, Place, process_batch
 from streams.partitions import partition_of
 from streams.register import Register
 
-COMPANIES = 18_000
 PARTITIONS = 4
 BATCH = 2_000
-GROUP = 20_000
+GROUP = 10_000
 ARRIVED = 1_798_000_000_000
-HEADERS = (("content-type", b"application/cloudevents+json; charset=utf-8"),)
-KINDS = (
-    ("workshop.attended", "workshop_id", "WS"),
-    ("project.started", "project_id", "PR"),
-    ("product.launched", "product_id", "PD"),
-)
-TITLES = (
-    "Digital twins in food production",
-    "Bæredygtige materialer",
-    "AI for exporters",
-    "Grøn omstilling: første skridt",
-)
-NUTS = ("DK011", "DK021", "DK032", "DK041", "DK050")
-OUTCOMES = (["new_competencies"], ["new_ideas", "new_competencies"], ["new_products"], [])
+STAGES = ("validate", "batch", "arrow", "produce")
 
 
-def company_numbers(rng: Random) -> list[int]:
-    """Valid CVR numbers."""
-    found: set[int] = set()
-    while len(found) < COMPANIES:
-        try:
-            found.add(parse_cvr(str(rng.randrange(10_000_000, 70_000_000))))
-        except CvrFault:
-            continue
-    return sorted(found)
-
-
-def event(rng: Random, number: int, company: int, source: str) -> dict[str, Any]:
-    """One event as a CRM sends it."""
-    kind, field, prefix = rng.choice(KINDS)
-    thing = f"{prefix}-{rng.randrange(40_000)}"
-    day = date(2021, 1, 1) + timedelta(days=rng.randrange(1_000))
-    recorded = datetime(2022, 1, 1, 8, tzinfo=UTC) + timedelta(milliseconds=rng.randrange(60_000_000_000))
-    data: dict[str, Any] = {"activity_id": f"{thing}/{company}-{number}", "occurred_on": day.isoformat()}
-    if rng.random() < 0.8:
-        data |= {field: thing, "title": rng.choice(TITLES)}
-    if rng.random() < 0.4:
-        data["outcomes"] = rng.choice(OUTCOMES)
-    subject = f"{company:08d}" if rng.random() < 0.9 else f"DK {company:08d}"
-    return {
-        "specversion": "1.0",
-        "id": f"{rng.getrandbits(128):032x}",
-        "source": source,
-        "type": f"org.clustertrack.{kind}.v1",
-        "subject": subject,
-        "time": recorded.isoformat(timespec="milliseconds" if rng.random() < 0.5 else "seconds"),
-        "datacontenttype": "application/json",
-        "data": data,
-    }
-
-
-def events(number: int, companies: Sequence[int], sources: Sequence[str]) -> Iterator[bytes]:
-    """Values of records."""
-    rng = Random(2018)  # noqa: S311  (synthetic data)
-    sent: list[dict[str, Any]] = []
-    for n in range(number):
-        draw = rng.random()
-        if sent and draw < 0.05:
-            document = rng.choice(sent[-20_000:])
-        elif sent and draw < 0.10:
-            before = rng.choice(sent[-20_000:])
-            document = {**before, "data": {**before["data"], "title": "Corrected"}, "time": "2025-03-01T08:00:00+01:00"}
-        elif sent and draw < 0.11:
-            before = rng.choice(sent[-20_000:])
-            data = {"activity_id": before["data"]["activity_id"], "reason": "entered twice"}
-            kind = "org.clustertrack.activity.retracted.v1"
-            document = {**before, "type": kind, "data": data, "time": "2026-03-01T08:00:00+01:00"}
-        else:
-            document = event(rng, n, rng.choice(companies), rng.choice(sources))
-            if draw > 0.995:
-                document = {**document, "subject": "12345678", "data": {**document["data"], "email": "x"}}
-            else:
-                sent.append(document)
-        yield json.dumps(document, ensure_ascii=n % 3 == 0, separators=(",", ":") if n % 3 else None).encode()
-
-
-def records(number: int, companies: Sequence[int], sources: Sequence[str]) -> list[tuple[int, list[Any]]]:
+def records(number: int) -> list[tuple[int, list[Any]]]:
     """Batches of one partition, as aiokafka gives records; every other one with the headers of `publish`."""
     by_partition: dict[int, list[Any]] = {partition: [] for partition in range(PARTITIONS)}
-    for n, value in enumerate(events(number, companies, sources)):
-        subject = json.loads(value)["subject"][-8:]
-        partition = partition_of(int(subject), PARTITIONS)
+    for n, (_, value, _) in enumerate(generate.events(number, generate.company_numbers())):
+        key = generate.subject_of(value)
+        partition = partition_of(int(key), PARTITIONS)
         mine = by_partition[partition]
-        headers = HEADERS if n % 2 else ()
+        headers = tuple(generate.HEADERS) if n % 2 else ()
         mine.append(
-            ConsumerRecord(
-                "activity.events.v1", partition, len(mine), ARRIVED + n, 1, subject.encode(), value, None, 8, 9, headers
-            )
+            ConsumerRecord("activity.events.v1", partition, len(mine), ARRIVED + n, 1, key, value, None, 8, 9, headers)
         )
     return [
         (partition, part[start : start + BATCH])
@@ -146,18 +68,18 @@ def register_of(companies: Sequence[int]) -> Register:
     """A register with one version of each company."""
     register = Register()
     for number, cvr in enumerate(companies):
-        name, nuts, employees = f"Syntetisk Møbelfabrik {number} ApS", NUTS[number % len(NUTS)], number % 250
+        region, industry = generate.REGIONS[number % 5], generate.INDUSTRIES[number % 5]
         register.apply(
             CompanyVersion(
                 cvr=cvr,
                 valid_from=date(2010, 1, 1),
                 revision=1,
-                name=name,
+                name=f"Syntetisk Møbelfabrik {number} ApS",
                 legal_form="80",
-                employees=employees,
-                nuts=nuts,
+                employees=number % 250,
+                nuts=region,
                 industry_scheme="DB07",
-                industry="620100",
+                industry=industry,
             )
         )
     return register
@@ -172,10 +94,9 @@ class Worker:
 
     def validate(self, group: Sequence[tuple[int, Sequence[Any]]]) -> None:
         """`read_event` of each record alone."""
-        headers = dict(HEADERS)
         for _, part in group:
             for record in part:
-                read_event(record.value, headers if record.headers else None, record.timestamp, self.clusters)
+                read_event(record.value, None, record.timestamp, self.clusters)
 
     def batch(self, group: Sequence[tuple[int, Sequence[Any]]]) -> Batch:
         """`process_batch`, joined into a group as the pipeline does."""
@@ -222,7 +143,7 @@ def fill(entries: Iterator[tuple[bytes | None, bytes | None, Sequence[Any]]]) ->
 
 def measure(groups: Sequence[Sequence[tuple[int, Sequence[Any]]]], worker: Worker) -> dict[str, int]:
     """Nanoseconds of CPU by stage."""
-    spent = dict.fromkeys(("validate", "batch", "arrow", "produce"), 0)
+    spent = dict.fromkeys(STAGES, 0)
     for group in groups:
         clock = [time.process_time_ns()]
         worker.validate(group)
@@ -243,11 +164,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--json", action="store_true", help="medians in microseconds, as JSON")
     options = parser.parse_args()
     clusters = ClusterRegistry.load()
-    sources = [c.sources[0] for c in clusters.clusters if c.valid_to]  # the others share a source
-    companies = company_numbers(Random(1))  # noqa: S311  (synthetic data)
-    made, register = records(options.events, companies, sources), register_of(companies)
+    made, register = records(options.events), register_of(generate.company_numbers())
     sizes = [len(record.value) for _, part in made for record in part]
     groups = [made[start : start + GROUP // BATCH] for start in range(0, len(made), GROUP // BATCH)]
     gc.collect()
@@ -260,6 +180,9 @@ def main() -> None:
         if repeat:  # the first fills caches
             for name, value in once.items():
                 found.setdefault(name, []).append(value / options.events)
+    if options.json:
+        print(json.dumps({name: round(statistics.median(values) / 1000, 2) for name, values in found.items()}))
+        return
     print(f"{options.events} events of {min(sizes)} to {max(sizes)} bytes, median {statistics.median(sizes):.0f}")
     print("ns of CPU per record: median, min, max")
     for name, values in found.items():

@@ -4,7 +4,7 @@
     scripts/bench                               five rounds, larger runs
     scripts/bench --check                       a quick run, compared with bench/baseline.json
     scripts/bench --write                       also writes docs/performance.md's table, its chart, and the baseline
-    scripts/bench --only latency                or reads, recovery, scaling, memory, publisher
+    scripts/bench --only latency                or reads, recovery, scaling, memory, publisher, profiling
 
 Every contender does the whole path on the same records, broker and ClickHouse: bytes from Kafka, validated by the
 product's own functions, deduplicated, enriched from 18,000 companies, rows and receipts inserted, enriched record
@@ -32,7 +32,7 @@ FULL = {"clustertrack": 800_000, "librdkafka": 800_000, "quixstreams": 400_000, 
 QUICK = {"clustertrack": 300_000, "librdkafka": 300_000, "quixstreams": 120_000, "bytewax": 120_000, "faust": 24_000}
 """Events of one run: slow ones get fewer, so that a round ends. What is compared is the rate in the window."""
 ROUNDS, QUICK_ROUNDS = 5, 2
-MEASUREMENTS = ("latency", "reads", "recovery", "scaling", "memory", "publisher")
+MEASUREMENTS = ("latency", "reads", "recovery", "scaling", "memory", "publisher", "profiling")
 FAILED = (Wrong, RuntimeError, TimeoutError)
 BASELINE = ROOT / "bench" / "baseline.json"
 PAGE, CHART = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
