@@ -116,11 +116,55 @@ def described(report: Mapping[str, Any]) -> str:
     """The machine and the versions in a sentence or two."""
     machine = report["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    rounds = len({run["round"] for run in report["runs"]})
+    rounds = len({run["round"] for run in report.get("runs", ())})
+    often = f"{rounds} rounds, " if rounds else ""
     return (
         f"{machine['cpu']}, {machine['cores']} cores for everything, {machine['system']}, {machine['when']}; "
-        f"{rounds} rounds, load average at the start {machine['load']:.1f}. {versions}."
+        f"{often}load average at the start {machine['load']:.1f}. {versions}."
     )
+
+
+def cluster(report: Mapping[str, Any], cores: Sequence[int] = (1, 4, 16, 64)) -> str:
+    """Markdown: what so many cores of workers would carry, and keep busy elsewhere, by the costs of the table."""
+    ours = [run for run in report["runs"] if run["contender"] == OURS]
+    own, kafka, clickhouse = (
+        median([run[cost] / run["counted"] for run in ours]) for cost in ("cpu", "cpu_kafka", "cpu_clickhouse")
+    )
+    lines = [
+        "| cores of workers | events/s | events a day | cores of brokers, without replicas | cores of ClickHouse |",
+        "|--:|--:|--:|--:|--:|",
+    ]
+    lines += [
+        f"| {number} | {number / own:,.0f} | {number / own * 86_400 / 1e9:,.1f} billion | {number * kafka / own:.1f} "
+        f"| {number * clickhouse / own:.1f} |"
+        for number in cores
+    ]
+    return "\n".join(lines)
+
+
+def listed(found: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
+    """Markdown: a table with a line for each mapping; names as they are in the JSON."""
+    rows = [_flat(row) for row in ([found] if isinstance(found, Mapping) else found)]
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if len(rows) == 1:
+        return "\n".join(["| | |", "|---|--:|", *(f"| {name} | {_shown(rows[0][name])} |" for name in names)])
+    lines = [names, ["---"] + ["--:"] * (len(names) - 1)]
+    lines += [[_shown(row.get(name, "")) for name in names] for row in rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}: {inner}": found for inner, found in _flat(value).items()}
+        else:
+            flat[name] = value
+    return flat
+
+
+def _shown(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
 
 
 def chart(report: Mapping[str, Any]) -> str:

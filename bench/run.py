@@ -4,7 +4,7 @@
     scripts/bench                               five rounds, larger runs
     scripts/bench --check                       a quick run, compared with bench/baseline.json
     scripts/bench --write                       also writes docs/performance.md's table, its chart, and the baseline
-    scripts/bench --only latency                or reads, recovery, scaling, memory, publisher, profiling
+    scripts/bench --only latency [--write]      or reads, recovery, scaling, memory, publisher, profiling
 
 Every contender does the whole path on the same records, broker and ClickHouse: bytes from Kafka, validated by the
 product's own functions, deduplicated, enriched from 18,000 companies, rows and receipts inserted, enriched record
@@ -104,10 +104,16 @@ def compare(sizes: dict[str, int], rounds: int) -> dict[str, Any]:
 def write(report: dict[str, Any]) -> None:
     """The table and the chart into the documentation, the ratios as what `--check` compares with."""
     text = f"{results.table(report)}\n\n{results.described(report)}"
-    PAGE.write_text(results.between(PAGE.read_text(encoding="utf-8"), "comparison", text), encoding="utf-8")
+    write_page("comparison", text)
+    write_page("cluster", results.cluster(report))
     CHART.write_text(results.chart(report), encoding="utf-8")
     kept = {key: value for key, value in report.items() if key != "runs"}
     BASELINE.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+
+
+def write_page(name: str, text: str) -> None:
+    """Replace what stands between the markers of that name in docs/performance.md."""
+    PAGE.write_text(results.between(PAGE.read_text(encoding="utf-8"), name, text), encoding="utf-8")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -118,7 +124,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="fewer events, two rounds")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write everything that was measured")
     parser.add_argument("--check", action="store_true", help="a quick run; fails when a ratio fell by more than 25 %%")
-    parser.add_argument("--write", action="store_true", help="write docs/performance.md, its chart and the baseline")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="write the result into docs/performance.md; of the comparison also the chart and the baseline",
+    )
     parser.add_argument("--only", choices=MEASUREMENTS, help="another measurement; it says its own options with --help")
     parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}, quick {QUICK_ROUNDS}")
     parser.add_argument("--scale", type=float, default=1.0, help="events of every run, times so many")
@@ -126,7 +136,7 @@ def main(arguments: Sequence[str]) -> int:
     if rest and not options.only:
         parser.error(f"unknown: {' '.join(rest)}")
     try:
-        return measure(options.only, rest, options.json) if options.only else comparison(options)
+        return measure(options, rest) if options.only else comparison(options)
     except FAILED as error:
         say(f"error: {error}")
         return 1
@@ -151,12 +161,16 @@ def comparison(options: argparse.Namespace) -> int:
     return 1 if fallen else 0
 
 
-def measure(name: str, rest: Sequence[str], file: Path | None) -> int:
+def measure(options: argparse.Namespace, rest: Sequence[str]) -> int:
     """One of the further measurements: bench/NAME.py."""
-    found = importlib.import_module(name).main(rest)
+    about = machine()
+    found = importlib.import_module(options.only).main(rest)
     print(json.dumps(found, indent=2))
-    if file:
-        file.write_text(json.dumps({name: found, "machine": machine()}, indent=2) + "\n", encoding="utf-8")
+    if options.json:
+        options.json.write_text(json.dumps({options.only: found, "machine": about}, indent=2) + "\n", encoding="utf-8")
+    if options.write:
+        command = " ".join(["scripts/bench", "--only", options.only, *rest])
+        write_page(options.only, f"{results.listed(found)}\n\n`{command}`: {results.described({'machine': about})}")
     return 0
 
 

@@ -159,3 +159,17 @@ def test_a_document_without_markers_is_not_touched():
     """A table must not be lost silently because somebody removed the markers."""
     with pytest.raises(ValueError, match="no <!-- a -->"):
         results.between("text", "a", "new")
+
+
+def test_what_a_cluster_would_carry(report):
+    """Events a second by the CPU of the worker; brokers and ClickHouse are busy in the proportion that was measured."""
+    (four,) = [line for line in results.cluster(report, [4]).splitlines() if line.startswith("| 4 ")]
+    # 100,000 events cost 2 s of the worker, 0.2 of Kafka and 0.6 of ClickHouse.
+    assert four == "| 4 | 200,000 | 17.3 billion | 0.4 | 1.2 |"
+
+
+def test_measurements_as_tables():
+    """Several rows side by side, one row as a list of its parts."""
+    rows = [{"way": "kept", "s": 1.5}, {"way": "lost", "s": 1234, "more": {"mb": 2}}]
+    assert results.listed(rows).splitlines()[2:] == ["| kept | 1.5 |  |", "| lost | 1,234 | 2 |"]
+    assert results.listed(rows[1]).splitlines()[2:] == ["| way | lost |", "| s | 1,234 |", "| more: mb | 2 |"]
