@@ -137,6 +137,12 @@ class BoundedConsumer(driver.Consumer):  # type: ignore[misc]
         del topic
         return False, False
 
+    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 - the signature is Faust's
+        """One fetch of Faust's own delivery: a sign of life, with or without records."""
+        found = await super()._wait_next_records(timeout)
+        self.delivery.fetched_at = monotonic()
+        return found
+
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
         """Ends of partitions. Faust asks before a recovery: it is when the store is compared with its changelog."""
         ends: Mapping[TP, int] = await super().highwaters(*partitions)
@@ -182,6 +188,7 @@ class BatchConsumer(BoundedConsumer):
                 reach(FETCH)
                 if not self.flow_active:
                     await self.wait(self.can_resume_flow)
+                    self.delivery.fetched_at = monotonic()  # it could not fetch before
                     continue
                 async with self._positions:
                     active = set(self._get_active_partitions())

@@ -30,7 +30,9 @@ class Signs:
     loop_age: float
     fetch_age: float
     flowing: bool
-    """Whether the consumer may fetch: not during a rebalance or a recovery."""
+    """Whether the consumer may fetch records: not during a rebalance or a recovery."""
+    recovering: bool
+    """Whether the consumer may fetch the changelog."""
     held: bool
     """Whether a pipeline holds records, so that the fetcher may be waiting for it."""
     delivery_age: float
@@ -51,7 +53,7 @@ def unhealthy(signs: Signs, stalled: float = STALLED_SECONDS) -> str | None:
         return f"the records in hand have not moved for {signs.delivery_age:.0f} s"
     if signs.untaken_for > stalled:
         return f"fetched records have not been taken for {signs.untaken_for:.0f} s"
-    if signs.flowing and not signs.held and signs.fetch_age > stalled:
+    if (signs.recovering or (signs.flowing and not signs.held)) and signs.fetch_age > stalled:
         return f"the fetcher has shown no sign of life for {signs.fetch_age:.0f} s"
     if not signs.flowing and signs.not_flowing_for > LONGEST_START:
         return f"assignment or recovery has taken {signs.not_flowing_for:.0f} s"
@@ -117,6 +119,7 @@ class Vitals:
             loop_age=now - self._beat,
             fetch_age=now - self._delivery.fetched_at,
             flowing=self._flowing(),
+            recovering=self._recovering(),
             held=bool(busy),
             delivery_age=max((now - pipeline.alive_at for pipeline in busy), default=0.0),
             # The heart beats once a second: what is younger means nothing.
@@ -135,9 +138,15 @@ class Vitals:
         return unready(self.signs())
 
     def _flowing(self) -> bool:
+        return self._may_fetch() and not self._app.in_recovery
+
+    def _recovering(self) -> bool:
+        return self._may_fetch() and bool(self._app.in_recovery)
+
+    def _may_fetch(self) -> bool:
         app = self._app
         joined = app.started and app.consumer_generation_id > 0  # before that, `app.consumer` would make one
-        return bool(joined and not app.rebalancing and not app.in_recovery and app.consumer.flow_active)
+        return bool(joined and not app.rebalancing and app.consumer.flow_active)
 
     def _untaken(self) -> bool:
         """Whether fetched records lie about: their pipeline is idle, or has gone on to later ones."""

@@ -33,6 +33,7 @@ PINS = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0", "mode-streaming": "0.
 
 METHODS: list[tuple[Any, str, list[str], str]] = [
     (BaseConsumer, "_drain_messages", ["self", "fetcher"], "overridden: delivers batches"),
+    (BaseConsumer, "_wait_next_records", ["self", "timeout"], "overridden: a sign of life in slow mode"),
     (driver.Consumer, "_getmany", ["self", "active_partitions", "timeout"], "fetches"),
     (BaseConsumer, "_get_active_partitions", ["self"], "what to fetch from"),
     (driver.Consumer, "earliest_offsets", ["self", "partitions"], "where to begin without a committed offset"),

@@ -8,6 +8,7 @@ WELL = Signs(
     loop_age=0.5,
     fetch_age=1.0,
     flowing=True,
+    recovering=False,
     held=False,
     delivery_age=0.0,
     untaken_for=0.0,
@@ -36,6 +37,9 @@ def test_a_well_worker_is_healthy_and_ready() -> None:
         pytest.param({"fetch_age": LONG}, "fetcher", id="dead fetcher"),
         pytest.param({"held": True, "delivery_age": DELIVERY_TIMES * LONG}, "have not moved", id="stuck delivery"),
         pytest.param({"untaken_for": LONG}, "have not been taken", id="dead agent"),
+        pytest.param(
+            {"flowing": False, "recovering": True, "fetch_age": LONG}, "fetcher", id="fetcher dead in recovery"
+        ),
         pytest.param({"flowing": False, "not_flowing_for": LONGEST_START + 1}, "assignment", id="endless recovery"),
     ],
 )
@@ -49,7 +53,8 @@ def test_a_stalled_worker_is_unhealthy(changes: dict[str, float | bool], word: s
     [
         pytest.param({"waiting_for": 3600.0, "held": True, "fetch_age": 3600.0}, id="ClickHouse away for an hour"),
         pytest.param({"held": True, "fetch_age": LONG, "delivery_age": 1.0}, id="back-pressure"),
-        pytest.param({"flowing": False, "not_flowing_for": LONG, "fetch_age": LONG}, id="long recovery"),
+        pytest.param({"flowing": False, "not_flowing_for": LONG, "fetch_age": LONG}, id="long rebalance"),
+        pytest.param({"flowing": False, "recovering": True, "not_flowing_for": LONG}, id="long recovery"),
     ],
 )
 def test_waiting_is_no_illness(changes: dict[str, float | bool]) -> None:

@@ -41,7 +41,8 @@ class TcpProxy:
         async def run() -> int:
             cut = len(self._writers)
             for writer in self._writers:
-                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
+                with contextlib.suppress(OSError):  # its own side has just closed it
+                    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_CLOSE)
                 writer.transport.abort()
             self._writers.clear()
             return cut // 2
