@@ -185,14 +185,18 @@ def _judge_all(
     """Each record alone."""
     judged: list[_Judged | list[Fault]] = []
     last: Sequence[tuple[str, bytes | None]] = ()
-    read = NO_HEADERS
+    read_last = NO_HEADERS
     for record in records:
         if record.offset in condemned:
             judged.append([fault("", condemned[record.offset])])
             continue
         value, headers = record.value, record.headers
-        if headers != last:
-            last, read = headers, read_headers(headers)
+        if not headers:
+            read = NO_HEADERS
+        else:
+            if headers != last:  # records of one publisher mostly have the same ones
+                last, read_last = headers, read_headers(headers)
+            read = read_last
         size = len(value or b"") + len(record.key or b"") + read.written
         if size > LARGEST:
             judged.append([fault("", "too_long", size)])
