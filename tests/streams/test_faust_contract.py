@@ -3,8 +3,13 @@
 The three are pinned exactly. When a pin moves, this test says which of them moved with it.
 """
 
+import ast
 import inspect
+from collections.abc import Iterator
+from importlib import import_module
 from importlib.metadata import version
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import faust
@@ -21,6 +26,7 @@ from faust.app.base import App
 from faust.stores.rocksdb import Store
 from faust.streams import Stream, _CStreamIterator
 from faust.tables.recovery import Recovery
+from faust.transport.conductor import Conductor
 from faust.transport.consumer import Consumer as BaseConsumer
 from faust.transport.consumer import Fetcher
 from faust.transport.drivers import TRANSPORTS
@@ -28,6 +34,9 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import ConsumerMessage
 from mode import Service
 from mode.worker import Worker
+
+import streams.app
+from clustertrack.commands import worker
 
 PINS = {"faust-streaming": "0.15.3", "aiokafka": "0.14.0", "mode-streaming": "0.7.1"}
 
@@ -92,6 +101,11 @@ WORDS: list[tuple[Any, str, str]] = [
     (BaseConsumer, "flow_active", "whether records may be delivered"),
     (BaseConsumer, "consumer_stopped_errors", "end of the fetch loop"),
     (driver.AIOKafkaConsumerThread, "_create_consumer", "calls _create_worker_consumer"),
+    (Service, "_stopped", "end of the fetch loop"),
+    (Conductor, "_tp_index", "the agents' channels of a partition"),
+    (driver.Producer, "_producer", "the producer that Faust runs, for whole batches"),
+    (AIOKafkaConsumer, "_isolation_level", "set: reads committed records only"),
+    (AIOKafkaConsumer, "_fetch_max_wait_ms", "set: short fetches"),
     (AIOKafkaConsumer, "_fetcher", "whether the consumer is alive"),
     (AIOKafkaConsumer, "_coordinator", "the same"),
     (AIOKafkaConsumer, "_closed", "the same"),
@@ -107,6 +121,70 @@ WORDS: list[tuple[Any, str, str]] = [
     (Recovery, "active_offsets", "where a changelog is read from"),
     (Fetcher, "_fetcher", "calls _drain_messages"),
 ]
+
+MODULES = [f"streams.{path.stem}" for path in sorted(Path(streams.app.__file__).parent.glob("[!_]*.py"))]
+DOCUMENTED = {"_asdict", "_replace", "_fields", "_make", "_exit"}
+"""Of named tuples and of `os`: Python's manual has them."""
+
+
+def private(name: str) -> bool:
+    """Whether a name is somebody's own; those with two underscores at both ends are Python's."""
+    return name.startswith("_") and not name.endswith("__") and name not in DOCUMENTED
+
+
+def own_names(tree: ast.Module) -> set[str]:
+    """Attributes that the classes of a module set themselves, and their methods."""
+    made = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)}
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    for statement in [statement for one in classes for statement in one.body]:
+        match statement:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                made.add(name)
+    return made
+
+
+def overridden(module: ModuleType, own: set[str]) -> set[str]:
+    """Private names of a module's classes that a library's class below them has too."""
+    found = set()
+    for one in [one for one in vars(module).values() if inspect.isclass(one) and one.__module__ == module.__name__]:
+        theirs = [base for base in one.__mro__ if base.__module__.split(".")[0] in ("faust", "aiokafka", "mode")]
+        found |= {name for name in own & vars(one).keys() if private(name) and any(name in vars(b) for b in theirs)}
+    return found
+
+
+def private_names(module: ModuleType) -> Iterator[tuple[str, int]]:
+    """Private names of others that a module reads, sets, calls, imports or overrides, and the lines."""
+    tree = ast.parse(inspect.getsource(module))
+    own = own_names(tree)
+    theirs = overridden(module, own)
+    own -= theirs
+    yield from ((name, 0) for name in theirs)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id="self") | ast.Call(func=ast.Name(id="super")), attr=name):
+                if private(name) and name not in own:
+                    yield name, node.lineno
+            case ast.Attribute(attr=name) if private(name):
+                yield name, node.lineno
+            case ast.ImportFrom(module=str(source), names=names) if not source.startswith("streams"):
+                yield from ((alias.name, node.lineno) for alias in names if private(alias.name))
+
+
+@pytest.mark.parametrize("module", [*MODULES, worker.__name__])
+def test_every_private_name_is_listed(module: str) -> None:
+    """Whatever is used of another's private names stands above, with its use, or is imported here to be looked at."""
+    listed = {name for _, name, *_ in (*METHODS, *WORDS)} | globals().keys()
+    used = list(private_names(import_module(module)))
+    assert [(name, line) for name, line in used if name not in listed] == []
+
+
+def test_the_search_for_private_names_finds_them() -> None:
+    """Set, read, overridden, on another's object, and imported: the search of the test above sees each."""
+    found = {name for name, _ in private_names(import_module("streams.transport"))}
+    assert {"_isolation_level", "_read_offset", "_new_offset", "_tp_index", "_stopped", "_drain_messages"} <= found
+    assert "_pending" not in found, "our own"
+    assert "_CStreamIterator" in {name for name, _ in private_names(streams.app)}
+    assert {name for name, _ in private_names(worker)} == {"_setup_logging", "_enter_debugger", "_schedule_shutdown"}
 
 
 @pytest.mark.parametrize("package", PINS, ids=str)
