@@ -2,7 +2,8 @@
 
 `CLUSTERTRACK_FAULT=insert:3` ends the process, as `kill -9` would, when it comes to the point `insert` for the third
 time. `CLUSTERTRACK_FAULT=insert:3:block` holds the event loop up there, for ever; `insert:3:cancel` ends the task that
-comes there without a word. It is for tests and drills; unset, as it is in production, a point costs one comparison.
+comes there without a word, `insert:3:raise` fails there as by a bug. It is for tests and drills; unset, as it is in
+production, a point costs one comparison.
 """
 
 import asyncio
@@ -17,7 +18,11 @@ POINTS: Final = ("decide", "decided", "insert", "receipts", "produce", "mark", "
 steps 6, 7 and 8, and after the acks, when the offsets are not yet committed."""
 FETCH: Final = "fetch"
 """Before each fetch; no step of delivery."""
-HARMS: Final = ("kill", "block", "cancel")
+HARMS: Final = ("kill", "block", "cancel", "raise")
+
+
+class DrillError(Exception):
+    """What a fault point raises: an error that nobody expects, of no family that any `except` is meant for."""
 
 
 class FaultPoints:
@@ -50,6 +55,8 @@ class FaultPoints:
                     time.sleep(3600)
             case "cancel":
                 raise asyncio.CancelledError
+            case "raise":
+                raise DrillError(f"{VARIABLE} is set, this error at {point!r} was asked for")
 
 
 reach = FaultPoints(os.environ.get(VARIABLE, "")).reach

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from streams.faultpoints import FaultPoints
+from streams.faultpoints import DrillError, FaultPoints
 
 
 def test_it_strikes_once_at_the_point_and_time_asked_for() -> None:
@@ -16,6 +16,13 @@ def test_it_strikes_once_at_the_point_and_time_asked_for() -> None:
     with pytest.raises(asyncio.CancelledError):
         points.reach("insert")
     points.reach("insert")
+
+
+def test_it_can_fail_as_by_a_bug() -> None:
+    """The error is none that any retry or rejection is meant for, and says where it comes from."""
+    with pytest.raises(DrillError, match="at 'mark' was asked for") as raised:
+        FaultPoints("mark:1:raise").reach("mark")
+    assert type(raised.value).__bases__ == (Exception,)
 
 
 def test_nothing_is_armed_in_production() -> None:
