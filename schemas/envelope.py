@@ -46,6 +46,7 @@ class Envelope(TypedDict, extra_items=str | bool | _Integer | None):  # type: ig
     subject: _NotEmpty
     time: str
     datacontenttype: NotRequired[str | None]
+    dataschema: NotRequired[str | None]
     data: EventData
 
 
