@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from runs import NODES, SCALE, SEED
 
 from clustertrack.local import java, kafka_jars
 from clustertrack.local import kafka as local_kafka
@@ -50,6 +51,11 @@ class ClickHouseServer:
             connection.close()
         assert answer.status == 200, text
         return text
+
+
+def pytest_report_header() -> str:
+    """What the scenarios of tests/chaos need to be repeated. Here, since pytest asks before it reads their folder."""
+    return f"chaos: seed {SEED}, scale {SCALE:g}, {NODES} broker(s)"
 
 
 def _wait_until(condition: Callable[[], bool], seconds: float = 10, what: str = "the condition") -> None:

@@ -4,13 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chaos import NODES, SCALE, SEED, Load
+from chaos import Load
+from runs import NODES, SCALE, SEED
 from stack import Stack
-
-
-def pytest_report_header() -> str:
-    """What a run needs to be repeated."""
-    return f"chaos: seed {SEED}, scale {SCALE}, {NODES} broker(s)"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -23,7 +19,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="module")
 def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Load]:
     """A load on a stack of its own, with the options in the module's `STACK`; the truth adds up over its scenarios."""
-    stack = Stack(tmp_path_factory.mktemp("chaos"), **{"nodes": NODES, **getattr(request.module, "STACK", {})})
+    special = getattr(request.module, "STACK", {})
+    stack = Stack(tmp_path_factory.mktemp("chaos"), **{"nodes": NODES, **special})
     stack.environment |= {
         "CLUSTERTRACK_SESSION_SECONDS": "6",
         "CLUSTERTRACK_MAX_ROWS": "300",
@@ -31,7 +28,9 @@ def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         "CLUSTERTRACK_CLUSTERS": str(_registry(stack)),
     }
     print(f"seed {SEED}")  # noqa: T201 - shown when a scenario fails
-    yield Load(stack, SEED)
+    made = Load(stack, SEED)
+    made.fixed_nodes = "nodes" in special
+    yield made
     stack.close()
 
 

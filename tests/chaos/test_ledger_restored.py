@@ -105,6 +105,7 @@ def test_restored_while_no_worker_runs(copied: Load) -> None:
     assert ledger_id(stack) != restored
     assert "Nothing to do" in stack.run("migrate").stdout
     worker = stack.start_worker("after-restore")
+    copied.publish(copied.size(100))
     conclude(copied, "ClickHouse restored from an older backup", faults=1)
     assert worker.stop(20)
 

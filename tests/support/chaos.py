@@ -3,8 +3,8 @@
 The load is seeded. Its truth is kept beside it in plain Python while it is drawn: which versions were published, which
 state stands at the end, how many records are invalid. Nothing here uses the product's own rules.
 
-Set by scripts/chaos for its long runs: CHAOS_SEED, CHAOS_SCALE (records of each scenario, times so many), CHAOS_NODES
-(1 or 3 brokers) and CHAOS_OUTCOMES (the file that gets one JSON line for each outcome).
+Set by scripts/chaos for its long runs: what `runs` reads, and CHAOS_OUTCOMES (the file that gets one JSON line for each
+outcome).
 """
 
 import itertools
@@ -14,19 +14,20 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from kafka import KafkaProducer
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from runs import NODES, SCALE, SEED
 from samples import SOURCE
 from stack import Stack
+from verdict import arrivals, doubled, missing, origins, repeats, without_one_receipt
 
-SEED = int(os.environ.get("CHAOS_SEED", "20181231"))
-SCALE = float(os.environ.get("CHAOS_SCALE", "1"))
-NODES = int(os.environ.get("CHAOS_NODES", "1"))
-EVENTS, ENRICHED = "activity.events.v1", "activity.enriched.v1"
+EVENTS, ENRICHED, REJECTED = "activity.events.v1", "activity.enriched.v1", "activity.rejected.v1"
 TYPES = {
     "company.joined": None,
     "workshop.attended": "new_competencies",
@@ -74,16 +75,25 @@ class Outcome:
     """Records published for it."""
     faults: int = 0
     lost: int = 0
-    """Published versions that the ledger lacks, and standing activities that it does not show."""
+    """Published versions that the ledger lacks, standing activities that it does not show, and records that have not
+    arrived on the topic that their receipt stands for: enriched, rejected, or sent on."""
     counted_twice: int = 0
-    """Rows that nobody published, and activities that stand otherwise than published."""
+    """Versions that nobody published or that stand twice, and activities that stand otherwise than published."""
     wrong_figures: int = 0
     without_receipt: int = 0
-    """Offsets of the events topic that have not exactly one receipt."""
+    """Offsets of the events topic that have not exactly one receipt, or one for no record."""
     repeats_in_enriched: int = 0
+    repeats_in_rejected: int = 0
+    repeats_sent_on: int = 0
+    """On the events topic: records that were sent on to the right partition more than once."""
     recovery_seconds: float = 0.0
     """From the end of the faults and of the publishing until everything is counted."""
     notes: list[str] = field(default_factory=list)
+    """What else is not as promised."""
+    fixed_nodes: bool = False
+    """Whether the number of brokers belongs to the scenario, whatever CHAOS_NODES says."""
+    story: list[str] = field(default_factory=list)
+    """What was done when, where the seed draws that."""
 
     @property
     def kept(self) -> bool:
@@ -113,8 +123,13 @@ class Load:
         self._clock = itertools.count()
         self._sent: list[tuple[bytes | None, bytes]] = []
         self._stop = threading.Event()
+        self._publishing: list[threading.Thread] = []
+        self._broken: list[BaseException] = []
+        self.fixed_nodes = False
+        """Whether the number of brokers belongs to the scenarios."""
         self.concluded = 0
-        self.repeated = 0
+        self.versions_concluded = 0
+        self.repeated: Counter[str] = Counter()
 
     @staticmethod
     def size(number: int) -> int:
@@ -123,7 +138,7 @@ class Load:
 
     def pause(self, least: float, most: float) -> None:
         """Let so many seconds go by, drawn from the seed: when a fault strikes is part of a scenario."""
-        self._stop.wait(self._moments.uniform(least, most))
+        threading.Event().wait(self._moments.uniform(least, most))
 
     # ---- drawing
 
@@ -199,11 +214,22 @@ class Load:
 
     def publish(self, number: int) -> None:
         """Publish so many records at once and wait until all are confirmed, also by a broker that was away."""
-        self._run(number, None)
+        self._run(number, None, threading.Event())
 
     def background(self, rate: int, seconds: float) -> threading.Thread:
-        """Publish `rate` records a second for so long, in a thread; join it before `verify`."""
-        thread = threading.Thread(target=self._run, args=(int(rate * seconds), rate), daemon=True)
+        """Publish `rate` records a second for so long, in a thread; join it before `conclude`."""
+        # An event of its own: what stopped an earlier load stops none that comes after it.
+        self._stop = threading.Event()
+
+        def run(stop: threading.Event) -> None:
+            try:
+                self._run(int(rate * seconds), rate, stop)
+            except BaseException as error:
+                self._broken.append(error)
+                raise
+
+        thread = threading.Thread(target=run, args=(self._stop,), daemon=True)
+        self._publishing.append(thread)
         thread.start()
         return thread
 
@@ -211,7 +237,13 @@ class Load:
         """End the background load early."""
         self._stop.set()
 
-    def _run(self, number: int, rate: int | None) -> None:
+    def check_ended(self) -> None:
+        """Fail while a background load still publishes, or when one broke off: the truth would be another one."""
+        assert not any(thread.is_alive() for thread in self._publishing), "the load is still publishing"
+        assert not self._broken, f"the load broke off: {self._broken}"
+        self._publishing.clear()
+
+    def _run(self, number: int, rate: int | None, stop: threading.Event) -> None:
         producer = KafkaProducer(
             bootstrap_servers=self.stack.bootstrap, acks="all", linger_ms=5, delivery_timeout_ms=300_000
         )
@@ -219,13 +251,13 @@ class Load:
             pending = []
             started = time.monotonic()
             for n in range(number):
-                if self._stop.is_set():
+                if stop.is_set():
                     break
                 key, value, partition = self._record()
                 pending.append(producer.send(EVENTS, key=key, value=value, partition=partition))
                 self.published += 1
                 if rate is not None and n % 20 == 0:
-                    self._stop.wait(max(0.0, started + n / rate - time.monotonic()))
+                    stop.wait(max(0.0, started + n / rate - time.monotonic()))
             producer.flush(timeout=300)
             for future in pending:
                 future.get(timeout=60)
@@ -253,54 +285,85 @@ class Load:
         return {outcome: len(found) for outcome, found in companies.items()}
 
 
-def conclude(load: Load, scenario: str, *, faults: int, seconds: float = 120) -> Outcome:
+def conclude(
+    load: Load, scenario: str, *, faults: int, seconds: float = 120, quiet: bool = False, story: Sequence[str] = ()
+) -> Outcome:
     """Wait until everything is counted, compare the whole ledger with the truth, and `record` the outcome.
 
     The comparison is of everything that the load ever published; events and repeats are those since the last time.
+    `quiet`: nothing new had to be published since then. Any other scenario without a load proves nothing, and fails.
     """
     stack = load.stack
+    load.check_ended()
+    published = load.versions()
+    assert quiet or len(published) > load.versions_concluded, "no new version was published for this scenario"
+    load.versions_concluded = len(published)
     outcome = Outcome(scenario, load.seed, stack.nodes, load.published - load.concluded, faults)
+    outcome.fixed_nodes, outcome.story = load.fixed_nodes, list(story)
     started = time.monotonic()
     stack.wait_counted(seconds)
     outcome.recovery_seconds = round(time.monotonic() - started, 1)
     load.concluded = load.published
-
-    # Repeats differ in nothing, so a version may stand under the id of any of its publications: here they share it.
-    stored = {row[0] for row in stack.query("SELECT DISTINCT event_id FROM impact.activity_revision")}
-    published = load.versions()
-    outcome.lost = len(published - stored)
-    outcome.counted_twice = len(stored - published)
-
-    shown = {
-        activity: (company, day, kind)
-        for activity, company, day, kind in stack.query(
-            "SELECT activity_id, company_id, occurred_on, event_type "
-            "FROM impact.activity_at(known = '2200-01-01 00:00:00')"
-        )
-    }
-    standing = {activity: (v.company, v.day, v.kind) for activity, v in load.standing().items()}
-    outcome.lost += len(standing.keys() - shown.keys())
-    outcome.counted_twice += sum(shown[a] != standing.get(a) for a in shown)
-
-    report = stack.report(2018)
-    figures = load.figures()
-    outcome.wrong_figures = sum(report[name]["companies"] != number for name, number in figures.items())
-
-    records = stack.read(EVENTS)
-    receipts = Counter(
-        stack.query(
-            "SELECT partition, offset FROM impact.receipt FINAL WHERE topic = {t:String} AND topic_epoch = "
-            "(SELECT max(topic_epoch) FROM impact.topic WHERE topic = {t:String})",
-            t=EVENTS,
-        )
-    )
-    places = {(r.partition, r.offset) for r in records}
-    outcome.without_receipt = len(places - receipts.keys()) + sum(n != 1 for n in receipts.values())
+    _compare_activities(load, outcome)
+    _compare_topics(load, outcome)
     reconciled = stack.run("reconcile", "--json", expect=None)
     if reconciled.returncode != 0:
-        outcome.notes.append(f"reconcile ended with {reconciled.returncode}: {reconciled.stdout[:500]}")
-    origins = Counter(dict(record.headers)["ct-origin"] for record in stack.read(ENRICHED))
-    repeated = origins.total() - len(origins)
-    outcome.repeats_in_enriched, load.repeated = repeated - load.repeated, repeated
+        said = f"{reconciled.stderr[-500:]} {reconciled.stdout[:500]}"
+        outcome.notes.append(f"reconcile ended with {reconciled.returncode}: {said}")
     record(outcome)
     return outcome
+
+
+def _compare_activities(load: Load, outcome: Outcome) -> None:
+    """Versions, what stands of them, and the figures of the year, with what was published."""
+    stack, published = load.stack, load.versions()
+    rows = stack.query("SELECT source, activity_id, revision, event_id FROM impact.activity_revision FINAL")
+    ((pipelines,),) = stack.query("SELECT uniqExact(pipeline_version) FROM impact.receipt FINAL")
+    # Repeats differ in nothing, so a version may stand under the id of any of its publications: here they share it.
+    stored = {event_id for *_, event_id in rows}
+    outcome.lost = len(published - stored)
+    outcome.counted_twice = len(stored - published) + doubled(rows, pipelines)
+
+    ((surplus,),) = stack.query("SELECT count() - uniqExact(source, activity_id) FROM impact.activity FINAL")
+    standing = {activity: (v.company, v.day, v.kind) for activity, v in load.standing().items()}
+    rows = stack.query(
+        "SELECT activity_id, company_id, occurred_on, event_type FROM impact.activity_at(known = '2200-01-01 00:00:00')"
+    )
+    shown = {activity: tuple(rest) for activity, *rest in rows}
+    outcome.lost += len(standing.keys() - shown.keys())
+    outcome.counted_twice += surplus + len(rows) - len(shown) + sum(shown[a] != standing.get(a) for a in shown)
+
+    report = stack.report(2018)
+    outcome.wrong_figures = sum(report[name]["companies"] != number for name, number in load.figures().items())
+
+
+def _compare_topics(load: Load, outcome: Outcome) -> None:
+    """Receipts with the records of the events topic, and with what was produced of them."""
+    stack = load.stack
+    records = stack.read(EVENTS)
+    receipts = stack.query(
+        "SELECT partition, offset, toString(status) FROM impact.receipt FINAL WHERE topic = {t:String} "
+        "AND topic_epoch = (SELECT max(topic_epoch) FROM impact.topic WHERE topic = {t:String})",
+        t=EVENTS,
+    )
+    statuses = {(partition, offset): status for partition, offset, status in receipts}
+    lows = _lows(stack)
+    outcome.without_receipt = without_one_receipt(records, [(p, offset) for p, offset, _ in receipts], lows)
+    enriched, rejected = origins(stack.read(ENRICHED), EVENTS), origins(stack.read(REJECTED), EVENTS)
+    sent_on = arrivals(records, EVENTS, [place for place, status in statuses.items() if status == "rerouted"])
+    wanted = {"accepted": enriched, "retracted": enriched, "rejected": rejected, "rerouted": sent_on}
+    if any(lows.values()):
+        del wanted["rerouted"]  # Kafka may have deleted the record or its copy: here `reconcile` alone tells
+    outcome.lost += missing(EVENTS, statuses, wanted)
+    for name, found in (("in_enriched", enriched), ("in_rejected", rejected), ("sent_on", sent_on)):
+        before, now = load.repeated[name], repeats(found)
+        # A topic that was made again holds none of the former ones.
+        setattr(outcome, f"repeats_{name}", now - before if now >= before else now)
+        load.repeated[name] = now
+
+
+def _lows(stack: Stack) -> dict[int, int]:
+    """By partition, the first offset of the events topic that Kafka still has."""
+    with closing(KafkaConsumer(bootstrap_servers=stack.bootstrap)) as consumer:
+        found = consumer.beginning_offsets([TopicPartition(EVENTS, p) for p in range(stack.partitions)])
+    return {place.partition: offset for place, offset in found.items()}

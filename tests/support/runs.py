@@ -1,0 +1,10 @@
+"""What a run of tests/chaos needs to be repeated; said by scripts/chaos, else the short form of scripts/test."""
+
+import os
+
+SEED = int(os.environ.get("CHAOS_SEED", "20181231"))
+"""Of every load, of when faults strike, and of which are drawn."""
+SCALE = float(os.environ.get("CHAOS_SCALE", "1"))
+"""Records and faults of each scenario, times so many."""
+NODES = int(os.environ.get("CHAOS_NODES", "1"))
+"""Brokers: 1 or 3."""
