@@ -1,28 +1,37 @@
 """The long form of tests/chaos: rounds of all scenarios until the time is over, and the table of their outcomes.
 
-Every round has a seed of its own and, in turn, one broker or three. `scripts/chaos` sets everything up and calls this.
+Every round has a seed of its own, and each file in turn one broker or three. `scripts/chaos` sets everything up and
+calls this. However it ends, also by Ctrl-C, the table of what has run until then is printed and written.
 """
 
 import argparse
+import contextlib
 import itertools
 import json
 import os
 import platform
 import random
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "delivery-guarantees.md"
 BEGIN, END = "<!-- what scripts/chaos --write has written: begin -->", "<!-- end -->"
+BROKERS = (1, 3)
 LONGEST_FILE_SECONDS = 3600
+ENDING_SECONDS = 90
+"""So long may pytest take to end brokers, ClickHouse and workers when it is interrupted."""
 HEAD = (
     ("scenario", "---"),
     ("runs", "--:"),
@@ -33,84 +42,193 @@ HEAD = (
     ("counted twice", "--:"),
     ("wrong figures", "--:"),
     ("offsets without exactly one receipt", "--:"),
-    ("repeats in enriched", "--:"),
+    ("repeats: enriched, rejected, sent on", "--:"),
     ("recovery, s: median (longest)", "--:"),
 )
+REPEATS = ("repeats_in_enriched", "repeats_in_rejected", "repeats_sent_on")
+
+Outcomes = list[dict[str, Any]]
+
+
+@dataclass
+class Session:
+    """What has run so far."""
+
+    seed: int
+    """Of the first round."""
+    scale: float
+    started: datetime
+    rounds: int = 0
+    failed: list[str] = field(default_factory=list)
+    """What did not end well, and how."""
 
 
 def main() -> int:
     """Run, print, write; 0 if every scenario passed."""
     options = _options()
+    files = chosen(sorted((ROOT / "tests" / "chaos").glob("test_*.py")), options.only)
+    if not files:
+        print(f"error: no file of tests/chaos is named like {' or '.join(options.only)}", file=sys.stderr)
+        return 2
     seed = random.SystemRandom().randrange(2**31) if options.seed is None else options.seed
-    deadline = time.monotonic() + options.minutes * 60
-    files = sorted((ROOT / "tests" / "chaos").glob("test_*.py"))
-    outcomes, failed, rounds = [], [], 0
-    started = datetime.now(UTC)
+    session = Session(seed, options.scale, datetime.now(UTC))
+    signal.signal(signal.SIGTERM, _interrupt)
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         collected = Path(folder, "outcomes.jsonl")
-        for number, file in itertools.product(range(10_000), files):
-            if time.monotonic() > deadline:
-                break
-            rounds = number + 1
-            brokers = (1, 3)[number % 2]
-            say = f"seed {seed + number}, {brokers} broker(s), {file.relative_to(ROOT)}"
-            print(say, end=" ... ", file=sys.stderr, flush=True)
-            began = time.monotonic()
-            settings = {
-                "CHAOS_SEED": str(seed + number),
-                "CHAOS_NODES": str(brokers),
-                "CHAOS_SCALE": str(options.scale),
-                "CHAOS_OUTCOMES": str(collected),
-            }
-            done = subprocess.run(
-                [sys.executable, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", file],
-                cwd=ROOT,
-                env={**os.environ, **settings},
-                capture_output=True,
-                text=True,
-                timeout=LONGEST_FILE_SECONDS,
-                check=False,
-            )
-            print(f"{'kept' if not done.returncode else 'FAILED'}, {time.monotonic() - began:.0f} s", file=sys.stderr)
-            if done.returncode:
-                failed.append(say)
-                print(done.stdout, file=sys.stderr)
-        if collected.exists():
-            outcomes = [json.loads(line) for line in collected.read_text(encoding="utf-8").splitlines()]
-    minutes = (datetime.now(UTC) - started).total_seconds() / 60
-    page = [
-        (
-            f"Run of {started:%Y-%m-%d}: {minutes:.0f} minutes, seeds {seed} to {seed + rounds - 1}, scale "
-            f"{options.scale:g}; {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}."
-        ),
-        "",
-        *table(outcomes),
-        "",
-        *([f"Failed: {say}" for say in failed] or ["No promise was broken."]),
-    ]
+        with contextlib.suppress(KeyboardInterrupt):
+            run(session, files, collected, options.minutes)
+        outcomes = read(collected)
+    page = lines(session, outcomes)
     print("\n".join(page))
     if options.json:
         Path(os.environ.get("CHAOS_HERE", "."), options.json).write_text(json.dumps(outcomes, indent=1) + "\n")
     if options.write:
-        _write(page)
-    return 1 if failed or not outcomes else 0
+        write(PAGE, page)
+    return 1 if session.failed or not outcomes else 0
 
 
-def table(outcomes: list[dict[str, Any]]) -> list[str]:
+def run(session: Session, files: Sequence[Path], collected: Path, minutes: float) -> None:
+    """File after file until the time is over; raises KeyboardInterrupt when somebody ends it before."""
+    deadline = time.monotonic() + minutes * 60
+    for number, brokers, file in plan(files):
+        if time.monotonic() > deadline:
+            return
+        session.rounds = number + 1
+        say = f"seed {session.seed + number}, {brokers} broker(s), tests/chaos/{file.name}"
+        print(say, end=" ... ", file=sys.stderr, flush=True)
+        began = time.monotonic()
+        settings = {
+            "CHAOS_SEED": str(session.seed + number),
+            "CHAOS_NODES": str(brokers),
+            "CHAOS_SCALE": str(session.scale),
+            "CHAOS_OUTCOMES": str(collected),
+        }
+        how = "interrupted"
+        try:
+            how = run_file(file, settings, LONGEST_FILE_SECONDS)
+        finally:
+            if how:
+                session.failed.append(f"{say}: {how}")
+            print(f"{how or 'kept'}, {time.monotonic() - began:.0f} s", file=sys.stderr)
+
+
+def plan(files: Sequence[Path]) -> Iterator[tuple[int, int, Path]]:
+    """(round, brokers, file) without end: one broker and three take turns, by files and by rounds."""
+    for number in itertools.count():
+        for index, file in enumerate(files):
+            yield number, BROKERS[(number + index) % len(BROKERS)], file
+
+
+def run_file(file: Path, settings: dict[str, str], seconds: float) -> str:
+    """Run the tests of a file; empty when all passed, else what happened. What pytest said is printed then."""
+    arguments = [sys.executable, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", str(file)]
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
+        child = subprocess.Popen(
+            arguments, cwd=ROOT, env={**os.environ, **settings}, stdout=said, stderr=subprocess.STDOUT
+        )
+        try:
+            how = "FAILED" if child.wait(seconds) else ""
+        except subprocess.TimeoutExpired:
+            how = f"not over after {seconds:g} s"
+        finally:
+            _end(child)
+        if how:
+            said.seek(0)
+            print(said.read(), file=sys.stderr)
+    return how
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Let pytest end what it started, as after Ctrl-C; only if it does not, make it."""
+    if child.poll() is not None:
+        return
+    child.send_signal(signal.SIGINT)
+    try:
+        child.wait(ENDING_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def read(collected: Path) -> Outcomes:
+    """The outcomes that the scenarios have written, one in a line."""
+    if not collected.exists():
+        return []
+    return [json.loads(line) for line in collected.read_text(encoding="utf-8").splitlines()]
+
+
+def chosen(files: Sequence[Path], names: Sequence[str]) -> list[Path]:
+    """The files whose name holds one of the names; all of them without any."""
+    return [file for file in files if not names or any(name in file.name for name in names)]
+
+
+def lines(session: Session, outcomes: Outcomes) -> list[str]:
+    """What is printed at the end, and stands in the page: how it ran, the table, what failed."""
+    minutes = (datetime.now(UTC) - session.started).total_seconds() / 60
+    last = session.seed + max(1, session.rounds) - 1
+    how = f"seeds {session.seed} to {last}, scale {session.scale:g}"
+    where = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    return [
+        f"Run of {session.started:%Y-%m-%d}{commit()}: {minutes:.0f} minutes, {how}; {where}.",
+        "",
+        *table(outcomes),
+        "",
+        *one_kind_only(outcomes),
+        *([f"Failed: {say}" for say in session.failed] or ["No promise was broken."]),
+    ]
+
+
+def commit() -> str:
+    """What ran, as `, commit ...`; empty where there is no git."""
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--exclude=*"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f", commit {found.stdout.strip()}"
+
+
+def table(outcomes: Outcomes) -> list[str]:
     """Lines of Markdown: one for each scenario, its runs added up, and one for all."""
-    scenarios: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    rows = [[title for title, _ in HEAD], [line for _, line in HEAD]]
+    rows += [_line(name, runs) for name, runs in sorted(_by_scenario(outcomes).items())]
+    if outcomes:
+        rows.append(_line("**all**", outcomes))
+    return [f"| {' | '.join(row)} |" for row in rows]
+
+
+def one_kind_only(outcomes: Outcomes) -> list[str]:
+    """A line for each kind of stack on which alone scenarios ran that could run on the other one too."""
+    only: dict[int, list[str]] = defaultdict(list)
+    for name, runs in sorted(_by_scenario(outcomes).items()):
+        kinds = {run["nodes"] for run in runs}
+        if len(kinds) == 1 and not any(run["fixed_nodes"] for run in runs):
+            only[kinds.pop()].append(name)
+    said = []
+    for brokers, names in sorted(only.items()):
+        said += [f"On {brokers} broker{'s' if brokers > 1 else ''} only, in this run: {'; '.join(names)}.", ""]
+    return said
+
+
+def _by_scenario(outcomes: Outcomes) -> dict[str, Outcomes]:
+    scenarios: dict[str, Outcomes] = defaultdict(list)
     for outcome in outcomes:
         scenarios[outcome["scenario"]].append(outcome)
-    lines = [[title for title, _ in HEAD], [line for _, line in HEAD]]
-    lines += [_line(name, runs) for name, runs in sorted(scenarios.items())]
-    if outcomes:
-        lines.append(_line("**all**", outcomes))
-    return [f"| {' | '.join(line)} |" for line in lines]
+    return scenarios
 
 
-def _line(name: str, runs: list[dict[str, Any]]) -> list[str]:
-    def added(field: str) -> str:
-        return f"{sum(run[field] for run in runs):,}"
+def _line(name: str, runs: Outcomes) -> list[str]:
+    def added(name: str) -> str:
+        return f"{sum(run[name] for run in runs):,}"
 
     recovery = [run["recovery_seconds"] for run in runs]
     return [
@@ -118,28 +236,32 @@ def _line(name: str, runs: list[dict[str, Any]]) -> list[str]:
         str(len(runs)),
         ", ".join(map(str, sorted({run["nodes"] for run in runs}))),
         *map(added, ("events", "faults", "lost", "counted_twice", "wrong_figures", "without_receipt")),
-        added("repeats_in_enriched"),
+        " / ".join(map(added, REPEATS)),
         f"{statistics.median(recovery):.1f} ({max(recovery):.1f})",
     ]
 
 
-def _write(page: list[str]) -> None:
-    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+def write(path: Path, page: Sequence[str]) -> None:
+    """Put the lines between the two marks of a page, in place of what stands there."""
+    before, rest = path.read_text(encoding="utf-8").split(BEGIN)
     after = rest.split(END, 1)[1]
-    PAGE.write_text("\n".join([before + BEGIN, "", *page, "", END + after]), encoding="utf-8")
+    path.write_text("\n".join([before + BEGIN, "", *page, "", END + after]), encoding="utf-8")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/chaos",
         description="Runs every scenario of tests/chaos on real Kafka and ClickHouse until the time is over, each "
-        "round with another seed and in turn on one broker and on three, and prints the table of what was lost and "
-        "what was counted twice. Ends with 1 if a scenario failed.",
+        "round with another seed, the files in turn on one broker and on three, and prints the table of what was lost "
+        "and what was counted twice; after Ctrl-C that of what has run. Ends with 1 if a scenario failed.",
     )
     parser.add_argument("--minutes", type=float, required=True, help="no scenario is begun after so long")
     parser.add_argument("--seed", type=int, help="of the first round; drawn and printed when not given")
     parser.add_argument(
         "--scale", type=float, default=3, help="records and faults of the short form, times (default: 3)"
+    )
+    parser.add_argument(
+        "--only", metavar="NAME", action="append", default=[], help="only files of that name, or part; may be repeated"
     )
     parser.add_argument("--json", metavar="FILE", help="write every outcome to this file too")
     parser.add_argument("--write", action="store_true", help="put the table into docs/delivery-guarantees.md")
