@@ -9,14 +9,14 @@ import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import OffsetSpec
-from kafka.errors import KafkaError, RetriableError, UnknownTopicOrPartitionError
+from kafka.errors import KafkaError, OffsetOutOfRangeError, RetriableError, UnknownTopicOrPartitionError
 from kafka.protocol.consumer import IsolationLevel
 
 from sources import headernames
@@ -43,6 +43,15 @@ PAUSE: Final = 0.2
 logging.getLogger("kafka").addHandler(logging.NullHandler())
 
 T = TypeVar("T")
+
+
+class Probed(NamedTuple):
+    """What Kafka has in ranges of offsets, as ranges with both ends included; where it has records is in neither."""
+
+    empty: list[tuple[int, int]]
+    """It delivers nothing: markers of transactions, aborted records."""
+    unread: list[tuple[int, int]]
+    """There was no time to read them, or Kafka deleted them at that moment."""
 
 
 class Partition(NamedTuple):
@@ -171,13 +180,17 @@ class KafkaOffsets:
         return {Partition(*place): end for place, end in ends.items()}
 
     def undelivered(self, place: Partition, ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Parts of the ranges at which Kafka delivers no record: markers of transactions, aborted records.
+        """Parts of the ranges at which Kafka delivers no record: `empty` of `probe`, which takes PROBE_SECONDS."""
+        return self.probe(place, ranges, PROBE_SECONDS).empty
 
-        Both ends are included; ranges rise. What could not be read within PROBE_SECONDS is not among them. Raises
-        KafkaUnreachable or TopicFault.
+    def probe(self, place: Partition, ranges: Sequence[tuple[int, int]], seconds: float) -> Probed:
+        """Read the ranges, both ends included and rising, for at most so many seconds.
+
+        Raises KafkaUnreachable or TopicFault.
         """
         headernames.install()
         partition = TopicPartition(*place)
+        probed = Probed([], [])
         with self._explained():
             consumer = KafkaConsumer(
                 **self._config,
@@ -189,22 +202,14 @@ class KafkaOffsets:
                 request_timeout_ms=self._timeout_ms,
                 bootstrap_timeout_ms=self._timeout_ms,
             )
-            found: list[tuple[int, int]] = []
-            deadline = time.monotonic() + PROBE_SECONDS
+            deadline = time.monotonic() + seconds
             try:
                 consumer.assign([partition])
                 for span in spans(ranges):
-                    consumer.seek(partition, span[0][0])
-                    delivered: list[int] = []
-                    while (position := consumer.position(partition)) <= span[-1][1] and time.monotonic() < deadline:
-                        records = consumer.poll(timeout_ms=POLL_MS).get(partition, [])
-                        delivered += [record.offset for record in records]
-                    for first, last in span:
-                        inside = delivered[bisect_left(delivered, first) : bisect_right(delivered, last)]
-                        found += gaps(first, min(last, position - 1), inside)
+                    _read_span(consumer, partition, span, deadline, probed)
             finally:
                 consumer.close()
-        return found
+        return probed
 
     def are_empty(self, ranges: Mapping[Partition, tuple[int, int]]) -> bool:
         """Whether Kafka delivers nothing in any of the ranges (both ends included)."""
@@ -283,6 +288,24 @@ class KafkaOffsets:
             f"Kafka does not answer at {self._servers}: start it (`clustertrack up` runs one on this machine) "
             "or set KAFKA_BOOTSTRAP_SERVERS and the way to log in."
         )
+
+
+def _read_span(
+    consumer: KafkaConsumer, place: TopicPartition, span: Sequence[tuple[int, int]], deadline: float, probed: Probed
+) -> None:
+    """Read through the ranges of a span, and add what is there to `probed`."""
+    delivered: list[int] = []
+    position = span[0][0]
+    if time.monotonic() < deadline:
+        consumer.seek(place, position)
+        with suppress(OffsetOutOfRangeError):
+            while (position := consumer.position(place)) <= span[-1][1] and time.monotonic() < deadline:
+                delivered += [record.offset for record in consumer.poll(timeout_ms=POLL_MS).get(place, [])]
+    for first, last in span:
+        inside = delivered[bisect_left(delivered, first) : bisect_right(delivered, last)]
+        probed.empty.extend(gaps(first, min(last, position - 1), inside))
+        if position <= last:
+            probed.unread.append((max(first, position), last))
 
 
 def spans(ranges: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:

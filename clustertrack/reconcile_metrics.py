@@ -35,6 +35,12 @@ class ReconcileMetrics:
             ["kind"],
             registry=self.registry,
         )
+        self.undecided = Gauge(
+            "clustertrack_reconcile_undecided",
+            "What is neither proved nor a fault: it is in work, or could not be asked for",
+            ["kind"],
+            registry=self.registry,
+        )
         self.whole = Gauge("clustertrack_reconcile_whole", "1 = every record is accounted for", registry=self.registry)
         self.timestamp = Gauge(
             "clustertrack_reconcile_timestamp_seconds",
@@ -54,6 +60,8 @@ class ReconcileMetrics:
             self.holes.labels(*place).set(lost)
         for kind, count in result.faults.items():
             self.faults.labels(kind).set(count)
+        for kind, count in result.undecided.items():
+            self.undecided.labels(kind).set(count)
         self.whole.set(result.whole)
         self.timestamp.set(now)
         self.seconds.set(seconds)

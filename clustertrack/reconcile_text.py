@@ -10,14 +10,17 @@ from sinks.reconcile import LISTED
 
 STATUSES: Final = ("received", "accepted", "retracted", "duplicate", "rejected", "rerouted")
 FAULTS: Final = ("without_row", "not_arrived")
-COUNTS: Final = (*STATUSES, "no_record", "pending", "missing", "expired", *FAULTS)
+COUNTS: Final = (*STATUSES, "no_record", "pending", "unsettled", "missing", "expired", *FAULTS)
 """Counts of a partition, as `sinks.accounts.PartitionAccount` names them."""
 
 _DAY: Final = (*STATUSES, *FAULTS, "missing_at_most")
 _FAULT_WORDS: Final = {
     "missing": "offsets without a receipt",
     "expired": "offsets that expired unread",
+    "surplus": "receipts of offsets that have one already",
+    "beyond": "receipts of offsets that Kafka has never given out",
     "receipt_without_row": "receipts without their row",
+    "rejected_without_row": "rejected records that are not kept",
     "row_without_receipt": "rows without a receipt",
     "reroute_not_arrived": "records sent on that did not arrive",
     "activity_difference": "activities that differ from their history",
@@ -42,6 +45,8 @@ def as_dict(result: Reconciliation) -> dict[str, Any]:
                 **_counts(account, COUNTS),
                 "holes": [list(hole) for hole in account.holes],
                 "expired_unread": [list(hole) for hole in account.expired_unread],
+                "surplus": account.surplus,
+                "beyond": account.beyond,
                 "whole": account.whole,
             }
             for account in result.partitions
@@ -58,12 +63,15 @@ def as_dict(result: Reconciliation) -> dict[str, Any]:
         "rows_without_receipt": [version._asdict() for version in result.rows_without_receipt],
         "receipt_without_row": result.receipt_without_row,
         "receipts_without_row": [lost._asdict() for lost in result.receipts_without_row],
+        "rejected_without_row": result.rejected_without_row,
+        "rejections_without_row": [lost._asdict() for lost in result.rejections_without_row],
         "reroute_not_arrived": result.reroute_not_arrived,
         "reroutes_not_arrived": [lost._asdict() for lost in result.reroutes_not_arrived],
         "reroute_pending": result.reroute_pending,
         "reroute_unproved": result.reroute_unproved,
         "activity_difference": result.activity_difference,
         "unsettled": result.unsettled,
+        "unsettled_offsets": result.unsettled_offsets,
     }
 
 
@@ -93,7 +101,11 @@ def as_text(result: Reconciliation, *, by_day: bool = False) -> str:
 def verdict_of(result: Reconciliation) -> str:
     """One sentence."""
     if result.whole:
-        still = {"pending": result.pending, "sent on and still to arrive": result.reroute_pending}
+        still = {
+            "pending": result.pending,
+            "not looked up in Kafka yet": result.unsettled_offsets,
+            "sent on and still to arrive": result.reroute_pending,
+        }
         waiting = "".join(f", {number(count)} of them {words}" for words, count in still.items() if count)
         return f"all {number(_expected(result))} offsets are accounted for{waiting}."
     found = ", ".join(f"{number(count)} {_FAULT_WORDS[kind]}" for kind, count in result.faults.items() if count)
@@ -110,9 +122,15 @@ def _faults(result: Reconciliation) -> list[str]:
         found = [(account.place, hole) for account in result.partitions for hole in getattr(account, ranges_of)]
         lines += [f"{place}: {_offsets(hole)} {words}" for place, hole in found[:LISTED]]
         lines += _more(found, LISTED, f"ranges {words}")
+    for account in result.partitions:
+        if account.surplus:
+            lines.append(f"{account.place}: {number(account.surplus)} receipts more than offsets that have one")
+        if account.beyond:
+            lines.append(f"{account.place}: {number(account.beyond)} receipts behind the end of the partition")
     lines += [
         f"{first.place}: {_offsets(found)} {first.status}, but no row is there"
-        for first, found in _runs(result.receipts_without_row, lambda lost: lost.status)
+        for listed in (result.receipts_without_row, result.rejections_without_row)
+        for first, found in _runs(listed, lambda lost: lost.status)
     ]
     lines += [
         f"{first.place}: {_offsets(found)} sent on to partition {first.sent_to}, but never arrived"
@@ -125,6 +143,11 @@ def _faults(result: Reconciliation) -> list[str]:
     if result.unsettled:
         lines.append(
             f"{number(result.unsettled)} rows wait for their receipts: their records may be in work, look again later"
+        )
+    if result.unsettled_offsets:
+        lines.append(
+            f"{number(result.unsettled_offsets)} offsets without a receipt could not be looked up in Kafka in time: "
+            "the next run goes on with them"
         )
     return lines
 

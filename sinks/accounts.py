@@ -7,6 +7,7 @@ Every offset since the topic began is exactly one of these, so that they add up 
     expired     below the low watermark without a receipt: Kafka deleted it before it was read, a loss
     pending     not committed yet, without a receipt: still to come, no fault
     no_record   an offset at which Kafka delivers nothing, such as the marker of a transaction: no fault
+    unsettled   as missing, but Kafka could not be asked for it in time: it may be no_record; the next run asks on
 """
 
 from bisect import bisect_left
@@ -63,6 +64,15 @@ class Range(NamedTuple):
     def size(self) -> int:
         """How many offsets."""
         return self.last - self.first + 1
+
+
+class Probe(NamedTuple):
+    """What Kafka says of offsets without a receipt; the rest of them are records."""
+
+    empty: Sequence[Range]
+    """Offsets at which it delivers nothing."""
+    unread: Sequence[Range] = ()
+    """Offsets for which there was no time."""
 
 
 class Version(NamedTuple):
@@ -153,6 +163,11 @@ class PartitionAccount(FormerAccount):
     expired: int = 0
     expired_unread: tuple[Range, ...] = ()
     no_record: int = 0
+    unsettled: int = 0
+    surplus: int = 0
+    """Receipts more than offsets that have one: an offset must not have two."""
+    beyond: int = 0
+    """Receipts of offsets that Kafka has never given out, as far as it knows; not among the received."""
 
     @property
     def expected(self) -> int:
@@ -165,13 +180,15 @@ class PartitionAccount(FormerAccount):
 
         Taken from the receipts, not from the holes: workers may write receipts between the two readings.
         """
-        return max(0, self.expected - self.received - self.missing - self.expired - self.no_record)
+        known = self.received - self.surplus + self.missing + self.expired + self.no_record + self.unsettled
+        return max(0, self.expected - known)
 
     @property
     def whole(self) -> bool:
         """Nothing lost, every receipt has what it says, and only what is not committed is still to come."""
         uncommitted = self.high - max(self.low, min(self.committed, self.high))
-        return not self.missing and not self.expired and self.proved and self.pending <= uncommitted
+        lost = self.missing or self.expired or self.surplus or self.beyond
+        return not lost and self.proved and self.pending <= uncommitted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +219,9 @@ class Reconciliation:
     rows_without_receipt: tuple[Version, ...] = ()
     receipt_without_row: int = 0
     receipts_without_row: tuple[LostReceipt, ...] = ()
+    rejected_without_row: int = 0
+    """Receipts of what was rejected not long ago, whose record is not kept."""
+    rejections_without_row: tuple[LostReceipt, ...] = ()
     reroute_not_arrived: int = 0
     reroutes_not_arrived: tuple[LostReroute, ...] = ()
     reroute_pending: int = 0
@@ -218,12 +238,30 @@ class Reconciliation:
         return sum(account.pending for account in self.partitions)
 
     @property
+    def unsettled_offsets(self) -> int:
+        """Offsets that Kafka could not be asked for in time, in all partitions."""
+        return sum(account.unsettled for account in self.partitions)
+
+    @property
+    def undecided(self) -> dict[str, int]:
+        """What is neither proved nor a fault, by kind; zeros too."""
+        return {
+            "unsettled_offsets": self.unsettled_offsets,
+            "unsettled_rows": self.unsettled,
+            "reroute_pending": self.reroute_pending,
+            "reroute_unproved": self.reroute_unproved,
+        }
+
+    @property
     def faults(self) -> dict[str, int]:
         """What is wrong, by kind; zeros too."""
         return {
             "missing": sum(account.missing for account in self.partitions),
             "expired": sum(account.expired for account in self.partitions),
+            "surplus": sum(account.surplus for account in self.partitions),
+            "beyond": sum(account.beyond for account in self.partitions),
             "receipt_without_row": self.receipt_without_row,
+            "rejected_without_row": self.rejected_without_row,
             "row_without_receipt": self.row_without_receipt,
             "reroute_not_arrived": self.reroute_not_arrived,
             "activity_difference": self.activity_difference,

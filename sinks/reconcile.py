@@ -9,11 +9,11 @@ it is there both times.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from datetime import date, timedelta
+from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
@@ -26,39 +26,34 @@ from sinks.accounts import (
     LostReroute,
     PartitionAccount,
     Place,
-    Range,
+    Probe,
     Reconciliation,
     Version,
-    merged,
-    size,
-    within,
-    without,
 )
 from sinks.connection import check_database_name
+from sinks.holes import Holes, NoRecord
 
 LISTED: Final = 100
 """Rows and receipts that a result lists; the counts beside them are complete."""
 
 COMPARED: Final = 100_000
-"""Rows or ranges that are read. With more than that, it does not matter whether a few were on their way."""
+"""Rows that are read. With more than that, it does not matter whether a few were on their way."""
 
 PART: Final = 5_000_000
 """Receipts or rows that ClickHouse compares at a time: some 2 GB."""
 
 _PLACE: Final = "topic = {topic:String} AND topic_epoch = {topic_epoch:UInt16} AND partition = {partition:UInt16}"
 _KEY: Final = "if(source = '', 'unknown', toString(source)) AS sender, toDate(log_time) AS day"
-_HOLES: Final = (
-    "SELECT first, last, missing, time_before, time_after, "
-    f"(first, last) IN (SELECT first, last FROM DB.no_record WHERE {_PLACE}) AS known "
-    "FROM DB.receipt_hole(bounds = {bounds:Array(Tuple(String, UInt16, UInt16, UInt64, UInt64))})"
+_REJECTED: Final = (
+    f"SELECT topic, topic_epoch, partition, offset, 'rejected', {_KEY} FROM DB.rejected_without_row WHERE {_PLACE}"
 )
 _REROUTES: Final = (
     f"SELECT topic, topic_epoch, partition, offset, sent_to, {_KEY} FROM DB.reroute_not_arrived WHERE {_PLACE}"
 )
 
 Row = tuple[Any, ...]
-NoRecord = Callable[[Place, Sequence[Range]], Sequence[Range]]
-"""Of these offsets of a partition, those at which Kafka delivers nothing."""
+Ends = Callable[[AbstractSet[Place]], Mapping[Place, int]]
+"""The offsets that the next records of these partitions get, as Kafka says now."""
 ReadToEnd = Callable[[AbstractSet[Place]], AbstractSet[Place]]
 """Of these partitions, those whose every record until now is committed; it may wait a while for the others."""
 
@@ -68,16 +63,18 @@ def reconcile(
     database: str,
     bounds: Sequence[Bound],
     *,
-    no_record: NoRecord = lambda _place, _ranges: (),
+    no_record: NoRecord = lambda _place, _ranges: Probe(()),
     read_to_end: ReadToEnd = lambda places: places,
+    ends: Ends = lambda _places: {},
 ) -> Reconciliation:
     """The account of `bounds`, of all rows of the ledger, and of what the topics' former epochs have left.
 
     Holes that `no_record` explains are kept in the ledger, and are not asked for again. `read_to_end` is asked only
     where something looks wrong that an uncommitted record would explain: a row without its receipt, a record that was
-    sent on and has no receipt on its own partition.
+    sent on and has no receipt on its own partition. `ends` is asked only where there are receipts behind a bound, which
+    may be of records that have come since it was read.
     """
-    return _Reconciler(client, database, bounds, no_record, read_to_end).run()
+    return _Reconciler(client, database, bounds, no_record, read_to_end, ends).run()
 
 
 @dataclass
@@ -85,30 +82,35 @@ class _Look:
     """What a view that must be empty holds in one part: how many rows, and the first of them."""
 
     sql: str
+    parameters: dict[str, Any]
     count: int
     rows: list[Row]
 
-
-class _Hole(NamedTuple):
-    """Offsets without a receipt, and the log times of the receipts beside them."""
-
-    range: Range
-    before: datetime | None
-    after: datetime | None
+    @property
+    def cut(self) -> bool:
+        """Whether there are more than were read."""
+        return self.count > len(self.rows)
 
 
 class _Reconciler:
     """One run."""
 
     def __init__(
-        self, client: Client, database: str, bounds: Sequence[Bound], no_record: NoRecord, read_to_end: ReadToEnd
+        self,
+        client: Client,
+        database: str,
+        bounds: Sequence[Bound],
+        no_record: NoRecord,
+        read_to_end: ReadToEnd,
+        ends: Ends,
     ) -> None:
         self._client = client
         # The name of a view with parameters cannot be bound, so it is held to an identifier's characters.
         self._database = check_database_name(database)
         self._bounds = sorted(bounds)
-        self._no_record = no_record
+        self._holes = Holes(client, database, no_record)
         self._read_to_end = read_to_end
+        self._ends = ends
         self._statuses: dict[Place, dict[str, Any]] = defaultdict(Counter)
         """Fields of `Counts` by partition."""
         self._days: dict[tuple[str, date], Counter[str]] = defaultdict(Counter)
@@ -128,7 +130,9 @@ class _Reconciler:
         for place in former:
             self._count(place, 2**64 - 1)
         accounts = [self._account(bound) for bound in self._bounds]
-        lost = self._without_row(parts)
+        beyond = self._beyond()
+        lost = self._without_row(self._without_row_looks(parts))
+        refused = self._without_row([self._look(_REJECTED, **place._asdict()) for place in (*present, *former)])
         reroutes, pending = self._reroutes(former)
         self._charge()
         # The record of such a row may still be in work: whether it is a fault is known when all of them are committed.
@@ -136,7 +140,9 @@ class _Reconciler:
         rows_left, differences_left = self._lasting(rows), self._lasting(differences)
         return Reconciliation(
             partitions=tuple(
-                PartitionAccount(**bound._asdict(), **account, **self._statuses[bound.place])
+                PartitionAccount(
+                    **bound._asdict(), **account, **self._statuses[bound.place], beyond=beyond.get(bound.place, 0)
+                )
                 for bound, account in zip(self._bounds, accounts, strict=True)
             ),
             former=tuple(FormerAccount(**place._asdict(), **self._statuses[place]) for place in former),
@@ -147,6 +153,8 @@ class _Reconciler:
             rows_without_receipt=tuple(Version(*row) for row in rows_left.rows[:LISTED]) if settled else (),
             receipt_without_row=lost.count,
             receipts_without_row=tuple(LostReceipt(*row[:5]) for row in lost.rows[:LISTED]),
+            rejected_without_row=refused.count,
+            rejections_without_row=tuple(LostReceipt(*row[:5]) for row in refused.rows[:LISTED]),
             reroute_not_arrived=reroutes.count,
             reroutes_not_arrived=tuple(LostReroute(*row[:5]) for row in reroutes.rows[:LISTED]),
             reroute_pending=pending,
@@ -183,91 +191,95 @@ class _Reconciler:
     def _look(self, sql: str, **parameters: Any) -> _Look:  # noqa: ANN401  (as `_read`)
         rows = self._read(f"{sql} ORDER BY ALL LIMIT {COMPARED + 1}", **parameters)
         if len(rows) <= COMPARED:
-            return _Look(sql, len(rows), rows)
+            return _Look(sql, parameters, len(rows), rows)
         [[count]] = self._read(f"SELECT count() FROM ({sql})", **parameters)
-        return _Look(sql, int(count), rows[:COMPARED])
+        return _Look(sql, parameters, int(count), rows[:COMPARED])
 
-    def _lasting(self, first: Sequence[_Look]) -> _Look:
-        """What is still there, of all parts; rows that were only on their way are gone."""
-        count, rows = 0, list[Row]()
+    def _still(self, first: Iterable[_Look]) -> Iterator[_Look]:
+        """What is still there; rows that were only on their way are gone."""
         for look in first:
-            found = look
             if look.count:
-                found = self._look(look.sql)
-            if found.count <= COMPARED and look.count <= COMPARED:
-                still = sorted(set(look.rows) & set(found.rows))
-                found = _Look(look.sql, len(still), still)
-            count += found.count
-            rows += found.rows
-        return _Look("", count, sorted(rows))
+                found = self._look(look.sql, **look.parameters)
+                if not found.cut and not look.cut:
+                    found.rows = sorted(set(look.rows) & set(found.rows))
+                    found.count = len(found.rows)
+                yield found
 
-    def _without_row(self, parts: int) -> _Look:
-        """Receipts without a row. Looked at twice: a query may read the rows before the receipts."""
+    def _lasting(self, first: Iterable[_Look]) -> _Look:
+        """The same of all parts, as one look."""
+        return _joined(self._still(first))
+
+    def _without_row_looks(self, parts: int) -> list[_Look]:
         columns = f"topic, topic_epoch, partition, offset, toString(status), {_KEY}"
-        lost = self._lasting(self._first_looks("receipt_without_row", columns, parts))
-        for topic, epoch, partition, _, _, source, day in lost.rows:
-            self._add(Place(topic, epoch, partition), (source, day), "without_row", 1)
-        return lost
+        return self._first_looks("receipt_without_row", columns, parts)
+
+    def _without_row(self, first: Iterable[_Look]) -> _Look:
+        """Receipts without a row. Looked at twice: a query may read the rows before the receipts."""
+        return self._tallied(self._still(first), "without_row")
+
+    def _tallied(self, looks: Iterable[_Look], what: str) -> _Look:
+        """The looks as one, after their rows (place first, source and day last) were added to the counts."""
+        looks = list(looks)
+        for look in looks:
+            found = Counter((*row[:3], *row[-2:]) for row in look.rows)
+            if look.cut:  # more than are read: ClickHouse counts them
+                sql = f"SELECT topic, topic_epoch, partition, sender, day, count() FROM ({look.sql}) GROUP BY ALL"
+                found = Counter({row[:-1]: row[-1] for row in self._read(sql, **look.parameters)})
+            for (topic, epoch, partition, source, day), number in found.items():
+                self._add(Place(topic, epoch, partition), (source, day), what, number)
+        return _joined(looks)
 
     # ---- partitions
 
-    def _count(self, place: Place, high: int) -> None:
-        """The receipts of one partition below `high`, by status, source and day."""
-        for source, day, status, number, unproved in self._read(
-            f"SELECT {_KEY}, toString(status), count(), countIf(status = 'rerouted' AND sent_to = {NO_PARTITION}) "
+    def _count(self, place: Place, high: int, settled: int = 0) -> int:
+        """The receipts of one partition below `high`, by status, source and day; gives those below `settled`."""
+        below = 0
+        for source, day, status, number, unproved, early in self._read(
+            f"SELECT {_KEY}, toString(status), count(), countIf(status = 'rerouted' AND sent_to = {NO_PARTITION}), "
+            "countIf(offset < {settled:UInt64}) "
             f"FROM DB.receipt FINAL WHERE {_PLACE} AND offset < {{high:UInt64}} GROUP BY ALL",
             **place._asdict(),
             high=high,
+            settled=settled,
         ):
             self._add(place, (source, day), status, number)
             self._sources[place.topic].add(source)
             self._unproved += unproved
+            below += early
+        return below
 
     def _account(self, bound: Bound) -> dict[str, Any]:
-        """Holes and such of one partition. From offset 0 on: what Kafka deleted must have its receipt too."""
-        place = bound.place
-        self._count(place, bound.high)
-        asked = {**place._asdict(), "bounds": [(*place, 0, bound.settled)], "low": bound.low}
-        [[known, missing, expired, listed]] = self._read(
-            "SELECT sumIf(missing, known), sumIf(missing, NOT known), "
-            "sumIf(least(last + 1, {low:UInt64}) - first, NOT known AND first < {low:UInt64}), "
-            f"groupArrayIf({COMPARED})((first, last, time_before, time_after), NOT known) FROM ({_HOLES})",
-            **asked,
-        )
-        holes = [_Hole(Range(first, last), before, after) for first, last, before, after in sorted(listed)]
-        ranges = [hole.range for hole in holes]
-        explained = self._explained(bound, ranges) if ranges else []
-        real = list(without(ranges, explained))
-        for hole in holes:
-            if days := sorted(time.date() for time in hole[1:] if time is not None):
-                self._charged[place.topic, days[0], days[-1]] += size(without([hole.range], explained))
-        below, above = (list(within(ranges, *span)) for span in ((0, bound.low), (bound.low, bound.settled)))
-        unread, gone = list(within(real, 0, bound.low)), list(within(real, bound.low, bound.settled))
-        return {
-            "missing": missing - expired - size(above) + size(gone),
-            "holes": tuple(gone),
-            "expired": expired - size(below) + size(unread),
-            "expired_unread": tuple(unread),
-            "no_record": known + size(ranges) - size(real),
-        }
+        """Holes and such of one partition."""
+        below = self._count(bound.place, bound.high, bound.settled)
+        found = self._holes.look(bound)
+        for (first, last), missing in found.charged.items():
+            self._charged[bound.topic, first, last] += missing
+        return {**found.account(), "surplus": max(0, below - (bound.settled - found.offsets))}
 
-    def _explained(self, bound: Bound, holes: Sequence[Range]) -> list[Range]:
-        """Offsets within the holes at which Kafka delivers nothing: what is known of them, and what it says now."""
-        place = bound.place
-        recorded = self._read(
-            f"SELECT DISTINCT first, last FROM DB.no_record WHERE {_PLACE} "
-            "AND last >= {from:UInt64} AND first <= {to:UInt64}",
-            **place._asdict(),
-            **{"from": holes[0].first, "to": holes[-1].last},
-        )
-        known = merged(Range(*row) for row in recorded)
-        unknown = list(within(without(holes, known), bound.low, bound.settled))
-        new = merged(self._no_record(place, unknown)) if unknown else []
-        if new:
-            rows = [[*place, first, last, datetime.now(UTC)] for first, last in new]
-            names = [*Place._fields, "first", "last", "seen_at"]
-            self._client.insert("no_record", rows, column_names=names, database=self._database)
-        return merged([*known, *new])
+    def _beyond(self) -> dict[Place, int]:
+        """Receipts of offsets that Kafka has not given out. Those of records that came meanwhile are none."""
+        tops = {
+            bound: top
+            for bound in self._bounds
+            for number, top in self._read(
+                f"SELECT count(), max(offset) FROM DB.receipt WHERE {_PLACE} AND offset >= {{high:UInt64}}",
+                **bound.place._asdict(),
+                high=bound.high,
+            )
+            if number
+        }
+        ends = self._ends({bound.place for bound in tops}) if tops else {}
+        found = {}
+        for bound, top in tops.items():
+            end = max(bound.high, ends.get(bound.place, 0))
+            [[found[bound.place]]] = self._read(
+                f"SELECT uniqExact(offset) FROM DB.receipt WHERE {_PLACE} "
+                "AND offset BETWEEN {end:UInt64} AND {top:UInt64}",
+                **bound.place._asdict(),
+                end=end,
+                top=top,
+            )
+        return found
 
     def _charge(self) -> None:
         """Holes to all sources of their topic, on all days between their neighbours."""
@@ -304,7 +316,9 @@ class _Reconciler:
         still = sum(row[1] for rows in open_ones.values() for row in rows) - sum(look.count for look in lost)
         # No record of a former epoch can still arrive.
         lost += [self._look(_REROUTES, **place._asdict()) for place in former]
-        rows = sorted(row for look in lost for row in look.rows)
-        for topic, epoch, partition, _, _, source, day in rows:
-            self._add(Place(topic, epoch, partition), (source, day), "not_arrived", 1)
-        return _Look("", sum(look.count for look in lost), rows), max(0, still)
+        return self._tallied(lost, "not_arrived"), max(0, still)
+
+
+def _joined(looks: Iterable[_Look]) -> _Look:
+    looks = list(looks)
+    return _Look("", {}, sum(look.count for look in looks), sorted(row for look in looks for row in look.rows))

@@ -12,13 +12,13 @@ from clickhouse_connect.driver.client import Client
 
 from clustertrack.events_topic import check_topic, recorded_topic
 from clustertrack.ledger import open_ledger
-from clustertrack.offsets import KafkaOffsets, Partition, Reading
+from clustertrack.offsets import PROBE_SECONDS, KafkaOffsets, Partition, Reading
 from clustertrack.reconcile_metrics import ReconcileMetrics
 from clustertrack.reconcile_text import as_dict, as_text, verdict_of
 from clustertrack.settings import Settings, load_settings
 from schemas.errors import CheckFailed
 from sinks import catalog
-from sinks.accounts import Bound, Place, Range, Reconciliation
+from sinks.accounts import Bound, Place, Probe, Range, Reconciliation
 from sinks.reconcile import reconcile
 from streams import topics
 
@@ -79,15 +79,23 @@ def examine(settings: Settings, client: Client, offsets: KafkaOffsets) -> Reconc
     recorded = recorded_topic(client, database)
     check_topic(settings, recorded)
 
-    def no_record(place: Place, ranges: Sequence[Range]) -> list[Range]:
-        return [Range(*found) for found in offsets.undelivered(Partition(place.topic, place.partition), ranges)]
+    deadlines: dict[Place, float] = {}
+
+    def no_record(place: Place, ranges: Sequence[Range]) -> Probe:
+        left = deadlines.setdefault(place, time.monotonic() + PROBE_SECONDS) - time.monotonic()
+        probed = offsets.probe(Partition(place.topic, place.partition), ranges, left)
+        return Probe([Range(*found) for found in probed.empty], [Range(*found) for found in probed.unread])
+
+    def ends(places: AbstractSet[Place]) -> dict[Place, int]:
+        written = offsets.written([topics.EVENTS])
+        return {place: written[Partition(place.topic, place.partition)] for place in places}
 
     def committed(places: AbstractSet[Place]) -> set[Place]:
         asked = {Partition(place.topic, place.partition): place for place in places}
         return {asked[found] for found in offsets.await_committed(group, asked.keys(), SETTLE_SECONDS)}
 
     bounds = list(bounds_of(offsets.read(group, [topics.EVENTS]), recorded.topic_epoch))
-    return reconcile(client, database, bounds, no_record=no_record, read_to_end=committed)
+    return reconcile(client, database, bounds, no_record=no_record, read_to_end=committed, ends=ends)
 
 
 def bounds_of(reading: Reading, topic_epoch: int) -> Iterator[Bound]:

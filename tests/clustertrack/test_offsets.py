@@ -6,7 +6,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from clustertrack.offsets import KafkaOffsets, Partition, Progress, Reading, gaps, remaining
+from clustertrack.offsets import KafkaOffsets, Partition, Probed, Progress, Reading, gaps, remaining
 from streams.topics import KafkaUnreachable, TopicFault
 
 P0, P1 = Partition("events", 0), Partition("events", 1)
@@ -140,8 +140,26 @@ def test_where_kafka_delivers_nothing(kafka, topic: str):
         assert offsets.undelivered(Partition(topic, 0), [(4, 9)]) == [(4, 7)]
         assert offsets.undelivered(Partition(topic, 0), [(9, 10)]) == []
         assert offsets.undelivered(Partition(topic, 0), [(2, 3), (7, 8), (11, 11)]) == [(3, 3), (7, 7), (11, 11)]
+        assert offsets.probe(Partition(topic, 0), [(2, 4), (11, 11)], 60) == Probed([(3, 4), (11, 11)], [])
+        assert offsets.probe(Partition(topic, 0), [(2, 4), (11, 11)], 0) == Probed([], [(2, 4), (11, 11)])
         assert offsets.are_empty({Partition(topic, 0): (11, 11)})
         assert not offsets.are_empty({Partition(topic, 0): (10, 11)})
+
+
+@pytest.mark.integration
+def test_what_kafka_deletes_meanwhile_is_not_empty(kafka, admin: KafkaAdminClient, topic: str):
+    """Offsets below the low watermark cannot be read, so nobody knows whether they were records; others still can."""
+    producer = KafkaProducer(bootstrap_servers=[kafka.bootstrap], transactional_id=uuid.uuid4().hex)
+    producer.init_transactions()
+    for _ in range(2):
+        producer.begin_transaction()
+        producer.send(topic, b"x", partition=0).get(timeout=10)
+        producer.commit_transaction()
+    producer.close()
+    admin.delete_records({TopicPartition(topic, 0): 2})
+    with KafkaOffsets({"bootstrap_servers": [kafka.bootstrap]}) as offsets:
+        assert offsets.probe(Partition(topic, 0), [(0, 1)], 60) == Probed([], [(0, 1)])
+        assert offsets.probe(Partition(topic, 0), [(3, 3)], 60) == Probed([(3, 3)], [])
 
 
 @pytest.mark.integration

@@ -70,7 +70,7 @@ def test_bounds_carry_what_kafka_says():
 def test_a_whole_ledger_as_text():
     """A row per partition, one for all, and the verdict."""
     rows = [line.split() for line in as_text(WHOLE).splitlines()]
-    figures = ["10", "10", "6", "1", "1", "1", "1", "0", "0", "0", "0", "0", "0"]
+    figures = ["10", "10", "6", "1", "1", "1", "1", "0", "0", "0", "0", "0", "0", "0"]
     assert [EVENTS, "0", "3", *figures] in rows
     assert ["all", *figures] in rows
     assert as_text(WHOLE).endswith("whole: all 10 offsets are accounted for.\n")
@@ -125,6 +125,20 @@ def test_pending_is_no_fault():
             id="reroute",
         ),
         pytest.param(
+            result(rejected_without_row=1, rejections_without_row=(LostReceipt(EVENTS, 0, 3, 7, "rejected"),)),
+            f"{EVENTS}/3: offset 7 rejected, but no row is there",
+            id="rejected record",
+        ),
+        pytest.param(
+            result(account(surplus=2)), f"{EVENTS}/3: 2 receipts more than offsets that have one", id="surplus"
+        ),
+        pytest.param(
+            result(account(beyond=2)), f"{EVENTS}/3: 2 receipts behind the end of the partition", id="beyond the end"
+        ),
+        pytest.param(
+            result(account(beyond=2)), "NOT WHOLE: 2 receipts of offsets that Kafka has never given out; ", id="verdict"
+        ),
+        pytest.param(
             result(activity_difference=1_000), "1,000 activities that differ from their history", id="difference"
         ),
     ],
@@ -177,9 +191,15 @@ def test_a_former_epoch():
 
 def test_what_may_still_come_is_said():
     """Reroutes under way and rows in work are named, and are no fault."""
-    text = as_text(result(account(), reroute_pending=2, unsettled=3))
+    found = result(account(accepted=2, unsettled=4), reroute_pending=2, unsettled=3)
+    text = as_text(found)
     assert "3 rows wait for their receipts" in text
-    assert text.endswith("whole: all 10 offsets are accounted for, 2 of them sent on and still to arrive.\n")
+    assert "4 offsets without a receipt could not be looked up in Kafka in time" in text
+    assert text.endswith(
+        "whole: all 10 offsets are accounted for, 4 of them not looked up in Kafka yet, "
+        "2 of them sent on and still to arrive.\n"
+    )
+    assert (as_dict(found)["unsettled"], as_dict(found)["unsettled_offsets"]) == (3, 4)
 
 
 def samples(path: Path) -> dict[str, float]:
@@ -205,9 +225,27 @@ def test_metrics(tmp_path: Path):
             place = f'partition="{one.partition}",'
             states = [v for series, v in read.items() if "_offsets{" in series and place in series]
             assert sum(states) == one.expected
+            assert read[f'clustertrack_reconcile_offsets{{{place}state="unsettled",topic="{EVENTS}"}}'] == 0
             holes = f'clustertrack_reconcile_holes{{partition="{one.partition}",topic="{EVENTS}"}}'
             assert read[holes] == one.missing + one.expired
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_undecided_is_a_metric(tmp_path: Path):
+    """What is neither proved nor a fault has a number for each kind, so that one which only grows can be noticed."""
+    path = tmp_path / "clustertrack.prom"
+    metrics = ReconcileMetrics()
+    open_ones = result(account(unsettled=4), reroute_pending=2, reroute_unproved=5, unsettled=3)
+    metrics.fill(open_ones, now=0, seconds=0)
+    metrics.write(path)
+    read = samples(path)
+    assert {kind: read[f'clustertrack_reconcile_undecided{{kind="{kind}"}}'] for kind in open_ones.undecided} == {
+        "unsettled_offsets": 4,
+        "unsettled_rows": 3,
+        "reroute_pending": 2,
+        "reroute_unproved": 5,
+    }
+    assert read["clustertrack_reconcile_whole"] == 1
 
 
 def test_metrics_that_cannot_be_written(tmp_path: Path):
@@ -241,7 +279,7 @@ class Pipeline:
         producer.close()
 
     def count(self, *, leave_out: Callable[[Partition, int], bool] = lambda _place, _offset: False) -> None:
-        """Give every offset a receipt (rejected: it needs no row) and commit all of them."""
+        """Give every offset a receipt that says rejected, with its record, and commit all of them."""
         with connect(self.config) as client:
             group = app_id("clustertrack", catalog.ledger_id(client, self.config.database))
             epoch = catalog.topics(client, self.config.database)[EVENTS].topic_epoch
@@ -255,6 +293,9 @@ class Pipeline:
             ]
             names = ("topic", "topic_epoch", "partition", "offset", "status", "source", "log_time")
             client.insert("receipt", rows, column_names=names)
+            kept = [(*row[:4], row[6], row[5], [("", "too_long", "")]) for row in rows]
+            names = ("topic", "topic_epoch", "partition", "offset", "log_time", "source", "faults")
+            client.insert("rejected", kept, column_names=names)
         admin = KafkaAdminClient(bootstrap_servers=[self.bootstrap])
         admin.alter_group_offsets(
             group, {TopicPartition(*place): OffsetAndMetadata(end, "", None) for place, end in ends.items()}
@@ -348,3 +389,34 @@ def test_a_row_without_receipt_is_found(pipeline: Pipeline):
     found = pipeline.run("reconcile")
     assert isinstance(found.exception, NotWhole)
     assert "crm a1, revision 18446744073709551616: a row without a receipt" in found.stdout
+
+
+@pytest.mark.integration
+def test_every_day_when_asked_for(pipeline: Pipeline):
+    """`--by-day` lists each source and day of a whole ledger, which are left out without it."""
+    pipeline.publish(2)
+    pipeline.count()
+    today = datetime.now(UTC).date().isoformat()
+    short, full = pipeline.run("reconcile"), pipeline.run("reconcile", "--by-day")
+    assert (short.exit_code, full.exit_code) == (0, 0), full.output
+    assert today not in short.stdout
+    [line] = [line.split() for line in full.stdout.splitlines() if today in line]
+    end = pipeline.end()
+    with connect(pipeline.config) as client:
+        [[receipts]] = client.query("SELECT count() FROM receipt FINAL").result_rows
+    assert receipts >= end
+    assert line == ["unknown", today, f"{receipts:,}", "0", "0", "0", f"{receipts:,}", "0", "0", "0", "0"]
+
+
+@pytest.mark.integration
+def test_without_time_nothing_is_called_lost(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch):
+    """A hole that Kafka could not be asked for in time is unsettled, exit code 0; with time it is what it is."""
+    pipeline.publish(3)
+    lost = pipeline.end() - 2
+    pipeline.count(leave_out=lambda place, offset: place.partition == 0 and offset == lost)
+    monkeypatch.setattr("clustertrack.commands.reconcile.PROBE_SECONDS", 0)
+    found = pipeline.run("reconcile", "--json")
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["unsettled_offsets"] == 1
+    monkeypatch.undo()
+    assert isinstance(pipeline.run("reconcile").exception, NotWhole)

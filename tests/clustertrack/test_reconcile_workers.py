@@ -149,12 +149,22 @@ def lost_arrival(stack: Stack) -> tuple[str, str, str]:
     return "receipt", f"origin_partition = {partition} AND origin_offset = {offset}", words
 
 
+def lost_rejection(stack: Stack) -> tuple[str, str, str]:
+    """A rejected record is deleted: its receipt remains."""
+    partition, offset = one(
+        stack, f"SELECT partition, offset FROM impact.rejected WHERE topic = '{EVENTS}' ORDER BY ALL LIMIT 1"
+    )
+    words = f"{EVENTS}/{partition}: offset {offset} rejected, but no row is there"
+    return "rejected", f"topic = '{EVENTS}' AND partition = {partition} AND offset = {offset}", words
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         pytest.param(lost_receipts, id="a range of receipts"),
         pytest.param(lost_row, id="a row"),
         pytest.param(lost_arrival, id="the receipt of an arrival"),
+        pytest.param(lost_rejection, id="a rejected record"),
     ],
 )
 def test_damage_is_named(counted: Stack, damage: Callable[[Stack], tuple[str, str, str]]):

@@ -26,6 +26,7 @@ OWN_OBJECTS = {
     "rejected_open",
     "no_record",
     "reroute_not_arrived",
+    "rejected_without_row",
 }
 
 

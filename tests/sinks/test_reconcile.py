@@ -6,41 +6,12 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from schemas.ledger import NO_PARTITION
-from sinks.accounts import Bound, LostReceipt, LostReroute, Place, Range, Version
+from sinks.accounts import Bound, LostReceipt, LostReroute, PartitionAccount, Place, Range, Version
 from sinks.reconcile import reconcile
 
 TOPIC = "activity.events.v1"
 
 pytestmark = pytest.mark.integration
-
-
-@pytest.fixture
-def write(ledger: Client, database: str) -> Callable[..., None]:
-    """Writes receipts, and the rows of those that have one."""
-
-    def write(receipts: dict[int, str], *, partition: int = 0, epoch: int = 0, rows: bool = True) -> None:
-        lines = [
-            f"('{TOPIC}', {epoch}, {partition}, {offset}, '{status}', 'crm', '2020-01-01 00:00:00', "
-            + (f"'{epoch}/{partition}/{offset}', {offset + 1})" if status not in {"rejected", "rerouted"} else "'', 0)")
-            for offset, status in receipts.items()
-        ]
-        ledger.command(
-            f"INSERT INTO {database}.receipt "
-            "(topic, topic_epoch, partition, offset, status, source, log_time, activity_id, revision) VALUES "
-            + ", ".join(lines)
-        )
-        named = [
-            f"('crm', '{epoch}/{partition}/{offset}', {offset + 1}, 'e', 10, '2020-01-01')"
-            for offset, status in receipts.items()
-            if status not in {"rejected", "rerouted"}
-        ]
-        if rows and named:
-            ledger.command(
-                f"INSERT INTO {database}.activity_revision "
-                "(source, activity_id, revision, event_id, company_id, occurred_on) VALUES " + ", ".join(named)
-            )
-
-    return write
 
 
 def bound(low: int, high: int, committed: int, *, partition: int = 0, epoch: int = 0) -> Bound:
@@ -68,55 +39,6 @@ def test_every_status_is_counted(ledger: Client, database: str, write: Callable[
     assert (account.duplicate, account.rejected, account.rerouted) == (1, 1, 1)
     assert (account.missing, account.expired, account.pending, account.without_row) == (0, 0, 0, 0)
     assert account.whole
-
-
-def test_holes(ledger: Client, database: str, write: Callable[..., None]):
-    """Offsets without a receipt are holes below the committed offset, expired below the low watermark, else pending."""
-    write(dict.fromkeys((2, 4, 7, 8, 11), "accepted"))
-    [account] = reconcile(ledger, database, [bound(4, 14, 10)]).partitions
-    assert account.expired_unread == (Range(0, 1), Range(3, 3))
-    assert account.holes == (Range(5, 6), Range(9, 9))
-    assert (account.expired, account.missing, account.pending) == (3, 3, 3)
-    assert account.expected == account.received + account.expired + account.missing + account.pending
-    assert not account.whole
-
-
-@pytest.mark.parametrize(
-    ("bounds", "expired", "holes", "pending"),
-    [
-        pytest.param(bound(0, 6, 0), 0, (), 3, id="nothing committed"),
-        pytest.param(bound(0, 6, 6), 0, (Range(1, 1), Range(4, 5)), 0, id="all committed"),
-        pytest.param(bound(0, 6, 9), 0, (Range(1, 1), Range(4, 5)), 0, id="committed beyond the end"),
-        pytest.param(bound(5, 6, 3), 2, (), 1, id="committed below the low watermark"),
-        pytest.param(bound(0, 6, 5), 0, (Range(1, 1), Range(4, 4)), 1, id="a hole across the committed offset"),
-        pytest.param(bound(6, 6, 6), 3, (), 0, id="all deleted by Kafka"),
-    ],
-)
-def test_borders(
-    ledger: Client,
-    database: str,
-    write: Callable[..., None],
-    bounds: Bound,
-    expired: int,
-    holes: tuple[Range, ...],
-    pending: int,
-):
-    """A hole is cut where the low watermark or the committed offset lies in it."""
-    write({0: "accepted", 2: "accepted", 3: "rejected"})
-    [account] = reconcile(ledger, database, [bounds]).partitions
-    assert (account.expired, account.holes, account.pending) == (expired, holes, pending)
-    assert account.expected == account.received + account.expired + account.missing + account.pending
-
-
-def test_no_record(ledger: Client, database: str, write: Callable[..., None]):
-    """Offsets at which Kafka delivers nothing are no holes, wherever they lie in one."""
-    write({0: "accepted", 5: "accepted"})
-    markers = {Place(TOPIC, 0, 0): [Range(1, 1), Range(3, 3), Range(6, 6)]}
-    [account] = reconcile(
-        ledger, database, [bound(0, 8, 7)], no_record=lambda place, _ranges: markers[place]
-    ).partitions
-    assert account.holes == (Range(2, 2), Range(4, 4))
-    assert (account.no_record, account.pending) == (3, 1)
 
 
 def test_partitions_and_epochs_apart(ledger: Client, database: str, write: Callable[..., None]):
@@ -328,29 +250,105 @@ def test_a_receipt_that_comes_meanwhile(ledger: Client, database: str, write: Ca
     assert (found.row_without_receipt, found.unsettled) == (0, 0)
 
 
-# ---- offsets at which Kafka delivers nothing
+# ---- receipts that must not be there
 
 
-def test_what_kafka_said_is_kept(ledger: Client, database: str, write: Callable[..., None]):
-    """Kafka is asked once: later, when it has deleted what lay around them, such offsets are still no loss."""
-    write({0: "accepted", 5: "accepted"})
-    markers = {Place(TOPIC, 0, 0): [Range(1, 2), Range(4, 4)]}
+def test_receipts_behind_the_end(ledger: Client, database: str, write: Callable[..., None]):
+    """A receipt of an offset that Kafka has not given out is a fault: the topic is not the one that was read."""
+    write(dict.fromkeys((0, 1, 2, 5), "rejected"))
+    found = reconcile(ledger, database, [bound(0, 2, 2)])
+    assert (found.partitions[0].beyond, found.faults["beyond"], found.whole) == (2, 2, False)
+    assert (found.partitions[0].received, found.pending) == (2, 0)
+    assert not found.partitions[0].whole
+
+
+@pytest.mark.parametrize(
+    ("end", "beyond"), [pytest.param(6, 0, id="all of them"), pytest.param(5, 1, id="all but the last")]
+)
+def test_receipts_of_records_that_came_meanwhile(
+    ledger: Client, database: str, write: Callable[..., None], end: int, beyond: int
+):
+    """Behind the bound, but not behind what Kafka says later: that is traffic; it is asked for such partitions only."""
+    write(dict.fromkeys((0, 1, 2, 5), "rejected"))
+    write({0: "rejected"}, partition=1)
     asked = []
 
-    def no_record(place: Place, ranges: list[Range]) -> list[Range]:
-        asked.append(ranges)
-        return markers[place]
+    def ends(places: set[Place]) -> dict[Place, int]:
+        asked.append(places)
+        write({9: "rejected"})  # one that comes after the answer is no fault either
+        return dict.fromkeys(places, end)
 
-    [account] = reconcile(ledger, database, [bound(0, 6, 6)], no_record=no_record).partitions
-    assert (account.holes, account.no_record) == ((Range(3, 3),), 3)
-    write({3: "accepted"})
-    [account] = reconcile(ledger, database, [bound(6, 6, 6)], no_record=no_record).partitions
-    assert (account.expired, account.missing, account.no_record) == (0, 0, 3)
-    assert account.whole
-    assert asked == [[Range(1, 4)]]
+    found = reconcile(ledger, database, [bound(0, 2, 2), bound(0, 1, 1, partition=1)], ends=ends)
+    assert (found.faults["beyond"], found.whole) == (beyond, beyond == 0)
+    assert asked == [{Place(TOPIC, 0, 0)}]
+
+
+def test_two_receipts_of_one_offset(ledger: Client, database: str, write: Callable[..., None]):
+    """Where merges cannot bring them together, as on two shards, the second is a fault; no hole makes up for it."""
+    write({0: "rejected", 1: "rejected", 2: "rejected"})
+    ledger.command(f"RENAME TABLE {database}.receipt TO {database}.shard_1")
+    ledger.command(f"CREATE TABLE {database}.shard_2 AS {database}.shard_1")
+    ledger.command(f"INSERT INTO {database}.shard_2 SELECT * FROM {database}.shard_1 WHERE offset = 1")
+    ledger.command(f"CREATE TABLE {database}.receipt AS {database}.shard_1 ENGINE = Merge({database}, '^shard_')")
+    [account] = reconcile(ledger, database, [bound(0, 4, 3)]).partitions
+    assert (account.received, account.surplus, account.missing, account.pending) == (4, 1, 0, 1)
+    assert not account.whole
+    [account] = reconcile(ledger, database, [bound(0, 4, 4)]).partitions
+    assert (account.surplus, account.holes, account.pending) == (1, (Range(3, 3),), 0)
+
+
+def test_a_surplus_is_not_set_off_against_what_is_pending():
+    """A second receipt does not make a record that is still to come look as if it were there."""
+    account = PartitionAccount(
+        topic=TOPIC, topic_epoch=0, partition=0, low=0, high=10, committed=7, rejected=8, surplus=1
+    )
+    assert (account.pending, account.whole) == (3, False)
+
+
+def test_a_rejected_record_that_is_not_kept(ledger: Client, database: str, write: Callable[..., None]):
+    """A receipt that says rejected needs its record for as long as the ledger keeps those."""
+    ledger.command(
+        f"INSERT INTO {database}.receipt (topic, partition, offset, status, source, log_time) SELECT "
+        f"'{TOPIC}', 0, number, 'rejected', 'crm', now64(3) - INTERVAL [0, 0, 88, 90, 95][number + 1] DAY "
+        "FROM numbers(5)"
+    )
+    ledger.command(
+        f"INSERT INTO {database}.rejected (topic, partition, offset, source, log_time, faults) "
+        f"VALUES ('{TOPIC}', 0, 1, 'crm', now64(3), [('', 'too_long', '')])"
+    )
+    write({5: "accepted"})
+    found = reconcile(ledger, database, [bound(0, 6, 6)])
+    assert found.rejections_without_row == (
+        LostReceipt(TOPIC, 0, 0, 0, "rejected"),
+        LostReceipt(TOPIC, 0, 0, 2, "rejected"),
+    )
+    assert (found.rejected_without_row, found.receipt_without_row, found.partitions[0].without_row) == (2, 0, 2)
+    assert [day.without_row for day in found.days if day.without_row] == [1, 1]
+    assert not found.whole
 
 
 # ---- part by part
+
+
+def test_counts_are_complete_where_lists_are_not(
+    ledger: Client, database: str, write: Callable[..., None], send: Send, monkeypatch: pytest.MonkeyPatch
+):
+    """With more lost rows, records and arrivals than are read, each partition and day has all of its own."""
+    write(dict.fromkeys(range(7), "accepted"), rows=False)
+    write(dict.fromkeys(range(2), "retracted"), rows=False, partition=1)
+    for offset in range(7, 12):
+        send((0, offset), to=1)
+    ledger.command(
+        f"INSERT INTO {database}.receipt (topic, partition, offset, status, source, log_time) "
+        f"SELECT '{TOPIC}', 1, number + 2, 'rejected', 'erp', now64(3) FROM numbers(4)"
+    )
+    bounds = [bound(0, 12, 12), bound(0, 6, 6, partition=1)]
+    whole = reconcile(ledger, database, bounds)
+    assert [(a.without_row, a.not_arrived) for a in whole.partitions] == [(7, 5), (6, 0)]
+    assert [(day.source, day.without_row, day.not_arrived) for day in whole.days] == [("crm", 9, 5), ("erp", 4, 0)]
+    monkeypatch.setattr("sinks.reconcile.COMPARED", 2)
+    cut = reconcile(ledger, database, bounds)
+    assert (cut.partitions, cut.days, cut.faults) == (whole.partitions, whole.days, whole.faults)
 
 
 def test_parts_give_the_same(
