@@ -11,7 +11,7 @@ from schemas.replays import RecordPlace, RejectedRecord, replays_of
 from sinks.rejected import Count, Listed, Page
 from sinks.rejected_actions import Done, Story
 from sources.replay import Outgoing
-from sources.resending import Results
+from sources.resending import NOT_KNOWN, Results
 
 _WIDTH: Final = 16
 """Bytes in a line of a hex dump."""
@@ -96,7 +96,7 @@ def outcome(done: Done) -> str:
     if action.action == "replaying":
         return f"a replay began and was interrupted: repeat it (clustertrack rejected replay {action.place})"
     if action.action == "abandoned":
-        return "a replay was interrupted before it left"
+        return f"a replay was interrupted{'' if action.note == NOT_KNOWN else ' before it left'}"
     if action.action == "discarded":
         return "discarded"
     how = "edited, sent" if action.edited else f"sent again ({action.replays})"

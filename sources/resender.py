@@ -3,7 +3,6 @@
 import logging
 import socket
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
@@ -16,13 +15,16 @@ from sources import headernames
 from sources.brokers import KafkaUnreachable
 from sources.publisher import MAX_RECORD
 from sources.replay import Outgoing
-from sources.resending import NotConfirmed
+from sources.resending import LEASE_SECONDS, NotConfirmed, Standing, Window
 
 _CONNECT_MS: Final = 10_000
 _REQUEST_MS: Final = 10_000
 _DELIVERY_MS: Final = 30_000
 _READ_SECONDS: Final = 300
-"""Longest time to read through what arrived since an interrupted replay."""
+"""Longest time to read through what arrived while an interrupted replay can have been sent."""
+_ARRIVES_MS: Final = 2 * LEASE_SECONDS * 1000 + _DELIVERY_MS + _REQUEST_MS
+"""So long after the first of the intents in a window, which are noted within a lease, a record can arrive."""
+_LOG_APPEND_TIME: Final = 1
 _POLL_MS: Final = 500
 
 
@@ -41,33 +43,49 @@ class KafkaTopic:
             ends = self._consumer.end_offsets([TopicPartition(self.name, partition) for partition in partitions])
         return {place.partition: end for place, end in ends.items()}
 
-    def find(self, starts: dict[int, int]) -> dict[str, list[RecordPlace]]:
-        """Records from these offsets on that were sent in place of another: its place -> where they stand.
+    def find(self, windows: Mapping[int, Window]) -> Standing:
+        """See `sources.resending.Topic`.
 
         Raises KafkaUnreachable, also when it takes longer than five minutes.
         """
-        found: dict[str, list[RecordPlace]] = defaultdict(list)
-        wanted = {TopicPartition(self.name, partition): start for partition, start in starts.items()}
+        windows_at = {TopicPartition(self.name, partition): window for partition, window in windows.items()}
+        standing = Standing({}, {})
+        latest: dict[TopicPartition, int] = {}
         consumer = self._consumer
         deadline = time.monotonic() + _READ_SECONDS
         with _reached():
-            consumer.assign(list(wanted))
-            first, ends = consumer.beginning_offsets(list(wanted)), consumer.end_offsets(list(wanted))
-            for place, start in wanted.items():
-                consumer.seek(place, max(start, first[place]))
-            while any(consumer.position(place) < end for place, end in ends.items()):
+            consumer.assign(list(windows_at))
+            first, ends = consumer.beginning_offsets(list(windows_at)), consumer.end_offsets(list(windows_at))
+            standing.lows.update({place.partition: low for place, low in first.items()})
+            for place, window in windows_at.items():
+                consumer.seek(place, max(window.offset, first[place]))
+            reading = set(windows_at)
+            while reading := {place for place in reading if consumer.position(place) < ends[place]}:
                 if time.monotonic() > deadline:
                     raise KafkaUnreachable(
-                        f"{self.name} cannot be read to its end within {_READ_SECONDS} s, so that nobody knows what "
-                        "became of an interrupted replay: repeat the command when Kafka is less busy"
+                        f"{self.name} cannot be read to where an interrupted replay can stand within {_READ_SECONDS} "
+                        "s, so that nobody knows what became of it: repeat the command when Kafka is less busy"
                     )
-                for records in consumer.poll(timeout_ms=_POLL_MS).values():
-                    for record in records:
-                        for name, value in record.headers:
-                            if name in (REPLAY_OF, EDITED_FROM):
-                                stands = RecordPlace(self.name, self.epoch, record.partition, record.offset)
-                                found[(value or b"").decode("utf-8", "replace")].append(stands)
-        return found
+                for place, records in consumer.poll(timeout_ms=_POLL_MS).items():
+                    # By the broker's clock too, of which the first record tells: that of the command may be behind.
+                    noted = int(windows_at[place].at.timestamp() * 1000)
+                    latest.setdefault(place, max(noted, records[0].timestamp) + _ARRIVES_MS)
+                    if not self._read(records, latest[place], standing):
+                        consumer.pause(place)
+                        reading.discard(place)
+        return standing
+
+    def _read(self, records: Sequence[Any], latest: int, standing: Standing) -> bool:
+        """Look at records of one partition; whether what is looked for can still stand behind them."""
+        for record in records:
+            # A publisher's own time says nothing of when a record arrived.
+            if record.timestamp_type == _LOG_APPEND_TIME and record.timestamp > latest:
+                return False
+            for name, value in record.headers:
+                if name in (REPLAY_OF, EDITED_FROM):
+                    stands = RecordPlace(self.name, self.epoch, record.partition, record.offset)
+                    standing.found.setdefault((value or b"").decode("utf-8", "replace"), []).append(stands)
+        return True
 
     def send(self, records: Sequence[Outgoing]) -> Iterator[int]:
         """Send records; gives the offset of each, in their order, as soon as it is confirmed. Raises NotConfirmed."""

@@ -3,7 +3,8 @@
 Of a chunk of records, in this order:
 
 1. **Find out** what became of replays that began and did not end: the partitions are read from the first offset at
-   which the record can stand. What is there was replayed, and is noted so; what is not never left, and is open.
+   which the record can stand to the last instant at which it can have arrived. What is there was replayed, and is noted
+   so; what is not never left, and is open. Where Kafka has deleted that offset nobody knows, and a person decides.
 2. **Note the intent**, with that first offset.
 3. **Look again** whether anyone else has the same intent; if so, step back.
 4. **Send**, and wait for the confirmation of each.
@@ -16,7 +17,7 @@ are sent twice: a valid one is counted once (its second receipt says `duplicate`
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
@@ -30,6 +31,12 @@ LEASE_SECONDS: Final = 60
 """How long an intent may be at work: longer than a record can take to be confirmed."""
 
 _CLOSING: Final = ("replayed", "discarded")
+NOT_KNOWN: Final = "whether it arrived could not be known any more, and it was sent again"
+"""The note of an abandoned attempt that was not found out about."""
+_CANNOT_BE_KNOWN: Final = (
+    "a replay of it by {who} was interrupted, and whether it arrived cannot be known: Kafka has deleted {to}. "
+    "Repeat the command with --may-repeat to send it: if it did arrive, it is counted once all the same"
+)
 
 
 class NotConfirmed(Unreachable):
@@ -46,6 +53,24 @@ class Book(Protocol):
         """What was done with the records at these places, the oldest first; of each attempt its last state."""
 
 
+class Window(NamedTuple):
+    """Where in a partition a record can stand of which only the intent to send it is known."""
+
+    offset: int
+    """There or behind it."""
+    at: datetime
+    """When the last of these intents was noted, UTC."""
+
+
+class Standing(NamedTuple):
+    """What was found where it can stand."""
+
+    found: dict[str, list[RecordPlace]]
+    """Place of a rejected record -> where those stand that were sent in its place."""
+    lows: dict[int, int]
+    """Partition -> the oldest offset that Kafka still has: nobody knows what stood before it."""
+
+
 class Topic(Protocol):
     """The topic that records are sent to: `sources.resender.KafkaTopic`."""
 
@@ -60,8 +85,8 @@ class Topic(Protocol):
     def ends(self, partitions: Iterable[int]) -> dict[int, int]:
         """Partition -> the offset that the next record gets."""
 
-    def find(self, starts: dict[int, int]) -> dict[str, list[RecordPlace]]:
-        """Records from these offsets on that were sent in place of another: its place -> where they stand."""
+    def find(self, windows: Mapping[int, Window]) -> Standing:
+        """Records that were sent in place of another, of those that can have arrived since: partition -> since when."""
 
     def send(self, records: Sequence[Outgoing]) -> Iterator[int]:
         """Send records; gives the offset of each, in their order, as soon as it is confirmed. Raises NotConfirmed."""
@@ -97,6 +122,7 @@ class Run:
         sleep: waits for seconds.
         new_attempt: gives a new UUID.
         say: tells the user what takes long.
+        may_repeat: whether to send a record again of whose interrupted replay nobody can know any more if it arrived.
     """
 
     acted_by: str
@@ -106,6 +132,7 @@ class Run:
     sleep: Callable[[float], None]
     new_attempt: Callable[[], UUID]
     say: Callable[[str], None]
+    may_repeat: bool = False
 
 
 def resend(records: Sequence[RejectedRecord], run: Run, topic: Topic, book: Book, results: Results) -> None:
@@ -149,6 +176,7 @@ def _find_out(
     places = [record.place for record in records]
     actions = book.read(places)
     begun = under_way(actions)
+    unknown: set[RecordPlace] = set()
     if begun:
         last = max(action.acted_at for action in begun)
         wait = (last + timedelta(seconds=LEASE_SECONDS) - run.clock()).total_seconds()
@@ -158,32 +186,58 @@ def _find_out(
             run.sleep(wait)
             actions = book.read(places)
             begun = under_way(actions)
-        _settle(begun, run, topic, book, results)
+        for together in _noted_together(begun):
+            unknown |= _settle(together, run, topic, book, results)
     closed = {action.place: action for action in actions if action.action in _CLOSING}
     results.refused.extend(
         Refused(place, f"{action.acted_by} has {action.action} it meanwhile") for place, action in closed.items()
     )
-    gone = {*closed, *(action.place for action in results.found)}
+    gone = {*closed, *(action.place for action in results.found), *unknown}
     return [record for record in records if record.place not in gone]
 
 
-def _settle(begun: Sequence[Action], run: Run, topic: Topic, book: Book, results: Results) -> None:
-    """Note of each replay under way where its record stands, or that it never left."""
-    starts: dict[int, int] = {}
+def _noted_together(begun: Sequence[Action]) -> Iterator[list[Action]]:
+    """Intents of one command, or nearly: between those of a Monday and a Friday there is much to read in vain."""
+    left = sorted(begun, key=lambda action: action.acted_at)
+    while left:
+        until = left[0].acted_at + timedelta(seconds=LEASE_SECONDS)
+        yield [action for action in left if action.acted_at <= until]
+        left = [action for action in left if action.acted_at > until]
+
+
+def _settle(begun: Sequence[Action], run: Run, topic: Topic, book: Book, results: Results) -> set[RecordPlace]:
+    """Note of each replay under way where its record stands, or that it never left; gives those nobody knows of."""
+    windows: dict[int, Window] = {}
     for action in begun:
-        if action.to and (action.to.topic, action.to.topic_epoch) == (topic.name, topic.epoch):
-            starts[action.to.partition] = min(action.to.offset, starts.get(action.to.partition, action.to.offset))
-    standing = topic.find(starts) if starts else {}
-    settled = []
+        if (to := _first_place(action, topic)) is not None:
+            known = windows.get(to.partition, Window(to.offset, action.acted_at))
+            windows[to.partition] = Window(min(to.offset, known.offset), max(action.acted_at, known.at))
+    standing = topic.find(windows) if windows else Standing({}, {})
+    claimed = {action.to for action in results.found}
+    settled, unknown = [], set()
     for action in begun:
-        candidates = standing.get(str(action.place), [])
+        to = _first_place(action, topic)
+        candidates = [place for place in standing.found.get(str(action.place), []) if place not in claimed]
         if candidates:
-            found = action._replace(action="replayed", acted_at=run.clock(), to=candidates.pop(0))
+            found = action._replace(action="replayed", acted_at=run.clock(), to=candidates[0])
+            claimed.add(candidates[0])
             results.found.append(found)
             settled.append(found)
-        else:
+        elif to is None or to.offset >= standing.lows[to.partition]:
             settled.append(action._replace(action="abandoned", acted_at=run.clock(), to=None))
+        elif run.may_repeat:
+            settled.append(action._replace(action="abandoned", acted_at=run.clock(), to=None, note=NOT_KNOWN))
+        else:
+            unknown.add(action.place)
+            results.refused.append(Refused(action.place, _CANNOT_BE_KNOWN.format(who=action.acted_by, to=to)))
     book.write(settled)
+    return unknown
+
+
+def _first_place(action: Action, topic: Topic) -> RecordPlace | None:
+    """The first place at which the record can stand; None where the topic was made anew since, and it is gone."""
+    to = action.to
+    return to if to is not None and (to.topic, to.topic_epoch) == (topic.name, topic.epoch) else None
 
 
 def _note_intents(

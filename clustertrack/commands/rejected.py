@@ -39,9 +39,13 @@ class Instant(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:  # noqa: ANN401, D102  (click's own)
         try:
             found = datetime.fromisoformat(value)
-        except ValueError:
+            found = found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
+            found = None
+        # The ledger's columns hold no others.
+        if found is None or found.year not in range(1970, 2200):
             self.fail(f"{value!r} is no time: write 2018-05-03 or 2018-05-03T14:05:00+02:00", param, ctx)
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
+        return found
 
 
 _FILTERS: Final = (
@@ -166,9 +170,14 @@ def show(place: str, raw: str | None, as_json: bool) -> None:
     help="Send the event in FILE in place of the one record named, as a new event.",
 )
 @click.option("--note", default="", help="Why; kept with the action.")
+@click.option(
+    "--may-repeat", is_flag=True, help="Also those of which nobody can know whether an interrupted replay arrived."
+)
 @click.option("--dry-run", is_flag=True, help="Send nothing; say what would be sent, and how it is judged here.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def replay(wanted: Wanted, everything: bool, edit: Path | None, note: str, dry_run: bool, as_json: bool) -> None:
+def replay(
+    wanted: Wanted, everything: bool, edit: Path | None, note: str, may_repeat: bool, dry_run: bool, as_json: bool
+) -> None:
     """Send rejected records again, when their cause is mended.
 
     Each goes to its original topic as it was, with its replays counted, and is judged anew. The command may be
@@ -197,6 +206,7 @@ def replay(wanted: Wanted, everything: bool, edit: Path | None, note: str, dry_r
             sleep=time.sleep,
             new_attempt=uuid.uuid4,
             say=lambda words: click.echo(words, err=True),
+            may_repeat=may_repeat,
         )
         book = ActionBook(client, database)
         with kafka_topic(settings.kafka_client_config(), topics.EVENTS, recorded.topic_epoch) as topic:

@@ -251,6 +251,41 @@ def test_an_interrupted_replay(stack: Stack, interrupted: Callable[[str, datetim
     assert listed(stack) == []
 
 
+KILLED_BEFORE_IT_NOTES = """
+import os, signal
+from sinks.rejected_actions import ActionBook
+
+write = ActionBook.write
+
+def dying(book, actions):
+    if any(action.action == "replayed" for action in actions):
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(book, actions)
+
+ActionBook.write = dying
+"""
+
+
+def test_a_killed_replay_resumes(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command dies by -9 when Kafka has confirmed what it sent, before it could note so: nothing is sent twice."""
+    values = [event(company, "KILLED", source=THIRD_CRM) for company in CVRS[:3]]
+    stack.send(EVENTS, [sent(c, value) for c, value in zip(CVRS, values, strict=False)])
+    places = wait_rejected(stack, 3)
+    (stack.folder / "sitecustomize.py").write_text(KILLED_BEFORE_IT_NOTES, encoding="utf-8")
+    killed = stack.run("rejected", "replay", *places, expect=None, PYTHONPATH=str(stack.folder))
+    assert killed.returncode == -9, killed.stderr
+    assert run(stack, "rejected", "list").stdout.count("interrupted") == 3
+    monkeypatch.setattr("sources.resending.LEASE_SECONDS", 0)
+    answer = replay(stack, *places)
+    assert sorted(done["place"] for done in answer["found"]) == sorted(places)
+    assert answer["replayed"] == []
+    wait_counted(stack)
+    assert len([r for r in stack.read(EVENTS) if r.value in values]) == 6
+    assert [outcomes(stack, place) for place in places] == [["rejected"]] * 3
+    run(stack, "rejected", "discard", "--all", "--note", "tests")
+    assert json.loads(run(stack, "reconcile", "--json").stdout)["whole"]
+
+
 def test_what_nobody_needs(stack: Stack) -> None:
     """Bytes of all kinds are shown as they are and safely, discarded with a reason, kept, and no longer waiting."""
     nasty = b"\xff\x00\x1b[2Jdanger"

@@ -11,7 +11,7 @@ from schemas.replays import Action, RecordPlace, RejectedRecord
 from sinks.rejected import Count, Listed, Page
 from sinks.rejected_actions import Done, Story
 from sources.replay import Outgoing
-from sources.resending import Refused, Results
+from sources.resending import NOT_KNOWN, Refused, Results
 
 ARRIVED = datetime(2026, 11, 1, 12, 30, 5, tzinfo=UTC)
 PLACE, THERE = RecordPlace("activity.events.v1", 0, 2, 17), RecordPlace("activity.events.v1", 0, 3, 40)
@@ -101,6 +101,7 @@ def test_headers_and_history():
                      "a replay began and was interrupted: repeat it (clustertrack rejected replay "
                      "activity.events.v1/2/17)", id="interrupted"),
         pytest.param(Done(action("abandoned"), "", ""), "a replay was interrupted before it left", id="abandoned"),
+        pytest.param(Done(action("abandoned", note=NOT_KNOWN), "", ""), "a replay was interrupted", id="not known"),
         pytest.param(Done(action("discarded"), "", ""), "discarded", id="discarded"),
     ],
 )  # fmt: skip

@@ -1,141 +1,19 @@
 """Each record is sent once, whatever happens in between. Kafka is real, the ledger's actions are a list."""
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
-from samples import CVRS, event
+from replaying import START, Dying, MemoryBook, Person, record, standing
 
-from schemas.faults import Fault
-from schemas.replays import Action, RecordPlace, RejectedRecord
+from schemas.replays import Action, RecordPlace
 from sources.brokers import KafkaUnreachable
-from sources.replay import Outgoing, as_replay
+from sources.replay import Outgoing
 from sources.resender import KafkaTopic, kafka_topic
-from sources.resending import LEASE_SECONDS, NotConfirmed, Results, Run, resend
-
-PARTITIONS = 3
-START = datetime(2026, 11, 1, 12, tzinfo=UTC)
+from sources.resending import LEASE_SECONDS, NotConfirmed, Results, resend
 
 pytestmark = pytest.mark.integration
-
-
-@dataclass
-class MemoryBook:
-    """Actions by attempt, as the table keeps them after a merge; `before_read` happens before the next readings."""
-
-    rows: dict[tuple[RecordPlace, uuid.UUID], Action] = field(default_factory=dict)
-    before_read: list[Callable[[], None]] = field(default_factory=list)
-
-    def write(self, actions: Sequence[Action]) -> None:
-        """The later state of an attempt stays."""
-        rank = ("replaying", "abandoned", "replayed", "discarded")
-        for action in actions:
-            key = (action.place, action.attempt)
-            if key not in self.rows or rank.index(action.action) >= rank.index(self.rows[key].action):
-                self.rows[key] = action
-
-    def read(self, places: Sequence[RecordPlace]) -> list[Action]:
-        """The oldest first."""
-        if self.before_read:
-            self.before_read.pop(0)()
-        return sorted((row for row in self.rows.values() if row.place in places), key=lambda row: row.acted_at)
-
-    def states(self) -> list[str]:
-        """States of all attempts, the oldest first."""
-        return [row.action for row in sorted(self.rows.values(), key=lambda row: row.acted_at)]
-
-
-@dataclass
-class Person:
-    """Somebody who replays, with a clock that only moves when told to, or while sleeping."""
-
-    name: str = "anna"
-    now: datetime = START
-    said: list[str] = field(default_factory=list)
-    slept: list[float] = field(default_factory=list)
-
-    def sleep(self, seconds: float) -> None:
-        """Time passes."""
-        self.slept.append(seconds)
-        self.now += timedelta(seconds=seconds)
-
-    def run(self, plan: Callable[[RejectedRecord], Outgoing | str] | None = None) -> Run:
-        """A run of this person; every look at the clock takes a millisecond."""
-
-        def clock() -> datetime:
-            self.now += timedelta(milliseconds=1)
-            return self.now
-
-        return Run(
-            acted_by=self.name,
-            note="mended",
-            plan=plan or (lambda record: as_replay(record, partitions=PARTITIONS, limit=3, can_return=True)),
-            clock=clock,
-            sleep=self.sleep,
-            new_attempt=uuid.uuid4,
-            say=self.said.append,
-        )
-
-
-class Crash(BaseException):
-    """The process dies."""
-
-
-class Dying:
-    """A topic whose process dies when `survives` records are confirmed; what it sent has arrived all the same."""
-
-    def __init__(self, topic: KafkaTopic, survives: int) -> None:
-        self.name, self.epoch, self.ends, self.find = topic.name, topic.epoch, topic.ends, topic.find
-        self._topic, self._survives = topic, survives
-
-    def send(self, records: Sequence[Outgoing]) -> Iterator[int]:
-        """All are sent."""
-        offsets = list(self._topic.send(records))
-        yield from offsets[: self._survives]
-        raise Crash
-
-
-@pytest.fixture
-def topic(kafka) -> Iterator[KafkaTopic]:
-    """A topic of the test's own."""
-    name = f"replays-{uuid.uuid4().hex[:12]}"
-    admin = KafkaAdminClient(bootstrap_servers=[kafka.bootstrap])
-    admin.create_topics({name: {"num_partitions": PARTITIONS, "replication_factor": 1}})
-    admin.wait_for_topics([name])
-    admin.close()
-    with kafka_topic({"bootstrap_servers": [kafka.bootstrap]}, name, 0) as opened:
-        yield opened
-
-
-def record(topic: KafkaTopic, offset: int = 7, **changes: object) -> RejectedRecord:
-    """A rejected record of the topic."""
-    fields = {
-        "place": RecordPlace(topic.name, topic.epoch, 1, offset),
-        "log_time": START,
-        "source": "",
-        "faults": (Fault("", "unknown_source", ""),),
-        "headers": (("x-crm", b"\xff"),),
-        "key": b"\x00",
-        "payload": event(CVRS[offset % len(CVRS)], f"WS-{offset}"),
-    }
-    return RejectedRecord(**{**fields, **changes})
-
-
-def standing(kafka, topic: KafkaTopic) -> dict[RecordPlace, tuple[bytes | None, bytes | None, list]]:
-    """Everything on the topic."""
-    consumer = KafkaConsumer(bootstrap_servers=[kafka.bootstrap], auto_offset_reset="earliest")
-    partitions = [TopicPartition(topic.name, partition) for partition in range(PARTITIONS)]
-    consumer.assign(partitions)
-    ends = consumer.end_offsets(partitions)
-    found = {}
-    while any(consumer.position(partition) < ends[partition] for partition in partitions):
-        for records in consumer.poll(timeout_ms=200).values():
-            found |= {RecordPlace(topic.name, 0, r.partition, r.offset): (r.key, r.value, r.headers) for r in records}
-    consumer.close()
-    return found
 
 
 def test_records_are_sent_once_and_noted_where_they_stand(kafka, topic: KafkaTopic):
@@ -153,65 +31,6 @@ def test_records_are_sent_once_and_noted_where_they_stand(kafka, topic: KafkaTop
         assert (action.acted_by, action.note, action.replays, action.action) == ("anna", "mended", 1, "replayed")
     assert set(book.states()) == {"replayed"}
     assert (results.found, results.refused) == ([], [])
-
-
-@pytest.mark.parametrize("survives", [0, 2, 3])
-def test_an_interrupted_replay_resumes(kafka, topic: KafkaTopic, survives: int):
-    """Dying after sending, before noting: a later run finds what stands there and sends nothing twice."""
-    noise(kafka, topic)
-    records = [record(topic, offset) for offset in range(4)]
-    book, first, second = MemoryBook(), Results(), Results()
-    with pytest.raises(Crash):
-        resend(records, Person().run(), Dying(topic, survives), book, first)
-    assert len(first.replayed) == survives
-    assert book.states().count("replaying") == 4 - survives
-    before = standing(kafka, topic)
-    noise(kafka, topic)
-    later = Person("ben", START + timedelta(hours=1))
-    resend(records[survives:], later.run(), topic, book, second)
-    assert (len(second.found), second.replayed, later.slept) == (4 - survives, [], [])
-    assert {action.acted_by for action in second.found} <= {"anna"}
-    assert set(book.states()) == {"replayed"}
-    named = {str(r.place).encode() for r in records}
-    after = {p for p, (_, _, headers) in standing(kafka, topic).items() if dict(headers).get("ct-replay-of") in named}
-    assert after == {action.to for action in book.rows.values()} == {p for p in before if before[p][2]}
-
-
-def noise(kafka, topic: KafkaTopic) -> None:
-    """Other traffic on all partitions."""
-    producer = KafkaProducer(bootstrap_servers=[kafka.bootstrap])
-    for number in range(30):
-        producer.send(topic.name, b"%d" % number, partition=number % PARTITIONS)
-    producer.flush(timeout=10)
-    producer.close(timeout=5)
-
-
-def test_a_replay_that_never_left_is_sent(kafka, topic: KafkaTopic):
-    """Dying between intent and sending: nothing stands there, so it is sent, and the old attempt is abandoned."""
-
-    class DyingBefore(Dying):
-        def send(self, _records: Sequence[Outgoing]) -> Iterator[int]:
-            raise Crash
-
-    book, results = MemoryBook(), Results()
-    with pytest.raises(Crash):
-        resend([record(topic)], Person().run(), DyingBefore(topic, 0), book, Results())
-    resend([record(topic)], Person(now=START + timedelta(hours=1)).run(), topic, book, results)
-    assert book.states() == ["abandoned", "replayed"]
-    assert [action.to for action in results.replayed] == list(standing(kafka, topic))
-
-
-def test_an_intent_of_a_former_topic_is_abandoned(kafka, topic: KafkaTopic):
-    """Where the topic was made anew, what an interrupted replay sent is gone with the old one."""
-    old = record(topic)
-    intent = Action(old.place, uuid.uuid4(), "replaying", START, "anna", replays=1, to=RecordPlace(topic.name, 0, 1, 0))
-    book, results = MemoryBook(), Results()
-    book.write([intent])
-    topic.epoch = 1
-    resend([old], Person(now=START + timedelta(hours=1)).run(), topic, book, results)
-    assert book.states() == ["abandoned", "replayed"]
-    assert [action.to.topic_epoch for action in results.replayed] == [1]
-    assert len(standing(kafka, topic)) == 1
 
 
 def test_a_replay_that_may_be_at_work_is_waited_for(topic: KafkaTopic):
