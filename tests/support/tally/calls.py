@@ -62,6 +62,11 @@ def one_of_each(rng: random.Random, wanted: Sequence[Call]) -> list[Call]:
     return list(chosen.values())
 
 
+def rolling(wanted: Sequence[Call]) -> list[Call]:
+    """The calls of the rolling views, which ask every window."""
+    return [call for call in wanted if call.view.startswith("impact_rolling")]
+
+
 def difference(strays: Sequence[Activity]) -> Call:
     """What the proof of the current table says when it holds rows that the history lacks."""
     return Call("activity_difference", "", lambda model: model.proofs.activity_difference(strays))
