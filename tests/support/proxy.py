@@ -1,15 +1,18 @@
-"""An HTTP proxy before ClickHouse that a test can make slow, refuse, or lose answers."""
+"""An HTTP proxy before ClickHouse that a test can make slow, refuse, hold inserts back, or lose answers."""
 
 import http.client
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from clustertrack.local.ports import HOST
 
 Fault = Callable[["Proxy"], str]
-"""Says what happens to an insert: `pass`, `lose` (done, but the answer never comes), `error CODE`, `slow SECONDS`."""
+"""Says what happens to an insert: `pass`, `lose` (done, but the answer never comes), `error CODE` or
+`error CODE MESSAGE`, `slow SECONDS`, `hold` (it goes on when the test lets it)."""
 
 
 class Proxy:
@@ -20,6 +23,9 @@ class Proxy:
         self.fault: Fault = lambda _proxy: "pass"
         self.inserts = 0
         self.harmed = 0
+        self.late = 0
+        """Inserts that were held back and are done by now."""
+        self._gate = threading.Event()
         proxy = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -35,12 +41,20 @@ class Proxy:
                 is_insert = b"INSERT INTO" in body[:500] or "INSERT+INTO" in self.path or "INSERT%20INTO" in self.path
                 action, _, value = (proxy.judge() if is_insert else "pass").partition(" ")
                 if action == "error":
-                    text = f"Code: {value}. DB::Exception: planned by a test".encode()
-                    self._answer(500, text, {"X-ClickHouse-Exception-Code": value})
+                    code, _, message = value.partition(" ")
+                    text = f"Code: {code}. DB::Exception: {message or 'planned by a test'}".encode()
+                    self._answer(500, text, {"X-ClickHouse-Exception-Code": code})
                     return
                 if action == "slow":
                     time.sleep(float(value))
-                status, answer, headers = self._ask(body)
+                if action == "hold":
+                    proxy._gate.wait()
+                try:
+                    status, answer, headers = self._ask(body)
+                except (OSError, http.client.HTTPException):  # a test has killed ClickHouse
+                    self.close_connection = True
+                    return
+                proxy.late += action == "hold" and status == HTTPStatus.OK
                 if action == "lose":
                     self.close_connection = True
                     return
@@ -49,10 +63,10 @@ class Proxy:
             def _ask(self, body: bytes) -> tuple[int, bytes, dict[str, str]]:
                 connection = http.client.HTTPConnection(HOST, proxy.target, timeout=60)
                 headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "content-length")}
-                connection.request(self.command, self.path, body or None, headers)
-                found = connection.getresponse()
-                answer = found.read()
-                connection.close()
+                with closing(connection):
+                    connection.request(self.command, self.path, body or None, headers)
+                    found = connection.getresponse()
+                    answer = found.read()
                 kept = {k: v for k, v in found.getheaders() if k.lower().startswith(("x-clickhouse", "content-type"))}
                 kept |= {k: v for k, v in found.getheaders() if k.lower() == "content-encoding"}
                 return found.status, answer, kept
@@ -81,8 +95,13 @@ class Proxy:
         self.harmed += action != "pass"
         return action
 
+    def let_go(self) -> None:
+        """Let inserts that are held back, and those to come, go on."""
+        self._gate.set()
+
     def close(self) -> None:
         """Stop; connections that are open are cut."""
+        self.let_go()
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
