@@ -2,42 +2,46 @@
 
 import json
 import re
-import urllib.error
-import urllib.request
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from chaos import Load, conclude
 from kafka import KafkaAdminClient
-from stack import Stack, wait_for
+from stack import Stack, answer, wait_for, waited
+from tcp_proxy import TcpProxy
 
 from clustertrack.local.child import Child
 from clustertrack.local.ports import HOST
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-SESSION_SECONDS = 6
+STACK = {"proxied": True}
+OUTAGE_SECONDS = 30
+"""Five sessions."""
+LEAST_RECORD = 200
+"""Bytes; an event of the load has more."""
 
 
-def answer(worker: Child, path: str) -> tuple[int, str]:
-    """Status and text of one of a worker's addresses."""
-    try:
-        with urllib.request.urlopen(f"http://{HOST}:{worker.metrics_port}{path}", timeout=5) as found:
-            return found.status, found.read().decode()
-    except urllib.error.HTTPError as refused:
-        return refused.code, refused.read().decode()
+@pytest.fixture
+def wires(load: Load) -> Iterator[list[TcpProxy]]:
+    """Between a worker and each broker, for their traffic to be measured."""
+    with ExitStack() as made:
+        proxies = [TcpProxy(proxy, behind) for behind, proxy in load.stack.listeners]
+        for proxy in proxies:
+            made.callback(proxy.close)
+        yield proxies
 
 
-def waited(worker: Child) -> float:
-    """Seconds that the ledger has refused, as /readyz says."""
-    _, text = answer(worker, "/readyz")
-    found = re.search(r"refused for (\d+) s", text)
-    return float(found[1]) if found else 0.0
+def group_of(stack: Stack) -> str:
+    """The workers' group; it carries the ledger's id, so that only ClickHouse tells."""
+    return str(json.loads(stack.run("status", "--json").stdout)["group"])
 
 
-def members(stack: Stack) -> set[str]:
+def members(stack: Stack, group: str) -> set[str]:
     """Who is in the group: Kafka gives a new name to whoever left it and comes back."""
-    group = json.loads(stack.run("status", "--json").stdout)["group"]
     admin = KafkaAdminClient(bootstrap_servers=stack.bootstrap)
     try:
         return {member["member_id"] for member in admin.describe_groups([group])[group]["members"]}
@@ -68,7 +72,7 @@ def test_killed_under_load(load: Load) -> None:
     assert worker.stop(20), "a graceful stop"
 
 
-def test_away_for_longer_than_sessions_last(load: Load) -> None:
+def test_away_for_longer_than_sessions_last(load: Load, wires: list[TcpProxy]) -> None:
     """Under more load than a worker's queues hold, so that it stops fetching: it is well, stays in its group, waits.
 
     What could throw it out is aiokafka's `max_poll_interval_ms` (5 minutes; Faust makes them 17), counted from the last
@@ -76,19 +80,52 @@ def test_away_for_longer_than_sessions_last(load: Load) -> None:
     the worker leaves the group. The session itself is kept by heartbeats, which do not wait for ClickHouse.
     """
     stack = load.stack
-    worker = stack.start_worker("waits-long", CLUSTERTRACK_STALLED_SECONDS="6")
-    joined, used = members(stack), memory(worker)
-    outage = int(2.5 * SESSION_SECONDS * max(1, load.size(1)))
+    servers = ",".join(f"{HOST}:{proxy}" for _, proxy in stack.listeners)
+    worker = stack.start_worker("waits-long", CLUSTERTRACK_STALLED_SECONDS="6", KAFKA_BOOTSTRAP_SERVERS=servers)
+    group = group_of(stack)
+    joined, used = members(stack, group), memory(worker)
+    outage = OUTAGE_SECONDS * max(1, load.size(1))
     before = load.published
-    publishing = load.background(rate=200, seconds=outage)
+    publishing = load.background(rate=200, seconds=2 * outage)
     wait_for(lambda: load.published > before + 200, 30, "the load to be under way")
     stack.kill(stack.clickhouse)
-    wait_for(lambda: waited(worker) >= outage, outage + 60, "the worker to wait for ClickHouse")
-    publishing.join(120)
-    assert worker.exit_code() is None
-    assert answer(worker, "/healthz")[0] == 200
+    health = set()
+
+    def waited_for(seconds: float) -> bool:
+        health.add(answer(worker, "/healthz")[0])
+        return waited(worker) >= seconds
+
+    wait_for(lambda: waited_for(outage / 2), outage + 60, "the worker to wait for ClickHouse")
+    published, carried = load.published, sum(wire.carried for wire in wires)
+    wait_for(lambda: waited_for(outage), outage + 60, "the worker to wait for ClickHouse")
+    assert publishing.is_alive(), "the load ended too early"
+    published, carried = load.published - published, sum(wire.carried for wire in wires) - carried
+    assert published > 50 * outage
+    assert carried < published * LEAST_RECORD / 4, "it still fetches"
+    assert members(stack, group) == joined
+    assert health - {0} == {200}
     assert memory(worker) < used + 64
     stack.restart_clickhouse()
+    load.stop()
+    publishing.join(120)
     conclude(load, "ClickHouse: away under back-pressure", faults=1)
-    assert members(stack) == joined
+    assert members(stack, group) == joined
+    assert worker.exit_code() is None
     assert worker.stop(20), "a graceful stop"
+
+
+def test_a_graceful_stop_while_it_waits(load: Load) -> None:
+    """Nothing can be finished: the worker drops what it holds, ends in under 20 s, and its heir counts all of it."""
+    stack = load.stack
+    worker = stack.start_worker("stops-in-an-outage")
+    stack.kill(stack.clickhouse)
+    load.publish(load.size(500))
+    wait_for(lambda: waited(worker) >= 1, 60, "the worker to wait for ClickHouse")
+    started = time.monotonic()
+    assert worker.stop(20), "a graceful stop"
+    assert time.monotonic() - started < 20
+    assert "work in flight dropped" in worker.log.read_text(encoding="utf-8")
+    stack.restart_clickhouse()
+    heir = stack.start_worker("heir-of-an-outage")
+    conclude(load, "ClickHouse: worker stopped in an outage", faults=1)
+    assert heir.stop(20), "a graceful stop"

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,12 +19,13 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
-from clustertrack.local import java, kafka_jars
+from clustertrack.local import child, java, kafka_jars
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child, Command
 from clustertrack.local.ports import HOST, free_ports
 
 START_SECONDS = 60
+_UNSHARE = ("unshare", "--user", "--map-root-user", "--mount")
 DATABASE = "impact"
 
 
@@ -34,6 +37,24 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
             raise AssertionError(f"waited {seconds} s in vain for {what}")
         time.sleep(0.02)
     return found
+
+
+def answer(worker: Child, path: str) -> tuple[int, str]:
+    """Status and text of one of a worker's addresses; 0 while nobody answers there."""
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{worker.metrics_port}{path}", timeout=5) as found:
+            return found.status, found.read().decode()
+    except urllib.error.HTTPError as refused:
+        return refused.code, refused.read().decode()
+    except OSError:  # its server has not started yet, or is late: URLError is one of them
+        return 0, ""
+
+
+def waited(worker: Child) -> float:
+    """Seconds that the ledger or Kafka has refused, as /readyz says."""
+    _, text = answer(worker, "/readyz")
+    found = re.search(r"refused for (\d+) s", text)
+    return float(found[1]) if found else 0.0
 
 
 class Stack:
@@ -48,16 +69,24 @@ class Stack:
         clusters: Path | None = None,
         institutions: Path | None = None,
         proxied: bool = False,
+        disk: int | None = None,
     ) -> None:
-        """`proxied`, for a single broker: it has one more listener, `behind`, and advertises `proxy` for it."""
+        """Args, where they do not speak for themselves:
+        proxied: each broker has one more listener, and advertises the port of a proxy for it (`listeners`).
+        disk: MB of a file system of ClickHouse's own, where the system lets us have one.
+        """
         self.folder = folder
+        self._disk_mb = disk if disk is not None and _may_mount() else None
         self.partitions = partitions
         self.nodes = nodes
-        self.clickhouse_port, self.behind, self.proxy, *ports = free_ports(3 + 2 * nodes)
+        self.clickhouse_port, *ports = free_ports(1 + 4 * nodes)
+        self.listeners = list(zip(ports[2::4], ports[3::4], strict=True))
+        """Of each broker: the port where it listens for a proxy, and the port where that proxy has to listen."""
+        self.behind, self.proxy = self.listeners[0]
         runtime, jars = java.find_java(), kafka_jars.ensure_jars()
-        brokers = local_kafka.cluster(folder, list(zip(ports[::2], ports[1::2], strict=True)))
+        brokers = local_kafka.cluster(folder, list(zip(ports[::4], ports[1::4], strict=True)))
         if proxied:
-            brokers = [replace(brokers[0], proxied=(self.behind, self.proxy))]
+            brokers = [replace(node, proxied=ports) for node, ports in zip(brokers, self.listeners, strict=True)]
         for node in brokers:
             local_kafka.prepare(node, runtime, jars, folder)
         self.bootstrap = ",".join(node.bootstrap for node in brokers)
@@ -88,16 +117,20 @@ class Stack:
             raise
 
     def _start_clickhouse(self) -> Child:
-        arguments = [
-            sys.executable,
-            "-m",
-            "sinks.embedded",
-            "--path",
-            self.folder / "ch",
-            "--port",
-            self.clickhouse_port,
-        ]
-        return Child(Command("clickhouse", [str(a) for a in arguments]), self.folder)
+        data = self.folder / "disk" / "ch" if self._disk_mb else self.folder / "ch"
+        server = [sys.executable, "-m", "sinks.embedded", "--path", str(data), "--port", str(self.clickhouse_port)]
+        if self._disk_mb:
+            data.parent.mkdir(exist_ok=True)
+            mount = f'mount -t tmpfs -o size={self._disk_mb}m,mode=700 tmpfs "$0" && exec "$@"'
+            # A process that comes into a namespace of its own forgets that it wanted to die with its parent.
+            dying = [sys.executable, "-I", "-S", "-c", child._DIE_WITH_PARENT, str(os.getpid())]
+            server = [*_UNSHARE, "sh", "-c", mount, str(data.parent), *dying, *server]
+        return Child(Command("clickhouse", server), self.folder)
+
+    @property
+    def disk(self) -> Path | None:
+        """The root of ClickHouse's own file system; None where it has none."""
+        return Path(f"/proc/{self.clickhouse.pid}/root{self.folder / 'disk'}") if self._disk_mb else None
 
     def wait_for_kafka(self) -> None:
         """Wait until all brokers are at work."""
@@ -142,12 +175,12 @@ class Stack:
             "METRICS_PORT": str(port),
             **environment,
         }
-        child = Child(Command(name, [sys.executable, "-m", "clustertrack", "worker"], settings), self.folder)
-        child.metrics_port = port
-        self.workers.append(child)
+        worker = Child(Command(name, [sys.executable, "-m", "clustertrack", "worker"], settings), self.folder)
+        worker.metrics_port = port
+        self.workers.append(worker)
         if wait:
-            self.wait_ready(child)
-        return child
+            self.wait_ready(worker)
+        return worker
 
     def is_ready(self, worker: Child) -> bool:
         """Whether a worker's /readyz is green."""
@@ -163,10 +196,10 @@ class Stack:
 
         wait_for(ready, START_SECONDS, f"{worker.name} to be ready")
 
-    def kill(self, child: Child) -> None:
+    def kill(self, process: Child) -> None:
         """SIGKILL, at once."""
-        os.killpg(child.pid, signal.SIGKILL)
-        child.stop(10)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.stop(10)
 
     def client(self) -> Client:
         """A client of the ledger."""
@@ -236,6 +269,11 @@ class Stack:
         self.clickhouse.stop(10)
         for broker in self.brokers:
             broker.stop(10)
+
+
+def _may_mount() -> bool:
+    """Whether processes may have file systems of their own here; in most containers they may not."""
+    return shutil.which(_UNSHARE[0]) is not None and subprocess.run([*_UNSHARE, "true"], check=False).returncode == 0
 
 
 def _answers(url: str) -> bool:

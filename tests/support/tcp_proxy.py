@@ -28,6 +28,8 @@ class TcpProxy:
         """How many were ever made."""
         self.cuts = 0
         """How many were cut."""
+        self.carried = 0
+        """Bytes forwarded, both ways."""
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         self._server = self._call(asyncio.start_server(self._serve, HOST, port))
@@ -109,6 +111,7 @@ class TcpProxy:
         with contextlib.suppress(OSError):
             while data := await source.read(_CHUNK):
                 await gate.wait()
+                self.carried += len(data)
                 sink.write(data)
                 await sink.drain()
         sink.close()
