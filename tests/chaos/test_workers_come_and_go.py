@@ -34,7 +34,7 @@ def members(stack: Stack) -> int:
 
 def test_joining_and_leaving_under_load(load: Load) -> None:
     """Partitions go to and fro between one worker and four, each with one; every stop ends by itself in under 20 s."""
-    stack, turns = load.stack, load.size(2)
+    stack, turns = load.stack, load.size(1)
     stays = stack.start_worker("stays")
     publishing = load.background(rate=400, seconds=600)
     for turn in range(turns):
