@@ -1,10 +1,14 @@
 """Three brokers, of which two must have every record: one dies, leaders move, two die."""
 
+import random
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from chaos import EVENTS, Load, conclude
 from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import ConfigResource, ConfigResourceType
+from runs import SEED
 from stack import wait_for
 
 from clustertrack.local.child import Child
@@ -60,28 +64,44 @@ def under_way(load: Load) -> None:
     wait_for(lambda: load.published > before + 100, 30, "the load to be under way")
 
 
-def test_one_of_three_is_killed(load: Load, worker: Child) -> None:
-    """The other two have everything, and go on; it comes back and catches up."""
+def setting(admin: KafkaAdminClient, topic: str, name: str) -> str:
+    """What a topic's configuration is in effect, whoever set it."""
+    asked = ConfigResource(ConfigResourceType.TOPIC, topic, {name: None})
+    found: dict[str, Any] = admin.describe_configs([asked], config_filter="all")
+    return str(found["topic"][topic][name]["value"])
+
+
+def test_one_of_three_is_killed(load: Load, worker: Child, admin: KafkaAdminClient) -> None:
+    """The other two have everything, and go on: all is counted before it comes back and catches up."""
+    stack, broker = load.stack, random.Random(SEED).randrange(3)
+    assert setting(admin, EVENTS, "min.insync.replicas") == "2"
     publishing = load.background(rate=150, seconds=load.size(6))
     under_way(load)
-    load.stack.kill(load.stack.brokers[0])
+    stack.kill(stack.brokers[broker])
     under_way(load)
-    load.stack.restart_broker(0)
     publishing.join(300)
-    conclude(load, "Kafka: one of three brokers killed", faults=1)
+    stack.wait_counted(120)
+    assert stack.brokers[broker].exit_code() is not None
+    stack.restart_broker(broker)
+    load.publish(load.size(100))
+    conclude(load, "Kafka: one of three brokers killed", faults=1, story=[f"broker {broker + 1} killed"])
     assert worker.exit_code() is None
 
 
 def test_leaders_move(load: Load, worker: Child, admin: KafkaAdminClient) -> None:
     """Of the events, of what is produced, of the changelog, and of the group: its coordinator moves too."""
-    publishing = load.background(rate=150, seconds=load.size(6))
+    publishing = load.background(rate=150, seconds=600)
     topics = list(admin.list_topics())
     assert {EVENTS, "__consumer_offsets"} < set(topics)
-    for _ in range(3):
+    moves = load.size(3)
+    for _ in range(moves):
         under_way(load)
         move_leaders(admin, topics)
+    under_way(load)
+    assert publishing.is_alive(), "the load ended too early"
+    load.stop()
     publishing.join(300)
-    conclude(load, "Kafka: leaders move", faults=3)
+    conclude(load, "Kafka: leaders move", faults=moves)
     assert worker.exit_code() is None
 
 
