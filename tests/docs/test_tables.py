@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from pages import ROOT, Page, coded
+from pages import ROOT, Page, coded, pages
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
@@ -35,6 +35,7 @@ METRIC_FILES = {
 """Where metrics may be made; `test_metrics_are_made_in_these_files` holds the code to it."""
 
 VIEW = re.compile(r"CREATE VIEW IF NOT EXISTS \$\{DATABASE\}\.(\w+) .*?(?=\nCREATE |\Z)", re.DOTALL)
+METRIC = re.compile(r"(?<![\w./-])clustertrack_[a-z_]+[a-z]\b(?![./-])")
 PARAMETER = re.compile(r"\{(\w+):")
 
 
@@ -79,6 +80,16 @@ def test_metrics():
         for name, kind, labels, _ in OPERATORS.table("metric", "type", "labels", "meaning")
     }
     assert found == made_metrics()
+
+
+@pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in pages()])
+def test_named_metrics_exist(page: Page):
+    """Whatever a page calls a metric is one of the table, or a series of such a histogram."""
+    metrics = {coded(name)[0]: kind for name, kind, *_ in OPERATORS.table("metric", "type", "labels", "meaning")}
+    series = {
+        f"{name}_{end}" for name, kind in metrics.items() if kind == "histogram" for end in ("bucket", "count", "sum")
+    }
+    assert set(METRIC.findall(page.text)) <= metrics.keys() | series
 
 
 def test_metrics_are_made_in_these_files():
