@@ -4,6 +4,7 @@ An insert is finished when `insert` returns. After any error the same rows may b
 otherwise: the tables keep one row per identity, so nothing rests on insert tokens.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ TRANSIENT: Final = frozenset(
         159,  # TIMEOUT_EXCEEDED
         160,  # TOO_SLOW
         164,  # READONLY
+        201,  # QUOTA_EXCEEDED: a user's, of an interval that ends
         202,  # TOO_MANY_SIMULTANEOUS_QUERIES
         203,  # NO_FREE_CONNECTION
         209,  # SOCKET_TIMEOUT
@@ -45,10 +47,65 @@ TRANSIENT: Final = frozenset(
         394,  # QUERY_WAS_CANCELLED
         425,  # SYSTEM_ERROR
         439,  # CANNOT_SCHEDULE_TASK
+        499,  # S3_ERROR: an object store that holds the tables
+        574,  # DISTRIBUTED_TOO_MANY_PENDING_BYTES
+        733,  # TABLE_IS_BEING_RESTARTED
+        734,  # CANNOT_WRITE_AFTER_BUFFER_CANCELED: what another failure leaves behind
+        745,  # SERVER_OVERLOADED
+        774,  # TABLE_IS_PERMANENTLY_READ_ONLY: an operator's `table_readonly`, until it is taken back
+        776,  # RESOURCE_LIMIT_EXCEEDED
         999,  # KEEPER_EXCEPTION
+        1019,  # QUERY_SLOT_ACQUISITION_TIMEOUT
+        1020,  # MEMORY_RESERVATION_ACQUISITION_TIMEOUT
+        # The disk is full, failing, read only, or not mounted: each call to the file system has a code of its own.
+        24,  # CANNOT_WRITE_TO_OSTREAM
+        74,  # CANNOT_READ_FROM_FILE_DESCRIPTOR
+        75,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR: where "No space left on device" mostly shows
+        76,  # CANNOT_OPEN_FILE
+        77,  # CANNOT_CLOSE_FILE
+        84,  # DIRECTORY_ALREADY_EXISTS: a part that could be neither finished nor removed
+        87,  # CANNOT_SEEK_THROUGH_FILE
+        88,  # CANNOT_TRUNCATE_FILE
+        107,  # FILE_DOESNT_EXIST
+        172,  # CANNOT_CREATE_DIRECTORY
+        204,  # CANNOT_FSYNC
+        214,  # CANNOT_STATVFS
+        400,  # CANNOT_STAT
+        424,  # CANNOT_LINK
+        458,  # CANNOT_UNLINK
+        481,  # PATH_ACCESS_DENIED
+        521,  # ATOMIC_RENAME_FAIL
+        531,  # CANNOT_FSTAT
+        566,  # CANNOT_RMDIR
+        586,  # CANNOT_CREATE_FILE
+        # The machine is out of memory, threads or file descriptors.
+        95,  # CANNOT_READ_FROM_SOCKET
+        96,  # CANNOT_WRITE_TO_SOCKET
+        173,  # CANNOT_ALLOCATE_MEMORY
+        298,  # CANNOT_PIPE
+        460,  # CANNOT_CREATE_TIMER
+        573,  # EPOLL_ERROR
     }
 )
 """ClickHouse codes that time can heal."""
+
+BY_MESSAGE: Final = frozenset(
+    {
+        1000,  # POCO_EXCEPTION
+        1001,  # STD_EXCEPTION
+        1002,  # UNKNOWN_EXCEPTION
+    }
+)
+"""Codes of whatever a library of ClickHouse's threw: time can heal what `_MACHINE` finds in the message. Messages of
+other codes quote rows, which could claim anything."""
+
+_MACHINE: Final = re.compile(
+    r"filesystem error|bad_alloc|Net Exception|Timeout|I/O error|File access error|File not found"
+    r"|No space left|Too many open files|Read-only file system|Disk quota exceeded|Input/output error|Cannot allocate"
+    r"|errno: ?[1-9]|e\.code\(\) = [1-9]",
+    re.IGNORECASE,
+)
+"""Of the file system, memory and the network, as the C++ library, Poco and the system calls put it."""
 
 BROKEN: Final = frozenset(
     {
@@ -120,7 +177,8 @@ class LedgerWriter:
     def _judge(self, table: str, error: Exception) -> Exception:
         code: int | None = getattr(error, "code", None)
         said = f"ClickHouse at {self._config.address} refuses an insert into {table}: {first_line(error)}"
-        if code is None or code in TRANSIENT:  # without a code it never came to an answer
+        healing = code in TRANSIENT or (code in BY_MESSAGE and _MACHINE.search(str(error)) is not None)
+        if code is None or healing:  # without a code it never came to an answer
             self.close()
             return LedgerUnavailable(said)
         if code in BROKEN:

@@ -21,8 +21,14 @@ from sinks.embedded.faults import CannotStart, EngineFault
 from sinks.embedded.request import State
 from sinks.embedded.statement import cut_settings
 
-# chDB reads `sel` as SELECT sel; a server gives a syntax error.
-_BASE_SETTINGS = {"implicit_select": "0"}
+# The engine (26.9.2) takes no notice when writing to a file fails: an insert that fills the disk is confirmed, and its
+# part cannot be read. So no insert begins on a disk that one could fill: a body has at most 256 MB.
+FREE_DISK_BYTES = 256 << 20
+_BASE_SETTINGS = {
+    # chDB reads `sel` as SELECT sel; a server gives a syntax error.
+    "implicit_select": "0",
+    "min_free_disk_bytes_to_perform_insert": str(FREE_DISK_BYTES),
+}
 # What the engine's exceptions become in Python; ValueError when the message is no text.
 ENGINE_ERRORS = (RuntimeError, ValueError, MemoryError)
 _NO_SUCH_DATABASE = 336  # "Database engine must be specified for ATTACH": nothing is recorded under the name

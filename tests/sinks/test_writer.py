@@ -1,20 +1,24 @@
 """The ledger port: the twin in memory and ClickHouse keep the same contract."""
 
+import re
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
 from memory import MemoryLedger
+from proxy import Proxy
 
 from schemas.company import CompanyVersion
 from schemas.events import Activity
 from schemas.faults import Fault
 from schemas.ledger import CompanyRow, Ledger, LedgerRefused, LedgerUnavailable, Receipt, Rejection, Rows
+from sinks import writer as writer_module
 from sinks.connection import ClickHouse, ClickHouseFault
 from sinks.migrate import migrate
-from sinks.writer import LedgerWriter
+from sinks.writer import BROKEN, BY_MESSAGE, TRANSIENT, LedgerWriter
 
 ACTIVITY = Activity(
     source="https://crm.example",
@@ -56,12 +60,42 @@ COMPANY = CompanyRow(
 )
 ALL = Rows([ACTIVITY], [COMPANY], [REJECTION], [RECEIPT])
 
+SETTINGS = [
+    pytest.param("parts_to_throw_insert=1, parts_to_delay_insert=1", 252, id="too many parts"),
+    pytest.param("table_readonly=1", 774, id="read only"),
+]
+UNNAMED = [
+    pytest.param("filesystem error: in create_directory: No such file", LedgerUnavailable, id="file system"),
+    pytest.param("Poco::Exception. Code: 1000, e.code() = 28, File access error", LedgerUnavailable, id="Poco's errno"),
+    pytest.param("Cannot write, errno: 122, strerror: Disk quota exceeded", LedgerUnavailable, id="quota"),
+    pytest.param("std::bad_alloc", LedgerUnavailable, id="memory"),
+    pytest.param("Net Exception: Connection refused", LedgerUnavailable, id="network"),
+    pytest.param("std::length_error, basic_string", LedgerRefused, id="a row's fault"),
+    pytest.param("Poco::Exception. Code: 1000, e.code() = 0, Bad URI syntax", LedgerRefused, id="no errno"),
+]
+
 
 @pytest.fixture
 def writer(client: Client, database: str, clickhouse: Any) -> Iterator[LedgerWriter]:
     """A writer on a migrated database."""
     migrate(client, database)
     made = LedgerWriter(ClickHouse(host=clickhouse.host, port=clickhouse.port, database=database))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def proxy(clickhouse: Any) -> Iterator[Proxy]:
+    """Before ClickHouse, to answer for it."""
+    made = Proxy(clickhouse.port)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def proxied(proxy: Proxy, database: str) -> Iterator[LedgerWriter]:
+    """A writer behind the proxy, on a database without tables: no insert comes that far."""
+    made = LedgerWriter(ClickHouse(host="127.0.0.1", port=proxy.port, database=database))
     yield made
     made.close()
 
@@ -135,9 +169,67 @@ class TestClickHouse:
         with pytest.raises(LedgerUnavailable, match=r"127\.0\.0\.1:1"):
             nowhere.insert(ALL)
 
+    def test_an_answer_that_time_can_heal(self, proxied: LedgerWriter, proxy: Proxy) -> None:
+        """Through the driver, with its code and the message that it comes with."""
+        proxy.fault = lambda _proxy: "error 75 Cannot write to file: , errno: 28, strerror: No space left on device"
+        with pytest.raises(LedgerUnavailable, match=r"code: 75.*No space left"):
+            proxied.insert(ALL)
+        proxy.fault = lambda _proxy: f"error 1001 {'x' * 500} filesystem error: in rename: No space left on device"
+        with pytest.raises(LedgerUnavailable, match="code: 1001"):
+            proxied.insert(ALL)
+
+    def test_a_refused_row_cannot_pass_for_a_full_disk(self, proxied: LedgerWriter, proxy: Proxy) -> None:
+        """ClickHouse quotes the row that breaks a rule: what it holds must not make the worker repeat it for ever."""
+        proxy.fault = lambda _proxy: "error 469 Constraint is violated: activity_id = 'No space left, errno: 28'"
+        with pytest.raises(LedgerRefused):
+            proxied.insert(ALL)
+
+    def test_codes_bear_the_names_of_the_engine(self, client: Client) -> None:
+        """The comment beside each code says what ClickHouse calls it."""
+        source = Path(writer_module.__file__).read_text(encoding="utf-8")
+        said = {int(code): name for code, name in re.findall(r"^ +(\d+),  # ([A-Z0-9_]+)", source, re.MULTILINE)}
+        assert said.keys() == TRANSIENT | BROKEN | BY_MESSAGE
+        rows = client.query(
+            "SELECT c, errorCodeToName(c) FROM (SELECT arrayJoin({c:Array(Int32)}) AS c)", {"c": list(said)}
+        )
+        assert dict(rows.result_rows) == said
+
+    @pytest.mark.parametrize(("settings", "code"), SETTINGS)
+    def test_a_table_that_takes_nothing_just_now(
+        self, writer: LedgerWriter, client: Client, database: str, settings: str, code: int
+    ) -> None:
+        """By the engine's own word: no row is to blame, and the same rows go in when it is over."""
+        writer.insert(ALL)
+        client.command(f"SYSTEM STOP MERGES {database}.receipt")
+        client.command(f"ALTER TABLE {database}.receipt MODIFY SETTING {settings}")
+        with pytest.raises(LedgerUnavailable, match=f"code: {code}"):
+            writer.insert(ALL)
+        names = ", ".join(setting.split("=")[0] for setting in settings.split(", "))
+        client.command(f"ALTER TABLE {database}.receipt RESET SETTING {names}")
+        client.command(f"SYSTEM START MERGES {database}.receipt")
+        writer.insert(ALL)
+
     def test_contract(self, writer: LedgerWriter) -> None:
         """What a pipeline relies on."""
         keeps_the_contract(writer)
+
+
+def judged(code: int, message: str) -> Exception:
+    """What a writer makes of ClickHouse's answer."""
+    return LedgerWriter(ClickHouse())._judge("receipt", ClickHouseFault(f"Code: {code}. {message}", code))
+
+
+@pytest.mark.parametrize("code", [pytest.param(code, id=str(code)) for code in sorted(TRANSIENT)])
+def test_what_time_can_heal_is_no_rows_fault(code: int) -> None:
+    """The rows are to be kept, and tried again later."""
+    assert isinstance(judged(code, "DB::Exception: planned by a test"), LedgerUnavailable)
+
+
+@pytest.mark.parametrize(("message", "expected"), UNNAMED)
+@pytest.mark.parametrize("code", [pytest.param(code, id=str(code)) for code in sorted(BY_MESSAGE)])
+def test_errors_without_a_code_of_their_own(code: int, message: str, expected: type[Exception]) -> None:
+    """What the message says of the machine decides, however long the line is before it says so."""
+    assert isinstance(judged(code, f"{'x' * 500} {message}"), expected)
 
 
 def test_contract_of_the_twin() -> None:

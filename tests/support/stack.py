@@ -128,9 +128,19 @@ class Stack:
         return Child(Command("clickhouse", server), self.folder)
 
     @property
-    def disk(self) -> Path | None:
-        """The root of ClickHouse's own file system; None where it has none."""
-        return Path(f"/proc/{self.clickhouse.pid}/root{self.folder / 'disk'}") if self._disk_mb else None
+    def has_disk(self) -> bool:
+        """Whether ClickHouse has a file system of its own."""
+        return self._disk_mb is not None
+
+    def resize_disk(self, *, free: int | None = None) -> None:
+        """Leave so many MB free on ClickHouse's own file system; by default as many as it had in the beginning."""
+        folder = self.folder / "disk"
+        size = self._disk_mb
+        if free is not None:
+            found = os.statvfs(f"/proc/{self.clickhouse.pid}/root{folder}")
+            size = free + (found.f_blocks - found.f_bfree) * found.f_frsize // 2**20
+        inside = ("nsenter", "-t", str(self.clickhouse.pid), "-U", "-m", "--preserve-credentials")
+        subprocess.run([*inside, "mount", "-o", f"remount,size={size}m", str(folder)], check=True)
 
     def wait_for_kafka(self) -> None:
         """Wait until all brokers are at work."""
@@ -272,8 +282,12 @@ class Stack:
 
 
 def _may_mount() -> bool:
-    """Whether processes may have file systems of their own here; in most containers they may not."""
-    return shutil.which(_UNSHARE[0]) is not None and subprocess.run([*_UNSHARE, "true"], check=False).returncode == 0
+    """Whether a process may have a file system of its own here; in most containers it may not."""
+    if not (shutil.which(_UNSHARE[0]) and shutil.which("nsenter")):
+        return False
+    # Over a folder that everybody has; nobody else sees it.
+    tried = subprocess.run([*_UNSHARE, "mount", "-t", "tmpfs", "tmpfs", "/tmp"], capture_output=True, check=False)  # noqa: S108
+    return tried.returncode == 0
 
 
 def _answers(url: str) -> bool:

@@ -1,5 +1,6 @@
 """What goes wrong behind the reading of an INSERT's data: the engine's streaming insert says nothing of it."""
 
+import resource
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +9,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from sinks.embedded.pool import FREE_DISK_BYTES
+from sinks.embedded.server import MAX_BODY_BYTES
 from sinks.embedded.statement import cut_settings
 
 pytestmark = pytest.mark.integration
@@ -71,6 +74,33 @@ def test_settings_and_parameters_of_an_insert(client: Client):
         "INSERT INTO {d:Identifier}.checked (a) SETTINGS max_threads = 1 FORMAT CSV\nx\n", parameters={"d": "picky"}
     )
     assert client.query("SELECT a FROM picky.checked").result_rows == [("x",)]
+
+
+FILL_A_FILE = "INSERT INTO picky.wide SELECT repeat('x', 20000) FROM numbers(300)"
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="no limits of other processes here")
+def test_the_engine_takes_no_notice_of_a_failed_write(client: Client, server: Any):
+    """Why no insert may begin on a disk that it could fill. When this fails, the engine needs no guard any more."""
+    client.command("CREATE TABLE picky.wide (a String CODEC(NONE)) ENGINE = MergeTree ORDER BY tuple()")
+    before, hard = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (300_000, hard))
+    try:
+        client.command(FILL_A_FILE)
+    finally:
+        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (before, hard))
+    with pytest.raises(DatabaseError, match="Code: 33"):
+        client.query("SELECT sum(length(a)) FROM picky.wide")
+
+
+def test_no_insert_begins_on_a_disk_that_it_could_fill(client: Client):
+    """As much has to be free as one request may bring, unless the request says otherwise."""
+    asked = "SELECT toUInt64(value) FROM system.settings WHERE name = 'min_free_disk_bytes_to_perform_insert'"
+    assert client.query(asked).result_rows == [(FREE_DISK_BYTES,)]
+    assert FREE_DISK_BYTES >= MAX_BODY_BYTES
+    everything = {"min_free_disk_bytes_to_perform_insert": 10**15}
+    with pytest.raises(DatabaseError, match="Code: 243"):
+        client.insert_arrow("picky.checked", pa.table({"a": ["good"]}), settings=everything)
 
 
 @pytest.mark.parametrize(
