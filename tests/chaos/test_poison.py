@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from judging import CLUSTERS
 from mutations import mutants
 from poison import COMPANIES, NOT_STORABLE, ODD, REFUSED, UNPROCESSABLE, Poison, filling
+from poison_rules import RULES, Broken, one_event
 from rawkafka import Parcel, Raw, send_raw
 from samples import event
 from stack import Stack, wait_for
@@ -21,6 +23,7 @@ from schemas.events import read_event
 from sources import headernames
 from sources.register_topic import read_topic
 from sources.resender import kafka_topic
+from sources.resending import Window
 from streams.partitions import partition_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -29,6 +32,8 @@ REJECTED, REGISTER = "activity.rejected.v1", "companies.v1"
 CARRIED = 1_500_000
 """Bytes up to which a refused record travels to the rejected topic."""
 MUTANTS = 400
+BROKEN = 4
+"""Events for each rule."""
 
 Row = tuple[Any, ...]
 
@@ -260,6 +265,46 @@ def test_random_records(bench: Bench) -> None:
     conclude(bench, outcome)
 
 
+def test_one_broken_rule(bench: Bench) -> None:
+    """Sound events with one field that breaks exactly one rule: each has that fault and no other, by a table of rules
+    that knows nothing of the worker's.
+    """
+    found: list[Broken] = []
+    for rule in (None, *RULES):
+
+        @seed(SEED)
+        @settings(
+            max_examples=Load.size(BROKEN),
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(one_event(rule))
+        def collect(broken: Broken) -> None:
+            found.append(broken)
+
+        collect()
+    stack = bench.stack
+    batches: dict[int, list[Broken]] = {}
+    for broken in found:
+        batches.setdefault(partition_of(broken.company, stack.partitions), []).append(broken)
+    sent = [Parcel(p, [Raw(one.value, b"%08d" % one.company) for one in batch]) for p, batch in batches.items()]
+    offsets = send_raw(stack.bootstrap, EVENTS, sent)
+    stack.wait_counted()
+
+    rejected = rejections(stack)
+    outcome = Outcome("poison: one rule broken", nodes=stack.nodes, faults=sum(one.fault is not None for one in found))
+    for (partition, batch), those in zip(batches.items(), offsets, strict=True):
+        for one, offset in zip(batch, those, strict=True):
+            row = rejected.get((partition, offset))
+            said = [(fault["field"].decode(), fault["code"].decode()) for fault in row[3]] if row else []
+            if said != ([one.fault] if one.fault else []):
+                outcome.notes.append(f"{one}: {said}")
+            if one.fault is None:
+                bench.expected.add(one.activity)
+    conclude(bench, outcome)
+
+
 def named(raw: Raw) -> dict[str, bytes | None] | None:
     """The headers as the judge of events takes them."""
     return {name.decode(): value for name, value in raw.headers} or None
@@ -271,7 +316,8 @@ def test_commands_that_read_topics(bench: Bench) -> None:
     client = {"bootstrap_servers": stack.bootstrap.split(",")}
     assert list(read_topic(client, REGISTER, lambda _passed, _all: None)) == []
     with kafka_topic(client, EVENTS, 0) as topic:
-        assert topic.find(dict.fromkeys(range(stack.partitions), 0)) == {}
+        everything = Window(0, datetime(2200, 1, 1, tzinfo=UTC))
+        assert topic.find(dict.fromkeys(range(stack.partitions), everything)).found == {}
     listed = json.loads(stack.run("rejected", "list", "--json", "--limit", "100000").stdout)
     assert len(listed["records"]) == len(rejections(stack)) + len(COMPANIES)
 

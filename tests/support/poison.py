@@ -6,6 +6,7 @@
 import string
 from typing import Any
 
+from judging import retraction
 from poison_values import (
     BYTES,
     CONTENT,
@@ -14,6 +15,7 @@ from poison_values import (
     DOCUMENTS,
     ENVELOPE,
     KEY,
+    LONGEST,
     NO_JSON,
     NO_TYPE,
     REQUIRED,
@@ -200,6 +202,19 @@ ODD = {
         DATA.replace(b"WS-1", b"ODD-capitals"),
         tuple((name.upper(), value) for name, value in BINARY),
     ),
+    "ODD-" + "\U0001f41f" * 196: _odd(
+        "every text as long as it may be",
+        _named(
+            "ODD-" + "\U0001f41f" * 196,
+            id="\u00e6" * 200,
+            data={name: "\u00e6" * size for name, size in LONGEST.items() if name not in {"activity_id", "reason"}},
+        ),
+    ),
+    "ODD-retracted": _odd(
+        "a reason as long as it may be",
+        retraction(subject=str(CVRS[0]), data={"activity_id": "ODD-retracted", "reason": "\u00e6" * 500}),
+    ),
+    "ODD-schema": _odd("a schema's address", _named("ODD-schema", dataschema="https://example.org/1")),
     "ODD-letters": _odd(
         "every printable character",
         _named("ODD-letters", data={"title": string.printable, "workshop_id": "\x7f\u2028\uffff"}),

@@ -39,6 +39,8 @@ class Poison:
 SOUND = event()
 DOCUMENT: dict[str, Any] = json.loads(SOUND)
 DATA = json.dumps(DOCUMENT["data"]).encode()
+LONGEST = {"activity_id": 200, **dict.fromkeys(("title", "workshop_id", "project_id", "product_id", "reason"), 500)}
+"""Field of `data` -> the characters that it may have."""
 REQUIRED = ("specversion", "id", "source", "type", "subject", "time")
 
 
@@ -128,18 +130,18 @@ ENVELOPE = _table(
     **{f"null_{name}": _changed("missing", name, {name: None}) for name in (*REQUIRED, "data")},
     **{
         f"number_for_{name}": _changed("invalid_type", name, {name: 5})
-        for name in (*REQUIRED, "datacontenttype", "data")
+        for name in (*REQUIRED, "datacontenttype", "dataschema", "data")
     },
     **{
         f"list_for_{name}": _changed("invalid_type", name, {name: []})
-        for name in (*REQUIRED, "datacontenttype", "data")
+        for name in (*REQUIRED, "datacontenttype", "dataschema", "data")
     },
     **{f"empty_{name}": _changed("empty", name, {name: ""}) for name in ("id", "source", "type", "subject")},
     empty_specversion=_changed("unsupported_specversion", "specversion", {"specversion": ""}),
     specversion_0_3=_changed("unsupported_specversion", "specversion", {"specversion": "0.3"}),
     specversion_2_0=_changed("unsupported_specversion", "specversion", {"specversion": "2.0"}),
     blank_id=_changed("empty", "id", {"id": " \u00a0"}),
-    id_of_201=_changed("too_long", "id", {"id": "x" * 201}),
+    id_of_201=_changed("too_long", "id", {"id": "\u00e6" * 201}),
     endless_id=_changed("too_long", "id", {"id": "x" * 900_000}),
     unknown_source=_changed("unknown_source", "source", {"source": "https://crm.example"}),
     endless_source=_changed("unknown_source", "source", {"source": "https://" + "x" * 100_000}),
@@ -179,8 +181,8 @@ CONTENT = _table(
         for name in ("activity_id", "occurred_on", "outcomes", "cluster", "membership", "title", "workshop_id")
     },
     **{
-        f"endless_{name}": _changed("too_long", f"data.{name}", **{name: "x" * 501})
-        for name in ("activity_id", "title", "workshop_id", "project_id", "product_id", "reason")
+        f"{name}_of_{size + 1}": _changed("too_long", f"data.{name}", **{name: "\u00e6" * (size + 1)})
+        for name, size in LONGEST.items()
     },
     extra_field=_changed("extra_field", "data.surname", surname="Hansen"),
     extra_name_with_null_byte=_changed("extra_field", "data.\0", **{"\0": 1}),
