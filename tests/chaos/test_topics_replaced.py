@@ -141,7 +141,8 @@ def test_down_for_longer_than_the_retention(
         return subprocess.CompletedProcess(done.args, 0, done.stdout, done.stderr)
 
     monkeypatch.setattr(stack, "run", run_and_allow)
-    conclude(load, "workers down for longer than the retention", faults=1)
+    told = [f"{len(records)} valid records expired unread, and reconcile named each"]
+    conclude(load, "workers down for longer than the retention (what expired unread is named)", faults=1, story=told)
     assert worker.log.read_text(encoding="utf-8").count("Kafka deleted records before they were read") == 3
     assert worker.stop(20)
 
