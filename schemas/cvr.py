@@ -5,11 +5,12 @@
 what counts as a *foreign* number is decided here.
 """
 
-from functools import lru_cache
 from typing import Final
 
 from stdnum.dk import cvr as stdnum_cvr
 from stdnum.exceptions import InvalidChecksum, ValidationError
+
+from schemas.remembered import Remembered
 
 _LONGEST: Final = 64
 """Characters of the longest text that is looked at: a cache must not keep whatever a hostile publisher sends."""
@@ -42,7 +43,7 @@ def parse_cvr(text: str) -> int:
 
 def read_cvr(text: str) -> int | str:
     """As `parse_cvr`, but the code of the fault instead of an exception: for events, of which there are many."""
-    return _parse(text) if len(text) <= _LONGEST else _code(text[:_LONGEST])
+    return _parsed[text] if len(text) <= _LONGEST else _code(text[:_LONGEST])
 
 
 def format_cvr(cvr: int) -> str:
@@ -50,9 +51,8 @@ def format_cvr(cvr: int) -> str:
     return f"{cvr:08d}"
 
 
-@lru_cache(maxsize=65_536)
 def _parse(text: str) -> int | str:
-    """The number, or the code of what is wrong with it: the cache must remember bad numbers too."""
+    """The number, or the code of what is wrong with it: bad numbers have to be remembered too."""
     try:
         return int(stdnum_cvr.validate(text))
     except InvalidChecksum:
@@ -64,3 +64,6 @@ def _parse(text: str) -> int | str:
 def _code(text: str) -> str:
     foreign = any(character.isalpha() for character in stdnum_cvr.compact(text))
     return "unsupported_identifier" if foreign else "invalid_cvr_length"
+
+
+_parsed: Final = Remembered(_parse, 65_536)

@@ -6,7 +6,6 @@ Each adds to `faults` what it finds. Every event passes here (`schemas.events`),
 import re
 from collections.abc import Set as AbstractSet
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from schemas.cvr import read_cvr
 from schemas.faults import Fault, fault
 from schemas.indicators import OUTCOMES
 from schemas.instants import HOUR_MS, copenhagen_day, parse_day, parse_instant, to_ms
+from schemas.remembered import Remembered
 
 MEMBERSHIPS: Final = ("member", "participant")
 FIRST_DAY: Final = date(2000, 1, 1)
@@ -86,34 +86,30 @@ def judge_day(
             return None
         return None if recorded_at is None else copenhagen_day(recorded_at)
     day = parse_day(occurred_on)
-    if day is None:
-        faults.append(fault("data.occurred_on", "invalid_date", occurred_on))
-    elif day < FIRST_DAY:
-        faults.append(fault("data.occurred_on", "date_too_early", occurred_on))
-    elif day.toordinal() > _latest_day(arrived // HOUR_MS):
-        faults.append(fault("data.occurred_on", "date_too_late", occurred_on))
-    else:
+    if day is not None and FIRST_DAY <= day <= _latest_days[arrived // HOUR_MS]:
         return day
+    code = "invalid_date" if day is None else "date_too_early" if day < FIRST_DAY else "date_too_late"
+    faults.append(fault("data.occurred_on", code, occurred_on))
     return None
 
 
-@lru_cache(maxsize=1024)
-def _latest_day(hour: int) -> int:
-    """Ordinal of the last day that records may name which arrive in an hour (since 1970 UTC)."""
-    return copenhagen_day(hour * HOUR_MS).toordinal() + LATEST_DAY
+def _latest_day(hour: int) -> date:
+    """The last day that records may name which arrive in an hour (since 1970 UTC)."""
+    return copenhagen_day(hour * HOUR_MS) + timedelta(days=LATEST_DAY)
+
+
+_latest_days: Final = Remembered(_latest_day, 1024)
 
 
 def judge_time(time: str, arrived: int, faults: list[Fault]) -> int | None:
     """Milliseconds since 1970 UTC of an RFC 3339 time, or None and a fault."""
     recorded_at = parse_instant(time)
+    if recorded_at is not None and _FIRST_MS <= recorded_at <= arrived + _LATEST_MS:
+        return recorded_at
     if recorded_at is None:
         code = "time_without_zone" if _WITHOUT_ZONE.fullmatch(time) else "invalid_time"
-    elif recorded_at < _FIRST_MS:
-        code = "time_too_early"
-    elif recorded_at > arrived + _LATEST_MS:
-        code = "time_in_future"
     else:
-        return recorded_at
+        code = "time_too_early" if recorded_at < _FIRST_MS else "time_in_future"
     faults.append(fault("time", code, time))
     return None
 
@@ -134,11 +130,14 @@ def judge_outcomes(outcomes: list[str], faults: list[Fault]) -> tuple[tuple[str,
 
 def details_of(data: dict[str, Any]) -> str:
     """What the ledger keeps of the event beside its own columns, as canonical JSON."""
-    kept = [label + encode_basestring(data[name]) for name, label in _details_in(tuple(data)) if data[name] is not None]
-    return "{" + ",".join(kept) + "}"
+    kept = [label + encode_basestring(data[name]) for name, label in _details_in[(*data,)] if data[name] is not None]
+    return "{" + ",".join(kept) + "}" if kept else "{}"
 
 
-@lru_cache(maxsize=1024)  # as many as there are ways to leave fields out: they always come in the order of the schema
-def _details_in(fields: tuple[str, ...]) -> list[tuple[str, str]]:
+def _labelled(fields: tuple[str, ...]) -> list[tuple[str, str]]:
     """Those of the fields that are details, by name, and what stands before each in the JSON."""
     return [(name, f'"{name}":') for name in sorted(_DETAILS.intersection(fields))]
+
+
+_details_in: Final = Remembered(_labelled, 1024)
+"""As many as there are ways to leave fields out: they always come in the order of the schema."""

@@ -6,9 +6,10 @@ being parsed each time, which takes half the time. All caches are bounded, and k
 
 import re
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from schemas.remembered import Remembered
 
 COPENHAGEN: Final = ZoneInfo("Europe/Copenhagen")
 EPOCH_ORDINAL: Final = date(1970, 1, 1).toordinal()
@@ -38,30 +39,28 @@ def parse_instant(text: str) -> int | None:
 
     None for any other text, and for days that no calendar has.
     """
-    rest = _rest if len(text) <= _LONGEST else _parse_rest
     try:
-        return _midnight(text[:11]) + _MINUTES[text[11:16]] + _SECONDS[text[16:19]] + rest(text[19:])
+        begin = _midnights[text[:11]] + _MINUTES[text[11:16]] + _SECONDS[text[16:19]]
+        return begin + (_rests[text[19:]] if len(text) <= _LONGEST else _parse_rest(text[19:]))
     except (KeyError, ValueError):
         return None
 
 
 def parse_day(text: str) -> date | None:
     """The day of a text `YYYY-MM-DD`; None for any other text, and for days that no calendar has."""
-    return _day(text) if len(text) == _DAY_LENGTH else None
+    return _days[text] if len(text) == _DAY_LENGTH else None
 
 
 def copenhagen_day(milliseconds: int) -> date:
     """The calendar day in Denmark of an instant (ms since 1970 UTC)."""
-    return _day_of_hour(milliseconds // HOUR_MS)
+    return _days_of_hours[milliseconds // HOUR_MS]
 
 
-@lru_cache(maxsize=65_536)
 def _day_of_hour(hours: int) -> date:
     # Offsets of the zone are whole hours since 2000, so an hour of UTC lies in one day.
     return datetime.fromtimestamp(hours * 3600, COPENHAGEN).date()
 
 
-@lru_cache(maxsize=65_536)
 def _day(text: str) -> date | None:
     try:
         return date.fromisoformat(text) if _DAY.fullmatch(text) else None
@@ -69,7 +68,6 @@ def _day(text: str) -> date | None:
         return None
 
 
-@lru_cache(maxsize=16_384)
 def _midnight(text: str) -> int:
     """Milliseconds at the beginning of `2018-05-03T`, as if it were UTC."""
     day = parse_day(text[:_DAY_LENGTH])
@@ -91,4 +89,7 @@ def _parse_rest(text: str) -> int:
     return added - ahead if sign == "+" else added + ahead
 
 
-_rest: Final = lru_cache(maxsize=8192)(_parse_rest)
+_days_of_hours: Final = Remembered(_day_of_hour, 65_536)
+_days: Final = Remembered(_day, 65_536)
+_midnights: Final = Remembered(_midnight, 16_384)
+_rests: Final = Remembered(_parse_rest, 8192)

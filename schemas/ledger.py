@@ -13,7 +13,8 @@ from schemas.events import Activity
 from schemas.faults import Fault
 
 Status = Literal["duplicate", "rejected", "rerouted", "accepted", "retracted"]
-Headers = tuple[tuple[str, bytes | None], ...]
+Header = tuple[str, bytes | None]
+Headers = tuple[Header, ...]
 
 NO_PARTITION = 65535
 """In place of a partition where there is none: Kafka's topics do not come near so many."""

@@ -33,7 +33,7 @@ def revision_of(recorded_at: int, retracted: bool, content: bytes, pipeline: int
     content_hash = _CONTENT_HASH.copy()
     content_hash.update(content)
     digest = int.from_bytes(content_hash.digest(), "big") & _HASH_MASK
-    return recorded_at << 64 | retracted << 63 | pipeline << _HASH_BITS | digest
+    return (recorded_at << 64) + ((retracted << 63 | pipeline << _HASH_BITS) + digest)
 
 
 def with_pipeline(revision: int, pipeline: int) -> int:

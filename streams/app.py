@@ -18,7 +18,7 @@ import structlog
 
 from schemas.events import Clusters
 from schemas.ledger import Ledger
-from streams import headernames, silence
+from streams import headernames, lightrecords, silence
 from streams.batch import Batch, Place, Record, process_batch
 from streams.companies import process_companies
 from streams.outbox import KafkaOutbox
@@ -37,10 +37,11 @@ PRODUCER_BATCH: Final = 900_000
 PRODUCER_REQUEST: Final = 4_000_000
 LONGEST_OUTAGE: Final = 24 * 3600
 """Seconds without progress before the group would give up a worker: above any outage that is to be survived."""
-QUEUED_BATCHES: Final = 16
+QUEUED_BATCHES: Final = 4
 """Fetched batches that may wait for an agent; Faust's default of 4,096 is all the memory there is in a long outage."""
-GC_THRESHOLD: Final = (100_000, 50, 100)
-"""With Python's own threshold a third of the time goes to the collector."""
+GC_THRESHOLD: Final = (500_000, 50, 100)
+"""With Python's own threshold a third of the time goes to the collector. Above what two groups hold, so that a steady
+worker is hardly ever searched: what it makes is freed without a search."""
 
 log = structlog.get_logger()
 
@@ -99,7 +100,9 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
     """
     headernames.install()
     silence.install()
-    delivery = Delivery(input_topics=frozenset({EVENTS, COMPANIES}))
+    inputs = frozenset({EVENTS, COMPANIES})
+    lightrecords.install(frozenset() if config.slow_mode else inputs)
+    delivery = Delivery(input_topics=inputs)
     app = _faust_app(config)
     app.delivery = delivery
     register = Register()

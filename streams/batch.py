@@ -15,11 +15,11 @@ import pydantic_core
 from schemas.events import Activity, Clusters, read_event
 from schemas.faults import MAX_FAULTS, MAX_VALUE, Fault, fault
 from schemas.indicators import PIPELINE_VERSION
-from schemas.ledger import NO_PARTITION, Headers, Receipt, Rejection, Rows, Status
+from schemas.ledger import NO_PARTITION, Header, Receipt, Rejection, Rows, Status
 from schemas.revisions import version_key, with_pipeline
 from streams.enrichment import enriched, written
 from streams.headers import NO_HEADERS, ORIGIN, HeadersRead, other_place, read_headers
-from streams.partitions import partition_of
+from streams.partitions import homes
 from streams.register import Register
 
 REASON: Final = "ct-reason"
@@ -35,10 +35,11 @@ LARGEST: Final = 1_000_000
 could neither be sent on nor enriched within the limits of those topics, and would stop the worker there."""
 _CARRIED: Final = 1_500_000
 """Bytes up to which a refused record travels whole to the rejected topic; the ledger alone keeps those of a larger."""
+_pack: Final = MARK.pack
 _NOWHERE: Final = (NO_PARTITION, 0)
 _new: Final = tuple.__new__
 """A NamedTuple from a whole tuple at once: its own constructor takes twice as long."""
-_CLOUDEVENT: Final = ("content-type", b"application/cloudevents+json; charset=utf-8")
+_CLOUDEVENT: Final[Header] = ("content-type", b"application/cloudevents+json; charset=utf-8")
 
 
 class Record(Protocol):
@@ -69,7 +70,7 @@ class Output(NamedTuple):
     partition: int
     key: bytes | None
     value: bytes | None
-    headers: Headers
+    headers: list[Header]
 
 
 @dataclass(slots=True)
@@ -107,18 +108,21 @@ def process_batch(
     batch = Batch()
     activities, receipts, outputs, marks = batch.rows.activities, batch.rows.receipts, batch.outputs, batch.marks
     judged = _judge_all(records, clusters, condemned)
-    keys = [version_key(*e[0][:3]) for e in judged if isinstance(e, tuple)]
-    known = iter(zip(keys, seen(keys), strict=True)) if keys else iter(())
+    keys = [sound[0] for sound in judged if isinstance(sound, tuple)]
+    known = iter(seen(keys) if keys else ())
     topic, topic_epoch, partition, partitions = place
     origin = f"{topic}/{partition}/".encode()
+    before, behind = (topic, topic_epoch, partition), (PIPELINE_VERSION, NO_PARTITION, *_NOWHERE)
     for record, event in zip(records, judged, strict=True):
         if isinstance(event, list):
             _reject_event(batch, place, record, event)
             continue
-        activity, text, came_from = event
-        key, mark = next(known)
+        key, activity, text, came_from = event
+        mark = next(known)
         source, activity_id, revision, is_deleted, _, company_id = activity[:6]
-        belongs = partition_of(company_id, partitions)
+        offset = record.offset
+        belongs, company_key = homes[company_id]
+        belongs %= partitions
         if belongs != partition:
             if came_from is None:
                 _send_on(batch, place, record, belongs, source)
@@ -126,20 +130,22 @@ def process_batch(
                 misrouted = [fault("", "misrouted", came_from.decode("utf-8", "backslashreplace"))]
                 _reject_event(batch, place, record, misrouted)
             continue
-        here = MARK.pack(topic_epoch, record.offset, PIPELINE_VERSION)
         first = marks.get(key) or mark
         if first is None:
-            marks[key] = here
-        elif first[:_PLACE] != here[:_PLACE]:
+            marks[key] = _pack(topic_epoch, offset, PIPELINE_VERSION)
+        elif first[:_PLACE] != _pack(topic_epoch, offset, PIPELINE_VERSION)[:_PLACE]:
             revision = with_pipeline(revision, first[-1])
             receipts.append(_receipt(place, record, came_from, "duplicate", source, "", activity_id, revision))
             continue
         status: Status = "retracted" if is_deleted else "accepted"
         activities.append(activity)
-        receipts.append(_receipt(place, record, came_from, status, source, "", activity_id, revision))
-        value = enriched(text, activity, register)
-        headers = (_CLOUDEVENT, (ORIGIN, b"%b%d" % (origin, record.offset)))
-        outputs.append(_new(Output, ("enriched", partition, b"%08d" % company_id, value, headers)))
+        if came_from is None:
+            receipt = (*before, offset, status, "", source, record.timestamp, activity_id, revision, *behind)
+            receipts.append(_new(Receipt, receipt))
+        else:
+            receipts.append(_receipt(place, record, came_from, status, source, "", activity_id, revision))
+        headers = [_CLOUDEVENT, (ORIGIN, b"%b%d" % (origin, offset))]
+        outputs.append(_new(Output, ("enriched", partition, company_key, enriched(text, activity, register), headers)))
     return batch
 
 
@@ -162,9 +168,9 @@ def reject(batch: Batch, place: Place, record: Record, faults: list[Fault], sour
         )
     )
     listed = json.dumps([f._asdict() for f in faults], ensure_ascii=False).encode()
-    ours = ((REASON, faults[0].code.encode()), (FAULTS, listed), (ORIGIN, origin_of(place, record)))
+    ours: list[Header] = [(REASON, faults[0].code.encode()), (FAULTS, listed), (ORIGIN, origin_of(place, record))]
     if _size(record, read_headers(headers)) <= _CARRIED:
-        output = Output("rejected", place.partition, record.key, record.value, headers + ours)
+        output = Output("rejected", place.partition, record.key, record.value, [*headers, *ours])
     else:
         output = Output("rejected", place.partition, None, None, ours)
     batch.outputs.append(output)
@@ -175,8 +181,9 @@ def origin_of(place: Place, record: Record) -> bytes:
     return f"{place.topic}/{place.partition}/{record.offset}".encode()
 
 
-_Judged = tuple[Activity, bytes, bytes | None]
-"""A sound event: its row, its text as `streams.enrichment` writes it, and where its record stood before."""
+_Judged = tuple[bytes, Activity, bytes, bytes | None]
+"""A sound event: the key of its version, its row, its text as `streams.enrichment` writes it, and where its record
+stood before."""
 
 
 def _judge_all(
@@ -202,7 +209,12 @@ def _judge_all(
             judged.append([fault("", "too_long", size)])
             continue
         found = read_event(value, read.event, record.timestamp, clusters)
-        judged.append((found[0], written(found[1]), read.origin) if isinstance(found, tuple) else found)
+        if isinstance(found, list):
+            judged.append(found)
+            continue
+        activity, event = found
+        source, activity_id, revision = activity[:3]
+        judged.append((version_key(source, activity_id, revision), activity, written(event), read.origin))
     return judged
 
 
@@ -254,7 +266,7 @@ def _receipt(
 
 def _send_on(batch: Batch, place: Place, record: Record, belongs: int, source: str) -> None:
     """To the partition of its company, as it came; the receipt says so."""
-    headers = (*record.headers, (ORIGIN, origin_of(place, record)))
+    headers = [*record.headers, (ORIGIN, origin_of(place, record))]
     batch.outputs.append(Output("events", belongs, record.key, record.value, headers))
     batch.rows.receipts.append(_receipt(place, record, None, "rerouted", source, "wrong_partition", sent_to=belongs))
 

@@ -4,12 +4,12 @@ versions. What is added stands at the end of `data`.
 An event is written as JSON at once when it was read, while its parts are at hand; only the text waits for the decision.
 """
 
-from functools import lru_cache
 from typing import Any, Final
 
 import pydantic_core
 
 from schemas.events import Activity
+from schemas.remembered import Remembered
 from streams.register import Register
 
 _SPOT: Final = b'"company":[]'
@@ -31,16 +31,21 @@ def enriched(text: bytes, activity: Activity, register: Register) -> bytes:
         activity: its row.
         register: the company register as known now.
     """
-    company = register.company_as_at(activity.company_id, activity.occurred_on)
+    head, _, tail = text.partition(_SPOT)
     # The revision is text: JSON numbers of 128 bits lose digits in most readers.
-    added = b'"company":%b,"basis":%b,"revision":"%d"' % (
-        company,
-        _basis(activity.reported, activity.derived),
+    return b'%b"company":%b,"basis":%b,"revision":"%d"%b' % (
+        head,
+        register.company_as_at(activity.company_id, activity.occurred_on),
+        _bases[activity.reported, activity.derived],
         activity.revision,
+        tail,
     )
-    return text.replace(_SPOT, added, 1)
 
 
-@lru_cache(maxsize=64)  # as many as there are combinations of outcomes
-def _basis(reported: tuple[str, ...], derived: tuple[str, ...]) -> bytes:
+def _basis(outcomes: tuple[tuple[str, ...], tuple[str, ...]]) -> bytes:
+    reported, derived = outcomes
     return pydantic_core.to_json({**dict.fromkeys(reported, "reported"), **dict.fromkeys(derived, "derived")})
+
+
+_bases: Final = Remembered(_basis, 64)
+"""As many as there are combinations of reported and derived outcomes."""

@@ -5,9 +5,10 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from schemas.ledger import Header
 from streams.batch import Output
 
-Entry = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]
+Entry = tuple[bytes | None, bytes | None, list[Header]]
 
 
 class KafkaOutbox:
@@ -36,10 +37,10 @@ class KafkaOutbox:
             grouped[topics[to], partition].append((key, value, headers))
         # All batches enter the producer before the first is awaited, so that they travel together.
         queued = [await self._queue(topic, partition, entries) for (topic, partition), entries in grouped.items()]
-        marked = {}
+        marked, no_headers = {}, list[Header]()
         if self._changelog is not None:
             for partition, keys in marks.items():
-                entries = [(key, mark, ()) for key, mark in keys.items()]
+                entries = [(key, mark, no_headers) for key, mark in keys.items()]
                 marked[partition] = await self._queue(self._changelog, partition, entries)
         futures = [future for batches in (*queued, *marked.values()) for future, _ in batches]
         confirmed = await asyncio.gather(*futures, return_exceptions=True)
@@ -57,13 +58,15 @@ class KafkaOutbox:
         producer = self._producer()
         futures: list[tuple[Any, int]] = []
         batch, number = producer.create_batch(), 0
+        append = batch.append
         for key, value, headers in entries:
-            if batch.append(key=key, value=value, timestamp=None, headers=list(headers)) is None:
+            if append(key=key, value=value, timestamp=None, headers=headers) is None:
                 futures.append((await producer.send_batch(batch, topic, partition=partition), number))
                 batch, number = producer.create_batch(), 0
-                if batch.append(key=key, value=value, timestamp=None, headers=list(headers)) is None:
+                append = batch.append
+                if append(key=key, value=value, timestamp=None, headers=headers) is None:
                     # Larger than a batch: it travels alone.
-                    sent = await producer.send(topic, value, key, partition=partition, headers=list(headers))
+                    sent = await producer.send(topic, value, key, partition=partition, headers=headers)
                     futures.append((sent, 1))
                     continue
             number += 1

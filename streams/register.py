@@ -7,7 +7,6 @@ topic by `streams.register_feed`; this module does no I/O.
 from bisect import bisect_right, insort
 from collections.abc import Sequence
 from datetime import date
-from functools import lru_cache
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -16,6 +15,7 @@ import pydantic_core
 from schemas.classifications import size_band
 from schemas.company import CompanyVersion, attributes_as_at, canonical
 from schemas.instants import EPOCH_ORDINAL
+from schemas.remembered import Remembered
 
 _CACHED: Final = 65_536
 """Companies whose story is kept ready, about 1 kB each; the cache starts anew when full or out of date."""
@@ -24,10 +24,10 @@ _CACHED: Final = 65_536
 class _Story(NamedTuple):
     """What is said of one company in the course of time, as JSON without the day asked for."""
 
-    begins: list[int]
-    """Days (since 1970) on which something else is to be said; one fewer than there are texts."""
-    texts: list[tuple[bytes, bytes]]
-    """What stands before the day, and behind it."""
+    begins: tuple[int, ...]
+    """Days (since 1970) on which something else is to be said."""
+    texts: tuple[bytes, ...]
+    """What stands before the day and what behind it, for each of the times between those days."""
 
 
 class Register:
@@ -71,8 +71,9 @@ class Register:
             if len(self._cache) >= _CACHED:
                 self._cache.clear()
             story = self._cache[cvr] = self._tell(cvr)
-        before, behind = story.texts[bisect_right(story.begins, days)]
-        return before + _iso_day(days) + behind
+        begins, texts = story
+        at = 2 * bisect_right(begins, days) if begins else 0
+        return b"%b%b%b" % (texts[at], _iso_days[days], texts[at + 1])
 
     def _tell(self, cvr: int) -> _Story:
         """All that is to be said of a company. It changes only where a version of it or of a successor begins."""
@@ -83,13 +84,13 @@ class Register:
             family |= following
             unread += following
         days = sorted({version.valid_from for member in family for version in self.versions_of(member)})
-        story = _Story([], [self._describe(cvr, date.min)])
+        begins, texts = list[int](), [*self._describe(cvr, date.min)]
         for day in days:
             text = self._describe(cvr, day)
-            if text != story.texts[-1]:
-                story.begins.append(day.toordinal() - EPOCH_ORDINAL)
-                story.texts.append(text)
-        return story
+            if [*text] != texts[-2:]:
+                begins.append(day.toordinal() - EPOCH_ORDINAL)
+                texts += text
+        return _Story(tuple(begins), tuple(texts))
 
     def _describe(self, cvr: int, day: date) -> tuple[bytes, bytes]:
         counted_as, _ = canonical(cvr, day, self.versions_of)
@@ -111,6 +112,8 @@ class Register:
         return before[:-1] + b',"as_at":"', b'",' + pydantic_core.to_json(attributes)[1:]
 
 
-@lru_cache(maxsize=16_384)
 def _iso_day(days: int) -> bytes:
     return date.fromordinal(days + EPOCH_ORDINAL).isoformat().encode()
+
+
+_iso_days: Final = Remembered(_iso_day, 16_384)

@@ -16,7 +16,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 import streams.app
-from streams.app import TopicPlace, WorkerConfig
+from streams.app import QUEUED_BATCHES, TopicPlace, WorkerConfig
 from streams.topics import COMPANIES, EVENTS
 
 SOURCES = sorted(Path(streams.app.__file__).parent.glob("*.py"))
@@ -126,7 +126,7 @@ def test_few_fetched_batches_wait_for_an_agent(tmp_path: Path) -> None:
 
     async def look(app: Any) -> None:
         sizes = {agent.channel.clone(is_iterator=True).queue.maxsize for agent in app.agents.values()}
-        assert sizes == {16}
+        assert sizes == {QUEUED_BATCHES} == {4}
 
     with_app(tmp_path, look)
 

@@ -25,10 +25,10 @@ BATCH = 400
 """Bytes of a batch, so that a few records fill several."""
 MARKS = {0: {b"k%d" % n: b"m" for n in range(40)}, 2: {b"x": b"y"}}
 OUTPUTS = [
-    *(Output("enriched", 0, b"%d" % n, b"e" * 40, (("ct-origin", b"t/0/%d" % n),)) for n in range(20)),
-    Output("enriched", 1, b"one", b"e", ()),
-    Output("rejected", 1, None, b"r" * 4 * BATCH, ()),
-    Output("events", 0, b"on", b"s", ()),
+    *(Output("enriched", 0, b"%d" % n, b"e" * 40, [("ct-origin", b"t/0/%d" % n)]) for n in range(20)),
+    Output("enriched", 1, b"one", b"e", []),
+    Output("rejected", 1, None, b"r" * 4 * BATCH, []),
+    Output("events", 0, b"on", b"s", []),
 ]
 PRODUCED = {("enriched.v1", 0), ("enriched.v1", 1), ("rejected.v1", 1), ("events.v1", 0), ("marks", 0), ("marks", 2)}
 

