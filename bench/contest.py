@@ -166,10 +166,9 @@ class Arena:
             "partitions": PARTITIONS,
             "folder": str(self.stack.folder / name),
         }
-        program = HERE / "competitors" / PROGRAMS[contender]
-        arguments = [sys.executable, str(program)]
-        arguments += ["worker"] if contender == "faust" else []
-        return self.stack.start(name, [*arguments, json.dumps(setup)], {"PYTHONPATH": str(HERE.parent)})
+        file, *arguments = PROGRAMS[contender]
+        command = [sys.executable, str(HERE / "competitors" / file), *arguments, json.dumps(setup)]
+        return self.stack.start(name, command, {"PYTHONPATH": str(HERE.parent), **SETTINGS.get(contender, {})})
 
     def _measure(
         self,
@@ -251,11 +250,14 @@ class Arena:
 
 
 PROGRAMS = {
-    "faust": "faust_app.py",
-    "quixstreams": "quixstreams_app.py",
-    "librdkafka": "librdkafka_loop.py",
-    "bytewax": "bytewax_flow.py",
+    "faust": ("faust_app.py", "worker"),
+    "faust_tuned": ("faust_app.py", "worker"),
+    "quixstreams": ("quixstreams_app.py",),
+    "librdkafka": ("librdkafka_loop.py",),
+    "bytewax": ("bytewax_flow.py",),
 }
+SETTINGS = {"faust_tuned": {"FAUST_TUNED": "1"}}
+"""Environment of a contender's program."""
 
 
 def events_file(count: int) -> Path:

@@ -1,4 +1,4 @@
-"""What all competitors share, so that only the frame differs: the product's validation, register and ledger rows.
+"""What all competitors share, so that only the frame differs: the product's validation, enrichment and ledger rows.
 
 A competitor is a program that gets a `Setup` as JSON and runs until it is killed. It reads records, judges each with
 `Judge`, keeps its dedupe state as its frame does, stores rows with `Setup.writer`, produces what `Decision.output`
@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import pydantic_core
 from confluent_kafka import Consumer, TopicPartition
 
 from schemas.clusters import ClusterRegistry
@@ -22,6 +21,7 @@ from schemas.ledger import Receipt, Rejection, Rows
 from schemas.revisions import version_key
 from sinks.connection import ClickHouse
 from sinks.writer import LedgerWriter
+from streams.enrichment import enriched, written
 from streams.register import Register
 from streams.topics import COMPANIES
 
@@ -116,16 +116,13 @@ class Judge:
             return Decision(
                 _receipt(topic, partition, offset, "duplicate", "", source, timestamp, activity_id, revision)
             )
-        data = document["data"]
-        data["company"] = self._register.company_as_at(activity.company_id, activity.occurred_on)
-        data["basis"] = {**dict.fromkeys(activity.reported, "reported"), **dict.fromkeys(activity.derived, "derived")}
-        data["revision"] = str(revision)
+        value = enriched(written(document), activity, self._register)
         status = "retracted" if activity.is_deleted else "accepted"
         return Decision(
             _receipt(topic, partition, offset, status, "", source, timestamp, activity_id, revision),
             activity,
             None,
-            Output(self._setup.enriched, key, pydantic_core.to_json(document), [CONTENT_TYPE, origin]),
+            Output(self._setup.enriched, key, value, [CONTENT_TYPE, origin]),
         )
 
 
