@@ -101,7 +101,8 @@ def test_away_for_longer_than_sessions_last(load: Load, wires: list[TcpProxy]) -
     assert publishing.is_alive(), "the load ended too early"
     published, carried = load.published - published, sum(wire.carried for wire in wires) - carried
     assert published > 50 * outage
-    assert carried < published * LEAST_RECORD / 4, "it still fetches"
+    # What is carried all the same: heartbeats, and answers of three brokers that there is nothing new of the register.
+    assert carried < published * LEAST_RECORD / 2, "it still fetches"
     assert members(stack, group) == joined
     assert health - {0} == {200}
     assert memory(worker) < used + 64
