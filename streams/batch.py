@@ -62,6 +62,11 @@ class Place(NamedTuple):
     partitions: int
     """Partitions of the topic: fixed for life."""
 
+    @property
+    def named(self) -> str:
+        """The topic as origins name it: the offsets of one that was made again are others than before."""
+        return f"{self.topic}@{self.topic_epoch}" if self.topic_epoch else self.topic
+
 
 class Output(NamedTuple):
     """A record to produce."""
@@ -111,7 +116,7 @@ def process_batch(
     keys = [sound[0] for sound in judged if isinstance(sound, tuple)]
     known = iter(seen(keys) if keys else ())
     topic, topic_epoch, partition, partitions = place
-    origin = f"{topic}/{partition}/".encode()
+    origin = f"{place.named}/{partition}/".encode()
     before, behind = (topic, topic_epoch, partition), (PIPELINE_VERSION, NO_PARTITION, *_NOWHERE)
     for record, event in zip(records, judged, strict=True):
         if isinstance(event, list):
@@ -177,8 +182,8 @@ def reject(batch: Batch, place: Place, record: Record, faults: list[Fault], sour
 
 
 def origin_of(place: Place, record: Record) -> bytes:
-    """Where a record stands, as `topic/partition/offset`."""
-    return f"{place.topic}/{place.partition}/{record.offset}".encode()
+    """Where a record stands, as `topic/partition/offset`; `topic@epoch/..` of a topic that was made again."""
+    return f"{place.named}/{place.partition}/{record.offset}".encode()
 
 
 _Judged = tuple[bytes, Activity, bytes, bytes | None]
@@ -243,7 +248,7 @@ def _receipt(
 ) -> Receipt:
     """What became of a record; one without a row among the activities has no activity_id and no revision."""
     topic, topic_epoch, partition, partitions = place
-    origin = None if came_from is None else other_place(came_from, topic, partition, partitions)
+    origin = None if came_from is None else other_place(came_from, place.named, partition, partitions)
     return _new(
         Receipt,
         (

@@ -7,7 +7,9 @@ from typing import Final, NamedTuple
 from schemas.binding import is_structured
 
 ORIGIN: Final = "ct-origin"
-"""Header `topic/partition/offset`: the record that this one comes from. The last one of that name counts."""
+"""Header `topic/partition/offset`: the record that this one comes from. The last one of that name counts. Of a topic
+that was made again `topic@epoch/..`: its offsets begin anew, and whoever drops what has the same origin must not drop
+others."""
 _ORIGIN_FORM: Final = re.compile(rb"(.+)/([0-9]{1,5})/([0-9]{1,19})", re.DOTALL)
 _FRAME: Final = 10
 """Bytes that Kafka adds to a header at most."""
@@ -58,7 +60,7 @@ def read_headers(headers: RawHeaders) -> HeadersRead:
 
 
 def other_place(origin: bytes, topic: str, partition: int, partitions: int) -> tuple[int, int] | None:
-    """Partition and offset that an origin names, None if it names no other partition of the topic.
+    """Partition and offset that an origin names, None if it names no other partition of the topic (in its epoch).
 
     Whoever publishes can write the header too.
     """

@@ -240,6 +240,17 @@ def test_where_a_record_stood_before(header: bytes | None, origin: tuple[int, in
     assert [(r.origin_partition, r.origin_offset) for r in batch.rows.receipts] == [origin, origin]
 
 
+def test_origins_of_a_topic_that_was_made_again():
+    """Its offsets begin anew: whoever drops what has the same origin must not drop records of another epoch."""
+    again = PLACE._replace(topic_epoch=2)
+    records = [Record(9, SOUND), Record(10, b"{"), Record(11, event(ELSEWHERE[0]))]
+    origins = [dict(output.headers)["ct-origin"] for output in decide(records, place=again).outputs]
+    assert origins == [b"activity.events.v1@2/0/%d" % offset for offset in (9, 10, 11)]
+    came = [Record(12, SOUND, headers=(("ct-origin", b"activity.events.v1%b/2/5" % e),)) for e in (b"@2", b"@1", b"")]
+    found = [(r.origin_partition, r.origin_offset) for r in decide(came, place=again).rows.receipts]
+    assert found == [(2, 5), (NO_PARTITION, 0), (NO_PARTITION, 0)]
+
+
 def test_repeats_are_sent_on_unseen():
     """Only the worker of the right partition knows what is a repeat."""
     batch = decide([Record(0, event(ELSEWHERE[0])), Record(1, event(ELSEWHERE[0]))])

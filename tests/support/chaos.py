@@ -341,20 +341,24 @@ def _compare_topics(load: Load, outcome: Outcome) -> None:
     """Receipts with the records of the events topic, and with what was produced of them."""
     stack = load.stack
     records = stack.read(EVENTS)
+    ((epoch,),) = stack.query("SELECT max(topic_epoch) FROM impact.topic WHERE topic = {t:String}", t=EVENTS)
     receipts = stack.query(
         "SELECT partition, offset, toString(status) FROM impact.receipt FINAL WHERE topic = {t:String} "
-        "AND topic_epoch = (SELECT max(topic_epoch) FROM impact.topic WHERE topic = {t:String})",
+        "AND topic_epoch = {e:UInt16}",
         t=EVENTS,
+        e=epoch,
     )
+    # As origins name it: in another epoch another record stands at the same offset.
+    topic = f"{EVENTS}@{epoch}" if epoch else EVENTS
     statuses = {(partition, offset): status for partition, offset, status in receipts}
     lows = _lows(stack)
     outcome.without_receipt = without_one_receipt(records, [(p, offset) for p, offset, _ in receipts], lows)
-    enriched, rejected = origins(stack.read(ENRICHED), EVENTS), origins(stack.read(REJECTED), EVENTS)
-    sent_on = arrivals(records, EVENTS, [place for place, status in statuses.items() if status == "rerouted"])
+    enriched, rejected = origins(stack.read(ENRICHED), topic), origins(stack.read(REJECTED), topic)
+    sent_on = arrivals(records, topic, [place for place, status in statuses.items() if status == "rerouted"])
     wanted = {"accepted": enriched, "retracted": enriched, "rejected": rejected, "rerouted": sent_on}
     if any(lows.values()):
         del wanted["rerouted"]  # Kafka may have deleted the record or its copy: here `reconcile` alone tells
-    outcome.lost += missing(EVENTS, statuses, wanted)
+    outcome.lost += missing(topic, statuses, wanted)
     for name, found in (("in_enriched", enriched), ("in_rejected", rejected), ("sent_on", sent_on)):
         before, now = load.repeated[name], repeats(found)
         # A topic that was made again holds none of the former ones.
