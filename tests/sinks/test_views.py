@@ -50,6 +50,7 @@ VIEWS = {
     "conservation_day": f"bounds = {BOUNDS}",
     "receipt_without_row": None,
     "reroute_not_arrived": None,
+    "rejected_without_row": None,
     "row_without_receipt": None,
     "activity_difference": None,
     "activity_moved": None,

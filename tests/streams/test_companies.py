@@ -59,7 +59,7 @@ def test_what_cannot_be_read_is_rejected(key: bytes | None, value: bytes | None,
     (output,) = batch.outputs
     assert (output.to, output.partition, output.key, output.value) == ("rejected", 1, key, value)
     assert dict(output.headers)["ct-reason"] == code.encode()
-    assert dict(output.headers)["ct-origin"] == b"companies.v1/1/1"
+    assert dict(output.headers)["ct-origin"] == b"companies.v1@2/1/1"
 
 
 def test_the_list_of_faults_ends():

@@ -225,5 +225,5 @@ def test_what_is_returned_is_there(kafka: Any) -> None:
         assert [(r.key, r.value) for r in marks[partition]] == 2 * list(keys.items())
     for to, partition in {(output.to, output.partition) for output in OUTPUTS}:
         wanted = [(o.key, o.value, o.headers) for o in OUTPUTS if (o.to, o.partition) == (to, partition)]
-        there = [(r.key, r.value, r.headers) for r in found[names[to], partition]]
+        there = [(r.key, r.value, [*r.headers]) for r in found[names[to], partition]]
         assert there == 2 * wanted
