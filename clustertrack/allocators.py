@@ -2,7 +2,7 @@
 
 A worker fills and empties tens of megabytes with every group, in several threads. glibc keeps an arena for each of them
 and gives freed memory back late, Arrow's own pool later still: together a third of the worker's memory. Giving all
-of it back at once costs a twentieth of the time, in page faults.
+of it back at once costs time, in page faults.
 """
 
 import ctypes

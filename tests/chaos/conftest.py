@@ -1,12 +1,14 @@
 """A stack for chaos: dead workers are noticed after 6 s, groups are small, so that many of them are in flight."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from chaos import Load
 from runs import NODES, SCALE, SEED
 from stack import Stack
+from tcp_proxy import TcpProxy
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,3 +44,13 @@ def _registry(stack: Stack) -> object:
         encoding="utf-8",
     )
     return path
+
+
+@pytest.fixture
+def wires(load: Load) -> Iterator[list[TcpProxy]]:
+    """Between the workers and each broker; needs a stack that is `proxied`."""
+    with ExitStack() as made:
+        proxies = [TcpProxy(proxy, behind) for behind, proxy in load.stack.listeners]
+        for proxy in proxies:
+            made.callback(proxy.close)
+        yield proxies

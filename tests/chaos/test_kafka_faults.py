@@ -1,8 +1,6 @@
 """A broker that dies and comes back, alone or with all others; connections to brokers that are cut, or fall silent."""
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 from chaos import Load, conclude
@@ -17,16 +15,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 # Kafka's clients follow the addresses that a broker advertises, so a proxy needs a listener of its own.
 STACK = {"proxied": True}
-
-
-@pytest.fixture
-def proxies(load: Load) -> Iterator[list[TcpProxy]]:
-    """Between a worker and each broker; everybody else goes straight."""
-    with ExitStack() as made:
-        proxies = [TcpProxy(proxy, behind) for behind, proxy in load.stack.listeners]
-        for proxy in proxies:
-            made.callback(proxy.close)
-        yield proxies
 
 
 def start_behind(stack: Stack, name: str) -> Child:
@@ -77,7 +65,7 @@ def test_a_graceful_stop_without_a_broker(load: Load) -> None:
     assert heir.stop(20), "a graceful stop"
 
 
-def test_connections_are_cut(load: Load, proxies: list[TcpProxy]) -> None:
+def test_connections_are_cut(load: Load, wires: list[TcpProxy]) -> None:
     """Every few hundred milliseconds, in the middle of requests and answers, those of one broker or of all."""
     stack = load.stack
     worker = start_behind(stack, "is-cut-off")
@@ -86,16 +74,16 @@ def test_connections_are_cut(load: Load, proxies: list[TcpProxy]) -> None:
     while publishing.is_alive():
         publishing.join(0.3)
         turns += 1
-        for proxy in proxies if turns % 4 == 0 else [proxies[turns % len(proxies)]]:
+        for proxy in wires if turns % 4 == 0 else [wires[turns % len(wires)]]:
             proxy.cut()
-    cuts = sum(proxy.cuts for proxy in proxies)
+    cuts = sum(proxy.cuts for proxy in wires)
     assert cuts > 20
     conclude(load, "Kafka: connections cut by a proxy", faults=cuts)
     assert worker.exit_code() is None
     assert worker.stop(20), "a graceful stop"
 
 
-def test_connections_fall_silent(load: Load, proxies: list[TcpProxy]) -> None:
+def test_connections_fall_silent(load: Load, wires: list[TcpProxy]) -> None:
     """Nobody is told that they are dead: the worker gives up its requests, and connects anew. What it had sent before
     arrives at last, behind its repeats: records, and commits of older offsets.
     """
@@ -104,16 +92,16 @@ def test_connections_fall_silent(load: Load, proxies: list[TcpProxy]) -> None:
     before = load.published
     publishing = load.background(rate=300, seconds=load.size(4))
     wait_for(lambda: load.published > before + 300, 30, "the load to be under way")
-    used = [proxy.connections for proxy in proxies]
-    for proxy in proxies:
+    used = [proxy.connections for proxy in wires]
+    for proxy in wires:
         proxy.silence()
     publishing.join(120)
     stack.wait_counted(60)
-    again = [proxy.connections - number for proxy, number in zip(proxies, used, strict=True)]
+    again = [proxy.connections - number for proxy, number in zip(wires, used, strict=True)]
     assert sum(again) > 0, "it did not connect anew"
-    for proxy in proxies:
+    for proxy in wires:
         proxy.release()
     load.publish(100)
-    conclude(load, "Kafka: connections silent", faults=len(proxies))
+    conclude(load, "Kafka: connections silent", faults=len(wires))
     assert worker.exit_code() is None
     assert worker.stop(20), "a graceful stop"

@@ -3,8 +3,6 @@
 import json
 import re
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -23,16 +21,6 @@ OUTAGE_SECONDS = 30
 """Five sessions."""
 LEAST_RECORD = 200
 """Bytes; an event of the load has more."""
-
-
-@pytest.fixture
-def wires(load: Load) -> Iterator[list[TcpProxy]]:
-    """Between a worker and each broker, for their traffic to be measured."""
-    with ExitStack() as made:
-        proxies = [TcpProxy(proxy, behind) for behind, proxy in load.stack.listeners]
-        for proxy in proxies:
-            made.callback(proxy.close)
-        yield proxies
 
 
 def group_of(stack: Stack) -> str:

@@ -259,16 +259,6 @@ def ledger(load: Load) -> Iterator[Proxy]:
     made.close()
 
 
-@pytest.fixture
-def wires(load: Load) -> Iterator[list[TcpProxy]]:
-    """Between the workers and each broker."""
-    with ExitStack() as made:
-        proxies = [TcpProxy(proxy, behind) for behind, proxy in load.stack.listeners]
-        for proxy in proxies:
-            made.callback(proxy.close)
-        yield proxies
-
-
 @pytest.mark.integration
 @pytest.mark.timeout(300)
 def test_any_mix(load: Load, ledger: Proxy, wires: list[TcpProxy]) -> None:
