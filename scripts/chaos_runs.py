@@ -57,6 +57,8 @@ class Session:
     seed: int
     """Of the first round."""
     scale: float
+    outage: float
+    """Seconds, see `OUTAGE` in tests/support/runs.py."""
     started: datetime
     rounds: int = 0
     failed: list[str] = field(default_factory=list)
@@ -71,7 +73,7 @@ def main() -> int:
         print(f"error: no file of tests/chaos is named like {' or '.join(options.only)}", file=sys.stderr)
         return 2
     seed = random.SystemRandom().randrange(2**31) if options.seed is None else options.seed
-    session = Session(seed, options.scale, datetime.now(UTC))
+    session = Session(seed, options.scale, options.outage, datetime.now(UTC))
     signal.signal(signal.SIGTERM, _interrupt)
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         collected = Path(folder, "outcomes.jsonl")
@@ -101,6 +103,7 @@ def run(session: Session, files: Sequence[Path], collected: Path, minutes: float
             "CHAOS_SEED": str(session.seed + number),
             "CHAOS_NODES": str(brokers),
             "CHAOS_SCALE": str(session.scale),
+            "CHAOS_OUTAGE": str(session.outage),
             "CHAOS_OUTCOMES": str(collected),
         }
         how = "interrupted"
@@ -170,7 +173,7 @@ def lines(session: Session, outcomes: Outcomes) -> list[str]:
     """What is printed at the end, and stands in the page: how it ran, the table, what failed."""
     minutes = (datetime.now(UTC) - session.started).total_seconds() / 60
     last = session.seed + max(1, session.rounds) - 1
-    how = f"seeds {session.seed} to {last}, scale {session.scale:g}"
+    how = f"seeds {session.seed} to {last}, scale {session.scale:g}, outage {session.outage:g} s"
     where = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
     return [
         f"Run of {session.started:%Y-%m-%d}{commit()}: {minutes:.0f} minutes, {how}; {where}.",
@@ -259,6 +262,14 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="of the first round; drawn and printed when not given")
     parser.add_argument(
         "--scale", type=float, default=3, help="records and faults of the short form, times (default: 3)"
+    )
+    parser.add_argument(
+        "--outage",
+        type=float,
+        default=330,
+        metavar="SECONDS",
+        help="how long ClickHouse is away under back-pressure (default: 330, longer than a Kafka client "
+        "may wait between two fetches by default; the short form: 30)",
     )
     parser.add_argument(
         "--only", metavar="NAME", action="append", default=[], help="only files of that name, or part; may be repeated"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from chaos import Load
-from runs import NODES, SCALE, SEED
+from runs import NODES, OUTAGE, SCALE, SEED
 from stack import Stack
 from tcp_proxy import TcpProxy
 
@@ -15,7 +15,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long runs may take longer."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.timeout(300 * max(1, SCALE)), append=False)
+            item.add_marker(pytest.mark.timeout(300 * max(1, SCALE) + 2 * OUTAGE), append=False)
 
 
 @pytest.fixture(scope="module")

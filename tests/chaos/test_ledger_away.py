@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from chaos import Load, conclude
 from kafka import KafkaAdminClient
+from runs import OUTAGE
 from stack import Stack, answer, wait_for, waited
 from tcp_proxy import TcpProxy
 
@@ -17,8 +18,6 @@ from clustertrack.local.ports import HOST
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 STACK = {"proxied": True}
-OUTAGE_SECONDS = 30
-"""Five sessions."""
 LEAST_RECORD = 200
 """Bytes; an event of the load has more."""
 
@@ -35,6 +34,12 @@ def members(stack: Stack, group: str) -> set[str]:
         return {member["member_id"] for member in admin.describe_groups([group])[group]["members"]}
     finally:
         admin.close()
+
+
+def generation_of(stack: Stack, group: str) -> int:
+    """How often the group has been balanced, as its coordinator's log says: whoever joins, leaves or is late counts."""
+    logs = [path.read_text(encoding="utf-8", errors="replace") for path in stack.folder.glob("kafka*-server.log*")]
+    return max(map(int, re.findall(rf"Stabilized group {re.escape(group)} generation (\d+)", "\n".join(logs))))
 
 
 def memory(worker: Child) -> int:
@@ -61,46 +66,54 @@ def test_killed_under_load(load: Load) -> None:
 
 
 def test_away_for_longer_than_sessions_last(load: Load, wires: list[TcpProxy]) -> None:
-    """Under more load than a worker's queues hold, so that it stops fetching: it is well, stays in its group, waits.
+    """Under more load than their queues hold, so that they stop fetching: two workers are well, stay in their group,
+    which is never even balanced anew, hold no more memory, and wait.
 
-    What could throw it out is aiokafka's `max_poll_interval_ms` (5 minutes; Faust makes them 17), counted from the last
-    fetch that ended. The worker's is a day (`streams.app.LONGEST_OUTAGE`): with 5 s there this test fails, because
-    the worker leaves the group. The session itself is kept by heartbeats, which do not wait for ClickHouse.
+    What could throw them out is aiokafka's `max_poll_interval_ms` (5 minutes; Faust makes them 17), counted from the
+    last fetch that ended. The workers' is a day (`streams.app.LONGEST_OUTAGE`): with 5 s there this test fails, because
+    they leave the group. The session itself is kept by heartbeats, which do not wait for ClickHouse.
     """
     stack = load.stack
     servers = ",".join(f"{HOST}:{proxy}" for _, proxy in stack.listeners)
-    worker = stack.start_worker("waits-long", CLUSTERTRACK_STALLED_SECONDS="6", KAFKA_BOOTSTRAP_SERVERS=servers)
+    settings = {"CLUSTERTRACK_STALLED_SECONDS": "6", "KAFKA_BOOTSTRAP_SERVERS": servers}
+    workers = [stack.start_worker(f"waits-long-{number}", **settings) for number in range(2)]
     group = group_of(stack)
-    joined, used = members(stack, group), memory(worker)
-    outage = OUTAGE_SECONDS * max(1, load.size(1))
+    wait_for(lambda: len(members(stack, group)) == len(workers), 30, "both workers to be members")
+    for worker in workers:
+        stack.wait_ready(worker)
+    joined, generation = members(stack, group), generation_of(stack, group)
+    used = [memory(worker) for worker in workers]
     before = load.published
-    publishing = load.background(rate=200, seconds=2 * outage)
+    publishing = load.background(rate=400, seconds=2 * OUTAGE + 60)
     wait_for(lambda: load.published > before + 200, 30, "the load to be under way")
     stack.kill(stack.clickhouse)
     health = set()
 
     def waited_for(seconds: float) -> bool:
-        health.add(answer(worker, "/healthz")[0])
-        return waited(worker) >= seconds
+        load.pause(0.2, 0.4)  # every request takes from the workers' only thread
+        health.update(answer(worker, "/healthz")[0] for worker in workers)
+        return all(waited(worker) >= seconds for worker in workers)
 
-    wait_for(lambda: waited_for(outage / 2), outage + 60, "the worker to wait for ClickHouse")
+    wait_for(lambda: waited_for(OUTAGE / 2), OUTAGE + 60, "the workers to wait for ClickHouse")
     published, carried = load.published, sum(wire.carried for wire in wires)
-    wait_for(lambda: waited_for(outage), outage + 60, "the worker to wait for ClickHouse")
+    wait_for(lambda: waited_for(OUTAGE), OUTAGE + 60, "the workers to wait for ClickHouse")
     assert publishing.is_alive(), "the load ended too early"
     published, carried = load.published - published, sum(wire.carried for wire in wires) - carried
-    assert published > 50 * outage
+    assert published > 100 * OUTAGE
     # What is carried all the same: heartbeats, and answers of three brokers that there is nothing new of the register.
-    assert carried < published * LEAST_RECORD / 2, "it still fetches"
-    assert members(stack, group) == joined
+    assert carried < published * LEAST_RECORD / 2, "they still fetch"
     assert health - {0} == {200}
-    assert memory(worker) < used + 64
+    for worker, megabytes in zip(workers, used, strict=True):
+        assert memory(worker) < megabytes + 64
     stack.restart_clickhouse()
     load.stop()
     publishing.join(120)
-    conclude(load, "ClickHouse: away under back-pressure", faults=1)
+    conclude(load, f"ClickHouse: away for {OUTAGE:g} s under back-pressure", faults=1, seconds=120 + OUTAGE)
     assert members(stack, group) == joined
-    assert worker.exit_code() is None
-    assert worker.stop(20), "a graceful stop"
+    assert generation_of(stack, group) == generation
+    for worker in workers:
+        assert worker.exit_code() is None
+        assert worker.stop(20), "a graceful stop"
 
 
 def test_a_graceful_stop_while_it_waits(load: Load) -> None:

@@ -60,7 +60,7 @@ def test_nothing_ran(script: ModuleType, tmp_path: Path) -> None:
     """A run that was ended at once has a table too, of its head alone."""
     assert script.read(tmp_path / "never-written") == []
     assert len(script.table([])) == 2
-    session = script.Session(7, 1.0, datetime.now(UTC), failed=["seed 7: interrupted"])
+    session = script.Session(7, 1.0, 30, datetime.now(UTC), failed=["seed 7: interrupted"])
     assert script.lines(session, [])[-1] == "Failed: seed 7: interrupted"
 
 

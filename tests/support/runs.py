@@ -8,3 +8,5 @@ SCALE = float(os.environ.get("CHAOS_SCALE", "1"))
 """Records and faults of each scenario, times so many."""
 NODES = int(os.environ.get("CHAOS_NODES", "1"))
 """Brokers: 1 or 3."""
+OUTAGE = float(os.environ.get("CHAOS_OUTAGE", "30"))
+"""Seconds that ClickHouse is away under back-pressure."""
