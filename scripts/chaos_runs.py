@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import random
-import signal
 import statistics
 import subprocess
 import sys
@@ -22,16 +21,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent
+import pytest_child
+from pytest_child import ROOT
+
 PAGE = ROOT / "docs" / "delivery-guarantees.md"
 BEGIN, END = "<!-- what scripts/chaos --write has written: begin -->", "<!-- end -->"
 BROKERS = (1, 3)
 LONGEST_FILE_SECONDS = 3600
-ENDING_SECONDS = 90
-"""So long may pytest take to end brokers, ClickHouse and workers when it is interrupted."""
 HEAD = (
     ("scenario", "---"),
     ("runs", "--:"),
@@ -74,7 +72,7 @@ def main() -> int:
         return 2
     seed = random.SystemRandom().randrange(2**31) if options.seed is None else options.seed
     session = Session(seed, options.scale, options.outage, datetime.now(UTC))
-    signal.signal(signal.SIGTERM, _interrupt)
+    pytest_child.take_sigterm_for_ctrl_c()
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         collected = Path(folder, "outcomes.jsonl")
         with contextlib.suppress(KeyboardInterrupt):
@@ -108,7 +106,7 @@ def run(session: Session, files: Sequence[Path], collected: Path, minutes: float
         }
         how = "interrupted"
         try:
-            how = run_file(file, settings, LONGEST_FILE_SECONDS)
+            how = pytest_child.run([str(file)], settings, LONGEST_FILE_SECONDS)
         finally:
             if how:
                 session.failed.append(f"{say}: {how}")
@@ -120,41 +118,6 @@ def plan(files: Sequence[Path]) -> Iterator[tuple[int, int, Path]]:
     for number in itertools.count():
         for index, file in enumerate(files):
             yield number, BROKERS[(number + index) % len(BROKERS)], file
-
-
-def run_file(file: Path, settings: dict[str, str], seconds: float) -> str:
-    """Run the tests of a file; empty when all passed, else what happened. What pytest said is printed then."""
-    arguments = [sys.executable, "-m", "pytest", "-q", "--color=no", "-p", "no:cacheprovider", str(file)]
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
-        child = subprocess.Popen(
-            arguments, cwd=ROOT, env={**os.environ, **settings}, stdout=said, stderr=subprocess.STDOUT
-        )
-        try:
-            how = "FAILED" if child.wait(seconds) else ""
-        except subprocess.TimeoutExpired:
-            how = f"not over after {seconds:g} s"
-        finally:
-            _end(child)
-        if how:
-            said.seek(0)
-            print(said.read(), file=sys.stderr)
-    return how
-
-
-def _end(child: subprocess.Popen[bytes]) -> None:
-    """Let pytest end what it started, as after Ctrl-C; only if it does not, make it."""
-    if child.poll() is not None:
-        return
-    child.send_signal(signal.SIGINT)
-    try:
-        child.wait(ENDING_SECONDS)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def read(collected: Path) -> Outcomes:

@@ -1,6 +1,5 @@
 """What scripts/chaos makes of outcomes: the table of the page, whatever ended the run."""
 
-import importlib.util
 import itertools
 import json
 import os
@@ -11,26 +10,12 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+import chaos_runs
 import pytest
 from chaos import Outcome
 from pages import ROOT, Page
-
-SCRIPT = ROOT / "scripts" / "chaos_runs.py"
-
-
-@pytest.fixture(scope="module")
-def script() -> ModuleType:
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("chaos_runs", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclass looks there for its own annotations
-    spec.loader.exec_module(module)
-    return module
 
 
 def outcome(scenario: str, nodes: int = 1, **fields: Any) -> dict[str, Any]:
@@ -47,26 +32,26 @@ OUTCOMES = [
 ]
 
 
-def test_the_table(script: ModuleType) -> None:
+def test_the_table() -> None:
     """A line for each scenario with its runs added up, in the order of their names, and one for all."""
-    lines = script.table(OUTCOMES)
-    assert [line.count("|") for line in lines] == [len(script.HEAD) + 1] * 7
+    lines = chaos_runs.table(OUTCOMES)
+    assert [line.count("|") for line in lines] == [len(chaos_runs.HEAD) + 1] * 7
     assert lines[2] == "| a | 1 | 1 | 10 | 1 | 1 | 2 | 3 | 4 | 0 / 0 / 0 | 0.0 (0.0) |"
     assert lines[3] == "| b | 2 | 1, 3 | 1,500 | 3 | 0 | 0 | 0 | 0 | 1,002 / 5 / 1 | 2.0 (3.0) |"
     assert lines[6] == "| **all** | 5 | 1, 3 | 1,510 | 4 | 1 | 2 | 3 | 4 | 1,002 / 5 / 1 | 0.0 (3.0) |"
 
 
-def test_nothing_ran(script: ModuleType, tmp_path: Path) -> None:
+def test_nothing_ran(tmp_path: Path) -> None:
     """A run that was ended at once has a table too, of its head alone."""
-    assert script.read(tmp_path / "never-written") == []
-    assert len(script.table([])) == 2
-    session = script.Session(7, 1.0, 30, datetime.now(UTC), failed=["seed 7: interrupted"])
-    assert script.lines(session, [])[-1] == "Failed: seed 7: interrupted"
+    assert chaos_runs.read(tmp_path / "never-written") == []
+    assert len(chaos_runs.table([])) == 2
+    session = chaos_runs.Session(7, 1.0, 30, datetime.now(UTC), failed=["seed 7: interrupted"])
+    assert chaos_runs.lines(session, [])[-1] == "Failed: seed 7: interrupted"
 
 
-def test_on_one_kind_only(script: ModuleType) -> None:
+def test_on_one_kind_only() -> None:
     """Scenarios that could have run on the other kind of stack too are named; those made for one kind are not."""
-    assert script.one_kind_only(OUTCOMES) == [
+    assert chaos_runs.one_kind_only(OUTCOMES) == [
         "On 1 broker only, in this run: a.",
         "",
         "On 3 brokers only, in this run: c.",
@@ -74,73 +59,40 @@ def test_on_one_kind_only(script: ModuleType) -> None:
     ]
 
 
-def test_every_file_meets_both_kinds(script: ModuleType) -> None:
+def test_every_file_meets_both_kinds() -> None:
     """One round already runs on one broker and on three; two rounds run every file on both."""
     files = [Path(name) for name in "abc"]
-    steps = list(itertools.islice(script.plan(files), 6))
+    steps = list(itertools.islice(chaos_runs.plan(files), 6))
     assert [(number, file.name) for number, _, file in steps] == [(n, name) for n in range(2) for name in "abc"]
     assert [brokers for _, brokers, _ in steps] == [1, 3, 1, 3, 1, 3]
     assert Counter((brokers, file.name) for _, brokers, file in steps) == Counter(itertools.product((1, 3), "abc"))
 
 
-def test_only_some_files(script: ModuleType) -> None:
+def test_only_some_files() -> None:
     """A part of a name chooses; several names add up; none chooses all."""
     files = [Path(f"test_{name}.py") for name in ("mixture", "poison", "clock")]
-    assert script.chosen(files, []) == files
-    assert script.chosen(files, ["mix", "clock"]) == [files[0], files[2]]
-    assert script.chosen(files, ["nothing like it"]) == []
+    assert chaos_runs.chosen(files, []) == files
+    assert chaos_runs.chosen(files, ["mix", "clock"]) == [files[0], files[2]]
+    assert chaos_runs.chosen(files, ["nothing like it"]) == []
 
 
-def test_the_page_is_written_between_its_marks(script: ModuleType, tmp_path: Path) -> None:
+def test_the_page_is_written_between_its_marks(tmp_path: Path) -> None:
     """What stood there is replaced, what stands around it stays, and writing it again changes nothing."""
     page = tmp_path / "page.md"
-    page.write_text(f"before\n\n{script.BEGIN}\n\nold\n\n{script.END}\n\nafter\n", encoding="utf-8")
+    page.write_text(f"before\n\n{chaos_runs.BEGIN}\n\nold\n\n{chaos_runs.END}\n\nafter\n", encoding="utf-8")
     for _ in range(2):
-        script.write(page, ["new", "", "lines"])
-        text = f"before\n\n{script.BEGIN}\n\nnew\n\nlines\n\n{script.END}\n\nafter\n"
+        chaos_runs.write(page, ["new", "", "lines"])
+        text = f"before\n\n{chaos_runs.BEGIN}\n\nnew\n\nlines\n\n{chaos_runs.END}\n\nafter\n"
         assert page.read_text(encoding="utf-8") == text
 
 
-def test_the_page_has_the_marks(script: ModuleType) -> None:
+def test_the_page_has_the_marks() -> None:
     """The page has both marks once, and a table in it has the columns that the script writes."""
     page = Page("docs/delivery-guarantees.md")
-    assert (page.text.count(script.BEGIN), page.text.count(script.END)) == (1, 1)
-    between = page.text.split(script.BEGIN)[1].split(script.END)[0]
+    assert (page.text.count(chaos_runs.BEGIN), page.text.count(chaos_runs.END)) == (1, 1)
+    between = page.text.split(chaos_runs.BEGIN)[1].split(chaos_runs.END)[0]
     if "| scenario |" in between:
-        assert page.table(*(title for title, _ in script.HEAD))
-
-
-@pytest.fixture
-def a_file(tmp_path: Path) -> Callable[[str], Path]:
-    """Writes a file of tests with this one in it; its fixture leaves a file when it is torn down."""
-
-    def make(body: str) -> Path:
-        path = tmp_path / "test_made.py"
-        path.write_text(
-            "import pytest, time\nfrom pathlib import Path\n"
-            f"@pytest.fixture\ndef stack():\n    yield\n    Path({str(tmp_path / 'closed')!r}).touch()\n"
-            f"def test_it(stack):\n    Path({str(tmp_path / 'begun')!r}).touch()\n    {body}\n",
-            encoding="utf-8",
-        )
-        return path
-
-    return make
-
-
-@pytest.mark.parametrize(
-    ("body", "seconds", "how"),
-    [
-        pytest.param("pass", 60, "", id="passes"),
-        pytest.param("assert False", 60, "FAILED", id="fails"),
-        pytest.param("time.sleep(60)", 4, "not over after 4 s", id="takes too long"),
-    ],
-)
-def test_how_a_file_ends(
-    script: ModuleType, a_file: Callable[[str], Path], tmp_path: Path, body: str, seconds: float, how: str
-) -> None:
-    """A file that takes too long is one that failed, and ends in order: what it started is closed."""
-    assert script.run_file(a_file(body), {}, seconds) == how
-    assert (tmp_path / "closed").exists() == (tmp_path / "begun").exists()
+        assert page.table(*(title for title, _ in chaos_runs.HEAD))
 
 
 @pytest.mark.parametrize("number", [pytest.param(s, id=s.name) for s in (signal.SIGINT, signal.SIGTERM)])
@@ -161,7 +113,7 @@ def test_an_interrupted_run_keeps_its_table(
         "sys.exit(chaos_runs.main())\n"
     )
     written = tmp_path / "outcomes.json"
-    arguments = [SCRIPT.parent, file, json.dumps(outcome("what ran before", events=12)), written]
+    arguments = [ROOT / "scripts", file, json.dumps(outcome("what ran before", events=12)), written]
     with subprocess.Popen(
         [sys.executable, "-c", program, *map(str, arguments)],
         cwd=tmp_path,
