@@ -26,7 +26,7 @@ from schemas.errors import CheckFailed, Unreachable
 from schemas.ledger import Ledger, LedgerUnavailable, Rows
 from sinks import catalog
 from sinks.connection import ClickHouse, ClickHouseFault, connect, explained
-from sinks.writer import TRANSIENT
+from sinks.writer import INSERT_TIMEOUT, TRANSIENT
 from streams.topics import EVENTS, TopicAdmin
 
 MIGRATE: Final = (
@@ -188,7 +188,8 @@ class GuardedLedger:
             if self._admin is None:
                 self._admin = self._connections.enter_context(TopicAdmin(self._kafka))
             if self._client is None:
-                self._client = connect(self._clickhouse)
+                # A look is part of an insert: one that took longer than those may would be taken for a stall.
+                self._client = connect(self._clickhouse, send_receive_timeout=INSERT_TIMEOUT)
                 self._connections.callback(self._client.close)
             with explained(self._clickhouse):
                 yield self._client, self._admin

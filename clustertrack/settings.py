@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     # After so many seconds without a sign of life a worker's partitions go to the others.
     session_seconds: Annotated[int, Field(ge=6, le=300, validation_alias="CLUSTERTRACK_SESSION_SECONDS")] = 30
     # After so many seconds without progress a worker calls itself ill; after as long again it ends.
-    stalled_seconds: Annotated[int, Field(ge=4, le=3600, validation_alias="CLUSTERTRACK_STALLED_SECONDS")] = 60
+    stalled_seconds: Annotated[int, Field(ge=4, le=3600, validation_alias="CLUSTERTRACK_STALLED_SECONDS")] = 45
     # Most rows of one insert.
     max_rows: Annotated[int, Field(ge=1, le=1_000_000, validation_alias="CLUSTERTRACK_MAX_ROWS")] = 20_000
     # How often a rejected record is sent again at most.

@@ -12,6 +12,8 @@ import signal
 import time
 from typing import Final
 
+import structlog
+
 VARIABLE: Final = "CLUSTERTRACK_FAULT"
 POINTS: Final = ("decide", "decided", "insert", "receipts", "produce", "mark", "ack", "acked")
 """In the order of delivery: before and after steps 1 to 4, before the rows and before the receipts of step 5, before
@@ -19,6 +21,8 @@ steps 6, 7 and 8, and after the acks, when the offsets are not yet committed."""
 FETCH: Final = "fetch"
 """Before each fetch; no step of delivery."""
 HARMS: Final = ("kill", "block", "cancel", "raise")
+
+log = structlog.get_logger()
 
 
 class DrillError(Exception):
@@ -47,6 +51,7 @@ class FaultPoints:
         self._left -= 1
         if self._left != 0:
             return
+        log.warning("harm is done, as asked for", point=point, harm=self._harm)
         match self._harm:
             case "kill":
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -1,7 +1,7 @@
 """Is the worker alive, and is it ready? Signs of life, and the rule that judges them.
 
 A retry is a sign of life: waiting for ClickHouse makes a worker unready, never unhealthy. Unhealthy, so that the
-supervisor replaces it, is a worker whose event loop or fetcher shows none for a minute while records could be taken:
+supervisor replaces it, is a worker whose event loop or fetcher shows none for 45 s while records could be taken:
 Faust consumers are known to die silently (faust-streaming issues 175, 532, 640).
 """
 
@@ -15,8 +15,9 @@ from streams.pipeline import Pipeline
 from streams.topics import COMPANIES, EVENTS
 from streams.transport import Delivery
 
-STALLED_SECONDS: Final = 60.0
-DELIVERY_TIMES: Final = 4
+STALLED_SECONDS: Final = 45.0
+"""With what it takes to look, red comes within a minute."""
+DELIVERY_TIMES: Final = 5
 """So many times longer may one call to the ledger or to Kafka take, all its time limits added up."""
 LONGEST_START: Final = 600.0
 """Seconds that assignment and recovery may take before a worker that never read anything counts as stalled."""

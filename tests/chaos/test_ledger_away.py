@@ -1,14 +1,16 @@
 """ClickHouse that is gone: for some seconds, and for longer than a consumer group waits for anybody."""
 
 import json
+import os
 import re
+import signal
 import time
 from pathlib import Path
 
 import pytest
 from chaos import Load, conclude
 from kafka import KafkaAdminClient
-from runs import OUTAGE
+from runs import OUTAGE, SCALE
 from stack import Stack, answer, wait_for, waited
 from tcp_proxy import TcpProxy
 
@@ -114,6 +116,33 @@ def test_away_for_longer_than_sessions_last(load: Load, wires: list[TcpProxy]) -
     for worker in workers:
         assert worker.exit_code() is None
         assert worker.stop(20), "a graceful stop"
+
+
+@pytest.mark.skipif(SCALE == 1, reason="in the long form: it takes minutes until anybody could take it for an illness")
+def test_frozen(load: Load) -> None:
+    """It takes connections and answers nothing: a worker whose patience nobody set is well all the while, and waits."""
+    stack = load.stack
+    worker = stack.start_worker("sees-clickhouse-freeze")
+    before = load.published
+    publishing = load.background(rate=100, seconds=2 * OUTAGE + 60)
+    wait_for(lambda: load.published > before + 200, 30, "the load to be under way")
+    os.killpg(stack.clickhouse.pid, signal.SIGSTOP)
+    health = set()
+
+    def is_over() -> bool:
+        load.pause(0.4, 0.6)
+        health.add(answer(worker, "/healthz"))
+        return time.monotonic() > thaws
+
+    thaws = time.monotonic() + OUTAGE
+    wait_for(is_over, OUTAGE + 60, "the frost to end")
+    os.killpg(stack.clickhouse.pid, signal.SIGCONT)
+    assert {status for status, _ in health} == {200}, health
+    load.stop()
+    publishing.join(120)
+    conclude(load, f"ClickHouse: frozen for {OUTAGE:g} s", faults=1, seconds=120 + OUTAGE)
+    assert worker.exit_code() is None
+    assert worker.stop(20), "a graceful stop"
 
 
 def test_a_graceful_stop_while_it_waits(load: Load) -> None:
