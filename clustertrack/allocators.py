@@ -1,4 +1,4 @@
-"""How much freed memory a worker's allocators may keep. Measured by `scripts/bench --only memory`.
+"""What a worker does not need in memory. Measured by `scripts/bench --only memory`.
 
 A worker fills and empties tens of megabytes with every group, in several threads. glibc keeps an arena for each of them
 and gives freed memory back late, Arrow's own pool later still: together a third of the worker's memory. Giving all
@@ -7,6 +7,8 @@ of it back at once costs time, in page faults.
 
 import ctypes
 import platform
+import sys
+from importlib.abc import MetaPathFinder
 from typing import Final
 
 import pyarrow as pa
@@ -22,8 +24,17 @@ _LARGE: Final = 4 * 1024 * 1024
 _ARENAS: Final = 2
 
 
+class _WithoutPandas(MetaPathFinder):
+    """Arrow imports pandas with its first column wherever it is installed (the local ClickHouse brings it): 43 MB."""
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError("a worker has no use for pandas", name=fullname)
+
+
 def bound() -> None:
     """Let one allocator serve all, and let it give memory back. Without glibc nothing is changed but Arrow's pool."""
+    sys.meta_path.insert(0, _WithoutPandas())
     pa.set_memory_pool(pa.system_memory_pool())
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

@@ -34,3 +34,17 @@ def test_freed_memory_is_given_back() -> None:
     pool, megabytes = kept("bound")
     assert pool == "system"
     assert megabytes < kept("not bound")[1] - 30
+
+
+@pytest.mark.parametrize(("how", "loaded"), [("allocators.bound()", False), ("", True)])
+def test_pandas_stays_out(how: str, loaded: bool) -> None:
+    """Arrow imports it with its first column, where it is installed; a worker has no use for it."""
+    program = f"import sys\nimport pyarrow as pa\nfrom clustertrack import allocators\n{how}\npa.array(['a'])\n"
+    done = subprocess.run(
+        [sys.executable, "-c", program + "print(sys.modules.get('pandas') is not None)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.strip() == str(loaded)
