@@ -5,10 +5,10 @@
 Prints nanoseconds per record (median, minimum, maximum). The events are those of bench/generate.py.
 
 - validate: `read_event` alone
-- batch: all of `process_batch`, validation included
+- batch: all of `process_batch`, validation included, and its outputs into Kafka batches, as the pipeline does at once
 - arrow: the columns for ClickHouse
-- produce: filling Kafka batches with outputs and marks
-- total: batch, arrow and produce
+- marks: marks into Kafka batches
+- total: batch, arrow and marks
 
 The dedupe state is a dict here: RocksDB's time is not in these figures. On a machine that does other work as well look
 at the minimum, and compare in turns.
@@ -21,7 +21,7 @@ import gc
 import json
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -34,15 +34,17 @@ from schemas.company import CompanyVersion
 from schemas.events import read_event
 from sinks import writer
 from streams.app import GC_THRESHOLD, PRODUCER_BATCH
-from streams.batch import Batch, Place, process_batch
+from streams.batch import Place, process_batch
+from streams.outbox import Filled, KafkaParcel
 from streams.partitions import partition_of
+from streams.pipeline import Group
 from streams.register import Register
 
 PARTITIONS = 4
 BATCH = 2_000
 GROUP = 20_000
 ARRIVED = 1_798_000_000_000
-STAGES = ("validate", "batch", "arrow", "produce")
+STAGES = ("validate", "batch", "arrow", "marks")
 
 
 def records(number: int) -> list[tuple[int, list[Any]]]:
@@ -98,18 +100,16 @@ class Worker:
             for record in part:
                 read_event(record.value, None, record.timestamp, self.clusters)
 
-    def batch(self, group: Sequence[tuple[int, Sequence[Any]]]) -> Batch:
+    def batch(self, group: Sequence[tuple[int, Sequence[Any]]]) -> Group:
         """`process_batch`, joined into a group as the pipeline does."""
-        joined = Batch()
+        joined = Group(None, 0.0, KafkaParcel(new_batch))
         for partition, part in group:
             place = Place("activity.events.v1", 0, partition, PARTITIONS)
             batch = process_batch(
                 place, part, seen=self.seen, register=self.register, clusters=self.clusters, condemned={}
             )
             self.known.update(batch.marks)
-            joined.rows.extend(batch.rows)
-            joined.outputs += batch.outputs
-            joined.marks.update(batch.marks)
+            joined.add(place, part, batch)
         return joined
 
     def seen(self, keys: list[bytes]) -> list[bytes | None]:
@@ -117,7 +117,12 @@ class Worker:
         return [self.known.get(key) for key in keys]
 
 
-def arrow(group: Batch) -> None:
+def new_batch() -> BatchBuilder:
+    """As the producer makes them."""
+    return BatchBuilder(PRODUCER_BATCH, 0)
+
+
+def arrow(group: Group) -> None:
     """Rows into Arrow tables."""
     rows = group.rows
     if rows.rejected:
@@ -126,19 +131,10 @@ def arrow(group: Batch) -> None:
     writer._receipts(rows.receipts)
 
 
-def produce(group: Batch) -> None:
-    """Outputs and marks into Kafka batches."""
-    fill((output.key, output.value, output.headers) for output in group.outputs)
-    fill((key, mark, ()) for key, mark in group.marks.items())
-
-
-def fill(entries: Iterator[tuple[bytes | None, bytes | None, Sequence[Any]]]) -> None:
-    """As `streams.outbox` does."""
-    batch = BatchBuilder(PRODUCER_BATCH, 0)
-    for key, value, headers in entries:
-        if batch.append(key=key, value=value, timestamp=None, headers=list(headers)) is None:
-            batch = BatchBuilder(PRODUCER_BATCH, 0)
-            batch.append(key=key, value=value, timestamp=None, headers=list(headers))
+def marks(group: Group) -> None:
+    """Marks into Kafka batches."""
+    for written in group.marks.values():
+        Filled(new_batch).add((key, mark, []) for key, mark in written.items())
 
 
 def measure(groups: Sequence[Sequence[tuple[int, Sequence[Any]]]], worker: Worker) -> dict[str, int]:
@@ -152,7 +148,7 @@ def measure(groups: Sequence[Sequence[tuple[int, Sequence[Any]]]], worker: Worke
         clock.append(time.process_time_ns())
         arrow(batch)
         clock.append(time.process_time_ns())
-        produce(batch)
+        marks(batch)
         clock.append(time.process_time_ns())
         for name, began, ended in zip(spent, clock, clock[1:], strict=False):
             spent[name] += ended - began

@@ -39,11 +39,24 @@ class Step(Protocol):
         """Decide on the records; marks of what is in flight are seen through the pipeline's `seen`."""
 
 
+class Parcel(Protocol):
+    """Outputs of one group, ready to be sent; may be sent again."""
+
+    def add(self, outputs: Sequence[Output]) -> None:
+        """Outputs behind those that are there. They are not needed afterwards."""
+
+
 class Outbox(Protocol):
     """Produces records; every one is confirmed when a call returns."""
 
-    async def send(self, outputs: Sequence[Output], marks: Mapping[int, Mapping[bytes, bytes]]) -> dict[int, int]:
-        """Produce outputs and the changelog of marks; returns the last changelog offset of each partition."""
+    def parcel(self) -> Parcel:
+        """An empty parcel."""
+
+    async def send(self, parcel: Any, marks: Mapping[int, Mapping[bytes, bytes]]) -> dict[int, int]:  # noqa: ANN401
+        """Produce what is in a parcel of its own, and the changelog of marks.
+
+        Returns the last changelog offset of each partition.
+        """
 
 
 class SeenTable(Protocol):
@@ -70,7 +83,8 @@ class Group:
 
     epoch: object
     opened_at: float
-    batch: Batch = field(default_factory=Batch)
+    parcel: Parcel
+    rows: Rows = field(default_factory=Rows)
     marks: dict[int, dict[bytes, bytes]] = field(default_factory=dict)
     taken: list[tuple[Place, Sequence[Record]]] = field(default_factory=list)
     acks: list[Callable[[], Awaitable[Any]]] = field(default_factory=list)
@@ -78,8 +92,8 @@ class Group:
 
     def add(self, place: Place, records: Sequence[Record], batch: Batch) -> None:
         """Take in what was decided about records of one partition."""
-        self.batch.rows.extend(batch.rows)
-        self.batch.outputs += batch.outputs
+        self.rows.extend(batch.rows)
+        self.parcel.add(batch.outputs)
         if batch.marks:
             self.marks.setdefault(place.partition, {}).update(batch.marks)
         self.taken.append((place, records))
@@ -141,7 +155,7 @@ class Pipeline:
         if epoch is not self._epoch:
             return  # forgotten while waiting: they come again
         if self._open is None:
-            self._open = Group(self._epoch, monotonic())
+            self._open = Group(self._epoch, monotonic(), self._outbox.parcel())
             self._opened.set()
             if self._delivering is None:
                 self.alive_at = monotonic()
@@ -264,7 +278,7 @@ class Pipeline:
         """
         started = monotonic()
         try:
-            await self._insert(group, group.batch.rows)
+            await self._insert(group, group.rows)
         except LedgerRefused as refusal:
             log.warning("the ledger refuses a group, looking for the record", pipeline=self.name, error=str(refusal))
             group = await self._narrow(group)
@@ -278,7 +292,7 @@ class Pipeline:
         for ack in group.acks:
             await ack()
         reach("acked")
-        metrics.observe(self.name, group.batch.rows, group.size, monotonic() - started)
+        metrics.observe(self.name, group.rows, group.size, monotonic() - started)
 
     async def _insert(self, group: Group, rows: Rows) -> None:
         """Step 5; receipts by a call of their own, so that none can be there before its row."""
@@ -292,7 +306,7 @@ class Pipeline:
 
     async def _produce(self, group: Group) -> dict[int, int]:
         """Step 6. The producer repeats by itself, without end: what takes long is waiting for Kafka, not a stall."""
-        sending = asyncio.ensure_future(self._outbox.send(group.batch.outputs, group.marks))
+        sending = asyncio.ensure_future(self._outbox.send(group.parcel, group.marks))
         try:
             while not (await asyncio.wait([sending], timeout=self._patience))[0]:
                 self._check(group)
@@ -347,11 +361,11 @@ class Pipeline:
         try:
             later, self._open = self._open, None
             self._in_flight = {}
-            stored = Group(refused.epoch, refused.opened_at, acks=refused.acks)
+            stored = Group(refused.epoch, refused.opened_at, self._outbox.parcel(), acks=refused.acks)
             for place, records in refused.taken:
                 await self._store_piece(stored, place, records, {})
             if later is not None:
-                self._open = Group(later.epoch, later.opened_at, acks=later.acks)
+                self._open = Group(later.epoch, later.opened_at, self._outbox.parcel(), acks=later.acks)
                 for place, records in later.taken:
                     self._absorb(self._open, place, records)
                 self._opened.set()

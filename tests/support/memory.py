@@ -62,6 +62,17 @@ def _set() -> asyncio.Event:
 
 
 @dataclass
+class MemoryParcel:
+    """See `streams.outbox.KafkaParcel`."""
+
+    outputs: list[Output] = field(default_factory=list)
+
+    def add(self, outputs: Sequence[Output]) -> None:
+        """Outputs behind those that are there."""
+        self.outputs += outputs
+
+
+@dataclass
 class MemoryOutbox:
     """What was produced, in order."""
 
@@ -71,12 +82,16 @@ class MemoryOutbox:
     confirms: asyncio.Event = field(default_factory=_set)
     """Cleared, nothing is confirmed."""
 
-    async def send(self, outputs: Sequence[Output], marks: Mapping[int, Mapping[bytes, bytes]]) -> dict[int, int]:
+    def parcel(self) -> MemoryParcel:
+        """An empty one."""
+        return MemoryParcel()
+
+    async def send(self, parcel: MemoryParcel, marks: Mapping[int, Mapping[bytes, bytes]]) -> dict[int, int]:
         """See `streams.outbox.KafkaOutbox.send`."""
         if self.failures:
             raise self.failures.pop(0)
         await self.confirms.wait()
-        self.outputs += outputs
+        self.outputs += parcel.outputs
         ends = {}
         for partition, new in marks.items():
             log = self.changelog.setdefault(partition, [])
