@@ -6,7 +6,7 @@ ack the event and go on as if nothing had happened.
 
 import asyncio
 import gc
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -162,18 +162,31 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
     _add_agent(app, config, EVENTS, events, feed.ready)
     _add_agent(app, config, COMPANIES, companies, feed.ready)
 
+    app.heart = vitals.run
+
     @app.task  # type: ignore[untyped-decorator]
     async def run_beside() -> None:
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLD)
-        running = [_guarded(app, coroutine) for coroutine in (feed.run(), *(p.run() for p in pipelines), vitals.run())]
+        running = [_guarded(app, coroutine) for coroutine in (feed.run(), *(p.run() for p in pipelines))]
         await asyncio.gather(*running)
 
     return Worker(app, vitals, pipelines)
 
 
-def _faust_app(config: WorkerConfig) -> faust.App:
+class _App(faust.App):  # type: ignore[misc]
+    """Faust's app, with a heart that beats before its tables are recovered: Faust starts an app's tasks after that."""
+
+    heart: Callable[[], Coroutine[Any, Any, None]]
+
+    async def on_start(self) -> None:
+        """Called when the app starts."""
+        await super().on_start()
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLD)
+        self.add_future(_guarded(self, self.heart()))
+
+
+def _faust_app(config: WorkerConfig) -> _App:
     from faust.stores.rocksdb import USE_ROCKSDICT  # noqa: PLC0415
     from faust.streams import _CStreamIterator  # noqa: PLC0415
 
@@ -181,7 +194,7 @@ def _faust_app(config: WorkerConfig) -> faust.App:
     if _CStreamIterator is None or not USE_ROCKSDICT:
         raise RuntimeError("faust-streaming was installed without its compiled extension or without rocksdict")
     scheme = SLOW_SCHEME if config.slow_mode else SCHEME
-    return faust.App(
+    return _App(
         config.app_id,
         # Else a variable like PRODUCER_ACKS or TIMEZONE, whoever set it, would beat what is written here.
         env={},

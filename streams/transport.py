@@ -50,6 +50,8 @@ class Delivery:
     """Forget what is unacked: it will be delivered again."""
     fetched_at: float = field(default_factory=monotonic)
     """Last sign of life of the fetcher, by the monotonic clock."""
+    recovered_at: float = field(default_factory=monotonic)
+    """When a changelog's records were applied last, by the same clock."""
     epoch: int = 0
     """Counts how often everything unacked was forgotten. A batch of an older epoch is neither taken nor acked."""
 
@@ -239,6 +241,7 @@ class BatchConsumer(BoundedConsumer):
             # Table recovery: all but the last record go straight to the store. Faust sees the last one only, and its
             # offset tells it how far the table is.
             apply_in_bulk(tp.partition, fetched[:-1])
+            self.delivery.recovered_at = monotonic()
             fetched = fetched[-1:]
         step = self.delivery.max_batch if in_batches else 1
         for start in range(0, len(fetched), step):

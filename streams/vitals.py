@@ -20,7 +20,8 @@ STALLED_SECONDS: Final = 45.0
 DELIVERY_TIMES: Final = 5
 """So many times longer may one call to the ledger or to Kafka take, all its time limits added up."""
 LONGEST_START: Final = 600.0
-"""Seconds that assignment and recovery may take before a worker that never read anything counts as stalled."""
+"""Seconds that assignment and recovery may take, without a mark that is recovered, before a worker that reads nothing
+counts as stalled."""
 BEAT_SECONDS: Final = 1.0
 
 
@@ -41,6 +42,7 @@ class Signs:
     untaken_for: float
     """Since when records have been fetched that no agent took, or that were passed over by later ones."""
     not_flowing_for: float
+    """Since when no record could be fetched, and no mark was recovered."""
     register_ready: bool
     waiting_for: float
     """How long the ledger or Kafka has refused; 0 while all is well."""
@@ -57,7 +59,7 @@ def unhealthy(signs: Signs, stalled: float = STALLED_SECONDS) -> str | None:
     if (signs.recovering or (signs.flowing and not signs.held)) and signs.fetch_age > stalled:
         return f"the fetcher has shown no sign of life for {signs.fetch_age:.0f} s"
     if not signs.flowing and signs.not_flowing_for > LONGEST_START:
-        return f"assignment or recovery has taken {signs.not_flowing_for:.0f} s"
+        return f"assignment or recovery has not moved for {signs.not_flowing_for:.0f} s"
     return None
 
 
@@ -125,7 +127,7 @@ class Vitals:
             delivery_age=max((now - pipeline.alive_at for pipeline in busy), default=0.0),
             # The heart beats once a second: what is younger means nothing.
             untaken_for=max(0.0, self._beat - self._taken_at),
-            not_flowing_for=now - self._flowed_at,
+            not_flowing_for=now - max(self._flowed_at, self._delivery.recovered_at),
             register_ready=self._register_ready(),
             waiting_for=max((now - p.waiting_since for p in pipelines if p.waiting_since is not None), default=0.0),
         )

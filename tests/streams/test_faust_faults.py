@@ -5,6 +5,7 @@ docs/delivery-guarantees.md names the test of every line.
 
 import ast
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from faust.types.tuples import ConsumerMessage
 import streams.app
 from streams.app import QUEUED_BATCHES, TopicPlace, WorkerConfig
 from streams.topics import COMPANIES, EVENTS
+from streams.vitals import Vitals
 
 SOURCES = sorted(Path(streams.app.__file__).parent.glob("*.py"))
 PLACE = TP(EVENTS, 0)
@@ -284,3 +286,41 @@ def test_a_partition_without_a_commit_goes_back_to_its_beginning(
 
     with_consumer(tmp_path, look)
     assert sought == [(never, 7)]
+
+
+def test_the_heart_beats_while_tables_are_recovered(tmp_path: Path) -> None:
+    """Faust starts an app's tasks after the recovery: one of millions of marks would look like a blocked loop."""
+    beats: list[bool] = []
+    thresholds = gc.get_threshold()
+
+    async def look(consumer: Any) -> None:
+        async def beat() -> None:
+            beats.append(consumer.app.tables.recovery.completed.is_set())
+
+        consumer.app.heart = beat
+        await consumer.app.on_start()
+        await asyncio.sleep(0.05)
+
+    try:
+        with_consumer(tmp_path, look)
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*thresholds)
+    assert beats == [False]
+
+
+def test_a_recovery_that_moves_is_no_illness(tmp_path: Path) -> None:
+    """However long it takes: marks that are applied are signs of life."""
+
+    async def look(app: Any) -> tuple[float, float]:
+        clock = [0.0]
+        vitals = Vitals(
+            now=lambda: clock[0], delivery=app.delivery, pipelines={}, app=app, register_ready=lambda: False
+        )
+        app.delivery.recovered_at = 0.0
+        clock[0] = 5000.0
+        stood = vitals.signs().not_flowing_for
+        app.delivery.recovered_at = 4990.0
+        return stood, vitals.signs().not_flowing_for
+
+    assert with_app(tmp_path, look) == (5000.0, 10.0)
