@@ -208,9 +208,6 @@ class _Service(faust.Worker):  # type: ignore[misc]
         killer.start()
         super()._schedule_shutdown(signal)
 
-    async def _sentinel_task(self) -> None:
-        """Mode's loop runs on for a second before it is closed: every task has ended by then, and a restart waits."""
-
 
 def _run(worker: Worker, settings: Settings) -> None:
     """Run until a signal or a crash; a crash exits with 1 for the supervisor to see."""

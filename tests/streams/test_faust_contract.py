@@ -4,7 +4,6 @@ The three are pinned exactly. When a pin moves, this test says which of them mov
 """
 
 import ast
-import asyncio
 import inspect
 from collections.abc import Iterator
 from importlib import import_module
@@ -90,7 +89,6 @@ METHODS: list[tuple[Any, str, list[str], str]] = [
     (Worker, "_setup_logging", ["self"], "overridden: logging is ours"),
     (Worker, "_enter_debugger", ["self"], "overridden: no debugger"),
     (Worker, "_schedule_shutdown", ["self", "signal"], "overridden: every stop ends"),
-    (Worker, "_sentinel_task", ["self"], "overridden: no second for nothing at the end of every stop"),
     (Worker, "execute_from_commandline", ["self"], "runs the process"),
 ]
 
@@ -192,13 +190,7 @@ def test_the_search_for_private_names_finds_them() -> None:
     assert {"_isolation_level", "_read_offset", "_new_offset", "_tp_index", "_stopped", "_drain_messages"} <= found
     assert "_pending" not in found, "our own"
     assert "_CStreamIterator" in {name for name, _ in private_names(streams.app)}
-    overridden = {"_setup_logging", "_enter_debugger", "_schedule_shutdown", "_sentinel_task"}
-    assert {name for name, _ in private_names(worker)} == overridden
-
-
-def test_no_idle_second_at_the_end_of_a_stop() -> None:
-    """What Faust's process waits for before it closes its loop is over at once."""
-    asyncio.run(asyncio.wait_for(worker._Service._sentinel_task(None), 0.5))
+    assert {name for name, _ in private_names(worker)} == {"_setup_logging", "_enter_debugger", "_schedule_shutdown"}
 
 
 @pytest.mark.parametrize("package", PINS, ids=str)
