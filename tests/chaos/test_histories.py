@@ -61,19 +61,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
 def _wait_counted(stack: Stack) -> None:
     """Every event has its receipt and every version of a company its row."""
     versions = len({(r.key, r.value) for r in stack.read(COMPANIES)})
-
-    def whole() -> bool:
-        return (
-            len(stack.read(EVENTS)) == stack.query("SELECT count() FROM receipt FINAL")[0][0]
-            and versions
-            == (
-                stack.query(
-                    "SELECT count() FROM (SELECT DISTINCT company_id, valid_from, revision FROM company_version)"
-                )[0][0]
-            )
-        )
-
-    wait_for(whole, 90, "everything to be counted")
+    stored = "SELECT uniqExact(company_id, valid_from, revision) FROM company_version"
+    wait_for(lambda: stack.query(stored) == [(versions,)], 90, "every version of a company to be stored")
+    stack.wait_counted(90)
 
 
 def _differences(stack: Stack) -> list[str]:

@@ -1,6 +1,5 @@
 """ClickHouse that is gone: for some seconds, and for longer than a consumer group waits for anybody."""
 
-import json
 import os
 import re
 import signal
@@ -9,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from chaos import Load, conclude
-from kafka import KafkaAdminClient
 from runs import OUTAGE, SCALE
 from stack import Stack, answer, wait_for, waited
 from tcp_proxy import TcpProxy
@@ -22,20 +20,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 STACK = {"proxied": True}
 LEAST_RECORD = 200
 """Bytes; an event of the load has more."""
-
-
-def group_of(stack: Stack) -> str:
-    """The workers' group; it carries the ledger's id, so that only ClickHouse tells."""
-    return str(json.loads(stack.run("status", "--json").stdout)["group"])
-
-
-def members(stack: Stack, group: str) -> set[str]:
-    """Who is in the group: Kafka gives a new name to whoever left it and comes back."""
-    admin = KafkaAdminClient(bootstrap_servers=stack.bootstrap)
-    try:
-        return {member["member_id"] for member in admin.describe_groups([group])[group]["members"]}
-    finally:
-        admin.close()
 
 
 def generation_of(stack: Stack, group: str) -> int:
@@ -79,11 +63,11 @@ def test_away_for_longer_than_sessions_last(load: Load, wires: list[TcpProxy]) -
     servers = ",".join(f"{HOST}:{proxy}" for _, proxy in stack.listeners)
     settings = {"CLUSTERTRACK_STALLED_SECONDS": "6", "KAFKA_BOOTSTRAP_SERVERS": servers}
     workers = [stack.start_worker(f"waits-long-{number}", **settings) for number in range(2)]
-    group = group_of(stack)
-    wait_for(lambda: len(members(stack, group)) == len(workers), 30, "both workers to be members")
+    group = stack.group()
+    wait_for(lambda: len(stack.members(group)) == len(workers), 30, "both workers to be members")
     for worker in workers:
         stack.wait_ready(worker)
-    joined, generation = members(stack, group), generation_of(stack, group)
+    joined, generation = stack.members(group), generation_of(stack, group)
     used = [memory(worker) for worker in workers]
     before = load.published
     publishing = load.background(rate=400, seconds=2 * OUTAGE + 60)
@@ -111,7 +95,7 @@ def test_away_for_longer_than_sessions_last(load: Load, wires: list[TcpProxy]) -
     load.stop()
     publishing.join(120)
     conclude(load, f"ClickHouse: away for {OUTAGE:g} s under back-pressure", faults=1, seconds=120 + OUTAGE)
-    assert members(stack, group) == joined
+    assert stack.members(group) == joined
     assert generation_of(stack, group) == generation
     for worker in workers:
         assert worker.exit_code() is None

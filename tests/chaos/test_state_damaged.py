@@ -302,12 +302,12 @@ def test_an_older_copy_of_the_folder(load: Load, marks: Marks, keeper: Start) ->
 
 
 def test_partitions_move_away_and_back(load: Load, keeper: Start) -> None:
-    """Three times to another worker and back, in one process: every database is closed and opened again."""
+    """Again and again to another worker and back, in one process: every database is closed and opened again."""
     said = keeper()
     stays = load.stack.workers[-1]
     before = databases(stays)
-    publishing = load.background(rate=150, seconds=20)
-    for turn in range(3):
+    publishing, turns = load.background(rate=150, seconds=20), load.size(2)
+    for turn in range(turns):
         guest = load.stack.start_worker(f"guest-{turn}")
         wait_for(lambda: 0 < len(databases(stays)) < len(before), 30, "partitions to move away")
         assert guest.stop(20)
@@ -316,7 +316,7 @@ def test_partitions_move_away_and_back(load: Load, keeper: Start) -> None:
     publishing.join(60)
     assert repeated(load).keys() == {"duplicate"}
     assert said("lock") == []
-    conclude(load, "partitions away and back", faults=6)
+    conclude(load, "partitions away and back", faults=2 * turns)
 
 
 def databases(worker: Child) -> set[str]:

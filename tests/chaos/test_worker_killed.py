@@ -1,4 +1,4 @@
-"""Workers that die at each step of delivery, as by `kill -9`."""
+"""Workers that die: at each step of delivery and at any moment, as by `kill -9`, or by an error that nobody expects."""
 
 import itertools
 import random
@@ -30,6 +30,19 @@ def test_killed_at_each_step(load: Load) -> None:
     heir.stop(20)
 
 
+def test_an_unexpected_error_ends_the_worker(load: Load) -> None:
+    """Out of an agent it would be a silent loss: the worker says why and ends with 1, its heir counts everything."""
+    stack = load.stack
+    failing = stack.start_worker("failing", wait=False, CLUSTERTRACK_FAULT="decide:2:raise")
+    load.publish(load.size(1000))
+    wait_for(lambda: failing.exit_code() is not None, 90, "the worker to end")
+    assert failing.exit_code() == 1, failing.last_words()
+    assert "a batch cannot be taken, the worker ends" in (stack.folder / "failing.log").read_text()
+    heir = stack.start_worker("heir", wait=False)
+    conclude(load, "unexpected error in an agent", faults=1)
+    assert heir.stop(20)
+
+
 def waiting(stack: Stack) -> int:
     """Records that have no receipt yet."""
     ((counted,),) = stack.query("SELECT count() FROM impact.receipt FINAL WHERE topic = {t:String}", t=EVENTS)
@@ -46,7 +59,7 @@ def test_killed_again_and_again(load: Load) -> None:
     recover, and both at once.
     """
     stack, strikes, draw = load.stack, load.size(4), random.Random(SEED)
-    publishing = load.background(rate=400, seconds=1800)
+    publishing = load.background(rate=load.size(200), seconds=1800)
     names = (f"mortal-{n}" for n in itertools.count())
     workers = [stack.start_worker(next(names), wait=False) for _ in range(2)]
     killed, story = 0, []

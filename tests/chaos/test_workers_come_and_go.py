@@ -1,6 +1,5 @@
 """Workers that join, leave, and sleep through their session while a load is running."""
 
-import json
 import os
 import signal
 import time
@@ -10,7 +9,7 @@ from http import HTTPStatus
 import pytest
 from chaos import Load, conclude
 from proxy import Proxy
-from stack import Stack, wait_for
+from stack import wait_for
 
 from clustertrack.local.probes import get
 
@@ -27,19 +26,14 @@ def proxy(load: Load) -> Iterator[Proxy]:
     made.close()
 
 
-def members(stack: Stack) -> int:
-    """Workers in the group."""
-    return int(json.loads(stack.run("status", "--json").stdout)["workers"])
-
-
 def test_joining_and_leaving_under_load(load: Load) -> None:
     """Partitions go to and fro between one worker and four, each with one; every stop ends by itself in under 20 s."""
     stack, turns = load.stack, load.size(1)
-    stays = stack.start_worker("stays")
-    publishing = load.background(rate=400, seconds=600)
+    stays, group = stack.start_worker("stays"), stack.group()
+    publishing = load.background(rate=load.size(200), seconds=600)
     for turn in range(turns):
         guests = [stack.start_worker(f"guest-{turn}-{n}", wait=False) for n in range(stack.partitions - 1)]
-        wait_for(lambda: members(stack) == stack.partitions, 60, "a worker for each partition")
+        wait_for(lambda: len(stack.members(group)) == stack.partitions, 60, "a worker for each partition")
         for guest in guests:
             stack.wait_ready(guest)
         for leaving in guests:
@@ -61,14 +55,14 @@ def test_a_zombie_that_wakes_up(load: Load, proxy: Proxy) -> None:
     """
     stack = load.stack
     zombie = stack.start_worker("zombie", CLICKHOUSE_PORT=str(proxy.port))
-    heir = stack.start_worker("heir")
-    wait_for(lambda: members(stack) == 2, 30, "two workers in the group")
+    heir, group = stack.start_worker("heir"), stack.group()
+    wait_for(lambda: len(stack.members(group)) == 2, 30, "two workers in the group")
     proxy.fault = lambda _proxy: "hold"
-    publishing = load.background(rate=400, seconds=600)
+    publishing = load.background(rate=load.size(200), seconds=600)
     wait_for(lambda: proxy.harmed, 60, "an insert of the zombie to be under way")
     os.killpg(zombie.pid, signal.SIGSTOP)
     try:
-        wait_for(lambda: members(stack) == 1, 60, "the group to give the sleeping worker up")
+        wait_for(lambda: len(stack.members(group)) == 1, 60, "the group to give the sleeping worker up")
         load.stop()
         publishing.join(120)
         stack.wait_counted()

@@ -23,11 +23,6 @@ def workers(stack: Stack) -> Iterator[Stack]:
         stack.workers.pop().stop(20)
 
 
-def offsets(stack: Stack) -> int:
-    """Records in the events topic."""
-    return len(stack.read(EVENTS))
-
-
 def receipts(stack: Stack, topic: str = EVENTS) -> dict[tuple[int, int], str]:
     """(partition, offset) -> status, after merging."""
     rows = stack.query("SELECT partition, offset, status FROM impact.receipt FINAL WHERE topic = {t:String}", t=topic)
@@ -36,12 +31,10 @@ def receipts(stack: Stack, topic: str = EVENTS) -> dict[tuple[int, int], str]:
 
 def wait_for_receipts(stack: Stack, seconds: float = 60) -> dict[tuple[int, int], str]:
     """Every offset of the events topic has its receipt; records sent on count too."""
-
-    def whole() -> dict[tuple[int, int], str] | None:
-        found = receipts(stack)
-        return found if len(found) == offsets(stack) else None
-
-    return dict(wait_for(whole, seconds, "a receipt for every offset"))
+    stack.wait_counted(seconds)
+    found = receipts(stack)
+    assert found.keys() == {(record.partition, record.offset) for record in stack.read(EVENTS)}
+    return found
 
 
 def keyed(value: bytes, company: int) -> tuple[bytes | None, bytes | None, list[Any], int | None]:
@@ -103,6 +96,30 @@ def test_a_record_becomes_receipt_row_and_enriched_event(workers: Stack) -> None
         "SELECT employees, nuts, kind FROM impact.company_version WHERE company_id = {c:UInt32}", c=CVRS[0]
     )
     assert versions == [(12, "DK042", "company")]
+
+
+def test_a_ledger_with_a_new_id_is_filled_again_from_the_topic(workers: Stack) -> None:
+    """Rows are lost and the ledger gets a new id: a worker with its old data folder counts the whole topic again."""
+    companies = CVRS[:4]
+    # A year of its own, of which no other test here knows anything.
+    data = {"occurred_on": "2016-05-03"}
+    workers.send(EVENTS, [keyed(event(cvr, f"AGAIN-{n}", data=data), cvr) for n, cvr in enumerate(companies * 3)])
+    worker = workers.start_worker("worker-kept")
+    wait_for_receipts(workers)
+    before = workers.report(2016)
+    assert worker.stop(20)
+    client = workers.client()
+    for table in ("activity_revision", "activity", "receipt", "rejected", "ledger"):
+        client.command(f"TRUNCATE TABLE {table}")
+    client.close()
+
+    workers.run("migrate")
+    workers.start_worker("worker-kept")
+    wait_for_receipts(workers)
+
+    assert workers.report(2016) == before
+    assert before["helped"]["companies"] == len(companies)
+    workers.run("reconcile")
 
 
 def test_every_offset_has_one_receipt_with_two_workers_killed_and_stopped(workers: Stack) -> None:

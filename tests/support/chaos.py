@@ -15,6 +15,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -304,9 +305,11 @@ def conclude(
     stack.wait_counted(seconds)
     outcome.recovery_seconds = round(time.monotonic() - started, 1)
     load.concluded = load.published
-    _compare_activities(load, outcome)
-    _compare_topics(load, outcome)
-    reconciled = stack.run("reconcile", "--json", expect=None)
+    with ThreadPoolExecutor() as beside:  # the ledger rests by now: its account needs not wait for our comparison
+        account = beside.submit(stack.run, "reconcile", "--json", expect=None)
+        _compare_activities(load, outcome)
+        _compare_topics(load, outcome)
+    reconciled = account.result()
     if reconciled.returncode != 0:
         said = f"{reconciled.stderr[-500:]} {reconciled.stdout[:500]}"
         outcome.notes.append(f"reconcile ended with {reconciled.returncode}: {said}")

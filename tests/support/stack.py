@@ -17,7 +17,7 @@ from typing import Any
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
 from clustertrack.local import child, java, kafka_jars
 from clustertrack.local import kafka as local_kafka
@@ -35,7 +35,7 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
     while not (found := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s in vain for {what}")
-        time.sleep(0.02)
+        time.sleep(0.05)
     return found
 
 
@@ -83,6 +83,7 @@ class Stack:
         self.listeners = list(zip(ports[2::4], ports[3::4], strict=True))
         """Of each broker: the port where it listens for a proxy, and the port where that proxy has to listen."""
         self.behind, self.proxy = self.listeners[0]
+        self.clickhouse = self._start_clickhouse()  # first of all: it comes up while Kafka's folders are made
         runtime, jars = java.find_java(), kafka_jars.ensure_jars()
         brokers = local_kafka.cluster(folder, list(zip(ports[::4], ports[1::4], strict=True)))
         if proxied:
@@ -106,7 +107,6 @@ class Stack:
             self.environment |= {"CLUSTERTRACK_REPLICATION_FACTOR": "3", "CLUSTERTRACK_MIN_INSYNC_REPLICAS": "2"}
         self._broker_commands = [local_kafka.command(node, runtime, jars) for node in brokers]
         self.brokers = [Child(command, folder) for command in self._broker_commands]
-        self.clickhouse = self._start_clickhouse()
         self.workers: list[Child] = []
         try:
             self.wait_for_kafka()
@@ -263,6 +263,18 @@ class Stack:
         finally:
             consumer.close()
         return sorted(found, key=lambda record: (record.partition, record.offset))
+
+    def group(self) -> str:
+        """The workers' group; it carries the ledger's id, so that only ClickHouse tells."""
+        return str(json.loads(self.run("status", "--json").stdout)["group"])
+
+    def members(self, group: str) -> set[str]:
+        """Who is in a group: Kafka gives a new name to whoever left it and comes back."""
+        admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
+        try:
+            return {member["member_id"] for member in admin.describe_groups([group])[group]["members"]}
+        finally:
+            admin.close()
 
     def wait_counted(self, seconds: float = 60) -> None:
         """Wait until everything published so far is counted."""
