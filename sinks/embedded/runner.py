@@ -26,7 +26,7 @@ from sinks.embedded.statement import Kind
 _CHUNK_BYTES = 1 << 20
 _WAIT_SECONDS = 60.0
 # A query looks now and then whether it shall end; on a busy machine it takes a while to get there.
-_END_SECONDS = 5.0
+_END_SECONDS = 8.0
 _LASTS_A_SESSION = re.compile(rb"\s*(SET|USE|CREATE\s+(OR\s+REPLACE\s+)?TEMPORARY)\b", re.IGNORECASE)
 
 
