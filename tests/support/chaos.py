@@ -15,7 +15,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -305,14 +304,11 @@ def conclude(
     stack.wait_counted(seconds)
     outcome.recovery_seconds = round(time.monotonic() - started, 1)
     load.concluded = load.published
-    with ThreadPoolExecutor() as beside:  # the ledger rests by now: its account needs not wait for our comparison
-        account = beside.submit(stack.run, "reconcile", "--json", expect=None)
-        _compare_activities(load, outcome)
-        _compare_topics(load, outcome)
-    reconciled = account.result()
-    if reconciled.returncode != 0:
-        said = f"{reconciled.stderr[-500:]} {reconciled.stdout[:500]}"
-        outcome.notes.append(f"reconcile ended with {reconciled.returncode}: {said}")
+    _compare_activities(load, outcome)
+    _compare_topics(load, outcome)
+    reconciled = stack.run_here("reconcile", "--json", expect=None)
+    if reconciled.exit_code != 0:
+        outcome.notes.append(f"reconcile: {reconciled.exception!r} {reconciled.stdout[:500]}")
     record(outcome)
     return outcome
 
@@ -336,7 +332,7 @@ def _compare_activities(load: Load, outcome: Outcome) -> None:
     outcome.lost += len(standing.keys() - shown.keys())
     outcome.counted_twice += surplus + len(rows) - len(shown) + sum(shown[a] != standing.get(a) for a in shown)
 
-    report = stack.report(2018)
+    report = json.loads(stack.run_here("report", "--year", "2018", "--format", "json").stdout)
     outcome.wrong_figures = sum(report[name]["companies"] != number for name, number in load.figures().items())
 
 
