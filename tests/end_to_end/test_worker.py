@@ -15,6 +15,14 @@ from streams.topics import COMPANIES, ENRICHED, EVENTS, REJECTED
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Kafka and ClickHouse, migrated; tests tell their records apart by activity_id."""
+    made = Stack(tmp_path_factory.mktemp("stack"))
+    yield made
+    made.close()
+
+
 @pytest.fixture
 def workers(stack: Stack) -> Iterator[Stack]:
     """The stack; workers that a test starts end with it."""
