@@ -42,7 +42,7 @@ from streams.register import Register
 
 PARTITIONS = 4
 BATCH = 2_000
-GROUP = 20_000
+GROUP = 16_000
 ARRIVED = 1_798_000_000_000
 STAGES = ("validate", "batch", "arrow", "marks")
 

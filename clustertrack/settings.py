@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     # After so many seconds without progress a worker calls itself ill; after as long again it ends.
     stalled_seconds: Annotated[int, Field(ge=4, le=3600, validation_alias="CLUSTERTRACK_STALLED_SECONDS")] = 45
     # Most rows of one insert.
-    max_rows: Annotated[int, Field(ge=1, le=1_000_000, validation_alias="CLUSTERTRACK_MAX_ROWS")] = 20_000
+    max_rows: Annotated[int, Field(ge=1, le=1_000_000, validation_alias="CLUSTERTRACK_MAX_ROWS")] = 16_000
     # How often a rejected record is sent again at most.
     replay_limit: Annotated[int, Field(ge=1, le=100, validation_alias="CLUSTERTRACK_REPLAY_LIMIT")] = 3
 

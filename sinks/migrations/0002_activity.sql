@@ -33,16 +33,18 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.activity${LOCAL} ${ON_CLUSTER}
     company_id   UInt32                 COMMENT 'CVR number as reported; mergers are applied when read',
     cluster      LowCardinality(String) COMMENT 'Cluster organisation that helped the company; empty = unknown',
     event_type   LowCardinality(String) COMMENT 'company.joined, workshop.attended, project.started or product.launched',
-    reported     Array(LowCardinality(String)) COMMENT 'Outcomes the cluster reported',
-    derived      Array(LowCardinality(String)) COMMENT 'Outcomes that follow from event_type by the published mapping',
-    occurred_on  Date                   COMMENT 'Day of the activity in Europe/Copenhagen'
+    reported     LowCardinality(String) COMMENT 'Outcomes the cluster reported, with commas between them; read faster than arrays, which activity_at gives',
+    derived      LowCardinality(String) COMMENT 'Outcomes that follow from event_type by the published mapping, with commas between them',
+    occurred_on  Date                   COMMENT 'Day of the activity in Europe/Copenhagen',
+    identity     UInt128 MATERIALIZED reinterpretAsUInt128(sipHash128(source, activity_id)) COMMENT 'Hash of source and activity_id: FINAL compares one number much faster than two texts'
 )
 ENGINE = ${REPLICATED}ReplacingMergeTree(revision, is_deleted)
-ORDER BY (source, activity_id)
+ORDER BY identity
 SETTINGS min_age_to_force_merge_seconds = 600
 COMMENT 'Newest revision of each record; always read it with FINAL, or read ${DATABASE}.activity_at. Filled from ${DATABASE}.activity_revision, which has the other columns; never insert here and never OPTIMIZE ... CLEANUP';
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS ${DATABASE}.activity_fill ${ON_CLUSTER} TO ${DATABASE}.activity${LOCAL} AS
-SELECT source, activity_id, revision, is_deleted, company_id, cluster, event_type, reported, derived, occurred_on
+SELECT source, activity_id, revision, is_deleted, company_id, cluster, event_type,
+       arrayStringConcat(reported, ',') AS reported, arrayStringConcat(derived, ',') AS derived, occurred_on
 FROM ${DATABASE}.activity_revision${LOCAL}
 COMMENT 'Carries each insert into ${DATABASE}.activity_revision on to ${DATABASE}.activity. To rebuild, run its SELECT as INSERT INTO ${DATABASE}.activity at any time; that is harmless';

@@ -1,7 +1,8 @@
 -- Activities and companies as known at an instant; known = '2200-01-01 00:00:00' is now.
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.activity_at ${ON_CLUSTER} AS
-SELECT source, activity_id, revision, company_id, cluster, event_type, reported, derived, occurred_on
+SELECT source, activity_id, revision, company_id, cluster, event_type,
+       if(reported = '', [], splitByChar(',', reported)) AS reported, if(derived = '', [], splitByChar(',', derived)) AS derived, occurred_on
 FROM ${DATABASE}.activity FINAL
 WHERE {known:DateTime64(3, 'UTC')} >= toDateTime64('2200-01-01 00:00:00', 3, 'UTC') AND is_deleted = 0
 UNION ALL

@@ -64,10 +64,11 @@ COMMENT 'The three published numbers for a year, column level: cluster (distinct
 CREATE VIEW IF NOT EXISTS ${DATABASE}.impact_rolling_basis ${ON_CLUSTER} AS
 WITH {from:Date} AS a, {to:Date} AS b, {window_days:UInt16} AS w,
 spell AS
-(   -- each company's spells inside the window: an activity counts from its day until w days on, or until the next activity
+(   -- each company's spells inside the window: an activity counts from its day until w days on; days without a gap are one spell
     SELECT outcome, company_id, max(under_50) AS small,
-           arraySort(groupUniqArray(occurred_on)) AS starts,
-           arrayMap((d, nxt) -> least(d + w, nxt), starts, arrayPushBack(arrayPopFront(starts), toDate('2149-06-06'))) AS ends
+           arraySort(groupUniqArray(occurred_on)) AS days,
+           arrayFilter((d, i) -> i = 1 OR days[i - 1] + w < d, days, arrayEnumerate(days)) AS starts,
+           arrayMap(d -> d + w, arrayFilter((d, i) -> i = length(days) OR d + w < days[i + 1], days, arrayEnumerate(days))) AS ends
     FROM ${DATABASE}.fact(from = {from:Date} - {window_days:UInt16} + 1, to = {to:Date}, as_at = {to:Date}, known = '2200-01-01 00:00:00')
     WHERE kind = 'company' AND (({basis:String} = 'reported' AND reported) OR ({basis:String} = 'derived' AND derived) OR {basis:String} = 'both')
     GROUP BY outcome, company_id

@@ -28,6 +28,6 @@ def test_every_view_is_compared():
 def test_every_window_is_asked():
     """Through the whole pipeline too: each of the five windows, by both of the rolling views."""
     wanted = rolling(calls(random_history(1, activities=60), 1, YEARS))
-    assert {(call.view, int(call.arguments.split("window_days = ")[1].split(",")[0])) for call in wanted} == {
+    assert {(call.view, int(call.arguments.split("window_days = ")[1].split(",")[0])) for call in wanted} >= {
         (view, window) for view in ("impact_rolling", "impact_rolling_basis") for window in WINDOWS
     }

@@ -46,10 +46,14 @@ def _agree(stack: Stack, model: Model, wanted: Sequence[Call], what: str) -> Non
 
 
 def _refused(stack: Stack, model: Model) -> list[tuple[Any, ...]]:
-    """The messages that were refused, as often as they came."""
+    """The messages that were refused, as often as they came: in binary mode an event stands in the headers, too."""
     at = {(record.partition, record.offset): record for record in stack.read(EVENTS)}
     places = [(r["partition"], r["offset"]) for r in model.proofs.receipt() if r["status"] == "rejected"]
-    return [(at[place].key, at[place].value) for place in places]
+    return [(at[place].key, at[place].value, _attributes(at[place].headers)) for place in places]
+
+
+def _attributes(headers: Sequence[tuple[str, bytes | None]]) -> tuple[tuple[str, bytes | None], ...]:
+    return tuple((name, value) for name, value in headers if name.lower().startswith("ce_"))
 
 
 def test_the_ledger_holds_what_was_published(stack: Stack, seed: int, *, thorough: bool):

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from tally.figures import Figures
@@ -53,6 +54,7 @@ def calls(history: History, seed: int, years: Sequence[int], *, thorough: bool =
         *_rolling(rng, _edges(history, some), thorough=thorough),
         *_core(rng, some, instants[: 4 if thorough else 2]),
         *_proofs(history.bounds),
+        *_touching(rng, history),
     ]
 
 
@@ -113,6 +115,21 @@ def _rolling(rng: random.Random, edges: Sequence[Sequence[date]], *, thorough: b
             yield _figures("impact_rolling", span, first, last, window)
             for basis in BASES if thorough else (BASES[number % len(BASES)],):
                 yield _figures("impact_rolling_basis", f"{span}, basis = '{basis}'", first, last, window, basis)
+
+
+def _touching(rng: random.Random, history: History) -> Iterator[Call]:
+    """Windows that end for one activity of a company when they begin for its next one, or a day before that."""
+    days: dict[int, set[date]] = {}
+    for row in history.activities:
+        days.setdefault(row.company_id, set()).add(row.occurred_on)
+    pairs = [
+        (one, other) for found in days.values() for one, other in pairwise(sorted(found)) if (other - one).days <= 90
+    ]
+    for one, other in rng.sample(pairs, min(5, len(pairs))):
+        first, last = one - timedelta(days=1), other + timedelta(days=1)
+        for window in {(other - one).days, max(1, (other - one).days - 1)}:
+            span = f"from = '{first}', to = '{last}', window_days = {window}"
+            yield _figures("impact_rolling", span, first, last, window)
 
 
 def _core(rng: random.Random, years: Sequence[int], instants: Sequence[datetime]) -> Iterator[Call]:

@@ -63,9 +63,9 @@ def _company(
                 deliveries.append(version._replace(known_at=_moment(rng)))
             if rng.random() < 0.1:  # two files of the same instant: what was known first stays
                 other = version.known_at + timedelta(days=rng.randrange(1, 300))
-                deliveries.append(
-                    version._replace(name=f"{version.name} again", employees=rng.choice(SIZES), known_at=other)
-                )
+                again = version._replace(name=f"{version.name} again", employees=rng.choice(SIZES), known_at=other)
+                # No number is no band: the worker refuses a record that says so.
+                deliveries.append(again._replace(employees_is_band=again.employees_is_band if again.employees else 0))
     return deliveries
 
 
