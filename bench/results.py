@@ -23,6 +23,8 @@ NAMES = {
     "librdkafka": "librdkafka loop (no durable state)",
     "bytewax": "bytewax",
 }
+SPREAD = {"median_s", "min_s", "max_s"}
+"""Names of what is shown as one cell: seconds of the median run, and of the shortest and the longest one."""
 MEASURES = {"ratios": "rate", "ratios_cpu": "rate_per_cpu"}
 
 Run = Mapping[str, Any]
@@ -157,7 +159,10 @@ def listed(found: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> str:
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, value in row.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and set(value) == SPREAD:
+            median_s, min_s, max_s = (f"{value[part]:.2f}" for part in ("median_s", "min_s", "max_s"))
+            flat[f"{name}, s"] = f"{median_s} ({min_s} to {max_s})"
+        elif isinstance(value, Mapping):
             flat |= {f"{name}: {inner}": found for inner, found in _flat(value).items()}
         else:
             flat[name] = value

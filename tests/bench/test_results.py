@@ -175,3 +175,9 @@ def test_measurements_as_tables():
     rows = [{"way": "kept", "s": 1.5}, {"way": "lost", "s": 1234, "more": {"mb": 2}}]
     assert results.listed(rows).splitlines()[2:] == ["| kept | 1.5 |  |", "| lost | 1,234 | 2 |"]
     assert results.listed(rows[1]).splitlines()[2:] == ["| way | lost |", "| s | 1,234 |", "| more: mb | 2 |"]
+
+
+def test_seconds_with_their_spread_are_one_cell():
+    """The median, and in brackets the least and the most."""
+    row = {"rows": 1000, "annual": {"median_s": 1.5, "min_s": 1.0, "max_s": 2.125}}
+    assert results.listed(row).splitlines()[2:] == ["| rows | 1,000 |", "| annual, s | 1.50 (1.00 to 2.12) |"]
