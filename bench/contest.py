@@ -208,7 +208,8 @@ class Arena:
             if now > counted:
                 counted, moved = now, time.monotonic()
             elif time.monotonic() - moved > (STALL_SECONDS if counted else START_SECONDS):
-                raise Wrong(f"{database} stands still at {counted:,} of {wanted:,} records")
+                logs = "\n".join(process.last_words(40) for process in processes)
+                raise Wrong(f"{database} stands still at {counted:,} of {wanted:,} records\n{logs}")
             for process in processes:
                 process.check()
             left = (time.monotonic() - began) * (wanted - now) / now if now else 0.0

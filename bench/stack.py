@@ -100,8 +100,11 @@ class Process:
     def check(self) -> None:
         """Raise when it has ended: nothing here ends by itself."""
         if self.popen.poll() is not None:
-            words = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-8:]
-            raise RuntimeError(f"{self.log.stem} ended with {self.popen.returncode}:\n" + "\n".join(words))
+            raise RuntimeError(f"{self.log.stem} ended with {self.popen.returncode}:\n{self.last_words(8)}")
+
+    def last_words(self, lines: int) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-lines:])
 
     def kill(self) -> None:
         """SIGKILL, at once."""

@@ -1,6 +1,6 @@
 """The long form of tests/chaos: rounds of all scenarios until the time is over, and the table of their outcomes.
 
-Every round has a seed of its own, and each file in turn one broker or three. `scripts/chaos` sets everything up and
+Every round has a seed of its own, and runs each file on one broker and on three. `scripts/chaos` sets everything up and
 calls this. However it ends, also by Ctrl-C, the table of what has run until then is printed and written.
 """
 
@@ -114,10 +114,11 @@ def run(session: Session, files: Sequence[Path], collected: Path, minutes: float
 
 
 def plan(files: Sequence[Path]) -> Iterator[tuple[int, int, Path]]:
-    """(round, brokers, file) without end: one broker and three take turns, by files and by rounds."""
+    """(round, brokers, file) without end: in each round every file on one broker and on three."""
     for number in itertools.count():
-        for index, file in enumerate(files):
-            yield number, BROKERS[(number + index) % len(BROKERS)], file
+        for file in files:
+            for brokers in BROKERS:
+                yield number, brokers, file
 
 
 def read(collected: Path) -> Outcomes:
@@ -218,7 +219,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/chaos",
         description="Runs every scenario of tests/chaos on real Kafka and ClickHouse until the time is over, each "
-        "round with another seed, the files in turn on one broker and on three, and prints the table of what was lost "
+        "round with another seed, every file on one broker and on three, and prints the table of what was lost "
         "and what was counted twice; after Ctrl-C that of what has run. Ends with 1 if a scenario failed.",
     )
     parser.add_argument("--minutes", type=float, required=True, help="no scenario is begun after so long")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
@@ -124,7 +125,7 @@ class _Reconciler:
         """See `reconcile`. Rows are written before their receipts: rows are looked at first, receipts last."""
         parts = self._parts()
         rows = self._first_looks("row_without_receipt", "source, activity_id, revision", parts)
-        differences = self._first_looks("activity_difference", "source, activity_id", parts)
+        differences = self._difference_looks(parts)
         present = {bound.place for bound in self._bounds}
         former = [place for place in self._places() if place not in present]
         for place in former:
@@ -187,6 +188,13 @@ class _Reconciler:
             self._look(f"SELECT {columns} FROM DB.{view} WHERE cityHash64(source, activity_id) % {parts} = {part}")
             for part in range(parts)
         ]
+
+    def _difference_looks(self, parts: int) -> list[_Look]:
+        # The current rows are sorted by their identity: a range of it is read alone.
+        view = "DB.activity_difference_within(first = {first:UInt128}, last = {last:UInt128})"
+        bounds = [2**128 * part // parts for part in range(parts + 1)]
+        sql = f"SELECT source, activity_id FROM {view}"
+        return [self._look(sql, first=first, last=end - 1) for first, end in pairwise(bounds)]
 
     def _look(self, sql: str, **parameters: Any) -> _Look:  # noqa: ANN401  (as `_read`)
         rows = self._read(f"{sql} ORDER BY ALL LIMIT {COMPARED + 1}", **parameters)

@@ -104,18 +104,24 @@ FROM
 GROUP BY source, day
 COMMENT 'The same per source and UTC day of arrival. missing_at_most = missing offsets that may belong to that source and day: a hole says nothing of its source, so it is charged to every source of its topic, on every day between its neighbours. A partition with no receipt at all shows in ${DATABASE}.conservation only. SELECT * FROM ${DATABASE}.conservation_day(bounds = [(''activities'', 0, 0, 0, 1000)]) WHERE NOT whole';
 
-CREATE VIEW IF NOT EXISTS ${DATABASE}.activity_difference ${ON_CLUSTER} AS
+CREATE VIEW IF NOT EXISTS ${DATABASE}.activity_difference_within ${ON_CLUSTER} AS
 SELECT source, activity_id, groupArray((side, revision)) AS sides
 FROM
 (
     SELECT 'current' AS side, source, activity_id, revision, cityHash64(company_id, cluster, event_type, reported, derived, occurred_on) AS h
-    FROM ${DATABASE}.activity_at(known = '2200-01-01 00:00:00')
+    FROM ${DATABASE}.activity FINAL
+    WHERE is_deleted = 0 AND identity BETWEEN {first:UInt128} AND {last:UInt128}
     UNION ALL
-    SELECT 'history', source, activity_id, revision, cityHash64(company_id, cluster, event_type, reported, derived, occurred_on)
+    SELECT 'history', source, activity_id, revision, cityHash64(company_id, cluster, event_type, arrayStringConcat(reported, ','), arrayStringConcat(derived, ','), occurred_on)
     FROM ${DATABASE}.activity_at(known = '2199-12-31 00:00:00')
+    WHERE reinterpretAsUInt128(sipHash128(source, activity_id)) BETWEEN {first:UInt128} AND {last:UInt128}
 )
 GROUP BY source, activity_id
 HAVING count() != 2 OR uniqExact(revision, h) != 1
+COMMENT 'activity_difference of a part of the activities, by a range of their identity. SELECT * FROM ${DATABASE}.activity_difference_within(first = 0, last = 1000000000000000)';
+
+CREATE VIEW IF NOT EXISTS ${DATABASE}.activity_difference ${ON_CLUSTER} AS
+SELECT * FROM ${DATABASE}.activity_difference_within(first = '0', last = '340282366920938463463374607431768211455')
 COMMENT 'Records on which ${DATABASE}.activity and the newest revisions in ${DATABASE}.activity_revision disagree: must be empty. Repair: see ${DATABASE}.activity_fill';
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.activity_moved ${ON_CLUSTER} AS

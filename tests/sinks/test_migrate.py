@@ -27,6 +27,7 @@ OWN_OBJECTS = {
     "no_record",
     "reroute_not_arrived",
     "rejected_without_row",
+    "activity_difference_within",
 }
 
 

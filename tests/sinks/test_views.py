@@ -53,6 +53,7 @@ VIEWS = {
     "rejected_without_row": None,
     "row_without_receipt": None,
     "activity_difference": None,
+    "activity_difference_within": "first = 0, last = 1000000",
     "activity_moved": None,
     "retraction_without_activity": None,
 }
