@@ -16,7 +16,7 @@ from pathlib import Path
 import generate
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from stack import Process, Stack, cpu_seconds, say, wait_for
+from stack import Process, Stack, cpu_seconds, resident_mb, say, wait_for
 
 from streams.topics import ENRICHED, EVENTS
 
@@ -55,18 +55,30 @@ class Run:
     """Records of the window."""
     repeated: int
     """Enriched records more than once."""
+    rss_mb: int
+    """Resident megabytes of the contender's processes at the end."""
 
 
 class Arena:
     """The loaded stack: records on topics of the sizes asked for, and the register."""
 
-    def __init__(self, stack: Stack, sizes: set[int], ours: int) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        sizes: set[int],
+        ours: int,
+        *,
+        partitions: int = PARTITIONS,
+        companies: int = generate.COMPANIES,
+    ) -> None:
         """Args:
         stack: a running stack.
         sizes: numbers of records, each gets a topic of its own.
         ours: the size of the product's own topic, whose name is fixed.
+        partitions: of each topic, as the stack was told.
+        companies: in the register; the records are of the first of them.
         """
-        self.stack = stack
+        self.stack, self.partitions = stack, partitions
         self.admin = AdminClient({"bootstrap.servers": stack.bootstrap})
         self._looker = self._new_looker()
         self.truth: dict[int, generate.Truth] = {}
@@ -82,12 +94,12 @@ class Arena:
             produce(stack.bootstrap, self.topics[size], generate.read_events(file, size))
             say(f"loaded {size:,} events in {time.monotonic() - started:.1f} s")
         register = stack.folder / "register.csv"
-        generate.write_register(register)
+        generate.write_register(register, companies)
         stack.command("companies", "load", str(register), "--as-of", "2022-12-01T08:00:00+01:00")
 
     def create(self, topics: list[str], config: dict[str, str]) -> None:
         """Make topics and wait until they are there."""
-        made = self.admin.create_topics([NewTopic(name, PARTITIONS, 1, config=config) for name in topics])
+        made = self.admin.create_topics([NewTopic(name, self.partitions, 1, config=config) for name in topics])
         for future in made.values():
             future.result(30)
         for topic in topics:
@@ -95,7 +107,7 @@ class Arena:
 
     def _has_leaders(self, topic: str) -> bool:
         try:
-            return len(self.ends(topic)) == PARTITIONS
+            return len(self.ends(topic)) == self.partitions
         except KafkaException:
             self._looker = self._new_looker()  # the old one keeps what it heard of a topic that was not ready yet
             return False
@@ -105,12 +117,12 @@ class Arena:
 
     def ends(self, topic: str) -> list[int]:
         """End offset of every partition."""
-        places = (TopicPartition(topic, partition) for partition in range(PARTITIONS))
+        places = (TopicPartition(topic, partition) for partition in range(self.partitions))
         return [self._looker.get_watermark_offsets(place, timeout=30)[1] for place in places]
 
     def committed(self, group: str, topic: str) -> int:
         """Records that a group has committed."""
-        places = [TopicPartition(topic, p) for p in range(PARTITIONS)]
+        places = [TopicPartition(topic, p) for p in range(self.partitions)]
         asked = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])
         return sum(max(0, place.offset) for place in asked[group].result(30).topic_partitions)
 
@@ -167,7 +179,7 @@ class Arena:
             "enriched": enriched,
             "rejected": rejected,
             "group": name,
-            "partitions": PARTITIONS,
+            "partitions": self.partitions,
             "folder": str(self.stack.folder / name),
         }
         file, *arguments = PROGRAMS[contender]
@@ -194,7 +206,9 @@ class Arena:
         own, counted = sum(each), events - first
         if counted < events / 2:
             raise Wrong(f"{name} counted {first:,} of {events:,} records at once: too few are left to measure")
-        return Run(contender, events, seconds, counted / seconds, own, kafka, clickhouse, counted / own, counted, 0)
+        rss = round(sum(resident_mb(process.pid) for process in processes))
+        rate, rate_per_cpu = counted / seconds, counted / own
+        return Run(contender, events, seconds, rate, own, kafka, clickhouse, rate_per_cpu, counted, 0, rss)
 
     def wait_counted(self, processes: Sequence[Process], database: str, wanted: int) -> int:
         """Wait until so many records have a receipt; returns how many have. Raises Wrong when nothing moves."""

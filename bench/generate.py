@@ -161,14 +161,14 @@ def subject_of(value: bytes) -> bytes:
     return value[start : start + 8]
 
 
-def write_register(path: Path) -> None:
+def write_register(path: Path, companies: int = COMPANIES) -> None:
     """The register file: one version of each company, some with a larger one later."""
     with path.open("w", encoding="utf-8") as file:
         columns = (
             "cvr,valid_from,name,legal_form,employees,region,industry_scheme,industry,successor_cvr,successor_from"
         )
         file.write(columns + "\n")
-        for number, cvr in enumerate(company_numbers()):
+        for number, cvr in enumerate(company_numbers(companies)):
             rest = f"{REGIONS[number % 5]},DB07,{INDUSTRIES[number % 5]},,"
             name = f"Syntetisk Møbelfabrik {number} ApS"
             file.write(f"{cvr:08d},2010-01-01,{name},80,{number % 250},{rest}\n")

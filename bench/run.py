@@ -4,7 +4,7 @@
     scripts/bench                               five rounds, larger runs
     scripts/bench --check                       a quick run, compared with bench/baseline.json
     scripts/bench --write                       also writes docs/performance.md's table, its chart, and the baseline
-    scripts/bench --only latency [--write]      or reads, recovery, scaling, memory, publisher, profiling
+    scripts/bench --only latency [--write]      or reads, recovery, scaling, growth, memory, publisher, profiling
 
 Every contender does the whole path on the same records, broker and ClickHouse: bytes from Kafka, validated by the
 product's own functions, deduplicated, enriched from 18,000 companies, rows and receipts inserted, enriched record
@@ -46,7 +46,7 @@ QUICK = {
 }
 """Events of one run: slow ones get fewer, so that a round ends. What is compared is the rate in the window."""
 ROUNDS, QUICK_ROUNDS = 5, 2
-MEASUREMENTS = ("latency", "reads", "recovery", "scaling", "memory", "publisher", "profiling")
+MEASUREMENTS = ("latency", "reads", "recovery", "scaling", "growth", "memory", "publisher", "profiling")
 FAILED = (Wrong, RuntimeError, TimeoutError)
 BASELINE = ROOT / "bench" / "baseline.json"
 PAGE, CHART = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
