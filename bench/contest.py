@@ -29,6 +29,8 @@ POLL_SECONDS = (0.04, 0.5)
 5 ms of ClickHouse: steady looks every 40 ms would take a tenth of a core from what is measured."""
 LOOKS = 20
 """Looks at most in the time that is left."""
+QUIET = {"log_level": 0}
+"""librdkafka prints a line for every connection that ends with its stack; what matters is raised."""
 START_SECONDS = 120
 STALL_SECONDS = 60
 """A contender that stores nothing for so long has failed."""
@@ -79,7 +81,7 @@ class Arena:
         companies: in the register; the records are of the first of them.
         """
         self.stack, self.partitions = stack, partitions
-        self.admin = AdminClient({"bootstrap.servers": stack.bootstrap})
+        self.admin = AdminClient({"bootstrap.servers": stack.bootstrap, **QUIET})
         self._looker = self._new_looker()
         self.truth: dict[int, generate.Truth] = {}
         self.topics: dict[int, str] = {}
@@ -113,7 +115,7 @@ class Arena:
             return False
 
     def _new_looker(self) -> Consumer:
-        return Consumer({"bootstrap.servers": self.stack.bootstrap, "group.id": "bench-looks"})
+        return Consumer({"bootstrap.servers": self.stack.bootstrap, "group.id": "bench-looks", **QUIET})
 
     def ends(self, topic: str) -> list[int]:
         """End offset of every partition."""
