@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     metrics_host: str = "127.0.0.1"
     metrics_port: Port = 9100
 
-    # Of events, enriched and changelog alike; fixed for the life of the topics.
+    # Of all topics alike; fixed for the life of the topics.
     partitions: Annotated[int, Field(ge=1, le=10_000, validation_alias="CLUSTERTRACK_PARTITIONS")] = 12
     replication_factor: Annotated[int, Field(ge=1, le=100, validation_alias="CLUSTERTRACK_REPLICATION_FACTOR")] = 1
     min_insync_replicas: Annotated[int, Field(ge=1, le=100, validation_alias="CLUSTERTRACK_MIN_INSYNC_REPLICAS")] = 1
@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     session_seconds: Annotated[int, Field(ge=6, le=300, validation_alias="CLUSTERTRACK_SESSION_SECONDS")] = 30
     # After so many seconds without progress a worker calls itself ill; after as long again it ends.
     stalled_seconds: Annotated[int, Field(ge=4, le=3600, validation_alias="CLUSTERTRACK_STALLED_SECONDS")] = 45
-    # Most rows of one insert.
+    # Records that close a group, which is inserted at once; the last batch joins it whole.
     max_rows: Annotated[int, Field(ge=1, le=1_000_000, validation_alias="CLUSTERTRACK_MAX_ROWS")] = 16_000
     # How often a rejected record is sent again at most.
     replay_limit: Annotated[int, Field(ge=1, le=100, validation_alias="CLUSTERTRACK_REPLAY_LIMIT")] = 3

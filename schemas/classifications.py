@@ -23,8 +23,6 @@ UNKNOWN: Final = "unknown"
 _LOWER_BOUNDS: Final = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 SIZE_BANDS: Final = ("0", "1", "2-4", "5-9", "10-19", "20-49", "50-99", "100-199", "200-499", "500-999", "1000+")
 """Bands of employees as the CVR register publishes them; the figures in brackets are those below 50."""
-UNDER_50: Final = 50
-"""Fewer employees than this: the published bracket. It is not the SME limit (250), which falls inside a band."""
 
 MAX_EMPLOYEES: Final = 9_999_999
 """A number of 8 digits or more is a CVR number in the wrong column."""

@@ -18,7 +18,7 @@ CODES: Final[dict[str, str]] = {
     "invalid_utf8": "the bytes are not UTF-8",
     "missing": "a required field is absent or null",
     "empty": "the text is empty or blank",
-    "too_long": "the text is longer than allowed",
+    "too_long": "the text, or the whole record, is longer than allowed",
     "invalid_type": "the JSON type is not the one of this field",
     "extra_field": "the schema has no such field; nothing about people may enter",
     "not_allowed": "the field does not go with this type of event",

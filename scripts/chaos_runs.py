@@ -222,7 +222,7 @@ def _options() -> argparse.Namespace:
         "round with another seed, every file on one broker and on three, and prints the table of what was lost "
         "and what was counted twice; after Ctrl-C that of what has run. Ends with 1 if a scenario failed.",
     )
-    parser.add_argument("--minutes", type=float, required=True, help="no scenario is begun after so long")
+    parser.add_argument("--minutes", type=float, required=True, help="no file of scenarios is begun after so long")
     parser.add_argument("--seed", type=int, help="of the first round; drawn and printed when not given")
     parser.add_argument(
         "--scale", type=float, default=3, help="records and faults of the short form, times (default: 3)"

@@ -28,7 +28,7 @@ from streams.register_feed import RegisterFeed
 from streams.seen import STORE_OPTIONS, STORE_URL, TABLE, RocksSeen
 from streams.topics import COMPANIES, ENRICHED, EVENTS, REJECTED
 from streams.transport import SCHEME, SLOW_SCHEME, Delivery, Fetched
-from streams.vitals import Vitals
+from streams.vitals import STALLED_SECONDS, Vitals
 
 DRAIN_SECONDS: Final = 5.0
 """How long work in flight may take to finish when partitions move or the worker stops; the rest is dropped."""
@@ -72,7 +72,7 @@ class WorkerConfig:
     max_rows: int
     session_seconds: int = 30
     """After so long without a sign of life a worker's partitions go to the others."""
-    stalled_seconds: int = 60
+    stalled_seconds: float = STALLED_SECONDS
     """After so long without progress a worker is ill."""
     slow_mode: bool = False
     credentials: Any = None

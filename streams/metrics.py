@@ -30,7 +30,7 @@ DELIVERY_SECONDS = Histogram(
 )
 END_TO_END_SECONDS = Histogram(
     "clustertrack_end_to_end_seconds",
-    "Time from a record's arrival in Kafka until the ledger holds it (youngest and oldest record of each group)",
+    "Time from a record's arrival in Kafka until its group is acked (youngest and oldest record of each group)",
     ["pipeline"],
     buckets=(*SECONDS, 300, 3600),
 )

@@ -53,7 +53,7 @@ class Outbox(Protocol):
         """An empty parcel."""
 
     async def send(self, parcel: Any, marks: Mapping[int, Mapping[bytes, bytes]]) -> dict[int, int]:  # noqa: ANN401
-        """Produce what is in a parcel of its own, and the changelog of marks.
+        """Produce what is in a parcel that `parcel` gave, and the changelog of marks.
 
         Returns the last changelog offset of each partition.
         """

@@ -53,8 +53,9 @@ Examples:
 def command(*, by_day: bool, textfile: Path | None, as_json: bool) -> None:
     """Prove that every Kafka record is accounted for: a receipt for every offset, a row for every receipt.
 
-    Exit code 1 when records are missing, or were deleted by Kafka before they were read; what is not committed yet is
-    pending and no fault.
+    Exit code 1 for every fault: records missing, or deleted by Kafka before they were read; receipts without their row,
+    or rows without a receipt; second or impossible receipts; records that were sent on and did not arrive; activities
+    that differ from their history. What is not committed yet is pending and no fault.
     """
     settings = load_settings()
     started = time.monotonic()

@@ -131,6 +131,7 @@ def list_(wanted: Wanted, closed: bool, after: str | None, limit: int, as_json: 
 
 @command.command(
     "show",
+    short_help="Show one rejected record and what was done with it.",
     epilog="\b\nExamples:\n  clustertrack rejected show activity.events.v1/2/17\n"
     "  clustertrack rejected show activity.events.v1/2/17 --raw event.json",
 )
@@ -222,7 +223,9 @@ def replay(
 
 
 @command.command(
-    "discard", epilog="Example: clustertrack rejected discard activity.events.v1/2/17 --note 'a test of the CRM'"
+    "discard",
+    short_help="Close rejected records that nobody needs.",
+    epilog="Example: clustertrack rejected discard activity.events.v1/2/17 --note 'a test of the CRM'",
 )
 @filters
 @click.option("--all", "everything", is_flag=True, help="All that are open.")

@@ -43,7 +43,7 @@ def command(data: Path | None, workers: int, port_base: int | None) -> None:
     on 127.0.0.1 only.
 
     \b
-    Example:
+    Examples:
       clustertrack up --data ./data --workers 2
       clustertrack up --data /tmp/try --port-base 19000
     """

@@ -30,7 +30,7 @@ from streams import topics
 from streams.app import TopicPlace, Worker, WorkerConfig, build
 
 STOP_SECONDS = 18.0
-"""A stop that takes longer is ended hard: supervisors kill after 20 s."""
+"""A stop that takes longer is ended hard: supervisors kill after 20 s, `clustertrack up` after 15."""
 
 log = structlog.get_logger()
 

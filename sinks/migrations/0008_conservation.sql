@@ -118,7 +118,7 @@ FROM
 )
 GROUP BY source, activity_id
 HAVING count() != 2 OR uniqExact(revision, h) != 1
-COMMENT 'activity_difference of a part of the activities, by a range of their identity. SELECT * FROM ${DATABASE}.activity_difference_within(first = 0, last = 1000000000000000)';
+COMMENT 'activity_difference of a part of the activities, by a range of their identity; a tenth of them: SELECT * FROM ${DATABASE}.activity_difference_within(first = ''0'', last = ''34028236692093846346337460743176821145'')';
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.activity_difference ${ON_CLUSTER} AS
 SELECT * FROM ${DATABASE}.activity_difference_within(first = '0', last = '340282366920938463463374607431768211455')

@@ -5,7 +5,7 @@ a year in which the company was not helped, or an outcome that it did not have.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
@@ -180,9 +180,3 @@ class _Past:
         rng = self._rng
         exact = (0, 0) if source.minutes else (rng.randrange(60), rng.randrange(1000) * 1000)
         return datetime.combine(day, time(rng.randint(7, 17), rng.randrange(60), *exact), COPENHAGEN)
-
-
-def in_order(histories: Sequence[History]) -> Iterator[Version]:
-    """Every version of every activity."""
-    for history in histories:
-        yield from history.versions

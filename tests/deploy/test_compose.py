@@ -1,4 +1,4 @@
-"""docker-compose.yml and deploy/ against the code. No Docker runs here: names, ports and versions are compared."""
+"""docker-compose.yml and deploy/ against the code. Containers are not run: names, ports and versions are compared."""
 
 import re
 import tomllib
@@ -205,8 +205,8 @@ def test_mounted_files_are_there(service: dict[str, Any]):
 
 
 def test_operators_are_told_where_it_was_not_tried():
-    """The README says plainly that no container has run where this is built."""
+    """The README says plainly that no container has been run."""
     text = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
-    assert "No Docker runs where this project is built" in text
+    assert "These files have never been run in containers" in text
     for path in (ROOT / "deploy").iterdir():
         assert path.name in text or path.name == "README.md"
