@@ -29,6 +29,12 @@ FROM
     SELECT *, arrayDistinct(arrayConcat(reported, derived, ['helped'])) AS outcomes
     FROM ${DATABASE}.activity_at(known = {known:DateTime64(3, 'UTC')})
     WHERE occurred_on BETWEEN {from:Date} AND {to:Date}
+      -- As known at an earlier instant, what was never in these days is left out before versions are sorted: most of the history.
+      AND ({known:DateTime64(3, 'UTC')} >= toDateTime64('2200-01-01 00:00:00', 3, 'UTC') OR cityHash64(source, activity_id) GLOBAL IN
+      (
+          SELECT cityHash64(source, activity_id) FROM ${DATABASE}.activity_revision
+          WHERE {known:DateTime64(3, 'UTC')} < toDateTime64('2200-01-01 00:00:00', 3, 'UTC') AND occurred_on BETWEEN {from:Date} AND {to:Date}
+      ))
 ) AS a
 LEFT JOIN ${DATABASE}.company_at(as_at = {as_at:Date}, known = {known:DateTime64(3, 'UTC')}) AS c ON c.company_id = a.company_id
 ARRAY JOIN a.outcomes AS outcome
