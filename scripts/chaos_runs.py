@@ -46,6 +46,8 @@ HEAD = (
 REPEATS = ("repeats_in_enriched", "repeats_in_rejected", "repeats_sent_on")
 
 Outcomes = list[dict[str, Any]]
+Kept = dict[str, Any]
+"""A run: see `kept`."""
 
 
 @dataclass
@@ -66,6 +68,8 @@ class Session:
 def main() -> int:
     """Run, print, write; 0 if every scenario passed."""
     options = _options()
+    if options.join:
+        return _finish(options, [json.loads(Path(_here(), name).read_text(encoding="utf-8")) for name in options.join])
     files = chosen(sorted((ROOT / "tests" / "chaos").glob("test_*.py")), options.only)
     if not files:
         print(f"error: no file of tests/chaos is named like {' or '.join(options.only)}", file=sys.stderr)
@@ -78,13 +82,22 @@ def main() -> int:
         with contextlib.suppress(KeyboardInterrupt):
             run(session, files, collected, options.minutes)
         outcomes = read(collected)
-    page = lines(session, outcomes)
+    return _finish(options, [kept(session, outcomes)])
+
+
+def _finish(options: argparse.Namespace, runs: Sequence[Kept]) -> int:
+    page = lines(runs)
     print("\n".join(page))
-    if options.json:
-        Path(os.environ.get("CHAOS_HERE", "."), options.json).write_text(json.dumps(outcomes, indent=1) + "\n")
+    if options.json and not options.join:
+        Path(_here(), options.json).write_text(json.dumps(runs[0], indent=1) + "\n")
     if options.write:
         write(PAGE, page)
-    return 1 if session.failed or not outcomes else 0
+    return 1 if any(one["failed"] or not one["outcomes"] for one in runs) else 0
+
+
+def _here() -> Path:
+    """The folder that file names of the command line count from."""
+    return Path(os.environ.get("CHAOS_HERE", "."))
 
 
 def run(session: Session, files: Sequence[Path], collected: Path, minutes: float) -> None:
@@ -133,19 +146,30 @@ def chosen(files: Sequence[Path], names: Sequence[str]) -> list[Path]:
     return [file for file in files if not names or any(name in file.name for name in names)]
 
 
-def lines(session: Session, outcomes: Outcomes) -> list[str]:
-    """What is printed at the end, and stands in the page: how it ran, the table, what failed."""
+def kept(session: Session, outcomes: Outcomes) -> Kept:
+    """What `--json` writes: how the run was made, what failed, every outcome."""
     minutes = (datetime.now(UTC) - session.started).total_seconds() / 60
     last = session.seed + max(1, session.rounds) - 1
     how = f"seeds {session.seed} to {last}, scale {session.scale:g}, outage {session.outage:g} s"
     where = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    return {
+        "run": f"Run of {session.started:%Y-%m-%d}{commit()}: {minutes:.0f} minutes, {how}; {where}.",
+        "failed": session.failed,
+        "outcomes": outcomes,
+    }
+
+
+def lines(runs: Sequence[Kept]) -> list[str]:
+    """What is printed at the end, and stands in the page: how they ran, their table, what failed."""
+    outcomes = [outcome for one in runs for outcome in one["outcomes"]]
+    failed = [say for one in runs for say in one["failed"]]
     return [
-        f"Run of {session.started:%Y-%m-%d}{commit()}: {minutes:.0f} minutes, {how}; {where}.",
+        *(one["run"] for one in runs),
         "",
         *table(outcomes),
         "",
         *one_kind_only(outcomes),
-        *([f"Failed: {say}" for say in session.failed] or ["No promise was broken."]),
+        *([f"Failed: {say}" for say in failed] or ["No promise was broken."]),
     ]
 
 
@@ -222,7 +246,14 @@ def _options() -> argparse.Namespace:
         "round with another seed, every file on one broker and on three, and prints the table of what was lost "
         "and what was counted twice; after Ctrl-C that of what has run. Ends with 1 if a scenario failed.",
     )
-    parser.add_argument("--minutes", type=float, required=True, help="no file of scenarios is begun after so long")
+    way = parser.add_mutually_exclusive_group(required=True)
+    way.add_argument("--minutes", type=float, help="no file of scenarios is begun after so long")
+    way.add_argument(
+        "--join",
+        metavar="FILE",
+        nargs="+",
+        help="run nothing: make one table of several runs, each from what its --json has written",
+    )
     parser.add_argument("--seed", type=int, help="of the first round; drawn and printed when not given")
     parser.add_argument(
         "--scale", type=float, default=3, help="records and faults of the short form, times (default: 3)"
@@ -238,7 +269,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only", metavar="NAME", action="append", default=[], help="only files of that name, or part; may be repeated"
     )
-    parser.add_argument("--json", metavar="FILE", help="write every outcome to this file too")
+    parser.add_argument("--json", metavar="FILE", help="write the run, and every outcome, to this file too")
     parser.add_argument("--write", action="store_true", help="put the table into docs/delivery-guarantees.md")
     return parser.parse_args()
 

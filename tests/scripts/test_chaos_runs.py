@@ -45,7 +45,24 @@ def test_nothing_ran(tmp_path: Path) -> None:
     assert chaos_runs.read(tmp_path / "never-written") == []
     assert len(chaos_runs.table([])) == 2
     session = chaos_runs.Session(7, 1.0, 30, datetime.now(UTC), failed=["seed 7: interrupted"])
-    assert chaos_runs.lines(session, [])[-1] == "Failed: seed 7: interrupted"
+    assert chaos_runs.lines([chaos_runs.kept(session, [])])[-1] == "Failed: seed 7: interrupted"
+
+
+def test_runs_are_joined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What several runs have kept becomes one table, with a line for each run; what failed in one has failed."""
+    session = chaos_runs.Session(7, 1.0, 30, datetime.now(UTC))
+    for name, outcomes in (("one", OUTCOMES[:2]), ("other", OUTCOMES[2:])):
+        (tmp_path / name).write_text(json.dumps(chaos_runs.kept(session, outcomes)), encoding="utf-8")
+    monkeypatch.setenv("CHAOS_HERE", str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["chaos", "--join", "one", "other"])
+    assert chaos_runs.main() == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line.startswith("Run of ") for line in said[:3]] == [True, True, False]
+    assert said[3:10] == chaos_runs.table(OUTCOMES)
+    session.failed.append("seed 7: interrupted")
+    (tmp_path / "other").write_text(json.dumps(chaos_runs.kept(session, OUTCOMES[2:])), encoding="utf-8")
+    assert chaos_runs.main() == 1
+    assert capsys.readouterr().out.endswith("\nFailed: seed 7: interrupted\n")
 
 
 def test_on_one_kind_only() -> None:
@@ -128,4 +145,4 @@ def test_an_interrupted_run_keeps_its_table(
     assert (tmp_path / "closed").exists()
     assert "| what ran before | 1 | 1 | 12 |" in said
     assert said.endswith("tests/chaos/test_made.py: interrupted\n")
-    assert [one["events"] for one in json.loads(written.read_text(encoding="utf-8"))] == [12]
+    assert [one["events"] for one in json.loads(written.read_text(encoding="utf-8"))["outcomes"]] == [12]
