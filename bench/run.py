@@ -115,9 +115,9 @@ def compare(sizes: dict[str, int], rounds: int) -> dict[str, Any]:
     return results.report_of(runs, missing, about)
 
 
-def write(report: dict[str, Any]) -> None:
+def write(report: dict[str, Any], command: str) -> None:
     """The table and the chart into the documentation, the ratios as what `--check` compares with."""
-    text = f"{results.table(report)}\n\n{results.described(report)}"
+    text = f"{results.table(report)}\n\n`{command}`: {results.described(report)}"
     write_page("comparison", text)
     write_page("cluster", results.cluster(report))
     CHART.write_text(results.chart(report), encoding="utf-8")
@@ -150,13 +150,13 @@ def main(arguments: Sequence[str]) -> int:
     if rest and not options.only:
         parser.error(f"unknown: {' '.join(rest)}")
     try:
-        return measure(options, rest) if options.only else comparison(options)
+        return measure(options, rest) if options.only else comparison(options, arguments)
     except FAILED as error:
         say(f"error: {error}")
         return 1
 
 
-def comparison(options: argparse.Namespace) -> int:
+def comparison(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     """The comparison, shown and kept as the options say; 1 when `--check` finds a regression."""
     baseline = json.loads(BASELINE.read_text(encoding="utf-8")) if options.check else None
     quick = options.quick or options.check
@@ -168,7 +168,7 @@ def comparison(options: argparse.Namespace) -> int:
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if options.write:
-        write(report)
+        write(report, " ".join(["scripts/bench", *arguments]))
     fallen = results.check(report, baseline) if baseline else []
     for sentence in fallen:
         say(f"error: {sentence}")
