@@ -150,13 +150,13 @@ def main(arguments: Sequence[str]) -> int:
     if rest and not options.only:
         parser.error(f"unknown: {' '.join(rest)}")
     try:
-        return measure(options, rest) if options.only else comparison(options, arguments)
+        return measure(options, rest) if options.only else comparison(options)
     except FAILED as error:
         say(f"error: {error}")
         return 1
 
 
-def comparison(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+def comparison(options: argparse.Namespace) -> int:
     """The comparison, shown and kept as the options say; 1 when `--check` finds a regression."""
     baseline = json.loads(BASELINE.read_text(encoding="utf-8")) if options.check else None
     quick = options.quick or options.check
@@ -168,7 +168,8 @@ def comparison(options: argparse.Namespace, arguments: Sequence[str]) -> int:
     if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     if options.write:
-        write(report, " ".join(["scripts/bench", *arguments]))
+        scale = [f"--scale {options.scale:g}"] if options.scale != 1 else []
+        write(report, " ".join(["scripts/bench", "--write", *scale]))
     fallen = results.check(report, baseline) if baseline else []
     for sentence in fallen:
         say(f"error: {sentence}")
