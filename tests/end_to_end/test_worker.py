@@ -99,7 +99,7 @@ def test_a_record_becomes_receipt_row_and_enriched_event(workers: Stack) -> None
     rows = workers.query(
         "SELECT source, company_id, cluster, derived FROM impact.activity FINAL WHERE activity_id = 'ONE'"
     )
-    assert rows == [(SOURCE, CVRS[0], "food-bio", ["new_competencies"])]
+    assert rows == [(SOURCE, CVRS[0], "food-bio", "new_competencies")]
     versions = workers.query(
         "SELECT employees, nuts, kind FROM impact.company_version WHERE company_id = {c:UInt32}", c=CVRS[0]
     )
