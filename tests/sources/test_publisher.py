@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
 from clustertrack.local import java, kafka_jars
@@ -122,6 +122,31 @@ def test_partition_and_headers_on_kafka(kafka: Any):
         if record.key:
             assert record.partition == key_hash(record.key) % PARTITIONS
     assert {record.partition for record in records if record.key is None} == set(range(PARTITIONS))
+
+
+@pytest.mark.integration
+def test_same_records_as_kafka_pythons_own_send(kafka: Any):
+    """We append below `KafkaProducer.send`: its own way, with its own partitioner, gives the same records."""
+    ours, theirs = make_topic(kafka.bootstrap), make_topic(kafka.bootstrap)
+    records = [(f"{13748136 + n % 60}".encode(), f"value {n}".encode()) for n in range(3_000)]
+    with kafka_publisher({"bootstrap_servers": [kafka.bootstrap]}, ours, headers=STRUCTURED) as publisher:
+        for line, (key, value) in enumerate(records):
+            publisher.send(key, value, Place("f", line))
+        publisher.flush()
+    producer = KafkaProducer(bootstrap_servers=[kafka.bootstrap], acks="all")
+    for key, value in records:
+        producer.send(theirs, value, key=key, headers=list(STRUCTURED))
+    producer.flush(timeout=30)
+    producer.close()
+
+    def read(topic: str) -> list[tuple[int, int, bytes, bytes, tuple[tuple[str, bytes], ...]]]:
+        return sorted(
+            (one.partition, one.offset, one.key, one.value, tuple(one.headers))
+            for one in read_all(kafka.bootstrap, topic)
+        )
+
+    assert len(read(ours)) == len(records)
+    assert read(ours) == read(theirs)
 
 
 @pytest.mark.integration
