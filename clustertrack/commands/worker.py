@@ -123,12 +123,13 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
 def _tell_expired(progress: Mapping[Partition, Progress]) -> None:
     """Say what Kafka deleted before it was read: the workers go on behind it."""
     for place, standing in progress.items():
-        if standing.committed is not None and standing.committed < standing.low:
+        first = standing.committed or 0  # of a group that has not committed yet, as `reconcile` counts it
+        if first < standing.low:
             log.error(
                 "Kafka deleted records before they were read, `clustertrack reconcile` counts them",
                 topic=place.topic,
                 partition=place.partition,
-                first=standing.committed,
+                first=first,
                 last=standing.low - 1,
             )
 
