@@ -1,6 +1,6 @@
 """How fast `publish` takes a large CSV, and with how much memory: prints events/s and the peak resident size.
 
-    python bench/publish_csv.py --megabytes 300 [--dry-run]
+    python bench/publish_csv.py --megabytes 300 [--dry-run] [--shared-ids]
 
 Needs a Kafka with the events topic (KAFKA_BOOTSTRAP_SERVERS), as `clustertrack up` starts it; --dry-run needs none. The
 file is synthetic, written to a temporary folder and removed.
@@ -66,11 +66,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--megabytes", type=float, default=50)
     parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument(
+        "--shared-ids", action="store_true", help="ids do not end with the company: two that share one are looked for"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         export = Path(folder, "export.csv")
         rows = write_csv(export, options.megabytes)
-        export.with_name("export.mapping.toml").write_text(MAPPING, encoding="utf-8")
+        mapping = MAPPING.replace("{Workshop}/{CVR-nr}", "{Workshop}") if options.shared_ids else MAPPING
+        export.with_name("export.mapping.toml").write_text(mapping, encoding="utf-8")
         command = [sys.executable, "-m", "clustertrack", "publish", str(export)]
         began = time.perf_counter()
         done = subprocess.run([*command, *(["--dry-run"] if options.dry_run else [])], check=False)
