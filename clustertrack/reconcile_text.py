@@ -10,7 +10,7 @@ from sinks.reconcile import LISTED
 
 STATUSES: Final = ("received", "accepted", "retracted", "duplicate", "rejected", "rerouted")
 FAULTS: Final = ("without_row", "not_arrived")
-COUNTS: Final = (*STATUSES, "no_record", "pending", "unsettled", "missing", "expired", *FAULTS)
+COUNTS: Final = (*STATUSES, "no_record", "pending", "unsettled", "missing", "expired", "acknowledged", *FAULTS)
 """Counts of a partition, as `sinks.accounts.PartitionAccount` names them."""
 
 _DAY: Final = (*STATUSES, *FAULTS, "missing_at_most")
@@ -35,6 +35,7 @@ def as_dict(result: Reconciliation) -> dict[str, Any]:
     return {
         "whole": result.whole,
         "pending": result.pending,
+        "acknowledged": result.acknowledged,
         "partitions": [
             {
                 **account.place._asdict(),
@@ -105,6 +106,7 @@ def verdict_of(result: Reconciliation) -> str:
             "pending": result.pending,
             "not looked up in Kafka yet": result.unsettled_offsets,
             "sent on and still to arrive": result.reroute_pending,
+            "expired unread and acknowledged as lost": result.acknowledged,
         }
         waiting = "".join(f", {number(count)} of them {words}" for words, count in still.items() if count)
         return f"all {number(_expected(result))} offsets are accounted for{waiting}."

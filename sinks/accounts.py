@@ -5,6 +5,7 @@ Every offset since the topic began is exactly one of these, so that they add up 
     received    has a receipt: accepted, retracted, duplicate, rejected or rerouted
     missing     below the committed offset, still in Kafka, without a receipt: a loss that can be read again
     expired     below the low watermark without a receipt: Kafka deleted it before it was read, a loss
+    acknowledged  was expired, until somebody acknowledged that it is lost for good: no fault any more
     pending     not committed yet, without a receipt: still to come, no fault
     no_record   an offset at which Kafka delivers nothing, such as the marker of a transaction: no fault
     unsettled   as missing, but Kafka could not be asked for it in time: it may be no_record; the next run asks on
@@ -162,6 +163,7 @@ class PartitionAccount(FormerAccount):
     holes: tuple[Range, ...] = ()
     expired: int = 0
     expired_unread: tuple[Range, ...] = ()
+    acknowledged: int = 0
     no_record: int = 0
     unsettled: int = 0
     surplus: int = 0
@@ -180,8 +182,9 @@ class PartitionAccount(FormerAccount):
 
         Taken from the receipts, not from the holes: workers may write receipts between the two readings.
         """
-        known = self.received - self.surplus + self.missing + self.expired + self.no_record + self.unsettled
-        return max(0, self.expected - known)
+        known = self.received - self.surplus + self.no_record + self.unsettled
+        lost = self.missing + self.expired + self.acknowledged
+        return max(0, self.expected - known - lost)
 
     @property
     def whole(self) -> bool:
@@ -241,6 +244,11 @@ class Reconciliation:
     def unsettled_offsets(self) -> int:
         """Offsets that Kafka could not be asked for in time, in all partitions."""
         return sum(account.unsettled for account in self.partitions)
+
+    @property
+    def acknowledged(self) -> int:
+        """Offsets that somebody has acknowledged as lost, in all partitions."""
+        return sum(account.acknowledged for account in self.partitions)
 
     @property
     def undecided(self) -> dict[str, int]:

@@ -67,15 +67,17 @@ def reconcile(
     no_record: NoRecord = lambda _place, _ranges: Probe(()),
     read_to_end: ReadToEnd = lambda places: places,
     ends: Ends = lambda _places: {},
+    acknowledge: str = "",
 ) -> Reconciliation:
     """The account of `bounds`, of all rows of the ledger, and of what the topics' former epochs have left.
 
     Holes that `no_record` explains are kept in the ledger, and are not asked for again. `read_to_end` is asked only
     where something looks wrong that an uncommitted record would explain: a row without its receipt, a record that was
     sent on and has no receipt on its own partition. `ends` is asked only where there are receipts behind a bound, which
-    may be of records that have come since it was read.
+    may be of records that have come since it was read. With `acknowledge`, which says why, what has expired unread is
+    kept in the ledger as acknowledged: this run and all later ones do not call it a fault.
     """
-    return _Reconciler(client, database, bounds, no_record, read_to_end, ends).run()
+    return _Reconciler(client, database, bounds, no_record, read_to_end, ends, acknowledge).run()
 
 
 @dataclass
@@ -104,12 +106,13 @@ class _Reconciler:
         no_record: NoRecord,
         read_to_end: ReadToEnd,
         ends: Ends,
+        acknowledge: str,
     ) -> None:
         self._client = client
         # The name of a view with parameters cannot be bound, so it is held to an identifier's characters.
         self._database = check_database_name(database)
         self._bounds = sorted(bounds)
-        self._holes = Holes(client, database, no_record)
+        self._holes = Holes(client, database, no_record, acknowledge)
         self._read_to_end = read_to_end
         self._ends = ends
         self._statuses: dict[Place, dict[str, Any]] = defaultdict(Counter)

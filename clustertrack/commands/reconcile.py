@@ -16,7 +16,7 @@ from clustertrack.offsets import PROBE_SECONDS, KafkaOffsets, Partition, Reading
 from clustertrack.reconcile_metrics import ReconcileMetrics
 from clustertrack.reconcile_text import as_dict, as_text, verdict_of
 from clustertrack.settings import Settings, load_settings
-from schemas.errors import CheckFailed
+from schemas.errors import CheckFailed, UsageFault
 from sinks import catalog
 from sinks.accounts import Bound, Place, Probe, Range, Reconciliation
 from sinks.reconcile import reconcile
@@ -38,10 +38,16 @@ EXAMPLES: Final = """\b
 Examples:
   clustertrack reconcile
   clustertrack reconcile --json
+  clustertrack reconcile --acknowledge "outage of July 2026, CRMs published it again"
   clustertrack reconcile --textfile /var/lib/node_exporter/clustertrack.prom"""
 
 
 @click.command(epilog=EXAMPLES)
+@click.option(
+    "--acknowledge",
+    metavar="REASON",
+    help="Keep in the ledger, with the reason, that what expired unread is lost: no fault from now on.",
+)
 @click.option("--by-day", is_flag=True, help="List every source and day, not only those with a fault.")
 @click.option(
     "--textfile",
@@ -50,17 +56,25 @@ Examples:
     help="Also write metrics to FILE (NAME.prom), for the textfile collector of node_exporter.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(*, by_day: bool, textfile: Path | None, as_json: bool) -> None:
+def command(*, acknowledge: str | None, by_day: bool, textfile: Path | None, as_json: bool) -> None:
     """Prove that every Kafka record is accounted for: a receipt for every offset, a row for every receipt.
 
     Exit code 1 for every fault: records missing, or deleted by Kafka before they were read; receipts without their row,
     or rows without a receipt; second or impossible receipts; records that were sent on and did not arrive; activities
     that differ from their history. What is not committed yet is pending and no fault.
+
+    What Kafka deleted before it was read stays lost, whatever is done. Once it is published again, or given up,
+    --acknowledge REASON keeps that in the ledger, so that the next loss is not overlooked.
     """
+    reason = (acknowledge or "").strip()
+    if acknowledge is not None and not reason:
+        raise UsageFault(
+            "--acknowledge is blank: say in a few words why these records are lost, for those who ask later."
+        )
     settings = load_settings()
     started = time.monotonic()
     with open_ledger(settings.clickhouse()) as client, KafkaOffsets(settings.kafka_client_config()) as offsets:
-        result = examine(settings, client, offsets)
+        result = examine(settings, client, offsets, acknowledge=reason)
     if textfile is not None:
         metrics = ReconcileMetrics()
         metrics.fill(result, now=time.time(), seconds=time.monotonic() - started)
@@ -70,8 +84,10 @@ def command(*, by_day: bool, textfile: Path | None, as_json: bool) -> None:
         raise NotWhole(verdict_of(result), result)
 
 
-def examine(settings: Settings, client: Client, offsets: KafkaOffsets) -> Reconciliation:
+def examine(settings: Settings, client: Client, offsets: KafkaOffsets, *, acknowledge: str = "") -> Reconciliation:
     """The account of the events topic in its present epoch, and of what its former ones have left.
+
+    `acknowledge` says why everything that expired unread is no fault from now on.
 
     Holes are looked up in Kafka: an offset at which it delivers nothing, such as the marker of a transaction, is none.
     """
@@ -96,7 +112,15 @@ def examine(settings: Settings, client: Client, offsets: KafkaOffsets) -> Reconc
         return {asked[found] for found in offsets.await_committed(group, asked.keys(), SETTLE_SECONDS)}
 
     bounds = list(bounds_of(offsets.read(group, [topics.EVENTS]), recorded.topic_epoch))
-    return reconcile(client, database, bounds, no_record=no_record, read_to_end=committed, ends=ends)
+    return reconcile(
+        client,
+        database,
+        bounds,
+        no_record=no_record,
+        read_to_end=committed,
+        ends=ends,
+        acknowledge=acknowledge,
+    )
 
 
 def bounds_of(reading: Reading, topic_epoch: int) -> Iterator[Bound]:

@@ -140,10 +140,14 @@ def test_down_for_longer_than_the_retention(
         assert f"{len(records)} offsets that expired unread" in str(done.exception)
         return SimpleNamespace(exit_code=0)
 
-    monkeypatch.setattr(stack, "run_here", run_and_allow)
+    monkeypatch.setattr(stack, "run_here", run_and_allow)  # as long as nobody has acknowledged it
     told = [f"{len(records)} valid records expired unread, and reconcile named each"]
     conclude(load, "workers down for longer than the retention (what expired unread is named)", faults=1, story=told)
     assert worker.log.read_text(encoding="utf-8").count("Kafka deleted records before they were read") == 3
+    assert stack.run("reconcile", "--acknowledge", " ", expect=2).stderr.startswith("error: --acknowledge is blank")
+    for arguments in (("--acknowledge", "drill"), ()):
+        account = json.loads(stack.run("reconcile", "--json", *arguments).stdout)
+        assert (account["whole"], account["acknowledged"]) == (True, len(records))
     assert worker.stop(20)
 
 

@@ -55,7 +55,7 @@ HOLES = result(
 def test_a_whole_ledger_as_text():
     """A row per partition, one for all, and the verdict."""
     rows = [line.split() for line in as_text(WHOLE).splitlines()]
-    figures = ["10", "10", "6", "1", "1", "1", "1", "0", "0", "0", "0", "0", "0", "0"]
+    figures = ["10", "10", "6", "1", "1", "1", "1", "0", "0", "0", "0", "0", "0", "0", "0"]
     assert [EVENTS, "0", "3", *figures] in rows
     assert ["all", *figures] in rows
     assert as_text(WHOLE).endswith("whole: all 10 offsets are accounted for.\n")
@@ -66,6 +66,16 @@ def test_pending_is_no_fault():
     pending = result(account(accepted=3, committed=7))
     assert as_text(pending).endswith("whole: all 10 offsets are accounted for, 3 of them pending.\n")
     assert as_dict(pending)["pending"] == 3
+
+
+def test_what_is_acknowledged_is_said_and_no_fault():
+    """Nobody has to guess later why so few records were received."""
+    known = result(account(accepted=3, acknowledged=3))
+    assert as_text(known).endswith(
+        "whole: all 10 offsets are accounted for, 3 of them expired unread and acknowledged as lost.\n"
+    )
+    made = as_dict(known)
+    assert (made["whole"], made["acknowledged"], made["partitions"][0]["acknowledged"]) == (True, 3, 3)
 
 
 @pytest.mark.parametrize(

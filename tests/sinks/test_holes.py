@@ -167,3 +167,53 @@ def test_unasked_offsets_are_no_fault(ledger: Client, database: str):
     markers_between(ledger, database, 3)
     found = reconcile(ledger, database, [bound(0, 5, 5)], no_record=lambda _place, ranges: Probe((), ranges))
     assert (found.whole, found.unsettled_offsets, found.pending) == (True, 2, 0)
+
+
+def test_what_is_acknowledged_is_no_fault_but_the_next_loss_is(
+    ledger: Client, database: str, write: Callable[..., None]
+):
+    """Only what expired is acknowledged; holes that Kafka still has, and what expires later, are faults as before."""
+    write(dict.fromkeys((2, 4, 7, 8, 11), "accepted"))
+    bounds = [bound(4, 14, 10)]
+    first = reconcile(ledger, database, bounds)
+    [account] = reconcile(ledger, database, bounds, acknowledge="outage of May").partitions
+    assert (account.acknowledged, account.expired, account.expired_unread) == (first.partitions[0].expired, 0, ())
+    assert (account.missing, account.holes) == (first.partitions[0].missing, first.partitions[0].holes)
+    assert reconcile(ledger, database, bounds).partitions == (account,)
+    why = f"SELECT first, last, acknowledged FROM {database}.no_record ORDER BY ALL"
+    assert ledger.query(why).result_rows == [(0, 1, "outage of May"), (3, 3, "outage of May")]
+
+    [later] = reconcile(ledger, database, [bound(14, 14, 14)]).partitions
+    assert (later.acknowledged, later.expired, later.missing, later.pending) == (3, 6, 0, 0)
+    assert later.expired_unread == (Range(5, 6), Range(9, 10), Range(12, 13))
+    assert not later.whole
+    whole = reconcile(ledger, database, [bound(14, 14, 14)], acknowledge="outage of June")
+    assert (whole.acknowledged, whole.whole, whole.faults["expired"]) == (9, True, 0)
+    assert not any(day.missing_at_most for day in whole.days)
+    [account] = whole.partitions
+    assert account.expected == account.received + account.acknowledged
+
+
+def test_a_hole_that_grew_behind_what_is_acknowledged(ledger: Client, database: str, write: Callable[..., None]):
+    """A range that only begins with acknowledged offsets is asked for from there on, and counted apart."""
+    write({5: "accepted", 9: "accepted"})
+    reconcile(ledger, database, [bound(3, 10, 2)], acknowledge="first")
+    asked: list[Range] = []
+
+    def no_record(_place: Place, ranges: Sequence[Range]) -> Probe:
+        asked.extend(ranges)
+        return Probe([Range(7, 7)])
+
+    [account] = reconcile(ledger, database, [bound(4, 10, 10)], no_record=no_record).partitions
+    assert asked == [Range(4, 4), Range(6, 8)]
+    assert (account.acknowledged, account.expired, account.missing, account.no_record) == (3, 1, 3, 1)
+    assert account.expired_unread == (Range(3, 3),)
+    assert account.holes == (Range(4, 4), Range(6, 6), Range(8, 8))
+    assert account.expected == account.received + 3 + 1 + 3 + 1
+
+
+def test_a_loss_without_any_receipt_beside_it_is_acknowledged(ledger: Client, database: str):
+    """A partition of which nothing was ever read."""
+    found = reconcile(ledger, database, [bound(7, 7, 0)], acknowledge="before the first worker")
+    assert (found.acknowledged, found.whole) == (7, True)
+    assert reconcile(ledger, database, [bound(7, 7, 0)]).whole
