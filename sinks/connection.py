@@ -144,7 +144,7 @@ def _explain(config: ClickHouse, error: ClickHouseError) -> ClickHouseUnreachabl
     return ClickHouseFault(f"ClickHouse at {config.address} answered: {first_line(error)}", code)
 
 
-def first_line(error: BaseException, limit: int = 300) -> str:
+def first_line(error: BaseException, limit: int = 500) -> str:
     """The first line of an error's text, shortened: ClickHouse repeats the whole query after it."""
     text = str(error).strip()
     line = text.splitlines()[0] if text else type(error).__name__

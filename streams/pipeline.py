@@ -335,7 +335,7 @@ class Pipeline:
                     raise
                 metrics.RETRIES.labels(self.name, step).inc()
                 self.waiting_since = self.waiting_since or monotonic()
-                log.warning("will be repeated", pipeline=self.name, step=step, seconds=delay, error=str(error)[:300])
+                log.warning("will be repeated", pipeline=self.name, step=step, seconds=delay, error=str(error)[:600])
                 await asyncio.sleep(delay)
                 delay = min(longest, delay * 2)
             else:

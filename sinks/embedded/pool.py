@@ -31,6 +31,11 @@ _BASE_SETTINGS = {
 }
 # What the engine's exceptions become in Python; ValueError when the message is no text.
 ENGINE_ERRORS = (RuntimeError, ValueError, MemoryError)
+# The last message that is no text: Python up to 3.11.2, which Debian 12 has, loses it on its way here.
+_LOST_MESSAGE = (
+    b"SELECT concat('Code: ', toString(code), '. DB::Exception: ', last_error_message, ' (', name, ')') "
+    b"FROM system.errors WHERE NOT isValidUTF8(last_error_message) ORDER BY last_error_time DESC LIMIT 1"
+)
 _NO_SUCH_DATABASE = 336  # "Database engine must be specified for ATTACH": nothing is recorded under the name
 
 
@@ -76,10 +81,20 @@ class Connection:
         try:
             result = self._raw.query(sql, output_format, params=params)
         except ENGINE_ERRORS as error:
-            raise EngineFault.from_engine(error) from None
+            raise EngineFault.from_engine(self._told(error)) from None
         if result.has_error():
             raise EngineFault.from_engine(RuntimeError(result.error_message()))
         return result.bytes() or b"", _written(result)
+
+    def _told(self, error: Exception) -> Exception:
+        """The error itself, or with the message that it has lost."""
+        if str(error) or isinstance(error, MemoryError):
+            return error
+        try:
+            found = self._raw.query(_LOST_MESSAGE, "RawBLOB").bytes() or b""
+        except ENGINE_ERRORS:
+            return error
+        return RuntimeError(found.decode(errors="backslashreplace"))
 
     def insert(self, head: bytes, data_format: str, data: bytes, params: Mapping[str, str]) -> Written:
         """Run an INSERT with `data` in `data_format`; after a failure send all of it again, part of it may be there.

@@ -1,7 +1,10 @@
 """Queries through clickhouse-connect's own client: parameters, views, settings, errors, several clients."""
 
 import datetime as dt
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -167,6 +170,32 @@ def test_bytes_that_are_no_text_are_refused_with_a_code(client: Client, data_for
     with pytest.raises(DatabaseError) as caught:
         client.raw_insert("t", ["a", "b"], data, fmt=data_format)
     assert caught.value.code == code
+
+
+_LOSES = """
+import sys
+from pathlib import Path
+from sinks.embedded.faults import EngineFault
+from sinks.embedded.pool import Connection
+from sinks.embedded.request import State
+
+connection = Connection(Path(sys.argv[1]), State("default", ()))
+try:
+    connection.query(b"SELECT CAST('\\xff\\xfe' AS UInt8)", "Null", {})
+except EngineFault as fault:
+    told = EngineFault.from_engine(connection._told(RuntimeError("")))
+    assert told.code == fault.code, (told.text, fault.text)
+    assert told.text.startswith(fault.text[:60]), (told.text, fault.text)
+    print(told.code)
+connection.close()
+"""
+
+
+def test_a_message_that_python_loses_is_asked_for(tmp_path: Path):
+    """Python up to 3.11.2 makes an empty one of what is no text: the engine still knows it, and its code."""
+    command = [sys.executable, "-c", _LOSES, str(tmp_path / "data")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.returncode) == ("6\n", 0), done.stderr
 
 
 def test_eight_clients_at_once(server, client: Client, database: str):
