@@ -1,6 +1,6 @@
 import socket
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
@@ -73,6 +73,16 @@ def topic(admin: KafkaAdminClient) -> str:
     return name
 
 
+@pytest.fixture
+def wait_for_markers(wait_until: Callable[..., None]) -> Callable[[KafkaOffsets, str, int], None]:
+    """Until partition 0 ends at an offset: a commit is answered before its marker is written."""
+
+    def wait(offsets: KafkaOffsets, topic: str, end: int) -> None:
+        wait_until(lambda: offsets.written([topic])[Partition(topic, 0)] == end, 10, "the marker of the transaction")
+
+    return wait
+
+
 @pytest.mark.integration
 def test_reading(kafka, admin: KafkaAdminClient, topic: str):
     """Ends, the oldest offsets and the group's commits come from the broker, partition by partition."""
@@ -125,7 +135,7 @@ def test_gaps(present: list[int], missing: list[tuple[int, int]]):
 
 
 @pytest.mark.integration
-def test_where_kafka_delivers_nothing(kafka, topic: str):
+def test_where_kafka_delivers_nothing(kafka, topic: str, wait_for_markers: Callable[..., None]):
     """Markers of transactions and aborted records are told from records, also in the middle of a range."""
     producer = KafkaProducer(bootstrap_servers=[kafka.bootstrap], transactional_id=uuid.uuid4().hex)
     producer.init_transactions()
@@ -136,6 +146,7 @@ def test_where_kafka_delivers_nothing(kafka, topic: str):
         finish()
     producer.close()
     with KafkaOffsets({"bootstrap_servers": [kafka.bootstrap]}) as offsets:
+        wait_for_markers(offsets, topic, 12)
         assert offsets.undelivered(Partition(topic, 0), [(0, 11)]) == [(3, 7), (11, 11)]
         assert offsets.undelivered(Partition(topic, 0), [(4, 9)]) == [(4, 7)]
         assert offsets.undelivered(Partition(topic, 0), [(9, 10)]) == []
@@ -147,7 +158,9 @@ def test_where_kafka_delivers_nothing(kafka, topic: str):
 
 
 @pytest.mark.integration
-def test_what_kafka_deletes_meanwhile_is_not_empty(kafka, admin: KafkaAdminClient, topic: str):
+def test_what_kafka_deletes_meanwhile_is_not_empty(
+    kafka, admin: KafkaAdminClient, topic: str, wait_for_markers: Callable[..., None]
+):
     """Offsets below the low watermark cannot be read, so nobody knows whether they were records; others still can."""
     producer = KafkaProducer(bootstrap_servers=[kafka.bootstrap], transactional_id=uuid.uuid4().hex)
     producer.init_transactions()
@@ -156,8 +169,9 @@ def test_what_kafka_deletes_meanwhile_is_not_empty(kafka, admin: KafkaAdminClien
         producer.send(topic, b"x", partition=0).get(timeout=10)
         producer.commit_transaction()
     producer.close()
-    admin.delete_records({TopicPartition(topic, 0): 2})
     with KafkaOffsets({"bootstrap_servers": [kafka.bootstrap]}) as offsets:
+        wait_for_markers(offsets, topic, 4)
+        admin.delete_records({TopicPartition(topic, 0): 2})
         assert offsets.probe(Partition(topic, 0), [(0, 1)], 60) == Probed([], [(0, 1)])
         assert offsets.probe(Partition(topic, 0), [(3, 3)], 60) == Probed([(3, 3)], [])
 
@@ -173,7 +187,7 @@ def test_a_missing_topic(kafka):
 
 
 @pytest.mark.integration
-def test_waiting_for_commits(kafka, admin: KafkaAdminClient, topic: str):
+def test_waiting_for_commits(kafka, admin: KafkaAdminClient, topic: str, wait_until: Callable[..., None]):
     """Committed to the end, to the marker of a transaction before it, or not: without workers nobody is waited for."""
     group = f"group-{uuid.uuid4().hex[:8]}"
     places = {Partition(topic, 0), Partition(topic, 1)}
@@ -188,7 +202,8 @@ def test_waiting_for_commits(kafka, admin: KafkaAdminClient, topic: str):
         assert offsets.await_committed(group, places, 0) == {Partition(topic, 0)}
         producer.commit_transaction()
         producer.close()
-        assert offsets.written([topic]) == dict.fromkeys(places, 2)
+        # A commit is answered before its markers are written.
+        wait_until(lambda: offsets.written([topic]) == dict.fromkeys(places, 2), 10, "the markers of the transaction")
         assert offsets.await_committed(group, places, 60) == {Partition(topic, 0)}
         assert offsets.await_committed(group, {Partition(topic, 1)}, 60) == set()
         assert offsets.await_committed(group, set(), 60) == set()

@@ -118,14 +118,17 @@ def test_a_lost_record_is_found(pipeline: Pipeline, tmp_path: Path):
 
 
 @pytest.mark.integration
-def test_the_marker_of_a_transaction_is_no_hole(pipeline: Pipeline):
+def test_the_marker_of_a_transaction_is_no_hole(pipeline: Pipeline, wait_until: Callable[..., None]):
     """An offset at which Kafka delivers nothing needs no receipt."""
     producer = KafkaProducer(bootstrap_servers=[pipeline.bootstrap], transactional_id=uuid.uuid4().hex)
     producer.init_transactions()
     producer.begin_transaction()
     producer.send(EVENTS, b"x", partition=0).get(timeout=10)
+    before = pipeline.end()
     producer.commit_transaction()
     producer.close()
+    # A commit is answered before its marker is written.
+    wait_until(lambda: pipeline.end() > before, 10, "the marker of the transaction")
     pipeline.publish(1)
     marker = pipeline.end() - 2
     pipeline.count(leave_out=lambda place, offset: place.partition == 0 and offset == marker)
