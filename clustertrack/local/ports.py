@@ -4,8 +4,10 @@ import errno
 import socket
 from collections.abc import Iterable
 from contextlib import ExitStack
+from random import SystemRandom
 
 HOST = "127.0.0.1"
+_NEVER_GIVEN = (20_000, 32_768)
 
 
 def taken_ports(ports: Iterable[int]) -> list[int]:
@@ -14,12 +16,23 @@ def taken_ports(ports: Iterable[int]) -> list[int]:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that are free now (tests): held all at once while choosing, so that they differ."""
+    """Ports that are free now (tests): held all at once while choosing, so that they differ.
+
+    Chosen from below those that systems give to outgoing connections (on Linux from 32768 on): one of those could take
+    the port before it is used.
+    """
+    draw, found = SystemRandom(), list[int]()
     with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
+        while len(found) < count:
+            attempt = held.enter_context(socket.socket())
+            try:
+                attempt.bind((HOST, draw.randrange(*_NEVER_GIVEN)))
+            except OSError as error:
+                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+                    raise
+            else:
+                found.append(attempt.getsockname()[1])
+    return found
 
 
 def _is_free(port: int) -> bool:

@@ -83,6 +83,7 @@ class Runner:
             await asyncio.wait(self._running, timeout=grace)
         if self._running:
             await asyncio.to_thread(self._pool.kill, None)
+        if self._running:  # else they have ended meanwhile
             await asyncio.wait(self._running, timeout=_END_SECONDS)
         self._threads.shutdown(wait=False)
         return not self._running
