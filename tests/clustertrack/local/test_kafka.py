@@ -132,7 +132,9 @@ def test_three_nodes_lose_one_and_take_records(tmp_path, wait_until):
         for node in nodes:
             local_kafka.prepare(node, runtime, jars, tmp_path)
             children.append(Child(local_kafka.command(node, runtime, jars), tmp_path))
-        wait_until(lambda: local_kafka.is_ready(nodes[0].bootstrap, brokers=3), 90, "three brokers")
+        # Each of them is asked: the others know a broker before it takes connections.
+        for node in nodes:
+            wait_until(lambda node=node: local_kafka.is_ready(node.bootstrap, brokers=3), 90, "three brokers")
         with closing(KafkaAdminClient(bootstrap_servers=nodes[0].bootstrap)) as admin:
             admin.create_topics([NewTopic("kept", num_partitions=1, replication_factor=3)])
         children[2].kill()
