@@ -145,9 +145,9 @@ class Stack:
         subprocess.run([*inside, "mount", "-o", f"remount,size={size}m", str(folder)], check=True)
 
     def wait_for_kafka(self) -> None:
-        """Wait until all brokers are at work."""
-        one = self.bootstrap.split(",")[0]
-        wait_for(lambda: local_kafka.is_ready(one, self.nodes), START_SECONDS, "Kafka")
+        """Wait until all brokers are at work. Each is asked: the others know one before it takes connections."""
+        for one in self.bootstrap.split(","):
+            wait_for(lambda one=one: local_kafka.is_ready(one, self.nodes), START_SECONDS, "Kafka")
 
     def restart_broker(self, *numbers: int) -> None:
         """Start brokers again (the first, unless it is said which) after a test ended them, and wait until all work."""
