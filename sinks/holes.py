@@ -135,22 +135,20 @@ class Holes:
         ranges = [hole.range for hole in holes]
         explained, given_up, unread = self._explained(bound, ranges)
         excused = merged([*explained, *given_up, *unread])
-        expired = list(within(without(ranges, excused), 0, bound.low))
+        real = list(without(ranges, excused))
+        found.no_record += size(ranges) - size(real) - size(given_up) - size(unread)
+        expired, gone = list(within(real, 0, bound.low)), list(within(real, bound.low, bound.settled))
         if self._acknowledge and expired:
             self._keep(bound.place, expired, self._acknowledge)
-            given_up, expired = merged([*given_up, *expired]), []
-            excused = merged([*excused, *given_up])
+            given_up, excused, expired = [*given_up, *expired], merged([*excused, *expired]), []
         for hole in holes:
             days = sorted(time.date() for time in hole[1:] if time is not None)
             if days and (lost := size(without([hole.range], excused))):
                 found.charged[days[0], days[-1]] += lost
-        real = list(without(ranges, excused))
-        gone = list(within(real, bound.low, bound.settled))
         found.expired += size(expired)
         found.missing += size(gone)
         found.unsettled += size(unread)
         found.acknowledged += size(given_up)
-        found.no_record += size(ranges) - size(real) - size(given_up) - size(unread)
         found.expired_unread += expired[: PAGE - len(found.expired_unread)]
         found.holes += gone[: PAGE - len(found.holes)]
         return bool(unread)
