@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clustertrack.rejected_text import Would
+from schemas.ledger import Original
 from schemas.replays import Action, RejectedRecord, replays_of
 from sinks.rejected import Count, Listed, Page
 from sinks.rejected_actions import Done, Story
@@ -39,6 +40,7 @@ def show_dict(record: RejectedRecord, story: Story) -> dict[str, Any]:
         "headers": [{"name": name, "value": _bytes_dict(value)} for name, value in record.headers],
         "key": _bytes_dict(record.key),
         "payload": _bytes_dict(record.payload),
+        "payload_of": _original_dict(record.original),
         "receipt": story.status or None,
         "replays": replays_of(record.headers),
         "replay_of": str(story.replay_of) if story.replay_of else None,
@@ -103,6 +105,10 @@ def _listed_dict(record: Listed, limit: int) -> dict[str, Any]:
         "interrupted": record.interrupted,
         "bytes": record.size,
     }
+
+
+def _original_dict(original: Original | None) -> dict[str, Any] | None:
+    return None if original is None else {"bytes": original.size, "sha256": original.sha256.hex() or None}
 
 
 def _bytes_dict(value: bytes | None) -> dict[str, str | None] | None:

@@ -124,7 +124,7 @@ def show_text(record: RejectedRecord, story: Story) -> str:
         "faults\n" + columns([_fault(fault) for fault in record.faults], "  "),
         "headers\n" + ("\n".join(_headers(record)) or "  none"),
         "key\n" + (_indented(record.key) if record.key is not None else "  none"),
-        _payload(record.payload),
+        _payload(record),
     ]
     if story.done:
         lines = [(instant(d.action.acted_at), visible(d.action.acted_by), outcome(d), visible(d.action.note))
@@ -179,10 +179,15 @@ def _headers(record: RejectedRecord) -> Iterator[str]:
         yield f"  {visible(name)}: {text}"
 
 
-def _payload(payload: bytes | None) -> str:
+def _payload(record: RejectedRecord) -> str:
+    payload = record.payload
     if payload is None:
-        return "payload\n  none: a tombstone"
-    return f"payload, {number(len(payload))} bytes\n{_indented(payload)}"
+        return "payload\n  none: a tombstone" if record.whole else "payload\n  none of it could be kept"
+    size = f"{number(len(payload))} bytes"
+    if record.original is not None:
+        size += f" of {number(record.original.size)}"
+        size += f", SHA-256 of all {record.original.sha256.hex()}" if record.original.sha256 else ""
+    return f"payload, {size}\n{_indented(payload)}"
 
 
 def _one_line(value: bytes) -> str:

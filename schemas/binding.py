@@ -13,13 +13,16 @@ from typing import Any, Final, NamedTuple
 
 import pydantic_core
 
-from schemas.faults import MASK, Fault, fault
+from schemas.faults import MASK, MAX_VALUE, Fault, fault
 
 STRUCTURED: Final = "application/cloudevents+json"
 ATTRIBUTES: Final = frozenset(
     {"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"}
 )
 """Attributes that CloudEvents defines; whatever else stands beside them is an extension."""
+MAX_FIELDS: Final = 64
+"""Attributes of an event, and fields of its data, that are looked at: CloudEvents defines eight and the schema ten, and
+pydantic takes a microsecond and 800 bytes for each one that is wrong."""
 _JSON: Final = ("application/json", "application/json")
 _UNREADABLE: Final = "(not UTF-8)"
 _ANY_FORMAT: Final = "application/cloudevents"
@@ -52,6 +55,8 @@ def unbind(value: bytes, headers: Mapping[str, bytes | None]) -> Unbound | list[
     attributes = {name[3:]: raw for name, raw in headers.items() if raw is not None and name.startswith("ce_")}
     if given is None and not attributes:
         return None  # only headers that are null, the same as unset
+    if len(attributes) > MAX_FIELDS:
+        return [fault("", "too_many_fields", len(attributes))]
     sound = is_json_type(content_type)
     if not sound:
         code = "invalid_header" if media_type == _UNREADABLE else "unsupported_content_type"
@@ -64,7 +69,8 @@ def unbind(value: bytes, headers: Mapping[str, bytes | None]) -> Unbound | list[
         try:
             event[name] = raw.decode("utf-8")
         except UnicodeDecodeError:
-            faults.append(fault(name, "invalid_header", repr(raw) if name in ATTRIBUTES else MASK))
+            shown = repr(raw[:MAX_VALUE]) if name in ATTRIBUTES else MASK
+            faults.append(fault(name, "invalid_header", shown))
     unread = {f.field for f in faults} | {"data"}
     if not sound:
         faults.append(refused)

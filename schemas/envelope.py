@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, NotRequired
 from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from schemas.binding import ATTRIBUTES
+from schemas.binding import ATTRIBUTES, MAX_FIELDS
 from schemas.faults import MASK, Fault, fault
 
 _Id = Annotated[str, StringConstraints(max_length=200, pattern=r"\S")]
@@ -65,6 +65,13 @@ _CODES: Final = {
     "string_pattern_mismatch": "empty",
 }
 """pydantic's error types -> our codes; whatever is not listed is a wrong JSON type."""
+
+
+def too_many_fields(event: dict[str, Any]) -> Fault | None:
+    """The fault of an event that has more fields than are looked at; asked before each of them is."""
+    data = event.get("data")
+    most = max(len(event), len(data) if isinstance(data, dict) else 0)
+    return fault("", "too_many_fields", most) if most > MAX_FIELDS else None
 
 
 _UNSET: Final = dict.fromkeys(sorted(Envelope.__required_keys__))

@@ -18,8 +18,8 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from pydantic import ValidationError
 
-from schemas.binding import Unbound, is_json_type, parse, unbind
-from schemas.envelope import structure_faults, validate_json, validate_python
+from schemas.binding import MAX_FIELDS, Unbound, is_json_type, parse, unbind
+from schemas.envelope import structure_faults, too_many_fields, validate_json, validate_python
 from schemas.faults import MASK, MAX_FAULTS, Fault, fault
 from schemas.field_rules import (
     details_of,
@@ -36,6 +36,8 @@ from schemas.revisions import revision_of
 
 RETRACTION: Final = "activity.retracted"
 
+_LONG: Final = 16 << 10
+"""Bytes from which the fields of an event are counted before it is validated."""
 _RELEASED_MS: Final = to_ms(PIPELINE_RELEASED)
 _TYPES: Final[dict[str | None, str]] = {f"{TYPE_PREFIX}{name}{TYPE_SUFFIX}": name for name in EVENT_TYPES}
 _OTHER_VERSION: Final = re.compile(
@@ -105,26 +107,44 @@ def read_event(
         if isinstance(found, list):
             return found
         unbound = found
+    elif len(value) > _LONG:
+        counted = _counted(value)
+        if isinstance(counted, list):
+            return counted
+        unbound = Unbound(counted, faults, frozenset())
     try:
         if unbound is None:
             event = validate_json(value)
+        elif (too_many := too_many_fields(unbound.event)) is not None:
+            return [too_many]
         else:
             event, faults = validate_python(unbound.event), unbound.faults
     except ValidationError as error:
         return _diagnose(value, unbound, error, arrived, clusters)[:MAX_FAULTS]
+    if len(event) > MAX_FIELDS:
+        return [fault("", "too_many_fields", len(event))]
     activity = _judge(event, arrived, clusters, faults)
     return faults[:MAX_FAULTS] if activity is None else (activity, event)
+
+
+def _counted(value: bytes) -> dict[str, Any] | list[Fault]:
+    """The JSON object that a value is, its fields counted; or what is wrong with it as a whole."""
+    event = parse(value)
+    if isinstance(event, Fault):
+        return [event]
+    if not isinstance(event, dict):
+        return [fault("", "invalid_json", "not an object")]
+    too_many = too_many_fields(event)
+    return event if too_many is None else [too_many]
 
 
 def _diagnose(
     value: bytes, unbound: Unbound | None, error: ValidationError, arrived: int, clusters: Clusters
 ) -> list[Fault]:
     """Every fault of an event whose structure is wrong: pydantic's, then those that the sound fields still show."""
-    event = parse(value) if unbound is None else unbound.event
-    if isinstance(event, Fault):
-        return [event]
-    if not isinstance(event, dict):
-        return [fault("", "invalid_json", "not an object")]
+    event = _counted(value) if unbound is None else unbound.event
+    if isinstance(event, list):
+        return event
     found, bad, sound = structure_faults(error, event)
     faults: list[Fault] = []
     unread: AbstractSet[str] = frozenset()

@@ -19,6 +19,9 @@ CODES: Final[dict[str, str]] = {
     "missing": "a required field is absent or null",
     "empty": "the text is empty or blank",
     "too_long": "the text, or the whole record, is longer than allowed",
+    "too_many_headers": "the record has more than 1,000 headers",
+    "too_many_fields": "the event has more than 64 attributes, or its data more than 64 fields",
+    "unreadable": "the record cannot be read out of the batch in which it was sent",
     "invalid_type": "the JSON type is not the one of this field",
     "extra_field": "the schema has no such field; nothing about people may enter",
     "not_allowed": "the field does not go with this type of event",
@@ -61,8 +64,10 @@ class Fault(NamedTuple):
 
 def fault(field: str, code: str, value: object = "") -> Fault:
     """A fault whose texts are shortened, and masked where they may be personal data."""
+    if code == "extra_field" or isinstance(value, dict | list):
+        return Fault(_shown(field), code, MASK)
     text = value if isinstance(value, str) else repr(value)
-    hidden = code == "extra_field" or isinstance(value, dict | list) or (field == "subject" and _of_a_person(text))
+    hidden = field == "subject" and _of_a_person(text)
     return Fault(_shown(field), code, MASK if hidden else _shown(text))
 
 

@@ -42,6 +42,15 @@ class Receipt(NamedTuple):
     origin_offset: int = 0
 
 
+class Original(NamedTuple):
+    """A payload of which only the beginning is kept."""
+
+    size: int
+    """Bytes of the whole."""
+    sha256: bytes
+    """Of the whole; empty where it could not be read to its end."""
+
+
 class Rejection(NamedTuple):
     """A refused record as it came, with everything wrong with it: a row of `rejected`."""
 
@@ -57,6 +66,8 @@ class Rejection(NamedTuple):
     key: bytes | None
     payload: bytes | None
     pipeline_version: int
+    original: Original | None = None
+    """The payload as it came, where only its beginning is kept."""
 
 
 class CompanyRow(NamedTuple):

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from schemas.errors import UsageFault
 from schemas.faults import Fault
-from schemas.ledger import Headers
+from schemas.ledger import Headers, Original
 
 OWN_HEADERS: Final = "ct-"
 REPLAYS: Final = "ct-replays"
@@ -24,6 +24,8 @@ REPLAY_OF: Final = "ct-replay-of"
 EDITED_FROM: Final = "ct-edited-from"
 
 _PLACE: Final = re.compile(r"([A-Za-z0-9._-]{1,249})(?:@(\d{1,5}))?/(\d{1,5})/(\d{1,19})", re.ASCII)
+_NOT_READ: Final = frozenset({"too_many_headers", "unreadable", "set_aside"})
+"""Reasons for which a record is not kept as it came, or not at all."""
 _COUNT: Final = re.compile(rb"[0-9]{1,4}")
 
 
@@ -76,6 +78,13 @@ class RejectedRecord:
     headers: Headers
     key: bytes | None
     payload: bytes | None
+    original: Original | None = None
+    """The payload as it came, where only its beginning is kept."""
+
+    @property
+    def whole(self) -> bool:
+        """Whether the record is kept as it came."""
+        return self.original is None and self.reason not in _NOT_READ
 
     @property
     def reason(self) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from clickhouse_connect.driver.client import Client
 
 from schemas.faults import Fault
-from schemas.ledger import Headers
+from schemas.ledger import Headers, Original
 from schemas.replays import NamedPlace, RecordPlace, RejectedRecord, replays_of
 from sinks.connection import check_database_name
 
@@ -163,8 +163,8 @@ def open_places(client: Client, database: str, wanted: Wanted) -> Iterator[list[
 def read_records(client: Client, database: str, places: Sequence[RecordPlace]) -> list[RejectedRecord]:
     """The rejected records that stand there, open or not, in the order of their places."""
     rows = client.query(
-        f"SELECT {PLACE}, log_time, source, faults, headers, key, payload FROM {{db:Identifier}}.rejected FINAL "  # noqa: S608  (values are bound)
-        f"WHERE ({PLACE}) IN {{places:{PLACES}}} ORDER BY {PLACE}",
+        f"SELECT {PLACE}, log_time, source, faults, headers, key, payload, payload_size, payload_sha256 "  # noqa: S608  (values are bound)
+        f"FROM {{db:Identifier}}.rejected FINAL WHERE ({PLACE}) IN {{places:{PLACES}}} ORDER BY {PLACE}",
         parameters={"db": database, "places": list(places)},
         query_formats=_BYTES,
     ).result_rows
@@ -177,6 +177,7 @@ def read_records(client: Client, database: str, places: Sequence[RecordPlace]) -
             headers=_headers(row[7]),
             key=row[8],
             payload=row[9],
+            original=Original(row[10], row[11]) if row[10] > len(row[9] or b"") else None,
         )
         for row in rows
     ]

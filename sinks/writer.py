@@ -13,7 +13,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.events import Activity
-from schemas.ledger import CompanyRow, LedgerRefused, LedgerUnavailable, Receipt, Rejection, Rows
+from schemas.ledger import CompanyRow, LedgerRefused, LedgerUnavailable, Original, Receipt, Rejection, Rows
 from sinks.connection import (
     ClickHouse,
     ClickHouseFault,
@@ -253,6 +253,7 @@ def _companies(rows: Sequence[CompanyRow]) -> pa.Table:
 
 def _rejected(rows: Sequence[Rejection]) -> pa.Table:
     columns = _columns(Rejection, rows)
+    originals = [row.original or Original(len(row.payload or b""), b"") for row in rows]
     return pa.table(
         {
             "topic": pa.array(columns.topic),
@@ -267,6 +268,8 @@ def _rejected(rows: Sequence[Rejection]) -> pa.Table:
             "key": pa.array(columns.key, pa.binary()),
             "payload": pa.array(columns.payload, pa.binary()),
             "pipeline_version": pa.array(columns.pipeline_version, pa.uint8()),
+            "payload_size": pa.array([original.size for original in originals], pa.uint64()),
+            "payload_sha256": pa.array([original.sha256 for original in originals], pa.binary()),
         }
     )
 

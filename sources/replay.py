@@ -65,6 +65,8 @@ def as_replay(record: RejectedRecord, *, partitions: int, limit: int, can_return
     replays = replays_of(record.headers) + 1
     if not can_return:
         return _NO_RETURN.format(topic=record.place.topic)
+    if not record.whole:
+        return "only a part of it was kept: replay it with --edit FILE, or discard it"
     if record.payload is None:
         return "it has no value, so it would be rejected again: discard it, or replay it with --edit FILE"
     if replays > limit:

@@ -18,7 +18,7 @@ import structlog
 
 from schemas.events import Clusters
 from schemas.ledger import Ledger
-from streams import headernames, lightrecords, silence
+from streams import record_batches, silence
 from streams.batch import Batch, Place, Record, process_batch
 from streams.companies import process_companies
 from streams.outbox import KafkaOutbox
@@ -98,10 +98,9 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
         ledger: where rows are stored.
         clusters: the cluster registry.
     """
-    headernames.install()
-    silence.install()
     inputs = frozenset({EVENTS, COMPANIES})
-    lightrecords.install(frozenset() if config.slow_mode else inputs)
+    record_batches.install(frozenset() if config.slow_mode else inputs)
+    silence.install()
     delivery = Delivery(input_topics=inputs)
     app = _faust_app(config)
     app.delivery = delivery

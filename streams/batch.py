@@ -12,10 +12,11 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 import pydantic_core
 
+from brokers.batches import MAX_HEADERS, BoundedRecord, Cut
 from schemas.events import Activity, Clusters, read_event
 from schemas.faults import MAX_FAULTS, MAX_VALUE, Fault, fault
 from schemas.indicators import PIPELINE_VERSION
-from schemas.ledger import NO_PARTITION, Header, Receipt, Rejection, Rows, Status
+from schemas.ledger import NO_PARTITION, Header, Original, Receipt, Rejection, Rows, Status
 from schemas.revisions import version_key, with_pipeline
 from streams.enrichment import enriched, written
 from streams.headers import NO_HEADERS, ORIGIN, HeadersRead, other_place, read_headers
@@ -34,7 +35,8 @@ LARGEST: Final = 1_000_000
 """Bytes of key, value and headers up to which a record is read, whether as it came or as JSON writes it. A larger one
 could neither be sent on nor enriched within the limits of those topics, and would stop the worker there."""
 _CARRIED: Final = 1_500_000
-"""Bytes up to which a refused record travels whole to the rejected topic; the ledger alone keeps those of a larger."""
+"""Bytes up to which a rejected record travels whole to the rejected topic; of a larger one the ledger alone keeps what
+is kept."""
 _pack: Final = MARK.pack
 _NOWHERE: Final = (NO_PARTITION, 0)
 _new: Final = tuple.__new__
@@ -156,7 +158,8 @@ def process_batch(
 
 def reject(batch: Batch, place: Place, record: Record, faults: list[Fault], source: str = "") -> None:
     """Keep a record as it came, with everything that is wrong with it: in the ledger and on the rejected topic."""
-    headers, faults = tuple(record.headers), faults[:MAX_FAULTS]
+    headers, faults = tuple(record.headers[:MAX_HEADERS]), faults[:MAX_FAULTS]
+    cut, kept = cut_of(record), len(record.value or b"")
     batch.rows.rejected.append(
         Rejection(
             topic=place.topic,
@@ -170,15 +173,21 @@ def reject(batch: Batch, place: Place, record: Record, faults: list[Fault], sour
             key=record.key,
             payload=record.value,
             pipeline_version=PIPELINE_VERSION,
+            original=Original(cut.size, cut.sha256) if cut and cut.size > kept else None,
         )
     )
     listed = json.dumps([f._asdict() for f in faults], ensure_ascii=False).encode()
     ours: list[Header] = [(REASON, faults[0].code.encode()), (FAULTS, listed), (ORIGIN, origin_of(place, record))]
-    if _size(record, read_headers(headers)) <= _CARRIED:
+    if cut is None and _size(record, read_headers(headers)) <= _CARRIED:
         output = Output("rejected", place.partition, record.key, record.value, [*headers, *ours])
     else:
         output = Output("rejected", place.partition, None, None, ours)
     batch.outputs.append(output)
+
+
+def cut_of(record: object) -> Cut | None:
+    """What of a record could not be read or kept; None for one that is whole."""
+    return record.cut if isinstance(record, BoundedRecord) else None
 
 
 def origin_of(place: Place, record: Record) -> bytes:
@@ -203,6 +212,12 @@ def _judge_all(
             judged.append([fault("", condemned[record.offset])])
             continue
         value, headers = record.value, record.headers
+        if (cut := cut_of(record)) is not None:
+            judged.append([fault("", cut.code, cut.value)])
+            continue
+        if len(headers) > MAX_HEADERS:
+            judged.append([fault("", "too_many_headers", len(headers))])
+            continue
         if not headers:
             read = NO_HEADERS
         else:
@@ -231,7 +246,7 @@ def _size(record: Record, headers: HeadersRead) -> int:
 def _reject_event(batch: Batch, place: Place, record: Record, faults: list[Fault]) -> None:
     source = _source_of(record)
     reject(batch, place, record, faults, source)
-    came_from = read_headers(record.headers).origin
+    came_from = read_headers(record.headers[:MAX_HEADERS]).origin
     batch.rows.receipts.append(_receipt(place, record, came_from, "rejected", source, faults[0].code))
 
 
@@ -278,10 +293,11 @@ def _send_on(batch: Batch, place: Place, record: Record, belongs: int, source: s
 
 def _source_of(record: Record) -> str:
     """The source that a refused record claims, if it can be read."""
-    for name, value in record.headers:
+    headers = record.headers[:MAX_HEADERS]
+    for name, value in headers:
         if name.lower() == "ce_source":
             return (value or b"")[:MAX_VALUE].decode("utf-8", "replace")
-    if _size(record, read_headers(record.headers)) > LARGEST:
+    if cut_of(record) or _size(record, read_headers(headers)) > LARGEST:
         return ""
     try:
         document = pydantic_core.from_json(record.value or b"")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from schemas.company import CompanyVersion, read_company
 from schemas.faults import Fault, fault
 from schemas.ledger import CompanyRow
-from streams.batch import Batch, Place, Record, reject
+from streams.batch import Batch, Place, Record, cut_of, reject
 
 
 def process_companies(place: Place, records: Sequence[Record], *, condemned: Mapping[int, str]) -> Batch:
@@ -24,6 +24,8 @@ def process_companies(place: Place, records: Sequence[Record], *, condemned: Map
         version: CompanyVersion | list[Fault]
         if record.offset in condemned:
             version = [fault("", condemned[record.offset])]
+        elif (cut := cut_of(record)) is not None:
+            version = [fault("", cut.code, cut.value)]
         else:
             version = read_company(record.key, record.value)
         if isinstance(version, list):

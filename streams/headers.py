@@ -15,6 +15,8 @@ _FRAME: Final = 10
 """Bytes that Kafka adds to a header at most."""
 _ESCAPE: Final = 6
 """Bytes that JSON writes for a control character, where a header has one."""
+_QUOTED: Final = 100
+"""Bytes of a header that are kept of each of two answers."""
 _CONTROL: Final = bytes([*range(0x20), *b'"\\'])
 
 RawHeaders = Sequence[tuple[str, bytes | None]]
@@ -47,9 +49,9 @@ def read_headers(headers: RawHeaders) -> HeadersRead:
         size += len(name.encode()) + len(content) + _FRAME
         if lower == "content-type" or lower.startswith("ce_"):
             # The same header twice: two answers to one question. No UTF-8 holds the byte between them, so the header is
-            # refused.
+            # refused. Each is cut, for there may be hundreds.
             other = named.get(lower, value)
-            named[lower] = value if other == value else (other or b"") + b"\xff" + content
+            named[lower] = value if other == value else (other or b"")[:_QUOTED] + b"\xff" + content[:_QUOTED]
         if lower.startswith("ce_"):
             text = name.encode() + content
             grown += len(text) - len(text.translate(None, _CONTROL))

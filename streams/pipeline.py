@@ -14,11 +14,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
+from brokers.batches import weight
 from schemas.ledger import Ledger, LedgerRefused, LedgerUnavailable, Rows
 from streams import metrics
 from streams.batch import Batch, Output, Place, Record
@@ -26,6 +27,8 @@ from streams.faultpoints import reach
 
 RETRY_DELAYS = (0.2, 2.0)
 """Shortest and longest seconds between tries: a recovered ledger is noticed at once, and not hammered."""
+MAX_WEIGHT: Final = 48 << 20
+"""Bytes of records that close a group, however few they are: twice what ordinary ones of `max_rows` weigh."""
 PATIENCE = 3.0
 """Seconds that Kafka may take to confirm before the worker says that it waits."""
 
@@ -89,6 +92,8 @@ class Group:
     taken: list[tuple[Place, Sequence[Record]]] = field(default_factory=list)
     acks: list[Callable[[], Awaitable[Any]]] = field(default_factory=list)
     size: int = 0
+    weight: int = 0
+    """Bytes of memory that its records take, about."""
 
     def add(self, place: Place, records: Sequence[Record], batch: Batch) -> None:
         """Take in what was decided about records of one partition."""
@@ -98,6 +103,11 @@ class Group:
             self.marks.setdefault(place.partition, {}).update(batch.marks)
         self.taken.append((place, records))
         self.size += len(records)
+        self.weight += sum(map(weight, records))
+
+    def is_full(self, max_rows: int) -> bool:
+        """Whether it is to be delivered before anything else is taken in."""
+        return self.size >= max_rows or self.weight >= MAX_WEIGHT
 
 
 class Pipeline:
@@ -149,7 +159,7 @@ class Pipeline:
     async def add(self, place: Place, records: Sequence[Record], ack: Callable[[], Awaitable[Any]]) -> None:
         """Decide on records and let them join the open group; waits while that is full."""
         epoch = self._epoch
-        while self._narrowing or (self._open is not None and self._open.size >= self._max_rows):
+        while self._narrowing or (self._open is not None and self._open.is_full(self._max_rows)):
             self._room.clear()
             await self._room.wait()
         if epoch is not self._epoch:
@@ -164,7 +174,7 @@ class Pipeline:
             self._absorb(self._open, place, records)
         reach("decided")
         self._open.acks.append(ack)
-        if self._open.size >= self._max_rows:
+        if self._open.is_full(self._max_rows):
             self._full.set()
 
     def forget(self) -> None:

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Callable
 from typing import Protocol
 
-import lz4.frame  # type: ignore[import-untyped]
+import lz4.frame
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -53,6 +53,7 @@ CASES = [
         {"datacontenttype": "text/csv"}, {}, [("datacontenttype", "unsupported_content_type")], id="data as CSV"
     ),
     pytest.param({"datacontenttype": 5}, {}, [("datacontenttype", "invalid_type")], id="content type as number"),
+    pytest.param({f"x{n}": "a" for n in range(60)}, {}, [("", "too_many_fields")], id="many attributes"),
     pytest.param({"data": ...}, {}, [("data", "missing")], id="no data"),
     pytest.param({"data": None}, {}, [("data", "missing")], id="null data"),
     pytest.param({"data": "WS-1"}, {}, [("data", "invalid_type")], id="data as text"),
@@ -186,7 +187,7 @@ def test_all_faults_are_told_at_once():
 def test_every_code_has_a_case():
     """No code that an event can have is without an example in this file."""
     shown = {code for case in CASES for _, code in case.values[2]} | {"invalid_json", "invalid_utf8", "tombstone"}
-    elsewhere = {"misrouted", "unprocessable", "not_storable", "invalid_header"}
+    elsewhere = {"too_many_headers", "unreadable", "misrouted", "unprocessable", "not_storable", "invalid_header"}
     assert shown | elsewhere == set(CODES)
 
 
@@ -226,4 +227,15 @@ def test_no_name_is_repeated(value: bytes):
 
 def test_the_list_of_faults_ends():
     """A record of nothing but faults must not grow many times its size: the list has to fit beside it."""
-    assert len(refused(event(data={f"f{n}": 0 for n in range(5000)}))) == MAX_FAULTS
+    many = {f"f{n}": 0 for n in range(50)}
+    wrong = {f"g{n}": [] for n in range(50)}
+    assert len(refused(event(data={**many, "outcomes": ["x"] * 100}, **wrong))) == MAX_FAULTS
+
+
+@pytest.mark.parametrize("number", [65, 5_000, 90_000], ids=str)
+@pytest.mark.parametrize("value", ["", [], 1.5], ids=["text", "list", "fraction"])
+def test_fields_are_counted_before_they_are_judged(number: int, value: object):
+    """One fault says how many there are, however small or large the event is and whatever is in them."""
+    many = {f"f{n}": value for n in range(number)}
+    assert refused(event(**many)) == [("", "too_many_fields")]
+    assert refused(event(data=many)) == [("", "too_many_fields")]

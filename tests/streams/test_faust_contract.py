@@ -19,7 +19,6 @@ from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer.message_accumulator import BatchBuilder
-from aiokafka.record.default_records import _DefaultRecordBatchPy
 from aiokafka.record.memory_records import _MemoryRecordsPy
 from faust import stores
 from faust.app.base import App
@@ -83,8 +82,11 @@ METHODS: list[tuple[Any, str, list[str], str]] = [
     (AIOKafkaProducer, "create_batch", ["self"], "batches of 900 kB"),
     (AIOKafkaProducer, "send_batch", ["self", "batch", "topic", "partition"], "step 6"),
     (fetcher.PartitionRecords, "_consumer_record", ["self", "tp", "record"], "overridden: records are not copied"),
-    (_DefaultRecordBatchPy, "_maybe_uncompress", ["self"], "reads a batch with a bad header name again"),
-    (_MemoryRecordsPy, "next_batch", ["self", "_min_slice", "_magic_offset"], "overridden: the same"),
+    (_MemoryRecordsPy, "next_batch", ["self", "_min_slice", "_magic_offset"], "overridden: batches are read in bounds"),
+    (fetcher.FetchResult, "getall", ["self", "max_records"], "overridden: the same"),
+    (fetcher.FetchResult, "check_assignment", ["self", "tp"], "the same"),
+    (fetcher.FetchResult, "_update_position", ["self"], "the same"),
+    (fetcher.Fetcher, "fetched_records", ["self", "partitions", "timeout", "max_records"], "wrapped: the same"),
     (Service, "wait_first", ["self", "coros", "timeout"], "overridden: an emptied queue ends no delivery"),
     (Worker, "_setup_logging", ["self"], "overridden: logging is ours"),
     (Worker, "_enter_debugger", ["self"], "overridden: no debugger"),
@@ -118,7 +120,12 @@ WORDS: list[tuple[Any, str, str]] = [
     (_MemoryRecordsPy, "_next_slice", "bytes of the next batch"),
     (fetcher.PartitionRecords, "_records_iterator", "what is left of a fetch"),
     (fetcher.Fetcher, "PartitionRecords", "made of each fetch"),
-    (_DefaultRecordBatchPy, "_buffer", "bytes of a batch"),
+    (fetcher.PartitionRecords, "_records", "the batches of a fetch"),
+    (fetcher.PartitionRecords, "next_fetch_offset", "set back where a batch pauses"),
+    (fetcher.FetchResult, "_partition_records", "the records of a fetch"),
+    (fetcher.FetchResult, "_topic_partition", "whose they are"),
+    (fetcher.Fetcher, "_records", "what was fetched"),
+    (fetcher.Fetcher, "FetchResult", "made of each fetch"),
     (BatchBuilder, "_builder", "filled without aiokafka's own detour"),
     (BatchBuilder, "_build", "what a batch holds, to write it anew"),
     (BatchBuilder, "_relative_offset", "set: the records of a batch that was filled so"),

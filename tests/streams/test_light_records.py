@@ -2,17 +2,14 @@
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
 
 import pytest
-from aiokafka.consumer import fetcher
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from streams import lightrecords
-from streams.lightrecords import LightRecords
+from streams import record_batches
+from streams.record_batches import BoundedRecords, LightRecords
 
 TOPIC = "activity.events.v1"
 READ = ("offset", "timestamp", "timestamp_type", "key", "value")
@@ -34,20 +31,20 @@ def batches() -> bytes:
 def unpacked(kind: type[PartitionRecords], offset: int) -> PartitionRecords:
     """A fetch from an offset on."""
     place = TopicPartition(TOPIC, 3)
-    return kind(place, MemoryRecords(batches()), None, offset, None, None, check_crcs=True, isolation_level=1)
+    return kind(place, BoundedRecords(batches()), None, offset, None, None, check_crcs=True, isolation_level=1)
 
 
 @pytest.fixture(autouse=True)
 def as_it_was() -> Iterator[None]:
     """What is installed does not outlast a test."""
     yield
-    lightrecords.install(frozenset())
+    record_batches.install(frozenset())
 
 
 @pytest.mark.parametrize("offset", [0, 3], ids=["whole", "from the middle"])
 def test_the_same_records(offset: int) -> None:
     """Field by field, from the beginning of a batch and from its middle, in portions as `getmany` takes them."""
-    lightrecords.install(frozenset({TOPIC}))
+    record_batches.install(frozenset({TOPIC}))
     light, whole = unpacked(LightRecords, offset), unpacked(PartitionRecords, offset)
     found = [*islice(light, 2), *light]
     expected = list(whole)
@@ -60,7 +57,7 @@ def test_the_same_records(offset: int) -> None:
 
 def test_the_position_follows_what_was_taken() -> None:
     """A portion ends behind its last record: a fetch goes on there."""
-    lightrecords.install(frozenset({TOPIC}))
+    record_batches.install(frozenset({TOPIC}))
     light = unpacked(LightRecords, 0)
     assert [record.offset for record in islice(light, 3)] == [0, 1, 2]
     assert light.next_fetch_offset == 3
@@ -68,14 +65,5 @@ def test_the_position_follows_what_was_taken() -> None:
 
 def test_other_topics_are_left_alone() -> None:
     """Faust reads changelog records by fields that only the copies have."""
-    lightrecords.install(frozenset({"another"}))
+    record_batches.install(frozenset({"another"}))
     assert {type(record) for record in unpacked(LightRecords, 0)} == {ConsumerRecord}
-
-
-@pytest.mark.parametrize(
-    ("topics", "installed"), [({TOPIC}, LightRecords), (set(), PartitionRecords)], ids=["some", "none"]
-)
-def test_slow_mode_changes_nothing(topics: set[str], installed: Any) -> None:
-    """Without topics aiokafka unpacks its own way."""
-    lightrecords.install(frozenset(topics))
-    assert fetcher.PartitionRecords is installed
