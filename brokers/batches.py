@@ -1,7 +1,7 @@
 """Reads the records of one batch within bounds: the bytes that Kafka stores -> records, whatever is in them.
 
 Client libraries unpack a whole batch, make an object of every header and end at a name that is not UTF-8. Here at most
-`KEPT` bytes of a record and `MAX_HEADERS` headers are kept, a longer value with its length and SHA-256, and an offset
+`KEPT` bytes of a record and `KEPT_HEADERS` headers are kept, a longer value with its length and SHA-256, and an offset
 at which nothing can be read is reported as such. Only message format 2, the only one that brokers have written since
 Kafka 3.0.
 """
@@ -17,8 +17,8 @@ from brokers.unpacking import DamagedError, pieces
 KEPT: Final = 1 << 20
 """Bytes of a record up to which it is kept whole, and those that are kept of a longer value. Kafka lets no larger batch
 through, so only what was compressed can be longer."""
-MAX_HEADERS: Final = 1000
-"""Headers of a record that are kept; CloudEvents needs some ten."""
+KEPT_HEADERS: Final = 1024
+"""Headers of a record that are kept: some more than an event may have, for those that the pipeline adds."""
 _LONG_HEADERS: Final = 64 << 10
 """Bytes of all headers that are kept of a record that is not kept whole."""
 UNPACKED: Final = 512 << 20
@@ -62,6 +62,15 @@ class BoundedRecord:
     headers: list[tuple[str, bytes | None]] = field(default_factory=list)
     cut: Cut | None = None
     checksum: None = None
+
+    @property
+    def size_in_bytes(self) -> int:
+        """Bytes of what was kept; kafka-python counts them."""
+        return len(self.key or b"") + len(self.value or b"")
+
+    def validate_crc(self) -> bool:
+        """The batch has the checksum; kafka-python asks each record too."""
+        return True
 
 
 def weight(record: Any) -> int:  # noqa: ANN401  (of any client library)
@@ -139,12 +148,12 @@ def _read_record(stream: "_Stream", header: BatchHeader, before: int) -> Bounded
         left = length - (stream.position - begin)
         if number < 0 or left < 2 * number:
             raise DamagedError("a record claims more headers than it has bytes")  # noqa: TRY301  (one record, one place)
-        if number > MAX_HEADERS:
+        if number > KEPT_HEADERS:
             record.cut = Cut("too_many_headers", str(number), size, sha256)
         elif length > KEPT:
             record.cut = Cut("too_long", str(length), size, sha256)
         end = stream.position + (KEPT if length <= KEPT else _LONG_HEADERS)
-        while len(record.headers) < min(number, MAX_HEADERS) and stream.position < end:
+        while len(record.headers) < min(number, KEPT_HEADERS) and stream.position < end:
             record.headers.append(stream.header())
         stream.skip(length - (stream.position - begin))
     except DamagedError as error:

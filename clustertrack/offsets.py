@@ -19,7 +19,7 @@ from kafka.admin import OffsetSpec
 from kafka.errors import KafkaError, OffsetOutOfRangeError, RetriableError, UnknownTopicOrPartitionError
 from kafka.protocol.consumer import IsolationLevel
 
-from sources import headernames
+from brokers import kafka_python
 from streams.topics import KafkaUnreachable, TopicFault
 
 CLIENT_ID: Final = "clustertrack-offsets"
@@ -188,7 +188,7 @@ class KafkaOffsets:
 
         Raises KafkaUnreachable or TopicFault.
         """
-        headernames.install()
+        kafka_python.install()
         partition = TopicPartition(*place)
         probed = Probed([], [])
         with self._explained():

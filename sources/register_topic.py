@@ -8,8 +8,8 @@ from typing import Any, Final
 from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
+from brokers import kafka_python
 from schemas.company import CompanyVersion, read_company
-from sources import headernames
 from sources.brokers import CONNECT_MS, KafkaUnreachable, first_line, require_topic, unreachable
 
 _POLL_MS: Final = 500
@@ -65,7 +65,7 @@ def read_topic(
 
 @contextmanager
 def _consumer(client: Mapping[str, Any], servers: str) -> Iterator[KafkaConsumer]:
-    headernames.install()
+    kafka_python.install()
     consumer = None
     try:
         consumer = KafkaConsumer(
@@ -74,7 +74,7 @@ def _consumer(client: Mapping[str, Any], servers: str) -> Iterator[KafkaConsumer
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
-            max_poll_records=5_000,
+            max_poll_records=1_000,
             request_timeout_ms=CONNECT_MS,
             bootstrap_timeout_ms=CONNECT_MS,
         )

@@ -10,8 +10,8 @@ from typing import Any, Final
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from brokers import kafka_python
 from schemas.replays import EDITED_FROM, REPLAY_OF, RecordPlace
-from sources import headernames
 from sources.brokers import KafkaUnreachable
 from sources.publisher import MAX_RECORD
 from sources.replay import Outgoing
@@ -122,7 +122,7 @@ def kafka_topic(client: Mapping[str, Any], name: str, epoch: int) -> Iterator[Ka
     """
     # kafka-python reports every failed connection as a warning; the one sentence says it better.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    headernames.install()
+    kafka_python.install()
     with _reached():
         if not any(_listens(server) for server in client["bootstrap_servers"]):
             raise ConnectionError(f"nothing listens at {','.join(client['bootstrap_servers'])}")

@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 import pydantic_core
 
-from brokers.batches import MAX_HEADERS, BoundedRecord, Cut
+from brokers.batches import BoundedRecord, Cut
 from schemas.events import Activity, Clusters, read_event
 from schemas.faults import MAX_FAULTS, MAX_VALUE, Fault, fault
 from schemas.indicators import PIPELINE_VERSION
@@ -34,6 +34,8 @@ _PLACE: Final = 10
 LARGEST: Final = 1_000_000
 """Bytes of key, value and headers up to which a record is read, whether as it came or as JSON writes it. A larger one
 could neither be sent on nor enriched within the limits of those topics, and would stop the worker there."""
+MAX_HEADERS: Final = 1000
+"""Headers that a record may have; CloudEvents needs some ten."""
 _CARRIED: Final = 1_500_000
 """Bytes up to which a rejected record travels whole to the rejected topic; of a larger one the ledger alone keeps what
 is kept."""

@@ -9,7 +9,7 @@ import pytest
 from batches import PACK, batch, packed, record, varint
 
 from brokers import batches
-from brokers.batches import KEPT, MAX_HEADERS, BoundedRecord, Cut, read_batch, unpacked
+from brokers.batches import KEPT, KEPT_HEADERS, BoundedRecord, Cut, read_batch, unpacked
 
 CODECS = list(PACK)
 LONG = KEPT + 12346
@@ -52,11 +52,11 @@ def test_a_long_value_is_cut(codec: str) -> None:
 
 
 def test_headers_are_counted_before_they_are_read() -> None:
-    """Of more than 1,000 the first ones are kept; what follows the record is read."""
+    """Of more than 1,024 the first ones are kept; what follows the record is read."""
     many = [(b"n", b"v")] * 300_000
     first, second = read(batch([record(0, b"{}", headers=many), record(1, b"next")]))
     assert first.cut == Cut("too_many_headers", "300000", 2, b"")
-    assert first.headers == [("n", b"v")] * MAX_HEADERS
+    assert first.headers == [("n", b"v")] * KEPT_HEADERS
     assert (second.value, second.cut) == (b"next", None)
 
 

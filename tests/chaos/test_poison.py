@@ -19,8 +19,8 @@ from rawkafka import Parcel, Raw, send_raw
 from samples import event
 from stack import Stack, wait_for
 
+from brokers import kafka_python
 from schemas.events import read_event
-from sources import headernames
 from sources.register_topic import read_topic
 from sources.resender import kafka_topic
 from sources.resending import Window
@@ -51,7 +51,7 @@ class Bench:
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Bench"]:
     """A worker that cannot enrich one company, a ClickHouse that does not take one activity, a poisoned register."""
-    headernames.install()
+    kafka_python.install()
     folder = tmp_path_factory.mktemp("poison")
     registry = folder / "clusters.toml"
     registry.write_text(
