@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.record.default_records import _DefaultRecordBatchBuilderPy
 
-GZIP = 1
+CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 _ANY_SIZE = 2**30
 
 
@@ -28,7 +28,7 @@ class Parcel(NamedTuple):
 
     partition: int
     records: Sequence[Raw]
-    compressed: bool = False
+    codec: str = "none"
 
 
 class _Name:
@@ -68,7 +68,7 @@ async def _send(bootstrap: str, topic: str, parcels: Sequence[Parcel]) -> list[l
 def _built(parcel: Parcel) -> BatchBuilder:
     batch = BatchBuilder(_ANY_SIZE, 0)
     # The compiled builder takes nothing but text for a name.
-    builder: Any = _DefaultRecordBatchBuilderPy(2, GZIP if parcel.compressed else 0, 0, -1, -1, 0, _ANY_SIZE)
+    builder: Any = _DefaultRecordBatchBuilderPy(2, CODECS[parcel.codec], 0, -1, -1, 0, _ANY_SIZE)
     batch._builder = builder
     for record in parcel.records:
         headers: Any = [(_Name(name), value) for name, value in record.headers]

@@ -1,0 +1,157 @@
+"""What publishers can put into one batch: it is rejected within its bounds, what is around it is counted, in order."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chaos import COMPANIES, EVENTS, NODES, SEED, Outcome, record
+from rawkafka import Parcel, Raw, send_raw
+from samples import event
+from stack import Stack
+
+from streams.partitions import partition_of
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+CODECS = ("gzip", "snappy", "lz4", "zstd")
+GROWTH = 400 * 2**20
+"""Bytes that a worker may take more at its peak: two groups of 48 MB, what is made of them, and the pieces at hand."""
+DOCUMENT = json.loads(event())
+
+
+def fields(number: int) -> bytes:
+    """An event with so many attributes that are no text."""
+    return json.dumps(DOCUMENT | {f"x{n}": [] for n in range(number)}).encode()
+
+
+def data_fields(number: int) -> bytes:
+    """An event with so many fields that the schema does not know."""
+    return json.dumps(DOCUMENT | {"data": {f"x{n}": 1 for n in range(number)}}).encode()
+
+
+def blanks(size: int) -> list[Raw]:
+    """One record of nothing but blanks."""
+    return [Raw(b" " * size, b"1")]
+
+
+EQUAL = ((b"ce_a", b"1"),)
+TURNS = ((b"ce_a", b"1"), (b"ce_a", b"2"))
+ATTACKS: dict[str, tuple[str, Callable[[], list[Raw]], str]] = {
+    "300 MB of blanks, gzip": ("gzip", lambda: blanks(300_000_000), "too_long"),
+    "200 MB of blanks, lz4": ("lz4", lambda: blanks(200_000_000), "too_long"),
+    "18 MB of blanks, snappy": ("snappy", lambda: blanks(18_000_000), "too_long"),
+    "600 MB of blanks, zstd": ("zstd", lambda: blanks(600_000_000), "unreadable"),
+    "a million equal headers": (
+        "gzip",
+        lambda: [Raw(event(), b"1", ((b"ce_a", b"1"),) * 1_000_000)],
+        "too_many_headers",
+    ),
+    "headers in turn": ("zstd", lambda: [Raw(event(), b"1", TURNS * 250_000)], "too_many_headers"),
+    "1,000 headers in turn, 900 times": ("zstd", lambda: [Raw(event(), b"1", TURNS * 500)] * 900, "invalid_header"),
+    "95,000 attributes, 40 times": ("zstd", lambda: [Raw(fields(95_000), b"1")] * 40, "too_many_fields"),
+    "60 wrong attributes, 5,000 times": ("zstd", lambda: [Raw(fields(56), b"1")] * 5_000, "invalid_type"),
+    "95,000 fields of data": ("zstd", lambda: [Raw(data_fields(95_000), b"1")] * 10, "too_many_fields"),
+    "50,000 tombstones": ("snappy", lambda: [Raw(None)] * 50_000, "tombstone"),
+    "1 MB of text, 60 times": ("gzip", lambda: [Raw(b'"' + b"a" * 999_000 + b'"', b"1")] * 60, "invalid_json"),
+}
+"""Name -> codec, records of one batch, and the code with which each of them is rejected."""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One worker with the product's own settings."""
+    made = Stack(tmp_path_factory.mktemp("content"), nodes=NODES)
+    try:
+        made.start_worker()
+        yield made
+    finally:
+        made.close()
+
+
+def peak(stack: Stack) -> int:
+    """Bytes of memory that the worker had at most."""
+    (worker,) = stack.workers
+    lines = Path(f"/proc/{worker.pid}/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
+
+
+def ordered(stack: Stack, company: int, prefix: str, number: int) -> Parcel:
+    """Corrections of one activity, in their order."""
+    partition = partition_of(company, stack.partitions)
+    records = [
+        Raw(event(company, prefix, time=f"2018-05-03T14:05:{n:02}Z", data={"title": f"{n}"}), b"%08d" % company)
+        for n in range(number)
+    ]
+    return Parcel(partition, records)
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_attack(stack: Stack, name: str) -> None:
+    """Between sound records of its partition: those are all counted, and the worker is the same one afterwards."""
+    codec, build, code = ATTACKS[name]
+    records = build()
+    number = list(ATTACKS).index(name)
+    company = COMPANIES[number]
+    partition = partition_of(company, stack.partitions)
+    pid, before = stack.workers[0].pid, peak(stack)
+    outcome = Outcome(f"content: {name}", seed=SEED, nodes=stack.nodes, events=20 + len(records), faults=len(records))
+    parcels = [
+        ordered(stack, company, f"BEFORE-{number}", 10),
+        Parcel(partition, records, codec),
+        ordered(stack, company, f"AFTER-{number}", 10),
+    ]
+    _, attack, _ = send_raw(stack.bootstrap, EVENTS, parcels)
+    stack.wait_counted()
+    where = {"p": partition, "first": attack[0], "last": attack[-1]}
+    found = stack.query(
+        "SELECT reason, count() FROM receipt FINAL WHERE partition = {p:UInt16} AND status = 'rejected'"
+        " AND offset BETWEEN {first:UInt64} AND {last:UInt64} GROUP BY reason",
+        **where,
+    )
+    if found != [(code, len(records))]:
+        outcome.notes.append(f"receipts {found}")
+    kept = stack.query(
+        "SELECT count(), max(length(payload)) FROM rejected FINAL WHERE partition = {p:UInt16}"
+        " AND offset BETWEEN {first:UInt64} AND {last:UInt64}",
+        **where,
+    )
+    if kept[0][0] != len(records) or (kept[0][1] or 0) > 1024 * 1024:
+        outcome.notes.append(f"kept {kept}")
+    last = stack.query(
+        "SELECT activity_id, argMax(JSONExtractString(details, 'title'), revision) FROM activity_revision"
+        " WHERE activity_id IN {n:Array(String)} GROUP BY activity_id",
+        n=[f"BEFORE-{number}", f"AFTER-{number}"],
+    )
+    outcome.lost = 2 - len(last)
+    outcome.wrong_figures = sum(title != "9" for _, title in last)
+    if stack.workers[0].exit_code() is not None or stack.workers[0].pid != pid:
+        outcome.notes.append("the worker ended")
+    if (grown := peak(stack) - before) > GROWTH:
+        outcome.notes.append(f"the worker took {grown / 2**20:.0f} MB more")
+    record(outcome)
+
+
+def test_what_was_cut(stack: Stack) -> None:
+    """Of a long payload the length and SHA-256 are kept, and it is not sent again as if it were whole."""
+    size = 300_000_000
+    [[_, length, sha256, partition, offset]] = stack.query(
+        "SELECT length(payload), payload_size, hex(payload_sha256), partition, offset FROM rejected FINAL"
+        " WHERE payload_size = {size:UInt64}",
+        size=size,
+    )
+    digest = hashlib.sha256()
+    for _ in range(300):
+        digest.update(b" " * 1_000_000)
+    assert (length, sha256) == (size, digest.hexdigest().upper())
+    said: dict[str, Any] = json.loads(
+        stack.run("rejected", "replay", f"{EVENTS}/{partition}/{offset}", "--json", expect=1).stdout
+    )
+    assert "only a part of it was kept" in said["refused"][0]["why"]
+
+
+def test_the_account(stack: Stack) -> None:
+    """After all of it `reconcile` finds everything accounted for."""
+    stack.run("reconcile", expect=0)
