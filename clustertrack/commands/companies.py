@@ -13,6 +13,7 @@ import click
 from clustertrack.progress import track
 from clustertrack.settings import Settings, load_settings
 from schemas.classifications import load_institutions
+from schemas.codecs import require_codecs
 from schemas.company import CompanyVersion
 from schemas.errors import CheckFailed, UsageFault
 from sources.buckets import BUCKETS, Buckets
@@ -53,6 +54,8 @@ def load(file: Path, as_of: str | None, *, dry_run: bool, as_json: bool) -> None
     written to FILE.refused.csv; the exit code is 1 then. Repeating the command is safe.
     """
     settings = load_settings()
+    if not dry_run:
+        require_codecs()
     revision = _revision(as_of, datetime.now(UTC))
     institutions = load_institutions(settings.institutions)
     register = RegisterFile(file)

@@ -11,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 from clustertrack.guard import lost_receipts, older_than_commits
 from clustertrack.offsets import KafkaOffsets
 from clustertrack.settings import Settings, load_settings
+from schemas.codecs import require_codecs
 from schemas.errors import CheckFailed
 from sinks import catalog
 from sinks.connection import connect, explained
@@ -79,6 +80,7 @@ def _as_actual(states: Mapping[str, TopicState]) -> dict[str, catalog.ActualTopi
 def command(*, check: bool, partitions: int | None) -> None:
     """Create or update the ClickHouse schema and the Kafka topics. Running it again changes nothing."""
     settings = load_settings() if partitions is None else load_settings(partitions=partitions)
+    require_codecs()  # the newest committed record of each partition is read
     config = settings.clickhouse()
     # The ledger's own database may not exist yet.
     with explained(config), connect(config, database="default") as client:

@@ -16,6 +16,7 @@ from clustertrack.offsets import PROBE_SECONDS, KafkaOffsets, Partition, Reading
 from clustertrack.reconcile_metrics import ReconcileMetrics
 from clustertrack.reconcile_text import as_dict, as_text, verdict_of
 from clustertrack.settings import Settings, load_settings
+from schemas.codecs import require_codecs
 from schemas.errors import CheckFailed, UsageFault
 from sinks import catalog
 from sinks.accounts import Bound, Place, Probe, Range, Reconciliation
@@ -72,6 +73,7 @@ def command(*, acknowledge: str | None, by_day: bool, textfile: Path | None, as_
             "--acknowledge is blank: say in a few words why these records are lost, for those who ask later."
         )
     settings = load_settings()
+    require_codecs()
     started = time.monotonic()
     with open_ledger(settings.clickhouse()) as client, KafkaOffsets(settings.kafka_client_config()) as offsets:
         result = examine(settings, client, offsets, acknowledge=reason)

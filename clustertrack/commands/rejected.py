@@ -16,6 +16,7 @@ from clustertrack import rejected_text as text
 from clustertrack.events_topic import check_topic, recorded_topic
 from clustertrack.ledger import open_ledger
 from clustertrack.settings import load_settings
+from schemas.codecs import require_codecs
 from schemas.errors import CheckFailed, UsageFault
 from schemas.replays import Action, RecordPlace, RejectedRecord, read_place
 from sinks.rejected import Wanted, count_open, list_open, open_places, read_records
@@ -188,6 +189,8 @@ def replay(
     if edit is not None and len(wanted.places) != 1:
         raise UsageFault("--edit FILE stands for one record: name its PLACE.")
     settings = load_settings()
+    if not dry_run:
+        require_codecs()
     database = settings.clickhouse_database
     with open_ledger(settings.clickhouse()) as client:
         wanted, results = replays.named(client, database, wanted)

@@ -16,6 +16,7 @@ from clustertrack.ledger import open_ledger
 from clustertrack.offsets import KafkaOffsets, Partition, Reading, behind, remaining
 from clustertrack.settings import load_settings
 from reports.layout import aligned, number
+from schemas.codecs import require_codecs
 from schemas.errors import CheckFailed
 from sinks import catalog
 from streams import topics
@@ -107,6 +108,7 @@ class Status:
 def command(seconds: float | None, as_json: bool) -> None:
     """Show lag, receipts and running workers; with --wait, wait until all is counted."""
     settings = load_settings()
+    require_codecs()
     with open_ledger(settings.clickhouse()) as client:
         ledger = catalog.ledger_id(client, settings.clickhouse_database)
         group = topics.app_id(settings.kafka_consumer_group, ledger)

@@ -18,6 +18,7 @@ from clustertrack.local.ports import HOST
 from clustertrack.local.stack import Ports, Stack
 from clustertrack.local.supervisor import Stopped, Supervisor
 from clustertrack.settings import Settings, load_settings
+from schemas.codecs import require_codecs
 from schemas.errors import UsageFault
 
 # Fewer than in production: a laptop has few cores, and every partition costs Kafka and each worker a little.
@@ -48,6 +49,7 @@ def command(data: Path | None, workers: int, port_base: int | None) -> None:
       clustertrack up --data /tmp/try --port-base 19000
     """
     settings = _settings(port_base)
+    require_codecs()
     if workers > settings.partitions:
         raise UsageFault(
             f"{workers} workers cannot share {settings.partitions} partitions: start at most {settings.partitions}, "

@@ -23,6 +23,7 @@ from clustertrack.ledger import open_ledger
 from clustertrack.offsets import KafkaOffsets, Partition, Progress
 from clustertrack.settings import Settings, load_settings
 from schemas.clusters import ClusterRegistry
+from schemas.codecs import require_codecs
 from schemas.errors import CheckFailed
 from sinks import catalog
 from sinks.writer import LedgerWriter
@@ -54,6 +55,7 @@ def command(*, check: bool) -> None:
     """
     allocators.bound()
     settings = load_settings()
+    require_codecs()
     logs.configure(settings.log_level)
     logging.getLogger("kafka").setLevel(logging.ERROR)  # it warns of members of a group that it cannot decode: Faust's
     clusters = ClusterRegistry.load(settings.clusters)
