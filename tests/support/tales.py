@@ -42,12 +42,12 @@ class Tale:
 
     def company(self, phase: int, cvr: int, revision: int = 1, **said: Any) -> None:
         """A version of a company."""
-        version = {"cvr": cvr, "valid_from": "2010-01-01", "revision": revision, **_UNKNOWN, **said}
+        version = {"cvr": cvr, "valid_from": "2010-01-01", "revision": revision, **UNKNOWN_COMPANY, **said}
         key = f"{cvr}/{version['valid_from']}".encode()
         self.companies[phase].append((key, json.dumps(version).encode(), [], None))
 
 
-_UNKNOWN = {
+UNKNOWN_COMPANY = {
     "withdrawn": False, "name": "", "legal_form": "", "kind": "company", "employees": None, "employees_is_band": False,
     "nuts": "", "industry_scheme": "", "industry": "", "successor_cvr": None, "ceased_on": None,
 }  # fmt: skip
