@@ -1,12 +1,13 @@
 """Publishers that are not ours: the four client libraries that CRM teams use, with every codec and every mode.
 
 Message format v2 is the only one here. A broker of Kafka 4 takes no other (KIP-724): what old clients write (v0, v1) is
-refused before it is in the log. See `tests/end_to_end/test_message_formats.py`.
+refused before it is in the log. `tests/streams/test_message_formats.py` tries it.
 """
 
 import asyncio
 import base64
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -27,8 +28,10 @@ CODECS: Final = ("none", "gzip", "snappy", "lz4", "zstd")
 MODES: Final = ("plain", "idempotent", "transactional")
 
 SECONDS: Final = 60
-LINGER_MS: Final = 200
+LINGER_MS: Final = 2_000
 """So long a client waits for more records of a batch; a flush ends it."""
+AIO_LINGER_MS: Final = 200
+"""The same for aiokafka, in which nothing ends it."""
 BATCH_BYTES: Final = 1_000_000
 """Of a batch, before it is compressed, where the client counts so; the topic takes 1 MiB."""
 
@@ -68,6 +71,9 @@ class Job:
         return self.mode == "transactional"
 
 
+_LOG: Final = logging.getLogger("tests.librdkafka")
+"""librdkafka would write to standard error by itself."""
+
 Place = tuple[int, int]
 """Partition and offset."""
 Client = Callable[[str, Sequence[Job]], list[list[list[Place]]]]
@@ -75,7 +81,7 @@ Client = Callable[[str, Sequence[Job]], list[list[list[Place]]]]
 
 
 def kafka_python(bootstrap: str, jobs: Sequence[Job]) -> list[list[list[Place]]]:
-    """kafka-python."""
+    """By kafka-python."""
     return [_kafka_python(bootstrap, job) for job in jobs]
 
 
@@ -111,7 +117,7 @@ def _kafka_python(bootstrap: str, job: Job) -> list[list[Place]]:
 
 
 def confluent(bootstrap: str, jobs: Sequence[Job]) -> list[list[list[Place]]]:
-    """confluent-kafka: librdkafka, as it is in C, C++, C#, Go, PHP and Node."""
+    """By confluent-kafka: librdkafka, as it is in C, C++, C#, Go, PHP and Node."""
     return [_confluent(bootstrap, job) for job in jobs]
 
 
@@ -127,7 +133,7 @@ def _confluent(bootstrap: str, job: Job) -> list[list[Place]]:
         **({"compression.level": job.level} if job.level is not None else {}),
         **({"transactional.id": job.name} if job.transactional else {}),
     }
-    producer = confluent_kafka.Producer(settings, logger=_silent())
+    producer = confluent_kafka.Producer(settings, logger=_LOG)
     found = []
     if job.transactional:
         producer.init_transactions(SECONDS)
@@ -160,14 +166,8 @@ def _confluent(bootstrap: str, job: Job) -> list[list[Place]]:
     return found
 
 
-def _silent() -> Any:
-    import logging  # noqa: PLC0415  (only here)
-
-    return logging.getLogger("tests.librdkafka")
-
-
 def aio(bootstrap: str, jobs: Sequence[Job]) -> list[list[list[Place]]]:
-    """aiokafka."""
+    """By aiokafka."""
 
     async def all_of_them() -> list[list[list[Place]]]:
         return [await _aio(bootstrap, job) for job in jobs]
@@ -182,7 +182,7 @@ async def _aio(bootstrap: str, job: Job) -> list[list[Place]]:
         compression_type=None if job.codec == "none" else job.codec,
         enable_idempotence=job.mode != "plain",
         transactional_id=job.name if job.transactional else None,
-        linger_ms=LINGER_MS,
+        linger_ms=AIO_LINGER_MS,
         max_batch_size=BATCH_BYTES,
         max_request_size=4 * BATCH_BYTES,
     )

@@ -22,7 +22,7 @@ _EXTRA: Final = (
     ("x-bytes", bytes(range(256))),
     ("x-empty", b""),
 )
-"""Headers of CRMs that are none of ours: text that is not ASCII, bytes that are no text, the same name in any script."""
+"""Headers of CRMs that are none of ours: text that is not ASCII, names and values, and bytes that are no text."""
 
 
 @dataclass
@@ -150,7 +150,7 @@ def _new(
     told: Story, activity: str, company: int, headers: tuple[Any, ...] = (STRUCTURED,), *, keyed: bool = True
 ) -> Sent:
     told.accepted[f"{told.name}/{activity}"] = 1
-    value = event(company, f"{told.name}/{activity}", data={"title": "Økologi og fødevarer – 日本"})
+    value = event(company, f"{told.name}/{activity}", data={"title": "Økologi og fødevarer, 日本"})
     return Sent(value, b"%08d" % company if keyed else None, headers)
 
 
