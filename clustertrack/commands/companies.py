@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from brokers.codecs import require_codecs
 from clustertrack.progress import track
 from clustertrack.settings import Settings, load_settings
 from schemas.classifications import load_institutions
-from schemas.codecs import require_codecs
 from schemas.company import CompanyVersion
 from schemas.errors import CheckFailed, UsageFault
 from sources.buckets import BUCKETS, Buckets

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 import click
 from clickhouse_connect.driver.client import Client
 
+from brokers.codecs import require_codecs
 from clustertrack.guard import lost_receipts, older_than_commits
 from clustertrack.offsets import KafkaOffsets
 from clustertrack.settings import Settings, load_settings
-from schemas.codecs import require_codecs
 from schemas.errors import CheckFailed
 from sinks import catalog
 from sinks.connection import connect, explained

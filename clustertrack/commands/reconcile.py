@@ -10,13 +10,13 @@ from typing import Final
 import click
 from clickhouse_connect.driver.client import Client
 
+from brokers.codecs import require_codecs
 from clustertrack.events_topic import check_topic, recorded_topic
 from clustertrack.ledger import open_ledger
 from clustertrack.offsets import PROBE_SECONDS, KafkaOffsets, Partition, Reading
 from clustertrack.reconcile_metrics import ReconcileMetrics
 from clustertrack.reconcile_text import as_dict, as_text, verdict_of
 from clustertrack.settings import Settings, load_settings
-from schemas.codecs import require_codecs
 from schemas.errors import CheckFailed, UsageFault
 from sinks import catalog
 from sinks.accounts import Bound, Place, Probe, Range, Reconciliation

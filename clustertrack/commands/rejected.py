@@ -11,12 +11,12 @@ from typing import Any, Final
 
 import click
 
+from brokers.codecs import require_codecs
 from clustertrack import rejected_json, replays
 from clustertrack import rejected_text as text
 from clustertrack.events_topic import check_topic, recorded_topic
 from clustertrack.ledger import open_ledger
 from clustertrack.settings import load_settings
-from schemas.codecs import require_codecs
 from schemas.errors import CheckFailed, UsageFault
 from schemas.replays import Action, RecordPlace, RejectedRecord, read_place
 from sinks.rejected import Wanted, count_open, list_open, open_places, read_records

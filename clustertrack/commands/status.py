@@ -12,11 +12,11 @@ from clickhouse_connect.driver.client import Client
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from brokers.codecs import require_codecs
 from clustertrack.ledger import open_ledger
 from clustertrack.offsets import KafkaOffsets, Partition, Reading, behind, remaining
 from clustertrack.settings import load_settings
 from reports.layout import aligned, number
-from schemas.codecs import require_codecs
 from schemas.errors import CheckFailed
 from sinks import catalog
 from streams import topics

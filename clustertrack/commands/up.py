@@ -10,6 +10,7 @@ from types import FrameType
 import click
 from prometheus_client import CollectorRegistry
 
+from brokers.codecs import require_codecs
 from clustertrack.health import Health, serve
 from clustertrack.local.folder import data_folder, versions
 from clustertrack.local.java import find_java
@@ -18,7 +19,6 @@ from clustertrack.local.ports import HOST
 from clustertrack.local.stack import Ports, Stack
 from clustertrack.local.supervisor import Stopped, Supervisor
 from clustertrack.settings import Settings, load_settings
-from schemas.codecs import require_codecs
 from schemas.errors import UsageFault
 
 # Fewer than in production: a laptop has few cores, and every partition costs Kafka and each worker a little.

@@ -16,6 +16,7 @@ import faust
 import structlog
 from prometheus_client import REGISTRY
 
+from brokers.codecs import require_codecs
 from clustertrack import allocators, changelog, logs, watchdog
 from clustertrack.guard import MIGRATE, Belonging, GuardedLedger, LedgerReplaced, lost_receipts, older_than_commits
 from clustertrack.health import Health, serve
@@ -23,7 +24,6 @@ from clustertrack.ledger import open_ledger
 from clustertrack.offsets import KafkaOffsets, Partition, Progress
 from clustertrack.settings import Settings, load_settings
 from schemas.clusters import ClusterRegistry
-from schemas.codecs import require_codecs
 from schemas.errors import CheckFailed
 from sinks import catalog
 from sinks.writer import LedgerWriter

@@ -20,6 +20,7 @@ from segments import Stored, batches
 from stack import Stack, wait_for
 from tales import UNKNOWN_COMPANY
 
+from brokers.batches import KEPT
 from schemas.replays import Action, RecordPlace
 from sinks.rejected_actions import ActionBook
 from streams.partitions import partition_of
@@ -140,7 +141,9 @@ def test_what_is_no_event_is_kept_as_it_was_sent(told: Told, story: Story) -> No
     for place, codes in wanted.items():
         one = sent[place]
         key, payload, headers, found = told.rejected[place]
-        assert (key, payload, headers) == (one.key, one.value, list(one.headers))
+        # Of a longer value the ledger keeps the beginning, and what shows the whole.
+        kept = one.value if one.value is None else one.value[:KEPT]
+        assert (key, payload, headers) == (one.key, kept, list(one.headers))
         assert found == sorted(codes)
     places = {place for part in story.places for place in part}
     assert places & told.rejected.keys() == wanted.keys()

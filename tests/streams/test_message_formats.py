@@ -17,8 +17,8 @@ from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 from kafka.record.memory_records import MemoryRecords
 
-from sources import headernames
-from streams.headernames import ReadableRecords
+from brokers import kafka_python
+from streams.record_batches import BoundedRecords
 
 HEAD, LENGTH, CRC, ATTRIBUTES = 61, 8, 17, 21
 """Bytes before the records of a batch, and where its length, checksum and attributes stand."""
@@ -80,7 +80,7 @@ def batch(codec: int, packed: Callable[[bytes], bytes]) -> bytes:
 @pytest.mark.parametrize("form", FORMS)
 def test_workers_read_every_form(form: str) -> None:
     """With aiokafka, as it is made to read."""
-    records = ReadableRecords(batch(*FORMS[form]))
+    records = BoundedRecords(batch(*FORMS[form]))
     assert records.has_next()
     found = records.next_batch()
     assert found.validate_crc()
@@ -90,7 +90,7 @@ def test_workers_read_every_form(form: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_verbs_read_every_form(form: str) -> None:
     """With kafka-python, as it is made to read."""
-    headernames.install()
+    kafka_python.install()
     records = MemoryRecords(batch(*FORMS[form]))
     found = records.next_batch()
     assert found.validate_crc()
