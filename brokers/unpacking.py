@@ -6,7 +6,7 @@ before anything can be looked at.
 
 import zlib
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
+from importlib import import_module
 from typing import Any, Final
 
 PIECE: Final = 1 << 20
@@ -54,9 +54,10 @@ def pieces(codec: int, packed: bytes) -> Iterator[bytes]:
 
 def _is_there(module: str) -> bool:
     try:
-        return find_spec(module) is not None
-    except (ImportError, ValueError):
+        import_module(module)
+    except ImportError:
         return False
+    return True
 
 
 def _gzip(packed: bytes) -> Iterator[bytes]:
