@@ -7,6 +7,7 @@ from typing import Any
 
 from clustertrack.rejected_text import Would
 from schemas.ledger import Original
+from schemas.people import masked
 from schemas.replays import Action, RejectedRecord, replays_of
 from sinks.rejected import Count, Listed, Page
 from sinks.rejected_actions import Done, Story
@@ -97,7 +98,7 @@ def _listed_dict(record: Listed, limit: int) -> dict[str, Any]:
         "place": str(record.place),
         **record.place._asdict(),
         "arrived": record.log_time.isoformat(),
-        "source": record.source,
+        "source": masked(record.source),
         "reason": record.faults[0].code if record.faults else "",
         "faults": [fault._asdict() for fault in record.faults],
         "replays": record.replays,

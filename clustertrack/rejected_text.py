@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from reports.layout import number
 from schemas import company, faults
 from schemas.faults import Fault
+from schemas.people import masked
 from schemas.replays import RecordPlace, RejectedRecord, replays_of
 from sinks.rejected import Count, Listed, Page
 from sinks.rejected_actions import Done, Story
@@ -59,7 +60,7 @@ def list_text(page: Page, count: Count, *, limit: int) -> str:
         (
             str(record.place),
             instant(record.log_time),
-            visible(record.source) or "-",
+            visible(masked(record.source)) or "-",
             visible(record.faults[0].code) if record.faults else "",
             str(record.replays),
             _state(record, limit),

@@ -79,7 +79,13 @@ def dry_run(
                 results.refused.append(Refused(record.place, planned))
                 continue
             now = int(time.time() * 1000)
-            judged = read_event(planned.value, event_headers(planned.headers) or None, now, registry)
+            judged = read_event(
+                planned.value,
+                event_headers(planned.headers) or None,
+                now,
+                registry,
+                allow_personal_data=settings.allow_personal_data,
+            )
             faults = judged if isinstance(judged, list) else []
             would.append(Would(record.place, f"{topics.EVENTS}/{planned.partition}", planned, faults))
     return would

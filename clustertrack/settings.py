@@ -119,6 +119,8 @@ class Settings(BaseSettings):
     stalled_seconds: Annotated[int, Field(ge=4, le=3600, validation_alias="CLUSTERTRACK_STALLED_SECONDS")] = 45
     # Records that close a group, which is inserted at once; the last batch joins it whole.
     max_rows: Annotated[int, Field(ge=1, le=1_000_000, validation_alias="CLUSTERTRACK_MAX_ROWS")] = 16_000
+    # Whether CPR numbers and e-mail addresses in texts are counted and kept; of all workers of a ledger alike.
+    allow_personal_data: Annotated[bool, Field(validation_alias="CLUSTERTRACK_ALLOW_PERSONAL_DATA")] = False
     # How often a rejected record is sent again at most.
     replay_limit: Annotated[int, Field(ge=1, le=100, validation_alias="CLUSTERTRACK_REPLAY_LIMIT")] = 3
 

@@ -54,9 +54,13 @@ CODES: Final[dict[str, str]] = {
     "invalid_industry": "not a code of that scheme",
     "invalid_legal_form": "a legal form is a number of 1 to 3 digits",
     "successor_is_itself": "a company cannot be its own successor",
+    "revision_in_future": "the revision is more than 10 minutes later than the arrival of the record",
 }
 """Code -> meaning, beside those in `schemas.faults` that register records share with events."""
 
+LATEST_REVISION_MS: Final = 600_000
+"""How far a revision may be ahead of its record's arrival: `companies load` takes it from a clock that need not be the
+broker's. A revision further ahead would keep every later statement of the company out."""
 _MAX_NAME: Final = 500
 _T = TypeVar("_T")
 
@@ -163,17 +167,26 @@ class RegisterRow(CompanyVersion):
         return CompanyVersion.model_validate({name: getattr(self, name) for name in CompanyVersion.model_fields})
 
 
-def read_company(key: bytes | None, value: bytes | None) -> CompanyVersion | list[Fault]:
-    """One record of the register topic, or everything wrong with it. Never raises."""
+def read_company(key: bytes | None, value: bytes | None, arrived: int) -> CompanyVersion | list[Fault]:
+    """One record of the register topic, or everything wrong with it. Never raises.
+
+    Args:
+        key: the record's key.
+        value: its value.
+        arrived: when it arrived by the broker's clock (LogAppendTime), ms since 1970 UTC.
+    """
     if value is None:
         return [fault("", "tombstone")]
     try:
         version = CompanyVersion.model_validate_json(value)
     except ValidationError as error:
         return _structure_faults(error, value)
+    faults = []
     if key != version.key:
-        return [fault("", "key_mismatch", "" if key is None else key.decode("utf-8", "backslashreplace"))]
-    return version
+        faults.append(fault("", "key_mismatch", "" if key is None else key.decode("utf-8", "backslashreplace")))
+    if version.revision > arrived + LATEST_REVISION_MS:
+        faults.append(fault("revision", "revision_in_future", version.revision))
+    return faults or version
 
 
 _STRUCTURE: Final = {

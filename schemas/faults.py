@@ -2,12 +2,17 @@
 
 A record is refused with all of its faults at once. A fault is three short texts: the field (a dotted path; empty for
 the record as a whole), a code from the list below, and the value as received, cut to 200 characters. Values that may be
-personal data are masked: whatever stands in a field that the schema does not know, or is no single value.
+personal data are masked: what is in a field that the schema does not know, or is no single value, or that was refused
+for a CPR number or an e-mail address in it; of any other value these parts alone.
 """
 
 from typing import Final, NamedTuple
 
-MASK: Final = "***"
+from schemas.people import MASK as PEOPLE_MASK
+from schemas.people import masked
+
+MASK: Final = PEOPLE_MASK
+
 MAX_VALUE: Final = 200
 """Characters of a value that a fault keeps; the record itself is kept whole beside it."""
 MAX_FAULTS: Final = 100
@@ -24,6 +29,7 @@ CODES: Final[dict[str, str]] = {
     "unreadable": "the record cannot be read out of the batch in which it was sent",
     "invalid_type": "the JSON type is not the one of this field",
     "extra_field": "the schema has no such field; nothing about people may enter",
+    "personal_data": "a CPR number or an e-mail address is in the text",
     "not_allowed": "the field does not go with this type of event",
     "unsupported_specversion": "only CloudEvents 1.0 is read",
     "unknown_source": "the cluster registry does not list this source",
@@ -54,6 +60,10 @@ CODES: Final[dict[str, str]] = {
 """Code -> meaning. Codes of the company register are in `schemas.company`."""
 
 
+_LOOKED_AT: Final = 2 * MAX_VALUE
+"""Characters of a value that are searched: what is shown must not be the beginning of something that is longer."""
+
+
 class Fault(NamedTuple):
     """One thing that is wrong with a record."""
 
@@ -67,7 +77,7 @@ def fault(field: str, code: str, value: object = "") -> Fault:
     if code == "extra_field" or isinstance(value, dict | list):
         return Fault(_shown(field), code, MASK)
     text = value if isinstance(value, str) else repr(value)
-    hidden = field == "subject" and _of_a_person(text)
+    hidden = code == "personal_data" or (field == "subject" and _of_a_person(text))
     return Fault(_shown(field), code, MASK if hidden else _shown(text))
 
 
@@ -79,4 +89,4 @@ def _of_a_person(text: str) -> bool:
 
 def _shown(text: str) -> str:
     # Lone surrogates cannot be written as UTF-8 anywhere: show them escaped.
-    return text[:MAX_VALUE].encode("utf-8", "backslashreplace").decode("utf-8")
+    return masked(text[:_LOOKED_AT], MAX_VALUE).encode("utf-8", "backslashreplace").decode("utf-8")

@@ -10,9 +10,11 @@ from json.encoder import encode_basestring
 from typing import Any, Final
 
 from schemas.cvr import read_cvr
+from schemas.extensions import extensions_of
 from schemas.faults import Fault, fault
 from schemas.indicators import OUTCOMES
 from schemas.instants import HOUR_MS, copenhagen_day, parse_day, parse_instant, to_ms
+from schemas.people import holds_personal_data
 from schemas.remembered import Remembered
 
 MEMBERSHIPS: Final = ("member", "participant")
@@ -29,6 +31,24 @@ _ORDERED: Final[dict[tuple[str, ...], tuple[tuple[str, ...], str]]] = {}
 """Outcomes as given -> in the order of the published figures, and as text."""
 _DETAILS: Final = frozenset({"product_id", "project_id", "reason", "title", "workshop_id"})
 """Fields kept as canonical JSON in the ledger's `details`."""
+_FREE: Final = ("activity_id", *sorted(_DETAILS))
+"""Fields of `data` in which anything can be written."""
+
+
+def judge_people(event: dict[str, Any], faults: list[Fault]) -> None:
+    """Nothing that tells who a person is may enter: not in ids, free text or attributes that are passed on."""
+    texts = {name: event.get(name) for name in ("id", "datacontenttype", "dataschema")}
+    texts |= {f"data.{name}": event["data"].get(name) for name in _FREE}
+    faults.extend(
+        fault(name, "personal_data", text)
+        for name, text in texts.items()
+        if isinstance(text, str) and holds_personal_data(text)
+    )
+    faults.extend(
+        fault(name, "personal_data", event[name])
+        for name in extensions_of(event)
+        if holds_personal_data(name) or holds_personal_data(f"{name} {event[name]}")
+    )
 
 
 def judge_subject(subject: str, faults: list[Fault]) -> int:

@@ -9,14 +9,15 @@ and an edited record, which is a new event, carries `ct-edited-from`, where the 
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
 from schemas.errors import UsageFault
 from schemas.faults import Fault
-from schemas.ledger import Headers, Original
+from schemas.ledger import Header, Headers, Original
+from schemas.people import masked, masked_bytes
 
 OWN_HEADERS: Final = "ct-"
 REPLAYS: Final = "ct-replays"
@@ -90,6 +91,28 @@ class RejectedRecord:
     def reason(self) -> str:
         """Code of the first fault."""
         return self.faults[0].code if self.faults else ""
+
+
+def without_people(record: RejectedRecord) -> RejectedRecord:
+    """The same record with `***` for the CPR numbers and e-mail addresses in it, to be shown."""
+    return replace(
+        record,
+        source=masked(record.source),
+        faults=tuple(Fault(masked(one.field), one.code, masked(one.value)) for one in record.faults),
+        headers=tuple(_header(name, value) for name, value in record.headers),
+        key=None if record.key is None else _named("subject", record.key),
+        payload=None if record.payload is None else masked_bytes(record.payload),
+    )
+
+
+def _header(name: str, value: bytes | None) -> Header:
+    return masked(name), None if value is None else _named(name, value)
+
+
+def _named(name: str, value: bytes) -> bytes:
+    """A value masked, with its name before it, which may be the word that makes a number one of a person."""
+    before = f"{name}: ".encode("utf-8", "surrogateescape")
+    return masked_bytes(before + value).removeprefix(masked_bytes(before))
 
 
 def replays_of(headers: Headers) -> int:

@@ -47,7 +47,7 @@ def read_topic(
             fetched = consumer.poll(timeout_ms=_POLL_MS)
             for records in fetched.values():
                 for record in records:
-                    version = read_company(record.key, record.value)
+                    version = read_company(record.key, record.value, record.timestamp)
                     if isinstance(version, CompanyVersion):
                         yield version
             # A compacted topic has holes: only the position says how far it is.

@@ -18,7 +18,7 @@ import structlog
 
 from schemas.events import Clusters
 from schemas.ledger import Ledger
-from streams import record_batches, silence
+from streams import metrics, record_batches, silence
 from streams.batch import Batch, Place, Record, process_batch
 from streams.companies import process_companies
 from streams.outbox import KafkaOutbox
@@ -75,6 +75,7 @@ class WorkerConfig:
     stalled_seconds: float = STALLED_SECONDS
     """After so long without progress a worker is ill."""
     slow_mode: bool = False
+    allow_personal_data: bool = False
     credentials: Any = None
     """Faust's credentials; None for plain text."""
     kafka: Mapping[str, Any]
@@ -115,14 +116,18 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
     delivery.compare[table.changelog_topic_name] = seen.compare
 
     def decide_events(place: Place, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
-        return process_batch(
+        batch = process_batch(
             place,
             records,
             seen=partial(events.seen, place.partition),
             register=register,
             clusters=clusters,
             condemned=condemned,
+            allow_personal_data=config.allow_personal_data,
         )
+        if batch.dropped_extensions:
+            metrics.DROPPED_EXTENSIONS.inc(batch.dropped_extensions)
+        return batch
 
     def decide_companies(place: Place, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
         return process_companies(place, records, condemned=condemned)

@@ -14,10 +14,12 @@ import pydantic_core
 
 from brokers.batches import BoundedRecord, Cut
 from schemas.events import Activity, Clusters, read_event
+from schemas.extensions import drop_extensions
 from schemas.faults import MAX_FAULTS, MAX_VALUE, Fault, fault
 from schemas.indicators import PIPELINE_VERSION
 from schemas.ledger import NO_PARTITION, Header, Original, Receipt, Rejection, Rows, Status
-from schemas.revisions import version_key, with_pipeline
+from schemas.people import masked
+from schemas.revisions import as_of_arrival, version_key, with_pipeline
 from streams.enrichment import enriched, written
 from streams.headers import NO_HEADERS, ORIGIN, HeadersRead, other_place, read_headers
 from streams.partitions import homes
@@ -29,6 +31,9 @@ MARK: Final = Struct(">HQB")
 """Value of the dedupe state: topic epoch, offset of the first occurrence, pipeline version that saw it.
 
 Not a boolean: after a crash the same record comes back, and must pass as what it was, the first."""
+MARK_AHEAD: Final = Struct(">HQBQ")
+"""The same of a version that is dated after its first arrival, with that arrival in ms: it gives the version its place.
+Marks from before this rule lack it, and their versions keep the place that they claimed."""
 _PLACE: Final = 10
 """Bytes of a mark that name the record: epoch and offset."""
 LARGEST: Final = 1_000_000
@@ -89,6 +94,7 @@ class Batch:
     rows: Rows = field(default_factory=Rows)
     outputs: list[Output] = field(default_factory=list)
     marks: dict[bytes, bytes] = field(default_factory=dict)
+    dropped_extensions: int = 0
 
 
 Seen = Callable[[list[bytes]], Sequence[bytes | None]]
@@ -103,6 +109,7 @@ def process_batch(
     register: Register,
     clusters: Clusters,
     condemned: Mapping[int, str],
+    allow_personal_data: bool = False,
 ) -> Batch:
     """Decide on records of one partition, in their order.
 
@@ -113,10 +120,11 @@ def process_batch(
         register: the company register as known now.
         clusters: the cluster registry.
         condemned: offset -> fault code of records that cannot be processed or stored; they are rejected unread.
+        allow_personal_data: whether CPR numbers and e-mail addresses in texts are no fault.
     """
     batch = Batch()
     activities, receipts, outputs, marks = batch.rows.activities, batch.rows.receipts, batch.outputs, batch.marks
-    judged = _judge_all(records, clusters, condemned)
+    judged, batch.dropped_extensions = _judge_all(records, clusters, condemned, allow_personal_data)
     keys = [sound[0] for sound in judged if isinstance(sound, tuple)]
     known = iter(seen(keys) if keys else ())
     topic, topic_epoch, partition, partitions = place
@@ -129,7 +137,7 @@ def process_batch(
         key, activity, text, came_from = event
         mark = next(known)
         source, activity_id, revision, is_deleted, _, company_id = activity[:6]
-        offset = record.offset
+        offset, arrived = record.offset, record.timestamp
         belongs, company_key = homes[company_id]
         belongs %= partitions
         if belongs != partition:
@@ -140,22 +148,32 @@ def process_batch(
                 _reject_event(batch, place, record, misrouted)
             continue
         first = marks.get(key) or mark
-        if first is None:
+        if first is None and activity.recorded_at <= arrived:
             marks[key] = _pack(topic_epoch, offset, PIPELINE_VERSION)
-        elif first[:_PLACE] != _pack(topic_epoch, offset, PIPELINE_VERSION)[:_PLACE]:
-            revision = with_pipeline(revision, first[-1])
+        else:
+            if first is None:
+                first = marks[key] = MARK_AHEAD.pack(topic_epoch, offset, PIPELINE_VERSION, arrived)
+            revision = _placed(revision, first)
+            activity = activity._replace(revision=revision)
+        if first is not None and first[:_PLACE] != _pack(topic_epoch, offset, PIPELINE_VERSION)[:_PLACE]:
+            revision = with_pipeline(revision, first[_PLACE])
             receipts.append(_receipt(place, record, came_from, "duplicate", source, "", activity_id, revision))
             continue
         status: Status = "retracted" if is_deleted else "accepted"
         activities.append(activity)
         if came_from is None:
-            receipt = (*before, offset, status, "", source, record.timestamp, activity_id, revision, *behind)
+            receipt = (*before, offset, status, "", source, arrived, activity_id, revision, *behind)
             receipts.append(_new(Receipt, receipt))
         else:
             receipts.append(_receipt(place, record, came_from, status, source, "", activity_id, revision))
         headers = [_CLOUDEVENT, (ORIGIN, b"%b%d" % (origin, offset))]
         outputs.append(_new(Output, ("enriched", partition, company_key, enriched(text, activity, register), headers)))
     return batch
+
+
+def _placed(revision: int, mark: bytes) -> int:
+    """The revision of a version by the mark of its first occurrence."""
+    return as_of_arrival(revision, MARK_AHEAD.unpack(mark)[-1]) if len(mark) == MARK_AHEAD.size else revision
 
 
 def reject(batch: Batch, place: Place, record: Record, faults: list[Fault], source: str = "") -> None:
@@ -203,9 +221,13 @@ stood before."""
 
 
 def _judge_all(
-    records: Sequence[Record], clusters: Clusters, condemned: Mapping[int, str]
-) -> list[_Judged | list[Fault]]:
-    """Each record alone."""
+    records: Sequence[Record],
+    clusters: Clusters,
+    condemned: Mapping[int, str],
+    allow_personal_data: bool,
+) -> tuple[list[_Judged | list[Fault]], int]:
+    """Each record alone; and how many extensions were left out."""
+    dropped = 0
     judged: list[_Judged | list[Fault]] = []
     last: Sequence[tuple[str, bytes | None]] = ()
     read_last = NO_HEADERS
@@ -230,14 +252,15 @@ def _judge_all(
         if size > LARGEST:
             judged.append([fault("", "too_long", size)])
             continue
-        found = read_event(value, read.event, record.timestamp, clusters)
+        found = read_event(value, read.event, record.timestamp, clusters, allow_personal_data=allow_personal_data)
         if isinstance(found, list):
             judged.append(found)
             continue
         activity, event = found
+        dropped += drop_extensions(event)
         source, activity_id, revision = activity[:3]
         judged.append((version_key(source, activity_id, revision), activity, written(event), read.origin))
-    return judged
+    return judged, dropped
 
 
 def _size(record: Record, headers: HeadersRead) -> int:
@@ -246,7 +269,7 @@ def _size(record: Record, headers: HeadersRead) -> int:
 
 
 def _reject_event(batch: Batch, place: Place, record: Record, faults: list[Fault]) -> None:
-    source = _source_of(record)
+    source = masked(_source_of(record))
     reject(batch, place, record, faults, source)
     came_from = read_headers(record.headers[:MAX_HEADERS]).origin
     batch.rows.receipts.append(_receipt(place, record, came_from, "rejected", source, faults[0].code))

@@ -27,7 +27,7 @@ def process_companies(place: Place, records: Sequence[Record], *, condemned: Map
         elif (cut := cut_of(record)) is not None:
             version = [fault("", cut.code, cut.value)]
         else:
-            version = read_company(record.key, record.value)
+            version = read_company(record.key, record.value, record.timestamp)
         if isinstance(version, list):
             reject(batch, place, record, version)
         else:

@@ -36,6 +36,9 @@ END_TO_END_SECONDS = Histogram(
 )
 RETRIES = Counter("clustertrack_retries_total", "Tries that failed and were repeated", ["pipeline", "step"])
 DROPPED = Counter("clustertrack_dropped_total", "Records dropped unacked at a rebalance; they come again", ["pipeline"])
+DROPPED_EXTENSIONS = Counter(
+    "clustertrack_dropped_extensions_total", "Extension attributes that are on no list and were left out of events"
+)
 OLDEST_UNACKED = Gauge(
     "clustertrack_oldest_unacked_seconds", "Age of the oldest record taken and not yet acked", ["pipeline"]
 )

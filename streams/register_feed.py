@@ -72,7 +72,7 @@ class RegisterFeed:
 
     def _apply(self, records: list[Any]) -> None:
         for record in records:
-            version = read_company(record.key, record.value)
+            version = read_company(record.key, record.value, record.timestamp)
             if not isinstance(version, list):  # what cannot be read is rejected by the second agent
                 self._register.apply(version)
         metrics.REGISTER_COMPANIES.set(len(self._register))

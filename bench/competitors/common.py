@@ -176,7 +176,7 @@ def read_register(setup: Setup) -> Register:
         records = consumer.consume(5_000, 1.0)
         missing -= len(records)
         for record in records:
-            version = read_company(record.key(), record.value())
+            version = read_company(record.key(), record.value(), record.timestamp()[1])
             if not isinstance(version, list):
                 register.apply(version)
     consumer.close()

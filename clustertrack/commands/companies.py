@@ -14,7 +14,7 @@ from brokers.codecs import require_codecs
 from clustertrack.progress import track
 from clustertrack.settings import Settings, load_settings
 from schemas.classifications import load_institutions
-from schemas.company import CompanyVersion
+from schemas.company import LATEST_REVISION_MS, CompanyVersion
 from schemas.errors import CheckFailed, UsageFault
 from sources.buckets import BUCKETS, Buckets
 from sources.moments import MomentFault, read_moment
@@ -32,8 +32,8 @@ _SHOWN: Final = 20
 _IN_JSON: Final = 100_000
 """Refusals in the JSON answer, which is one document and has to be held in memory."""
 
-_AHEAD: Final = timedelta(days=1)
-"""An extract from further in the future would keep every later one out."""
+_AHEAD: Final = timedelta(milliseconds=LATEST_REVISION_MS)
+"""Workers refuse a revision from further in the future: it would keep every later extract out."""
 
 
 @click.group(epilog="Example: clustertrack companies load register.csv --as-of 2020-01-15T08:00:00+01:00")

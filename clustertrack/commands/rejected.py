@@ -18,7 +18,7 @@ from clustertrack.events_topic import check_topic, recorded_topic
 from clustertrack.ledger import open_ledger
 from clustertrack.settings import load_settings
 from schemas.errors import CheckFailed, UsageFault
-from schemas.replays import Action, RecordPlace, RejectedRecord, read_place
+from schemas.replays import Action, RecordPlace, RejectedRecord, read_place, without_people
 from sinks.rejected import Wanted, count_open, list_open, open_places, read_records
 from sinks.rejected_actions import ActionBook, list_closed, story_of
 from sources.resender import kafka_topic
@@ -140,7 +140,10 @@ def list_(wanted: Wanted, closed: bool, after: str | None, limit: int, as_json: 
 @click.option("--raw", metavar="FILE", help="Write the payload only, byte for byte, to FILE (- for standard output).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(place: str, raw: str | None, as_json: bool) -> None:
-    """Show one rejected record: its faults, headers, key and payload, and what was done with it."""
+    """Show one rejected record: its faults, headers, key and payload, and what was done with it.
+
+    CPR numbers and e-mail addresses are masked; --raw writes the payload as it came.
+    """
     settings = load_settings()
     database = settings.clickhouse_database
     with open_ledger(settings.clickhouse()) as client:
@@ -150,6 +153,7 @@ def show(place: str, raw: str | None, as_json: bool) -> None:
     if raw is not None:
         _write_raw(record, raw)
         return
+    record = without_people(record)
     click.echo(
         rejected_json.as_json(rejected_json.show_dict(record, story)) if as_json else text.show_text(record, story),
         nl=False,

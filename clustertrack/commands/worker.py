@@ -164,6 +164,7 @@ def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, ca
         session_seconds=settings.session_seconds,
         stalled_seconds=settings.stalled_seconds,
         slow_mode=settings.slow_mode,
+        allow_personal_data=settings.allow_personal_data,
         credentials=_credentials(settings),
         kafka=_aiokafka(settings),
     )

@@ -3,6 +3,7 @@
 import json
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,9 @@ def test_dry_run_needs_no_kafka(run: Run, path: Path):
         pytest.param("2020-01-15", "a day without a time of day", id="day"),
         pytest.param("yesterday", "is no time like", id="words"),
         pytest.param("2999-01-01T00:00:00Z", "lies in the future", id="future"),
+        pytest.param(
+            (datetime.now(UTC) + timedelta(hours=2)).isoformat(timespec="seconds"), "lies in the future", id="two hours"
+        ),
     ],
 )
 def test_as_of_that_cannot_be(run: Run, path: Path, as_of: str, message: str):

@@ -16,6 +16,7 @@ from schemas.register_days import FIRST_DAY, LAST_DAY
 
 CVRS = (13748136, 13585628, 10150817, 10000009, 10000017, 10000025)
 START = date(2017, 12, 1)
+ARRIVED = 1_600_000_000_000
 
 cvrs = st.sampled_from(CVRS)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -53,7 +54,7 @@ def versions(draw: st.DrawFn) -> CompanyVersion:
 @given(versions())
 def test_a_version_survives_kafka(version: CompanyVersion):
     """What is written as key and value is read as the same version, byte for byte again."""
-    read = read_company(version.key, version.to_json())
+    read = read_company(version.key, version.to_json(), version.revision)
     assert read == version
     assert isinstance(read, CompanyVersion)
     assert read.to_json() == version.to_json()
@@ -125,14 +126,14 @@ def written(**changes: object) -> bytes:
 )
 def test_faults_of_a_record(value: bytes | None, expected: list[tuple[str, str]]):
     """A record that cannot be read gives every fault with its field."""
-    faults = read_company(b"13748136/2018-01-01", value)
+    faults = read_company(b"13748136/2018-01-01", value, ARRIVED)
     assert isinstance(faults, list)
     assert [(fault.field, fault.code) for fault in faults] == expected
 
 
 def test_unknown_fields_are_masked():
     """What stands in a field that the schema does not know may be about a person."""
-    faults = read_company(b"13748136/2018-01-01", written(email="a@b.example"))
+    faults = read_company(b"13748136/2018-01-01", written(email="a@b.example"), ARRIVED)
     assert isinstance(faults, list)
     assert "a@b.example" not in repr(faults)
 
@@ -149,9 +150,27 @@ def test_unknown_fields_are_masked():
 )
 def test_the_key_must_name_the_version(key: bytes | None):
     """Compaction goes by the key, so a key that names another version would delete it."""
-    faults = read_company(key, written())
+    faults = read_company(key, written(), ARRIVED)
     assert isinstance(faults, list)
     assert [(fault.field, fault.code) for fault in faults] == [("", "key_mismatch")]
+
+
+@pytest.mark.parametrize(
+    ("revision", "code"),
+    [
+        pytest.param(ARRIVED + 600_000, None, id="a clock that is ten minutes fast"),
+        pytest.param(ARRIVED + 600_001, "revision_in_future", id="just too late"),
+        pytest.param(2**63 - 1, "revision_in_future", id="the last of all"),
+        pytest.param(2**63, "invalid_type", id="beyond the column"),
+        pytest.param(-1, "invalid_type", id="negative"),
+    ],
+)
+def test_a_revision_is_not_later_than_its_arrival(revision: int, code: str | None):
+    """A later one would keep every later statement of the company out."""
+    read = read_company(b"13748136/2018-01-01", written(revision=revision), ARRIVED)
+    assert [(one.field, one.code) for one in read if isinstance(one, faults_module.Fault)] == (
+        [] if code is None else [("revision", code)]
+    )
 
 
 json_values = st.recursive(
@@ -170,7 +189,7 @@ json_values = st.recursive(
 )
 def test_reading_never_raises(key: bytes | None, value: bytes):
     """Whatever bytes come, the answer is a version or faults with codes that are documented."""
-    read = read_company(key, value)
+    read = read_company(key, value, ARRIVED)
     if isinstance(read, list):
         assert read
         assert all(fault.code in faults_module.CODES | company_module.CODES for fault in read)
@@ -179,7 +198,7 @@ def test_reading_never_raises(key: bytes | None, value: bytes):
 def test_a_version_cannot_be_changed():
     """Versions are values: caches and registers may share them."""
     with pytest.raises(ValidationError):
-        read_company(b"13748136/2018-01-01", written()).name = "x"  # type: ignore[union-attr]
+        read_company(b"13748136/2018-01-01", written(), ARRIVED).name = "x"  # type: ignore[union-attr]
 
 
 # ---- what holds on a day

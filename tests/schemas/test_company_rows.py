@@ -16,6 +16,7 @@ from schemas.company import (
 )
 
 NOBODY: frozenset[int] = frozenset()
+ARRIVED = 1_600_000_000_000
 ROW = {
     "cvr": "13748136",
     "valid_from": "2018-01-01",
@@ -125,7 +126,7 @@ def test_successors(cells: dict[str, str], own: int | None, other: tuple[int | N
     row = read(**cells)
     assert row.successor_cvr == row.version.successor_cvr == own
     assert (row.other_successor, row.successor_from) == other
-    assert read_company(row.key, row.to_json()) == row.version
+    assert read_company(row.key, row.to_json(), ARRIVED) == row.version
 
 
 @pytest.mark.parametrize(
@@ -179,4 +180,4 @@ def test_any_row_is_a_version_or_faults(row: dict[str, str]):
         assert found
         assert {fault.field for fault in found} <= set(REQUIRED_COLUMNS + OPTIONAL_COLUMNS)
     else:
-        assert read_company(found.key, found.to_json()) == found.version
+        assert read_company(found.key, found.to_json(), ARRIVED) == found.version

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.indicators import PIPELINE_VERSION
-from schemas.revisions import revision_of, version_key, with_pipeline
+from schemas.revisions import as_of_arrival, revision_of, version_key, with_pipeline
 
 times = st.integers(946_684_800_000, 2**45)
 pipelines = st.integers(1, 255)
@@ -39,6 +39,21 @@ def test_the_order(one, other, content: bytes, other_content: bytes):
         assert (first < second) == (one < other)
     else:
         assert (first == second) == (content == other_content)
+
+
+ahead = st.integers(1, 86_400_000)
+claims = st.tuples(ahead, st.booleans(), st.binary(max_size=3))
+
+
+@given(times, claims, claims, st.booleans(), st.binary())
+def test_a_version_ahead_of_its_arrival(arrived: int, one, other, retracted: bool, content: bytes):
+    """It is ordered as of its arrival: before all that is dated later, and by its claim among those like it."""
+    found = [as_of_arrival(revision_of(arrived + ms, said_so, said), arrived) for ms, said_so, said in (one, other)]
+    if one[:2] != other[:2]:
+        assert (found[0] < found[1]) == (one < other)
+    assert revision_of(arrived - 1, retracted, content) < found[0] < revision_of(arrived + 1, retracted, content)
+    assert found[0] >> 64 == arrived
+    assert with_pipeline(found[0], 7) == as_of_arrival(revision_of(arrived + one[0], one[1], one[2], 7), arrived)
 
 
 @given(times, st.booleans(), st.binary(), pipelines, pipelines)

@@ -14,6 +14,7 @@ from sources.register_file import Loaded, Loader, Refusals, RegisterFile, spread
 
 HEADER = "cvr,valid_from,name,legal_form,employees,region,industry_scheme,industry,successor_cvr,successor_from"
 REVISION = 1_580_000_000_000
+ARRIVED = 1_600_000_000_000
 
 
 def register(folder: Path, *rows: str, header: str = HEADER) -> Path:
@@ -37,7 +38,7 @@ def load(
         spread_known(known, before)
         loaded = loader.load(rows, before, publisher, lambda _: None)
     loaded.refused_file = refusals.finish()
-    sent = [read_company(key, value) for key, value, _ in publisher.sent]
+    sent = [read_company(key, value, ARRIVED) for key, value, _ in publisher.sent]
     assert not [one for one in sent if isinstance(one, list)]
     return loaded, [one for one in sent if isinstance(one, CompanyVersion)], listed
 

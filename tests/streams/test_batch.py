@@ -13,7 +13,7 @@ from schemas.company import CompanyVersion
 from schemas.indicators import PIPELINE_VERSION
 from schemas.ledger import NO_PARTITION, Receipt
 from schemas.revisions import version_key, with_pipeline
-from streams.batch import MARK, Batch, process_batch
+from streams.batch import MARK, MARK_AHEAD, Batch, process_batch
 from streams.register import Register
 
 COMPANY = HERE[0]
@@ -25,6 +25,79 @@ RETRACTION = event(
 
 def statuses(batch: Batch) -> list[str]:
     return [receipt.status for receipt in batch.rows.receipts]
+
+
+NOON = 1_525_348_800_000
+"""3 May 2018, 12:00 UTC."""
+
+
+def told(time: str, **fields: Any) -> bytes:
+    """A version of WS-1 recorded at a time of 3 or 4 May 2018."""
+    return event(COMPANY, time=f"2018-05-{time}Z", **fields)
+
+
+# ---- what is dated after its arrival
+
+
+def test_a_forged_retraction_does_not_outlive_the_correction():
+    """A retraction dated 23:59 h ahead loses to the owner's correction that is made the minute after it arrived."""
+    forged = event(
+        COMPANY,
+        time="2018-05-04T11:59:00Z",
+        type="org.clustertrack.activity.retracted.v1",
+        data={"occurred_on": ..., "reason": "forged"},
+    )
+    records = [
+        Record(0, told("03T10:00:00"), timestamp=NOON - 3_600_000),
+        Record(1, forged, timestamp=NOON),
+        Record(2, told("03T12:00:30", data={"title": "still true"}), timestamp=NOON + 60_000),
+    ]
+    batch = decide(records)
+    assert statuses(batch) == ["accepted", "retracted", "accepted"]
+    newest = max(batch.rows.activities, key=lambda row: row.revision)
+    assert newest.details == '{"title":"still true"}'
+    assert [row.recorded_at for row in batch.rows.activities][1] == NOON + 86_340_000, "the claim is kept as it came"
+
+
+@pytest.mark.parametrize("later", [60_000, 5 * 3_600_000], ids=["still ahead", "no longer ahead"])
+def test_a_repeat_of_what_was_ahead_is_a_duplicate(later: int):
+    """The same version at another arrival is no new one: the first arrival is its place, and its receipt says so."""
+    ahead = told("03T14:00:00")
+    first = decide([Record(0, ahead, timestamp=NOON)])
+    (row,) = first.rows.activities
+    batch = decide([Record(1, ahead, timestamp=NOON + later)], marks=first.marks)
+    assert statuses(batch) == ["duplicate"]
+    assert [receipt.revision for receipt in batch.rows.receipts] == [row.revision]
+    assert batch.marks == {}
+    again = decide([Record(0, ahead, timestamp=NOON)], marks=first.marks)
+    assert (again.rows, again.marks) == (first.rows, {})
+
+
+def test_versions_that_arrive_at_once_keep_their_order():
+    """A CRM whose clock is two hours fast sends a file: its newest version still is the newest."""
+    times = ["03T13:00:00", "03T13:59:59", "03T13:30:00"]
+    batch = decide([Record(n, told(time), timestamp=NOON) for n, time in enumerate(times)])
+    rows = sorted(batch.rows.activities, key=lambda row: row.revision)
+    assert [row.recorded_at - NOON for row in rows] == [3_600_000, 5_400_000, 7_199_000]
+    assert {row.revision >> 64 for row in rows} == {NOON}
+
+
+def test_what_a_ledger_holds_already_keeps_its_place():
+    """A mark from before the rule says nothing of an arrival: the version keeps the place that it claimed."""
+    ahead = told("03T14:00:00")
+    (key,) = decide([Record(0, ahead, timestamp=NOON)]).marks
+    older = {key: MARK.pack(0, 0, PIPELINE_VERSION)}
+    for offset, status in ((0, "accepted"), (1, "duplicate")):
+        (receipt,) = decide([Record(offset, ahead, timestamp=NOON)], marks=older).rows.receipts
+        assert (receipt.status, receipt.revision >> 64) == (status, NOON + 7_200_000)
+
+
+def test_the_arrival_on_the_right_partition_counts():
+    """A header that a publisher can write moves no version: what is ahead is ordered as of its record's own arrival."""
+    headers = [("ct-origin", b"activity.events.v1/1/0"), ("ct-arrived", b"0")]
+    batch = decide([Record(0, told("03T14:00:00"), timestamp=NOON, headers=headers)])
+    assert [row.revision >> 64 for row in batch.rows.activities] == [NOON]
+    assert [MARK_AHEAD.unpack(mark)[-1] for mark in batch.marks.values()] == [NOON]
 
 
 # ---- first occurrences and repeats

@@ -18,6 +18,9 @@ from streams.batch import Batch, Place, process_batch
 from streams.register import Register
 
 TOPIC = "activity.events.v1"
+ARRIVED = 1_600_000_000_000
+"""13 September 2020, 12:26 UTC. Three records arrive in each millisecond."""
+AHEAD_SECOND = 10
 BROKEN = (b"", b"{", None, b"[]", b"\xff", event(subject="12345678"), event(data={"cpr": 1}))
 
 
@@ -33,17 +36,24 @@ class Sent:
     broken: int
     """Which way it is broken; -1 is sound."""
     was_sent_on: bool
+    ahead: bool
+    """Whether its publisher's clock is more than an hour fast."""
 
     @property
     def version(self) -> tuple[Any, ...]:
         """Equal for records that say the same."""
-        return (self.company, self.activity, self.second, self.title, self.retracts)
+        return (self.company, self.activity, self.ahead, self.second, self.title, self.retracts)
+
+    def place(self, arrived: int) -> tuple[Any, ...]:
+        """Where among the versions of its activity it belongs, if it arrived then: a claim cannot be ahead of that."""
+        claimed = (AHEAD_SECOND if self.ahead else 0) + self.second
+        return (arrived, claimed, self.retracts) if self.ahead else (0, claimed, self.retracts)
 
     def record(self, offset: int) -> Record:
         """As Kafka has it; no two records of a history have the same id."""
         value = BROKEN[self.broken] if self.broken >= 0 else self.value(offset)
         headers = [("ct-origin", b"t/0/0")] if self.was_sent_on else []
-        return Record(offset, value, timestamp=1_600_000_000_000 + offset, headers=headers)
+        return Record(offset, value, timestamp=ARRIVED + offset // 3, headers=headers)
 
     def value(self, number: int) -> bytes:
         """As CloudEvent."""
@@ -56,7 +66,7 @@ class Sent:
             self.company,
             f"A-{self.activity}",
             id=f"E-{number}",
-            time=f"2018-05-03T14:05:0{self.second}Z",
+            time=f"{'2020-09-13T14' if self.ahead else '2018-05-03T14'}:05:0{self.second}Z",
             type=f"org.clustertrack.{kind}.v1",
             data=data,
         )
@@ -71,6 +81,7 @@ sent = st.builds(
     retracts=st.booleans(),
     broken=st.sampled_from([-1] * 9 + [*range(len(BROKEN))]),
     was_sent_on=st.sampled_from([False] * 4 + [True]),
+    ahead=st.booleans(),
 )
 histories = st.lists(sent, max_size=40)
 partitions = st.integers(0, PARTITIONS - 1)
@@ -145,6 +156,10 @@ def test_any_history_in_any_pieces(history: list[Sent], partition: int, cuts: li
     assert [receipt.revision for receipt in total.rows.receipts] == [revisions.get(number, 0) for _, number in model]
     assert len({(row.activity_id, row.revision) for row in total.rows.activities}) == len(first)
     assert len(worker.marks) == len(first)
+    for activity in range(2):
+        mine = [number for number in first if history[number].activity == activity]
+        by_revision = sorted(mine, key=revisions.__getitem__)
+        assert [history[n].place(n // 3) for n in by_revision] == sorted(history[n].place(n // 3) for n in mine)
     told = [output for output in total.outputs if output.to == "enriched"]
     assert len(told) == len(first)
     assert [n for n, (status, _) in enumerate(model) if status == "rejected"] == [r.offset for r in total.rows.rejected]

@@ -45,6 +45,12 @@ def test_a_version_becomes_a_row():
         pytest.param(b"13748136", VERSION.to_json(), "key_mismatch", id="wrong key"),
         pytest.param(None, VERSION.to_json(), "key_mismatch", id="no key"),
         pytest.param(VERSION.key, VERSION.to_json().replace(b'"name"', b'"owner"'), "extra_field", id="unknown field"),
+        pytest.param(
+            VERSION.key,
+            VERSION.model_copy(update={"revision": 2**63 - 1}).to_json(),
+            "revision_in_future",
+            id="pins the company",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_rejected(key: bytes | None, value: bytes | None, code: str):

@@ -15,6 +15,7 @@ from tally.records import Activity, Bound, Company, History, Receipt
 
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MILLISECOND = timedelta(milliseconds=1)
 PREFIX, SUFFIX = "org.clustertrack.", ".v1"
 OUTCOMES = ("new_competencies", "new_ideas", "new_products")
 DETAILS = ("product_id", "project_id", "reason", "title", "workshop_id")
@@ -110,8 +111,18 @@ def read(value: bytes, arrived: datetime, clusters: Sequence[Cluster], tie: Hash
         recorded_at=recorded,
         known_at=max(arrived, pipeline.released),
     )
-    milliseconds = (recorded - EPOCH) // timedelta(milliseconds=1)
+    milliseconds = (recorded - EPOCH) // MILLISECOND
     return row._replace(revision=milliseconds * 2**64 + retracted * 2**63 + pipeline.version * 2**55 + tie(row))
+
+
+def in_place(row: Activity, arrived: datetime) -> Activity:
+    """The same as of its arrival, where it is dated later: among those of one millisecond the claim decides."""
+    if row.recorded_at <= arrived:
+        return row
+    pipeline, content = row.revision // 2**55 % 2**8, row.revision % 2**27
+    ahead = (row.recorded_at - arrived) // MILLISECOND * 2 + row.is_deleted
+    order = ((arrived - EPOCH) // MILLISECOND * 2 + 1) * 2**63
+    return row._replace(revision=order + pipeline * 2**55 + ahead * 2**27 + content)
 
 
 def _document(value: bytes) -> dict[str, Any]:
@@ -148,7 +159,7 @@ def judged(
 ) -> History:
     """Everything that the ledger must hold for the records of both topics, after each pass over some of them."""
     history = History(companies=[_company(record) for record in companies])
-    first: dict[tuple[Any, ...], tuple[Any, int]] = {}
+    first: dict[tuple[Any, ...], tuple[Any, int, datetime]] = {}
     for pipeline, records in passes:
         for record in records:
             place = (record.topic, 0, record.partition, record.offset)
@@ -160,14 +171,15 @@ def judged(
                 receipt = Receipt(*place, "rejected", str(refused), source, log_time, "", 0, written)
                 history.receipts.append(_with_origin(receipt, record))
                 continue
+            occurrence, by, arrived = first.get(version_of(row), (place, written, log_time))
+            row = in_place(row, arrived)
             receipt = Receipt(*place, "accepted", "", row.source, log_time, row.activity_id, row.revision, written)
-            occurrence, by = first.get(version_of(row), (place, written))
             if (home := partition_of(row.company_id, partitions)) != record.partition:
                 receipt = Receipt(*place, "rerouted", "wrong_partition", row.source, log_time, "", 0, written, home)
             elif occurrence != place:
                 receipt = receipt._replace(status="duplicate", revision=row.revision + (by - written) * 2**55)
             else:
-                first[version_of(row)] = (occurrence, by)
+                first[version_of(row)] = (occurrence, by, arrived)
                 history.activities.append(row)
                 receipt = receipt._replace(status="retracted" if row.is_deleted else "accepted")
             history.receipts.append(_with_origin(receipt, record))

@@ -1,0 +1,182 @@
+r"""What in a text tells who a person is: CPR numbers and e-mail addresses. Pure, and the one place for the rule.
+
+A CPR number is six digits that are a day of the calendar, a hyphen and four digits; or its nine or ten digits with its
+word before them (`cpr`, `personnummer`). Ten digits alone can be a P-number, eight a CVR number or a telephone: these
+are accepted. The modulus 11 check proves nothing, because numbers given out since 2007 need not pass it. An e-mail
+address has a domain with a top-level domain. Names cannot be recognised.
+
+Every event passes here. So a text is searched as it is for signs that it may hold something, and is spelt out in plain
+digits, hyphens and letters only where there is one. All expressions are bounded: work grows with the text, no faster.
+"""
+
+import re
+import unicodedata
+from calendar import monthrange
+from collections.abc import Iterator
+from typing import Final
+
+from schemas.remembered import Remembered
+
+MASK: Final = "***"
+
+_ODD: Final = re.compile("[^ -~\xc0-\xff]")
+"""Characters beyond ASCII and the letters of Western Europe: other hyphens, digits, blanks and signs are among them."""
+_HYPHEN: Final = re.compile(r"-(?:(?<=[0-9]{6}-)(?<![0-9A-Za-z][0-9]{6}-)|(?<=[ -]-))[ -]{0,3}[0-9]{4}")
+_UNSEEN: Final = re.compile(r"[\0-\x08\x0e-\x1f\x7f]|\\u")
+_BEFORE: Final = r"(?<![^\W_])(?<![0-9]-)"
+"""No letter or digit, and no hyphen of a longer row of numbers: that is another kind of id."""
+_AFTER: Final = r"(?![^\W_]|-[^\W_])"
+_CPR: Final = re.compile(rf"{_BEFORE}([0-9]{{6}})\s{{0,2}}-[\s-]{{0,3}}([0-9]{{4}}){_AFTER}")
+_NUMBER: Final = re.compile(r"(?<![0-9])([0-9]{1,2}[ .-]?[0-9]{2}[ .-]?[0-9]{2})[ ./-]{0,3}([0-9]{4})(?![0-9])")
+"""Any number of as many digits: it needs the word."""
+_WORD: Final = re.compile(r"(?s:.*)(?:cpr|person[ ._-]{0,2}(?:nr|no|num|id))([^0-9]{0,24})\Z", re.IGNORECASE)
+_NEAR: Final = 48
+"""Characters before a number in which its word can be."""
+_OTHER: Final = re.compile(r"p[ ._-]?n|prod|cvr|tlf|tel", re.IGNORECASE)
+"""Between the word and a number: it is another number."""
+_SUBJECT: Final = re.compile(r"subject[\"'\s:=]{0,8}(?P<number>(?:[0-9][ -]?){8,9}[0-9](?![0-9]))", re.IGNORECASE)
+"""A subject of 9 or 10 digits is no CVR number, and nobody else's business."""
+_ADDRESS: Final = re.compile(
+    r"(?:@|%40)(?:[\w-]{1,63}[.\u3002]){1,8}(?:xn--[a-z0-9-]{2,59}|[^\W\d_]{2,63})(?![^\W_])", re.IGNORECASE
+)
+_NOT_LOCAL: Final = re.compile(r"""[^\w.+%'!#$&*^`{|}~-]""")
+"""What cannot be in the part before the @."""
+_LONGEST: Final = 128
+"""Characters of that part that are looked at: mail knows 64."""
+_ESCAPE: Final = re.compile(r"\\u[0-9a-fA-F]{4}|.", re.DOTALL)
+_HYPHENS: Final = "\u00ad\u02d7\u2043\u2212"
+"""Hyphens by their looks only; the others are of Unicode's category Pd."""
+
+
+def holds_personal_data(text: str) -> bool:
+    """Whether there is a CPR number or an e-mail address in a text."""
+    looked_at = worth_a_look(text) or not text.isprintable()
+    return looked_at and any(True for _ in _found(_spelt(text)[0]))
+
+
+def worth_a_look(text: str) -> bool:
+    """Whether a text without control characters may hold any; cheap, and never wrong in saying no."""
+    if "@" in text or "%40" in text or "\x7f" in text or _HYPHEN.search(text) is not None:
+        return True
+    if not text.isascii() and _ODD.search(text) is not None:
+        return True
+    lower = text.lower()
+    return "cpr" in lower or "person" in lower
+
+
+def masked(text: str, limit: int | None = None) -> str:
+    r"""A text with `***` for each CPR number and e-mail address in it, also where JSON wrote them as `\u0040`.
+
+    Args:
+        text: any text, the JSON of a whole event too.
+        limit: characters of `text` after which it is cut off.
+    """
+    spelt, origins = _spelt(text)
+    spans = [*_found(spelt), *(found.span("number") for found in _SUBJECT.finditer(spelt))]
+    end = len(text) if limit is None else min(limit, len(text))
+    parts: list[str] = []
+    done = 0
+    for begins, ends in sorted(spans):
+        first, last = origins[begins], origins[ends]
+        if done <= first < end:
+            parts += (text[done:first], MASK)
+        done = max(done, last)
+    return "".join((*parts, text[done:end]))
+
+
+def masked_bytes(value: bytes) -> bytes:
+    """The same of bytes, which need not be UTF-8."""
+    return masked(value.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def _found(text: str) -> Iterator[tuple[int, int]]:
+    """Where the CPR numbers and addresses of a spelt text are."""
+    for found in _CPR.finditer(text):
+        if _is_day(*found.groups()):
+            yield found.span()
+    for found in _NUMBER.finditer(text):
+        if _is_named(text, found.start()) and _is_day(*found.groups()):
+            yield found.span()
+    done = 0
+    for found in _ADDRESS.finditer(text):
+        begins = _local_part(text, done, found.start())
+        done = found.end()
+        if begins < found.start():
+            yield begins, done
+
+
+def _is_named(text: str, start: int) -> bool:
+    """Whether the word for a CPR number is near before a number."""
+    word = _WORD.match(text, max(0, start - _NEAR), start)
+    return word is not None and _OTHER.search(word[1]) is None
+
+
+def _local_part(text: str, done: int, end: int) -> int:
+    """Where the part of an address before its @ begins, which is at `end`; `end` if there is none."""
+    least = begins = max(done, end - _LONGEST)
+    for other in _NOT_LOCAL.finditer(text, least, end):
+        begins = other.end()
+    if begins == end and end > least and text[end - 1] == '"':
+        begins = max(least, text.rfind('"', least, end - 1))
+    return begins
+
+
+def _is_day(text: str, serial: str) -> bool:
+    """Whether the digits before the serial number are a day of the century that it says.
+
+    Replacement numbers, for people without a CPR number, have 60 added to the day.
+    """
+    digits = "".join(filter(str.isdigit, text)).zfill(6)
+    day, month, year = int(digits[:2]), int(digits[2:4]), int(digits[4:])
+    day -= 60 if day > 60 else 0  # noqa: PLR2004  (60 is added)
+    return 1 <= month <= 12 and 1 <= day <= monthrange(_century(serial, year) + year, month)[1]  # noqa: PLR2004
+
+
+def _century(serial: str, year: int) -> int:
+    """By the seventh digit, as the CPR office says (cpr.dk, "Personnummeret i CPR")."""
+    seventh = serial[0]
+    if seventh < "4":
+        return 1900
+    if seventh in "49":
+        return 2000 if year <= 36 else 1900  # noqa: PLR2004
+    return 2000 if year <= 57 else 1800  # noqa: PLR2004
+
+
+def _spelt(text: str) -> tuple[str, list[int] | range]:
+    """A text in plain digits, hyphens and letters, and of each of its characters, and its end, where it comes from."""
+    if text.isascii() and _UNSEEN.search(text) is None:
+        return text, range(len(text) + 1)
+    parts: list[str] = []
+    origins: list[int] = []
+    for found in _ESCAPE.finditer(text):
+        written = found[0]
+        plain = _plain[written if len(written) == 1 else _escaped(written)]
+        parts.append(plain)
+        origins += [found.start()] * len(plain)
+    origins.append(len(text))
+    return "".join(parts), origins
+
+
+def _escaped(written: str) -> str:
+    return chr(int(written.removeprefix("\\u"), base=16))
+
+
+def _plain_of(character: str) -> str:
+    if character in _HYPHENS:
+        return "-"
+    return "".join(map(_spelling, unicodedata.normalize("NFKC", character)))
+
+
+def _spelling(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    if category == "Pd":
+        return "-"
+    if category == "Zs" or character.isspace():
+        return " "
+    # Nothing is seen of these: they part no number from its other half.
+    return "" if category in ("Cc", "Cf", "Mn") else character
+
+
+_plain: Final = Remembered(_plain_of, 4096)

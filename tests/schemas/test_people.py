@@ -1,0 +1,84 @@
+"""What tells who a person is: CPR numbers and e-mail addresses, recognised and masked."""
+
+import time
+from typing import Any
+
+import pytest
+from judging import ARRIVED, CLUSTERS, read
+from samples import event
+
+from schemas.events import read_event
+from schemas.faults import Fault
+from schemas.people import holds_personal_data, masked, masked_bytes
+
+FOUND = [
+    "010190-1234", "010190 - 1234", "010190\u20111234", "010190\u00ad1234", "010190\u22121234", "010190\u200b-1234",
+    "\uff10\uff11\uff10\uff11\uff19\uff10\uff0d\uff11\uff12\uff13\uff14", "290200-4234", "710190-1234",
+    "0101\x0090-1234", "WS/010190-1234", "WS-010190-1234", "CPR: 0101901234", "cprnr.0101901234", "cpr 101901234",
+    "Personnummer 010190 1234", "person nr. 0101901234", "ane@example.dk", "mailto:ane@example.dk",
+    "a.b+c@bl\u00e5b\u00e6r.dk", "ane\uff20example.dk", "ane%40example.dk", "https://ane@example.dk/x",
+]  # fmt: skip
+ACCEPTED = [
+    "310290-1234", "290200-1234", "010290 1234", "0101901234", "1003412345", "13748136", "+45 12 34 56 78",
+    "2018-05-03", "2018-05-03T14:05:09.120+02:00", "8f010190-1234-4a52-9d8e-0c5b9a1d7c11", "2018-010190-1234",
+    "010190-1234-01", "010190-12345", "0000-0002-1825-0097", "18/12345", "10.1000/182", "Meet@Aarhus", "@home",
+    "foo @ bar.dk", "CPR ikke oplyst, P-nr. 1003412345", "Digitale tvillinger \u2013 f\u00f8devarer", "PROJ-2018-0103",
+    "5790000123456", "DK50 0040 0440 1162 43", "https://example.dk/@ane",
+]  # fmt: skip
+NASTY = [
+    "a@", "a@b.", "1-", "010190-", "010190-1234", "cpr ", "person-nr 1", "- ", "a%40x.dk", "@a.a.a.a.a.a.a",
+    "subject:1 1", '"@x.dk ', "0101901234 ", "\\u0031",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", FOUND, ids=ascii)
+def test_it_is_recognised(text: str):
+    """Each way to write a number or an address is found and masked."""
+    assert holds_personal_data(text)
+    assert holds_personal_data(f"Kursus for {text}, Aarhus")
+    assert "***" in masked(text)
+    assert not holds_personal_data(masked(text))
+
+
+@pytest.mark.parametrize("text", ACCEPTED, ids=ascii)
+def test_it_is_something_else(text: str):
+    """Dates, P-numbers, telephones and other ids are no numbers of people."""
+    assert not holds_personal_data(text)
+    assert masked(text) == text
+
+
+@pytest.mark.parametrize("text", FOUND, ids=ascii)
+@pytest.mark.parametrize("field", ["id", "note", "activity_id", "title", "project_id", "workshop_id", "product_id"])
+def test_no_field_lets_it_in(field: str, text: str):
+    """It is refused in every field and extension, and its value is not repeated; an operator can allow it."""
+    fields: dict[str, Any] = {field: text} if field in {"id", "note"} else {"data": {field: text}}
+    name = field if field in {"id", "note"} else f"data.{field}"
+    assert read(event(**fields)) == [Fault(name, "personal_data", "***")]
+    assert isinstance(read_event(event(**fields), None, ARRIVED, CLUSTERS, allow_personal_data=True), tuple)
+
+
+def test_json_is_masked_as_it_is_written():
+    """Escapes of JSON hide nothing, nor do bytes that are no text."""
+    text = '{"a":"ane\\u0040example.dk","subject":"0101901234","title":"010190\\u20111234"}'
+    assert masked(text) == '{"a":"***","subject":"***","title":"***"}'
+    assert masked_bytes(b"\xff ane@example.dk") == b"\xff ***"
+    assert b"a\0n\0e" not in masked_bytes("ane@example.dk".encode("utf-16"))
+
+
+def test_the_end_of_a_short_view_is_masked_too():
+    """A value that is cut to be shown does not end in the beginning of an address."""
+    assert masked("x" * 190 + " ane@example.dk", 195) == "x" * 190 + " ***"
+
+
+@pytest.mark.parametrize("part", NASTY)
+def test_work_grows_with_the_text(part: str):
+    """Ten times the text is not a hundred times the work."""
+
+    def spent(repeats: int) -> float:
+        began = time.process_time()
+        holds_personal_data(part * repeats)
+        masked(part * repeats)
+        return time.process_time() - began
+
+    small = min(spent(2_000) for _ in range(3))
+    assert spent(20_000) < 40 * small
