@@ -24,7 +24,7 @@ RECORD = RejectedRecord(
 def test_no_output_shows_it():
     """Text and JSON mask numbers and addresses in every part; the record itself is as it came."""
     shown = without_people(RECORD)
-    story = Story("rejected")
+    story = Story(status="rejected")
     printed = show_text(shown, story) + json.dumps(show_dict(shown, story))
     for secret in (NUMBER, ADDRESS, "0101901234"):
         assert secret not in printed
