@@ -105,10 +105,12 @@ def test_mended_rows_can_be_published(tmp_path: Path):
 
 
 def test_old_list_disappears(tmp_path: Path):
-    """When nothing is refused any more, an old FILE.refused.csv is removed."""
-    path = export(tmp_path, "1;13748136;2018-05-03;A\r\n")
-    (tmp_path / "export.csv.refused.csv").write_text("old")
-    (outcome,), _ = publish(path)
+    """When nothing is refused any more, the FILE.refused.csv of an earlier run is removed."""
+    path = export(tmp_path, "1;13748136;;A\r\n")
+    (first,), _ = publish(path)
+    assert first.refused_file is not None
+    assert first.refused_file.exists()
+    (outcome,), _ = publish(export(tmp_path, "1;13748136;2018-05-03;A\r\n"))
     assert outcome.refused_file is None
     assert sorted(file.name for file in tmp_path.iterdir()) == ["export.csv", "export.mapping.toml"]
 
