@@ -25,6 +25,7 @@ from clustertrack.offsets import KafkaOffsets, Partition, Progress
 from clustertrack.settings import Settings, load_settings
 from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed
+from schemas.own_folders import private_folder, set_private_umask
 from sinks import catalog
 from sinks.writer import LedgerWriter
 from streams import topics
@@ -63,7 +64,8 @@ def command(*, check: bool) -> None:
     if check:
         click.echo("settings, ledger and topics are fine")
         return
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    set_private_umask()
+    private_folder(settings.data_dir, advice="choose another one with CLUSTERTRACK_DATA_DIR")
     writer = LedgerWriter(settings.clickhouse())
     ledger = GuardedLedger(writer, belonging, settings.clickhouse(), settings.kafka_client_config())
     worker = build(config, ledger=ledger, clusters=clusters)
