@@ -1,4 +1,4 @@
-"""Files beside other people's files: never led elsewhere, nothing foreign overwritten or removed, readable by nobody."""
+"""Files beside other people's files: never led elsewhere, nothing foreign overwritten or removed, private."""
 
 import os
 import stat
@@ -176,6 +176,7 @@ def test_a_file_that_is_swapped_while_we_write(tmp_path: Path):
     part.symlink_to(target)
     with pytest.raises(OSError, match="somebody else renames"):
         new.leave("export.csv", SUFFIX)
+    new.abandon()
     assert target.read_text() == "precious"
 
 
