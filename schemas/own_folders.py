@@ -22,9 +22,9 @@ def set_private_umask() -> None:
 
 
 def private_folder(path: Path, *, advice: str, code: bool = False) -> None:
-    """Make a folder, or check that it is ours: nobody else owns it, can read it, or can replace it or its parents.
+    """Make a folder, or check that it is ours: nobody else owns it, can write to it, or can replace it or its parents.
 
-    A folder of ours that others can only read, as older versions made it, is closed for them, with all that is in it.
+    Nothing of an existing folder is changed: a caller that knows that it is one of the product's closes it next.
 
     Args:
         path: the folder; its missing parents are made too.
@@ -57,9 +57,26 @@ def private_folder(path: Path, *, advice: str, code: bool = False) -> None:
         raise NotOurs(f"{path} belongs to another user: {advice}")
     if found.st_mode & stat.S_IWOTH:
         raise NotOurs(f"everybody may write to {path}: look through it, then chmod 700 it, or {advice}")
+
+
+def close_folder(path: Path, *, advice: str, deep: bool = True) -> None:
+    """Close a folder that `private_folder` has checked: older versions let others read.
+
+    Args:
+        path: the folder.
+        advice: what to do if something in it is not ours.
+        deep: close also all that is in it.
+
+    Raises:
+        OSError, NotOurs: something in it is not ours, or leads out of it.
+    """
+    found = path.lstat()
+    if found.st_uid != os.geteuid():
+        return  # of the system's administrator
     if found.st_mode & OTHERS:
         path.chmod(0o700)
-    _close_tree(path, path.resolve(), advice)
+    if deep:
+        _close_tree(path, path.resolve(), advice)
 
 
 def _check_parent(parent: Path, path: Path, advice: str) -> None:

@@ -25,7 +25,7 @@ from clustertrack.offsets import KafkaOffsets, Partition, Progress
 from clustertrack.settings import Settings, load_settings
 from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed
-from schemas.own_folders import private_folder, set_private_umask
+from schemas.own_folders import close_folder, private_folder, set_private_umask
 from sinks import catalog
 from sinks.writer import LedgerWriter
 from streams import topics
@@ -65,7 +65,11 @@ def command(*, check: bool) -> None:
         click.echo("settings, ledger and topics are fine")
         return
     set_private_umask()
-    private_folder(settings.data_dir, advice="choose another one with CLUSTERTRACK_DATA_DIR")
+    advice = "choose another one with CLUSTERTRACK_DATA_DIR"
+    for folder in (settings.data_dir, settings.data_dir / config.app_id):
+        private_folder(folder, advice=advice)
+        # The folder around the marks may hold other things of the operator.
+        close_folder(folder, advice=advice, deep=folder != settings.data_dir)
     writer = LedgerWriter(settings.clickhouse())
     ledger = GuardedLedger(writer, belonging, settings.clickhouse(), settings.kafka_client_config())
     worker = build(config, ledger=ledger, clusters=clusters)

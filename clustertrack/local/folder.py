@@ -11,13 +11,14 @@ from clustertrack.local.files import folder_lock
 from clustertrack.local.kafka_jars import KAFKA_VERSION
 from schemas.errors import UsageFault
 from schemas.own_files import read_within, write_whole
-from schemas.own_folders import make_folder, private_folder
+from schemas.own_folders import close_folder, make_folder, private_folder
 
 LAYOUT = 1
 STAMP = "clustertrack.json"
 # A start with four workers writes about 100 MB; below this, the first hour would end in a full disk.
 LEAST_FREE_BYTES = 512 * 1024 * 1024
 _LOCK = ".lock"
+_ANOTHER = "choose another folder with --data"
 _LARGEST_STAMP = 64 * 1024
 
 
@@ -43,9 +44,10 @@ def data_folder(folder: Path, ours: Mapping[str, str]) -> Iterator[Path]:
     Raises NotOurs, FolderFault (other versions, not writable, disk full) or FolderInUse.
     """
     try:
-        private_folder(folder, advice="choose another folder with --data")
+        private_folder(folder, advice=_ANOTHER)
         with folder_lock(folder, wait=False):
             _check_stamp(folder, ours)
+            close_folder(folder, advice=_ANOTHER)
             _check_space(folder)
             make_folder(folder / "logs")
             write_whole(folder / STAMP, json.dumps(ours, indent=1).encode() + b"\n")

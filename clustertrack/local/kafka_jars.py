@@ -21,7 +21,7 @@ import click
 from clustertrack.local.files import folder_lock
 from schemas.errors import Unreachable, UsageFault
 from schemas.own_files import write_whole
-from schemas.own_folders import move, private_folder, remove
+from schemas.own_folders import close_folder, move, private_folder, remove
 
 KAFKA_VERSION = "4.3.1"
 _KAFKA = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
@@ -94,6 +94,7 @@ def ensure_jars(progress: Progress | None = None) -> Path:
     try:
         # Jars are code: nobody else may be able to put others in their place, now or after they were checked.
         private_folder(folder, advice=_ANOTHER, code=True)
+        close_folder(folder, advice=_ANOTHER)
         if not missing_jars(folder, jars):
             return folder
         with folder_lock(folder, wait=True):

@@ -7,11 +7,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 from schemas.own_files import NotOurs, TooLarge, read_within, write_whole
-from schemas.own_folders import locked, private_folder
+from schemas.own_folders import close_folder, locked, private_folder
 from sinks.embedded.faults import CannotStart
 
 _STAMP = "clustertrack-engine.json"
 _LOCK = "clustertrack.lock"
+_ANOTHER = "choose another --path"
 _MAX_STAMP = 64 * 1024
 
 
@@ -29,7 +30,7 @@ def claim(path: Path) -> Iterator[None]:
     """
     with contextlib.ExitStack() as held:
         try:
-            private_folder(path, advice="choose another --path")
+            private_folder(path, advice=_ANOTHER)
             held.enter_context(locked(path / _LOCK, wait=False))
         except NotOurs as error:
             raise CannotStart(f"cannot use the data folder: {error}") from None
@@ -42,6 +43,10 @@ def claim(path: Path) -> Iterator[None]:
                 f"cannot write to the data folder {path}: {error.strerror}; choose another --path"
             ) from None
         _check_stamp(path)
+        try:
+            close_folder(path, advice=_ANOTHER)
+        except (OSError, NotOurs) as error:
+            raise CannotStart(f"cannot use the data folder: {error}") from None
         yield
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from schemas.errors import UsageFault
 from schemas.own_files import read_within, write_whole
-from schemas.own_folders import private_folder, remove
+from schemas.own_folders import close_folder, private_folder, remove
 from sources.simulator.clusters import ISO, JSONL, Source, registry_toml
 from sources.simulator.exports import Written, write_file
 from sources.simulator.final import Desk, State, draw_final, uuid
@@ -26,6 +26,7 @@ from sources.simulator.world import World, draw_world
 
 TRUTH = "truth.json"
 STAGES = 5 + len(JSONL) + len(LAYOUTS) + 1
+_ANOTHER = "choose another --out"
 _LARGEST_TRUTH = 256 * 1024 * 1024
 """Bytes of the truth of an earlier run."""
 
@@ -157,8 +158,9 @@ def _account(written: Written, histories: list[History], noise: dict[str, int], 
 
 
 def _make_room(out: Path) -> None:
-    private_folder(out, advice="choose another --out")
+    private_folder(out, advice=_ANOTHER)
     if not any(out.iterdir()):
+        close_folder(out, advice=_ANOTHER)
         return
     try:
         ours = json.loads(read_within(out / TRUTH, _LARGEST_TRUTH)).get("synthetic") is True
@@ -166,6 +168,7 @@ def _make_room(out: Path) -> None:
         ours = False
     if not ours:
         raise UsageFault(f"{out} holds files that `simulate` has not written; choose an empty folder for --out")
+    close_folder(out, advice=_ANOTHER)
     for old in sorted(out.glob("activity-*")):
         remove(old)
 

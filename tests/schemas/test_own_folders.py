@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from schemas.own_files import NotOurs
-from schemas.own_folders import open_appending, private_folder, remove
+from schemas.own_folders import close_folder, open_appending, private_folder, remove
 
 SOMEBODY = 4321
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser can give files away")
@@ -16,6 +16,7 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser can g
 def check(path: Path) -> None:
     """Make it, or check it."""
     private_folder(path, advice="choose another one")
+    close_folder(path, advice="choose another one")
 
 
 def mode(path: Path) -> int:
@@ -94,6 +95,16 @@ def test_what_is_not_our_own_is_refused(planted: str, message: str, tmp_path: Pa
         check(data)
     assert "choose another one" in str(refused.value) or "chmod 700" in str(refused.value)
     assert list(elsewhere.iterdir()) == []
+
+
+def test_checking_changes_nothing(tmp_path: Path):
+    """Before it is known that a folder is one of the product's, its rights stay as they are."""
+    data = tmp_path / "data"
+    (data / "below").mkdir(parents=True)
+    for path in (data, data / "below"):
+        path.chmod(0o755)
+    private_folder(data, advice="choose another one")
+    assert (mode(data), mode(data / "below")) == (0o755, 0o755)
 
 
 def test_a_sticky_parent_is_fine(tmp_path: Path):
