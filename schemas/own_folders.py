@@ -94,22 +94,25 @@ def _check_parent(parent: Path, path: Path, advice: str) -> None:
 
 def _close_tree(folder: Path, top: Path, advice: str) -> None:
     """Close everything in a folder of ours for others; refuse what is not ours or leads out of it."""
-    with os.scandir(folder) as entries:
+    # Another process of ours may be at work in a cache: what is gone meanwhile needs no closing.
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
-            try:
-                found = entry.stat(follow_symlinks=False)
-            except FileNotFoundError:
-                continue
-            if found.st_uid != os.geteuid():
-                raise NotOurs(f"{entry.path} belongs to another user: {advice}")
-            if entry.is_symlink():
-                # ClickHouse has links from a table's name to its data.
-                if not Path(entry.path).resolve().is_relative_to(top):
-                    raise NotOurs(f"{entry.path} is a symbolic link that leads out of the folder: {advice}")
-            elif found.st_mode & OTHERS:
-                Path(entry.path).chmod(stat.S_IMODE(found.st_mode) & ~OTHERS)
+            with suppress(FileNotFoundError):
+                _close_entry(entry, top, advice)
             if entry.is_dir(follow_symlinks=False):
                 _close_tree(Path(entry.path), top, advice)
+
+
+def _close_entry(entry: os.DirEntry[str], top: Path, advice: str) -> None:
+    found = entry.stat(follow_symlinks=False)
+    if found.st_uid != os.geteuid():
+        raise NotOurs(f"{entry.path} belongs to another user: {advice}")
+    if entry.is_symlink():
+        # ClickHouse has links from a table's name to its data.
+        if not Path(entry.path).resolve().is_relative_to(top):
+            raise NotOurs(f"{entry.path} is a symbolic link that leads out of the folder: {advice}")
+    elif found.st_mode & OTHERS:
+        Path(entry.path).chmod(stat.S_IMODE(found.st_mode) & ~OTHERS)
 
 
 def make_folder(path: Path) -> None:
