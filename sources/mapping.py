@@ -93,7 +93,7 @@ class ColumnRule(_Strict):
     """
 
     column: Annotated[str, Field(min_length=1, max_length=1_000)]
-    format: Annotated[str, Field(min_length=2)] | None = None
+    format: Annotated[str, Field(min_length=2, max_length=100)] | None = None
     values: dict[str, str] | None = None
     separator: Annotated[str, Field(min_length=1)] = "|"
 
