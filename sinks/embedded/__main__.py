@@ -16,6 +16,7 @@ import uvicorn
 
 from schemas.errors import ClustertrackError
 from schemas.own_files import read_within
+from schemas.own_folders import set_private_umask
 from sinks.embedded.faults import CannotStart
 from sinks.embedded.folder import claim
 from sinks.embedded.guard import LOOPBACK, Guard
@@ -65,6 +66,7 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None) -> None:
     # The engine keeps a file open for every column it reads.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    set_private_umask()
     listener = _bind(host, port)
     with claim(path):
         # Late: loads the engine, which takes a second and needs the folder to be ours.
