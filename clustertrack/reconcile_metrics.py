@@ -5,10 +5,11 @@ The command is run by a timer and ends; the file stays. Without a new one the ti
 
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from clustertrack.reconcile_text import COUNTS
 from schemas.errors import UsageFault
+from schemas.own_files import write_whole
 from sinks.accounts import Reconciliation
 
 
@@ -69,6 +70,7 @@ class ReconcileMetrics:
     def write(self, path: Path) -> None:
         """Replace the file at one go. Raises UsageFault when it cannot be written."""
         try:
-            write_to_textfile(str(path), self.registry)
+            # Counts are no secret, and node_exporter is another user: the umask decides.
+            write_whole(path, generate_latest(self.registry), mode=0o666)
         except OSError as error:
             raise UsageFault(f"--textfile {path} cannot be written: {error.strerror}.") from error

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
@@ -16,12 +17,16 @@ from clustertrack.settings import Settings
 from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed, UsageFault
 from schemas.events import read_event
+from schemas.own_files import read_within
 from schemas.replays import NamedPlace, RecordPlace, RejectedRecord
 from sinks.rejected import Wanted, find_places, open_places, read_records
 from sinks.rejected_actions import story_of
 from sources.replay import Outgoing, as_edited, as_replay, event_headers
 from sources.resending import Refused, Results
 from streams import topics
+
+_MAX_EDIT: Final = 16 * 1024 * 1024
+"""Bytes of an edited event; Kafka takes no more than 1 MiB."""
 
 
 def named(client: Client, database: str, wanted: Wanted) -> tuple[Wanted, Results]:
@@ -59,7 +64,9 @@ def plan(record: RejectedRecord, *, partitions: int, limit: int, edit: Path | No
     can_return = record.place.topic == topics.EVENTS
     if edit is None:
         return as_replay(record, partitions=partitions, limit=limit, can_return=can_return)
-    return as_edited(record, edit.read_bytes(), new_id=str(uuid.uuid4()), partitions=partitions, can_return=can_return)
+    return as_edited(
+        record, read_within(edit, _MAX_EDIT), new_id=str(uuid.uuid4()), partitions=partitions, can_return=can_return
+    )
 
 
 def dry_run(

@@ -7,16 +7,20 @@ defaults fit the stack of `clustertrack up`. All variables stand in deploy/setti
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from schemas.errors import UsageFault
+from schemas.own_files import TooLarge, read_within
 
 if TYPE_CHECKING:
     from sinks.connection import ClickHouse
+
+_MAX_SECRET: Final = 64 * 1024
+"""Bytes of a file with a password."""
 
 _LARGEST_PORT = 65535
 
@@ -51,8 +55,8 @@ class _SecretFiles(PydanticBaseSettingsSource):
         if os.environ.get(field_name.upper()):
             raise SettingsFault(f"{field_name.upper()} and {variable} are both set: unset one of them")
         try:
-            return Path(place).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
-        except (OSError, UnicodeDecodeError) as error:
+            return read_within(Path(place), _MAX_SECRET).decode().rstrip("\r\n"), field_name, False
+        except (OSError, TooLarge, UnicodeDecodeError) as error:
             raise SettingsFault(
                 f"{variable} names {place}, which cannot be read ({error}): correct the path"
             ) from error

@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 from schemas.cvr import CvrFault, parse_cvr
 from schemas.errors import UsageFault
+from schemas.own_files import read_within
 
 UNKNOWN: Final = "unknown"
 """What every breakdown says where the register says nothing."""
@@ -170,6 +171,10 @@ def kind_of(legal_form: str, cvr: int, institutions: frozenset[int]) -> Kind:
     return "other" if legal_form in OTHER_FORMS or cvr in institutions else "company"
 
 
+_MAX_BYTES: Final = 1024 * 1024
+"""Of the list of institutions: 100,000 numbers. Denmark has some tens."""
+
+
 def load_institutions(path: Path | None) -> frozenset[int]:
     """Read the list of public knowledge institutions: one CVR number a line, the rest after `#` is a comment.
 
@@ -182,7 +187,7 @@ def load_institutions(path: Path | None) -> frozenset[int]:
     if path is None:
         return frozenset()
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = read_within(path, _MAX_BYTES).decode("utf-8-sig").splitlines()
     except OSError as error:
         raise UsageFault(
             f"{path}: the list of institutions cannot be read ({error.strerror}); check CLUSTERTRACK_INSTITUTIONS, "

@@ -14,7 +14,6 @@ tables when their spans do not overlap (a cluster that changed its CRM or its na
 records only.
 """
 
-import tomllib
 from bisect import bisect_right
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -25,12 +24,17 @@ from typing import Annotated, Any, Final, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from schemas.bounded_toml import MAX_BYTES, read_toml
 from schemas.errors import UsageFault
 from schemas.faults import Fault, fault
+from schemas.own_files import read_within
 
 BUNDLED: Final = "schemas/clusters.toml (bundled)"
 _RESERVED: Final = ("all", "unknown")
 """Words that reports print in the place of a slug."""
+
+_SHOWN: Final = 300
+"""Characters of a value or message that are shown."""
 
 _Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")]
 _Source = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
@@ -88,7 +92,7 @@ class ClusterRegistry:
         if path is None:
             return cls.read((files("schemas") / "clusters.toml").read_bytes(), BUNDLED)
         try:
-            return cls.read(path.read_bytes(), str(path))
+            return cls.read(read_within(path, MAX_BYTES), str(path))
         except OSError as error:
             raise UsageFault(
                 f"{path}: the cluster registry cannot be read ({error.strerror}); "
@@ -103,11 +107,13 @@ class ClusterRegistry:
             UsageFault: names the file, the cluster and what to do.
         """
         try:
-            tables = tomllib.loads(content.decode("utf-8-sig"))
+            tables = read_toml(content.decode("utf-8-sig").replace("\r\n", "\n"))
         except UnicodeDecodeError as error:
             raise UsageFault(f"{place}: not UTF-8 at byte {error.start}; save the file as UTF-8") from error
-        except tomllib.TOMLDecodeError as error:
-            raise UsageFault(f"{place}: not TOML: {error}; see the sample schemas/clusters.toml") from error
+        except ValueError as error:
+            raise UsageFault(
+                f"{place}: not TOML: {str(error)[:_SHOWN]}; see the sample schemas/clusters.toml"
+            ) from error
         return cls(_clusters(tables, place))
 
     def knows(self, source: str) -> bool:
@@ -157,7 +163,7 @@ class ClusterRegistry:
 def _clusters(tables: Mapping[str, Any], place: str) -> tuple[Cluster, ...]:
     unknown = sorted(set(tables) - {"cluster"})
     if unknown:
-        raise UsageFault(f"{place}: unknown entry {unknown[0]!r}; the file holds [[cluster]] tables only")
+        raise UsageFault(f"{place}: unknown entry {unknown[0][:_SHOWN]!r}; the file holds [[cluster]] tables only")
     entries = tables.get("cluster")
     if not isinstance(entries, list) or not entries:
         raise UsageFault(f"{place}: no cluster; add a [[cluster]] table with slug, name, valid_from and sources")
@@ -178,7 +184,7 @@ def _clusters(tables: Mapping[str, Any], place: str) -> tuple[Cluster, ...]:
 
 def _named(entry: object, number: int) -> str:
     slug = entry.get("slug") if isinstance(entry, dict) else None
-    return f"cluster {slug!r}" if isinstance(slug, str) else f"cluster number {number}"
+    return f"cluster {slug[:_SHOWN]!r}" if isinstance(slug, str) else f"cluster number {number}"
 
 
 _ADVICE: Final = {
@@ -197,8 +203,12 @@ def _cluster(entry: object, place: str) -> Cluster:
         first = error.errors(include_url=False)[0]
         field = str(first["loc"][0]) if first["loc"] else ""
         if first["type"] == "extra_forbidden":
-            raise UsageFault(f"{place}: unknown entry {field!r}; known are {', '.join(_ADVICE)}") from error
-        what = f"{field} is missing" if first["type"] == "missing" else f"{field} = {first['input']!r} cannot be used"
+            raise UsageFault(f"{place}: unknown entry {field[:_SHOWN]!r}; known are {', '.join(_ADVICE)}") from error
+        what = (
+            f"{field} is missing"
+            if first["type"] == "missing"
+            else f"{field} = {repr(first['input'])[:_SHOWN]} cannot be used"
+        )
         raise UsageFault(f"{place}: {what}; {_ADVICE.get(field, 'write it as a [[cluster]] table')}") from error
     if cluster.slug in _RESERVED:
         raise UsageFault(f"{place}: reports use this word for something else; choose another slug")

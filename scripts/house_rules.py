@@ -1,4 +1,7 @@
-"""Rules of this house that no linter knows: no unfinished marks, every test says what it shows, locks name no host."""
+"""Rules of this house that no linter knows: no unfinished marks, every test says what it shows, locks name no host.
+
+And the product writes files in one place only.
+"""
 
 import ast
 import re
@@ -10,6 +13,33 @@ from pathlib import Path
 # Spelled so that this file does not find itself.
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b")
 TEXT = {".py", ".sql", ".md", ".toml", ".yml", ".yaml", ".txt", ".sh", ".example", ""}
+
+PRODUCT = {"clustertrack", "reports", "schemas", "sinks", "sources", "streams"}
+WRITERS = {Path("schemas/own_files.py"), Path("schemas/own_folders.py")}
+"""Where files and folders are written, renamed and removed."""
+
+IN_MEMORY = {
+    (Path("sources/simulator/exports.py"), "save()"),
+    (Path("sources/simulator/exports.py"), "ZipFile() for writing"),
+}
+"""Calls that write to a stream of theirs."""
+
+HARMLESS = {
+    "os": {
+        *("_exit", "close", "cpu_count", "dup", "dup2", "environ", "fdopen", "fspath", "fsencode", "fsdecode", "fstat"),
+        *("get_terminal_size", "getegid", "geteuid", "getpgid", "getpid", "getppid", "getuid", "kill", "killpg"),
+        *("memfd_create", "pipe", "read", "sched_getaffinity", "set_blocking", "stat", "sysconf", "urandom", "write"),
+    },
+    "shutil": {"disk_usage", "get_terminal_size", "which"},
+    "tempfile": {"gettempdir"},
+}
+"""What the product may use of these modules elsewhere: it makes, changes and removes no file."""
+
+CHANGING = {
+    *("chmod", "chown", "hardlink_to", "lchmod", "link", "makedirs", "mkdir", "mkdtemp", "rename", "renames", "rmdir"),
+    *("rmtree", "save", "symlink", "symlink_to", "touch", "unlink", "write_bytes", "write_text", "write_to_textfile"),
+}
+"""Methods that change a file, by their names: what they belong to is not known here."""
 
 
 def files() -> list[Path]:
@@ -43,6 +73,61 @@ def silent_tests(path: Path) -> Iterator[str]:
             yield f"{path}:{node.lineno}: {node.name} does not say in a docstring what it shows"
 
 
+def stray_writes(path: Path) -> Iterator[str]:
+    """Calls of the product that write, rename or remove a file elsewhere than in `WRITERS`."""
+    if path.parts[0] not in PRODUCT or path.suffix != ".py" or path in WRITERS:
+        return
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    modules = {
+        name.asname or name.name: name.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import)
+        for name in node.names
+        if name.name in HARMLESS
+    }
+    lines = set()
+    for node in ast.walk(tree):
+        if not (what := _changes_files(node, modules)) or (path, what) in IN_MEMORY:
+            continue
+        line: int = node.lineno  # type: ignore[attr-defined]  # calls, attributes and imports have one
+        if line not in lines:
+            lines.add(line)
+            yield f"{path}:{line}: {what}: use schemas/own_files.py or own_folders.py"
+
+
+def _changes_files(node: ast.AST, modules: dict[str, str]) -> str:
+    """What in a node changes files; empty if nothing does."""
+    if isinstance(node, ast.ImportFrom) and node.module in HARMLESS:
+        names = [name.name for name in node.names if name.name not in HARMLESS[node.module]]
+        return f"from {node.module} import {names[0]}" if names else ""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+        module = modules[node.value.id]
+        return "" if node.attr in HARMLESS[module] else f"{module}.{node.attr}"
+    if not isinstance(node, ast.Call):
+        return ""
+    name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    if name in CHANGING:
+        return f"{name}()"
+    # Texts, dates and records have a `replace` too, but never with one argument alone.
+    if name == "replace" and isinstance(node.func, ast.Attribute) and len(node.args) == 1 and not node.keywords:
+        return "replace() of a file"
+    if name in {"open", "ZipFile", "TarFile"} and _writes(node):
+        return f"{name}() for writing"
+    return ""
+
+
+def _writes(call: ast.Call) -> bool:
+    """Whether a call of some `open` has a mode that writes, or one that cannot be read here."""
+    for keyword in call.keywords:
+        if keyword.arg == "mode":
+            return not isinstance(keyword.value, ast.Constant) or bool(set("wax+") & set(str(keyword.value.value)))
+    is_function = isinstance(call.func, ast.Name)
+    if is_function and len(call.args) > 1 and not isinstance(call.args[1], ast.Constant):
+        return True
+    modes = [arg.value for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
+    return any(set(mode) <= set("rwaxbtU+") and set("wax+") & set(mode) for mode in modes)
+
+
 def named_hosts(path: Path) -> Iterator[str]:
     """Lines of a lock file that name where packages come from: that is each machine's own business."""
     if path.parts[0] != "requirements":
@@ -54,7 +139,12 @@ def named_hosts(path: Path) -> Iterator[str]:
 
 def main() -> int:
     """Print what is wrong; 1 if anything is."""
-    found = [fault for path in files() for rule in (unfinished, silent_tests, named_hosts) for fault in rule(path)]
+    found = [
+        fault
+        for path in files()
+        for rule in (unfinished, silent_tests, named_hosts, stray_writes)
+        for fault in rule(path)
+    ]
     for fault in found:
         print(fault)
     return 1 if found else 0

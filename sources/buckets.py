@@ -1,8 +1,9 @@
 """Grouping more records than memory holds: spread them over many files by key, then look at one file at a time."""
 
-import tempfile
 from collections.abc import Iterator
 from typing import IO, Final, Self
+
+from schemas.own_files import nameless_file
 
 BUCKETS: Final = 128
 """14 million rows of a 2 GB file make about 110,000 a bucket, some 20 MB while it is looked at."""
@@ -15,7 +16,7 @@ class Buckets:
     """Bytes by bucket number, 0 to BUCKETS - 1. The files have no name and disappear with the process."""
 
     def __init__(self) -> None:
-        self._files: list[IO[bytes]] = [tempfile.SpooledTemporaryFile(_IN_MEMORY) for _ in range(BUCKETS)]  # noqa: SIM115  (closed by __exit__)
+        self._files: list[IO[bytes]] = [nameless_file(_IN_MEMORY) for _ in range(BUCKETS)]
 
     def __enter__(self) -> Self:
         return self

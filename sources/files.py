@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from schemas.errors import UsageFault
+from schemas.own_files import open_file
 
 _HEAD: Final = 64 * 1024
 _CHUNK: Final = 1024 * 1024
@@ -45,7 +46,7 @@ def open_bytes(path: Path) -> IO[bytes]:
         FileFault
     """
     try:
-        return path.open("rb", buffering=_CHUNK)
+        return open_file(path)
     except OSError as error:
         raise FileFault(path, f"cannot be read ({error.strerror or error}): check its name and rights") from error
 

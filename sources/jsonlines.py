@@ -44,7 +44,6 @@ class JsonLines:
 
         Raises:
             FileFault: the file cannot be read to its end.
-            UsageFault: `refused` cannot be written.
         """
         with open_bytes(self.path) as stream:
             number = 0

@@ -6,7 +6,6 @@ own field names. docs/crm-teams.md describes every key.
 
 import codecs
 import re
-import tomllib
 from collections.abc import Iterable
 from datetime import date, datetime, time
 from pathlib import Path
@@ -15,7 +14,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from schemas.bounded_toml import MAX_BYTES, read_toml
 from schemas.errors import UsageFault
+from schemas.own_files import read_within
 from sources.moments import MomentFault, has_clock, read_moment
 
 FieldName = Literal[
@@ -39,6 +40,9 @@ FIELDS: Final[tuple[FieldName, ...]] = get_args(FieldName)
 
 HOLE: Final = re.compile(r"\{([^{}]+)\}")
 """A heading in a template."""
+
+_SHOWN: Final = 300
+"""Characters of a message or key that are shown."""
 
 RETRACTED: Final = "activity.retracted"
 _DATED: Final = ("time", "occurred_on")
@@ -88,8 +92,8 @@ class ColumnRule(_Strict):
         separator: between several `outcomes` in one cell.
     """
 
-    column: Annotated[str, Field(min_length=1)]
-    format: Annotated[str, Field(min_length=2)] | None = None
+    column: Annotated[str, Field(min_length=1, max_length=1_000)]
+    format: Annotated[str, Field(min_length=2, max_length=100)] | None = None
     values: dict[str, str] | None = None
     separator: Annotated[str, Field(min_length=1)] = "|"
 
@@ -164,13 +168,13 @@ def load_mapping(path: Path) -> Mapping:
         MappingFault: with the file and the key.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        content = read_toml(read_within(path, MAX_BYTES).decode("utf-8-sig").replace("\r\n", "\n"))
     except OSError as error:
         raise MappingFault(f"mapping {path} cannot be read ({error.strerror or error})") from error
     except UnicodeDecodeError:
         raise MappingFault(f"mapping {path} is not UTF-8: save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise MappingFault(f"mapping {path} is not TOML: {error}") from error
+    except ValueError as error:
+        raise MappingFault(f"mapping {path} is not TOML: {str(error)[:_SHOWN]}") from error
     return _validated(content, str(path))
 
 
@@ -205,4 +209,4 @@ def _validated(content: dict[str, Any], name: str) -> Mapping:
             message = "there is no such key"
         elif "[key]" in first["loc"]:
             message = f"there is no such field; the fields are {', '.join(FIELDS)}"
-        raise MappingFault(f"mapping {name}: {place + ': ' if place else ''}{message}") from error
+        raise MappingFault(f"mapping {name}: {place[:_SHOWN] + ': ' if place else ''}{message[:_SHOWN]}") from error

@@ -9,7 +9,7 @@ counted once.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -41,7 +41,9 @@ class Outcome:
     events: int = 0
     refused: int = 0
     refused_file: Path | None = None
-    """Where the refused rows wait to be mended; None without any, and in a dry run."""
+    """Where the refused rows wait to be corrected; None without any, in a dry run, and where it cannot be written."""
+    list_trouble: str = ""
+    """Why the list of refused rows is missing, or not whole."""
     without_key: int = 0
     """Events whose subject is no CVR number: the worker will reject them."""
     examples: list[bytes] = field(default_factory=list)
@@ -161,10 +163,10 @@ def send(
         progress: told the bytes read.
         on_refusal: told each refused row.
         examples: how many of the first events to keep in the outcome.
-        write_refused: write FILE.refused.csv (FILE.refused for JSON lines), or remove an old one.
+        write_refused: write FILE.refused.csv (FILE.refused for JSON lines), or remove that of an earlier run.
 
     Raises:
-        DeliveryFailed, FileFault, UsageFault
+        DeliveryFailed, FileFault
     """
     name = str(source.path)
     outcome = Outcome(name)
@@ -189,11 +191,11 @@ def send(
         publisher.flush()
     except BaseException:  # Ctrl-C and cancellation too
         if refused is not None:
-            with suppress(OSError):
-                refused.abandon()
+            refused.abandon()
         raise
     if refused is not None:
         outcome.refused_file = refused.finish()
+        outcome.list_trouble = refused.trouble
     return outcome
 
 

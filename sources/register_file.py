@@ -33,6 +33,9 @@ _KNOWN: Final = struct.Struct(">IiQ?8s")
 _SORTED: Final = 50_000
 """Refused rows that are held back to be listed by line; more come in several runs of lines."""
 
+_HELD: Final = 16 * 1024 * 1024
+"""Characters that are held back at most: a row may be long."""
+
 
 class _Kept(NamedTuple):
     """A row between the two rounds."""
@@ -59,6 +62,8 @@ class Loaded:
     """Companies with a refused row."""
     refused: int = 0
     refused_file: Path | None = None
+    list_trouble: str = ""
+    """Why the list of refused rows is missing, or not whole."""
     examples: list[bytes] = field(default_factory=list)
 
 
@@ -141,19 +146,27 @@ class Refusals:
         self._on_refusal = on_refusal
         self._rows = rows
         self._held: list[tuple[Refusal, list[object]]] = []
+        self._size = 0
         self.count = 0
 
     def add(self, refusal: Refusal, cells: Iterable[object]) -> None:
         """Note one row."""
         self.count += 1
-        self._held.append((refusal, list(cells)))
-        if len(self._held) >= _SORTED:
+        held = list(cells)
+        self._held.append((refusal, held))
+        self._size += sum(len(str(cell)) for cell in held)
+        if len(self._held) >= _SORTED or self._size >= _HELD:
             self._release()
 
     def finish(self) -> Path | None:
         """List what is held; the place of FILE.refused.csv, if there is one now."""
         self._release()
         return self._rows.finish() if self._rows else None
+
+    @property
+    def trouble(self) -> str:
+        """Why the list is missing, or not whole."""
+        return self._rows.trouble if self._rows else ""
 
     def abandon(self) -> None:
         """Leave no half list behind."""
@@ -166,6 +179,7 @@ class Refusals:
             if self._rows:
                 self._rows.add(refusal, cells)
         self._held.clear()
+        self._size = 0
 
 
 class Loader:

@@ -10,16 +10,19 @@ import io
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
-from itertools import islice
 from pathlib import Path
 from typing import IO, Final, NamedTuple, Protocol, cast
 
 from sources.files import FileFault, find_encoding, open_bytes, read_head, refuse_other_kinds
+from sources.plain_cells import as_it_was, is_refused_list
 
 SEPARATORS: Final = (";", ",", "\t", "|")
 
 _LONGEST_LINE: Final = 4 * 1024 * 1024
 """Characters. A longer line is no table: a binary file, or one with another line ending."""
+
+MOST_COLUMNS: Final = 16_384
+"""Columns of a sheet in Excel. A line of nothing but separators must not become millions of cells."""
 
 _CELL_LIMIT: Final = 131_072
 """Characters of a cell: more is a quotation mark that was opened and never closed."""
@@ -95,8 +98,20 @@ class CsvSheet:
         refuse_other_kinds(path, head, "a CSV file")
         self.encoding = find_encoding(path, head, encoding, advice)
         self._skip = 0
+        self._record: list[str] = []
+        """The lines of the row that is being read."""
+        self._was_refused = False
         self.separator = separator or self._find_separator(wanted)
         self.header = self._header(self.separator)
+        if len(self.header) > MOST_COLUMNS:
+            raise FileFault(
+                path,
+                f"has more than {MOST_COLUMNS:,} columns: remove those that no mapping names, or check its separator",
+                line=self._skip + 1,
+            )
+        if is_refused_list(self.header):
+            self._was_refused = True
+            self.header = [as_it_was(name) for name in self.header]
         if not any(self.header):
             raise FileFault(path, "has no header: its first line must name the columns", line=self._skip + 1)
 
@@ -130,14 +145,24 @@ class CsvSheet:
                 return []
 
     def _lines(self, stream: io.TextIOWrapper) -> Iterator[str]:
-        """The lines with their ends; FileFault where the file cannot be read."""
+        """The lines with their ends; FileFault where the file cannot be read, or a row has no end."""
         readline = stream.readline
-        number = 0
+        record = self._record
+        record.clear()
+        number = size = 0
         try:
             while line := readline(_LONGEST_LINE):
                 number += 1
                 if len(line) >= _LONGEST_LINE:
                     raise FileFault(self.path, "is longer than 4 million characters: this is no table", line=number)
+                size = size + len(line) if record else len(line)
+                if size > _LONGEST_LINE:
+                    raise FileFault(
+                        self.path,
+                        "begins a row of more than 4 million characters: look for a quotation mark that is not closed",
+                        line=number - len(record),
+                    )
+                record.append(line)
                 yield line
         except UnicodeError as error:
             raise FileFault(
@@ -157,8 +182,10 @@ class CsvSheet:
         with self._open() as stream:
             read_ahead = cast("IO[bytes]", stream.buffer)
             lines = self._lines(stream)
+            record = self._record
             for _ in range(skip):
                 next(lines)
+            record.clear()
             reader = csv.reader(lines, delimiter=self.separator, strict=True)
             header = True
             while True:
@@ -174,21 +201,26 @@ class CsvSheet:
                             line=begin,
                         ) from None
                     problem = "a quotation mark stands where none may: " + str(error)
-                    yield Row(begin, None, problem, self._text(begin, skip + reader.line_num))
+                    yield Row(begin, None, problem, "".join(record).rstrip("\r\n"))
+                    record.clear()
                     begin = skip + 1 + reader.line_num
                     continue
+                record.clear()
                 if header:
                     header = False
                 elif any(cells):
-                    yield Row(begin, list(map(str.strip, cells)))
+                    if len(cells) > MOST_COLUMNS:
+                        raise FileFault(
+                            self.path,
+                            f"has {len(cells):,} cells, more than a table has columns ({MOST_COLUMNS:,}): "
+                            "look for the wrong separator",
+                            line=begin,
+                        )
+                    cells = list(map(str.strip, cells))
+                    yield Row(begin, list(map(as_it_was, cells)) if self._was_refused else cells)
                 begin = skip + 1 + reader.line_num
                 if not begin & 0x3FF:
                     progress(read_ahead.tell())
-
-    def _text(self, first: int, last: int) -> str:
-        """Lines as they stand in the file. Read again, as this is rare and keeping every line would cost more."""
-        with self._open() as stream:
-            return "".join(islice(self._lines(stream), first - 1, last)).rstrip("\r\n")
 
 
 csv.field_size_limit(_CELL_LIMIT)

@@ -1,19 +1,25 @@
 """The first, or the named, sheet of an .xlsx file as rows of cells: streamed, but openpyxl keeps its shared texts."""
 
 import warnings
+import weakref
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
-from openpyxl import load_workbook
+from openpyxl.cell.read_only import EMPTY_CELL
+from openpyxl.reader.excel import ExcelReader
 
+from sources.checked_archive import CheckedArchive, snapshot
 from sources.files import FileFault, read_head
 from sources.spreadsheet import Cell, Row, heading
 
-MAX_UNPACKED: Final = 200 * 1024 * 1024
-"""Bytes of all parts of the workbook together. A small archive can unpack to any size."""
+MOST_COLUMNS: Final = 1_000
+"""Columns that are read. A stray cell in the last of Excel's 16,384 would make every row that wide."""
+
+_MOST_CHARACTERS: Final = 1_000_000_000
+"""Of all cells together: one long text can stand in a million cells and take a few bytes in each."""
 
 _MOST_ROWS: Final = 1_048_576
 """Rows of a sheet in Excel; a crafted row number must not make us count for hours."""
@@ -37,56 +43,46 @@ class XlsxSheet:
     def __init__(self, path: Path, *, sheet: str | None) -> None:
         self.path = path
         self._sheet = sheet
-        self._refuse_oversize(read_head(path))
+        if read_head(path).startswith(b"\xd0\xcf\x11\xe0"):
+            raise FileFault(path, "is an old .xls or has a password: save it as .xlsx without one")
+        self._copy = snapshot(path)
+        weakref.finalize(self, self._copy.close)
         self.header: list[str] = []
-        for line, cells in self._cells():
+        for line, cells in self._cells(MOST_COLUMNS):
             self.header = [heading(_plain(cell)) for cell in cells]
-            if any(self.header):
+            while self.header and not self.header[-1]:
+                self.header.pop()
+            if self.header:
                 self._header_line = line
                 break
         else:
             raise FileFault(path, "has no header: the first row of the sheet must name the columns")
 
-    def _refuse_oversize(self, head: bytes) -> None:
-        if head.startswith(b"\xd0\xcf\x11\xe0"):
-            raise FileFault(self.path, "is an old .xls or has a password: save it as .xlsx without one")
-        try:
-            with zipfile.ZipFile(self.path) as archive:
-                size = sum(part.file_size for part in archive.infolist())
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
-            raise FileFault(self.path, f"is no .xlsx workbook ({error}): save it again as .xlsx, or as CSV") from error
-        if size > MAX_UNPACKED:
-            raise FileFault(
-                self.path,
-                f"unpacks to {size / 2**20:,.0f} MiB, more than {MAX_UNPACKED // 2**20}: save the sheet as CSV, "
-                "which has no limit",
-            )
-
-    def _cells(self) -> Iterator[tuple[int, Sequence[Any]]]:
-        """Rows of openpyxl's cells, numbered from 1."""
+    def _cells(self, width: int) -> Iterator[tuple[int, Sequence[Any]]]:
+        """Rows of openpyxl's cells, numbered from 1 and cut after so many columns."""
         with warnings.catch_warnings():
             # openpyxl warns about validation lists, styles and other parts that do not concern us.
             warnings.simplefilter("ignore")
-            workbook = None
             try:
-                workbook = load_workbook(self.path, read_only=True, data_only=True)
-                sheet = self._choose(workbook)
-                # What the file says about its own size is often wrong; without it openpyxl reads to the end.
-                sheet.reset_dimensions()
-                for line, cells in enumerate(sheet.iter_rows(), start=1):
-                    if line > _MOST_ROWS:
-                        raise ValueError(f"row {line:,} of {_MOST_ROWS:,} possible ones")  # noqa: TRY301
-                    yield line, cells
+                with CheckedArchive(self._copy, self.path) as archive:
+                    sheet = self._choose(_opened(archive, self._copy))
+                    # What the file says about its own size is often wrong; without it openpyxl reads to the end.
+                    sheet.reset_dimensions()
+                    for line, cells in enumerate(sheet.iter_rows(max_col=width), start=1):
+                        if line > _MOST_ROWS:
+                            raise ValueError(f"row {line:,} of {_MOST_ROWS:,} possible ones")  # noqa: TRY301
+                        yield line, cells
             except FileFault:
                 raise
+            except zipfile.BadZipFile as error:
+                raise FileFault(
+                    self.path, f"is no .xlsx workbook ({error}): save it again as .xlsx, or as CSV"
+                ) from error
             except Exception as error:  # openpyxl raises whatever a broken part of the archive leads it to
                 reason = str(error).split("\n", 1)[0][:120] or type(error).__name__
                 raise FileFault(
                     self.path, f"is a broken workbook ({reason}): open it, save it again as .xlsx, or as CSV"
                 ) from error
-            finally:
-                if workbook is not None:
-                    workbook.close()
 
     def _choose(self, workbook: Any) -> Any:  # noqa: ANN401  (openpyxl has several classes of sheets)
         names = [sheet.title for sheet in workbook.worksheets]
@@ -98,16 +94,39 @@ class XlsxSheet:
 
     def rows(self, progress: Callable[[int], object]) -> Iterator[Row]:
         """See `Sheet`. The progress is a guess from the row number while the size of the sheet is unknown."""
-        size = self.path.stat().st_size
-        for line, cells in self._cells():
+        size = self._copy.seek(0, 2)
+        characters = 0
+        for line, cells in self._cells(len(self.header)):
             if line <= self._header_line:
                 continue
-            texts = [_text(cell) for cell in cells]
+            texts = ["" if cell is EMPTY_CELL else _text(cell) for cell in cells]
             if any(texts):
+                characters += sum(len(text) for text in texts if isinstance(text, str))
+                if characters > _MOST_CHARACTERS:
+                    raise FileFault(
+                        self.path,
+                        f"has more than {_MOST_CHARACTERS:,} characters in its cells: divide it into several files",
+                        line=line,
+                    )
                 yield Row(line, texts)
             if not line & 0xFF:
                 # About 40 packed bytes a row; the file's end is reported when it is reached.
                 progress(min(size, line * 40))
+
+
+class _Reader(ExcelReader):
+    """openpyxl's reader without what does not concern us: charts and their pictures."""
+
+    def read_chartsheet(self, sheet: Any, rel: Any) -> None:  # noqa: ANN401  (as openpyxl has it)
+        """Pass over it."""
+
+
+def _opened(archive: CheckedArchive, file: IO[bytes]) -> Any:  # noqa: ANN401  (openpyxl's workbook)
+    """The workbook in an archive, every part of which openpyxl reads through our checks."""
+    reader: Any = _Reader(file, read_only=True, data_only=True, keep_links=False)
+    reader.archive = archive
+    reader.read()
+    return reader.wb
 
 
 def _plain(cell: Any) -> object:  # noqa: ANN401  (openpyxl has several classes of cells)

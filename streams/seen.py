@@ -7,7 +7,6 @@ Marks are kept for ever. Faust's option `ttl` must not be used: with it, rocksdi
 compaction at the opening of a database comes across (from four files on), however long the time that was given.
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -18,6 +17,7 @@ from faust.stores.rocksdb import RocksDBOptions
 from faust.stores.rocksdb import Store as RocksStore
 from faust.types.tuples import TP
 
+from schemas.own_folders import move, remove
 from streams.pipeline import StateFailure
 
 log = structlog.get_logger()
@@ -109,11 +109,8 @@ class ClosingStore(RocksStore):  # type: ignore[misc]
         self._close(partition)
         path = self.partition_path(partition)
         kept = path.with_name(f"{path.name}.set-aside")
-        if kept.is_dir():
-            shutil.rmtree(kept)
-        else:
-            kept.unlink(missing_ok=True)
-        path.replace(kept)
+        remove(kept)
+        move(path, kept)
         self.told.add(partition)
         log.warning(
             "the marks of a partition cannot be used: set aside, read again from the changelog",

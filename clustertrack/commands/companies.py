@@ -88,6 +88,7 @@ def load(file: Path, as_of: str | None, *, dry_run: bool, as_json: bool) -> None
             with track(f"sending {file.name}", BUCKETS, unit="parts") as reached:
                 loaded = loader.load(rows, known, publisher, reached)
         loaded.refused_file = refusals.finish()
+        loaded.list_trouble = refusals.trouble
     except BaseException as error:  # Ctrl-C and cancellation too
         refusals.abandon()
         if isinstance(error, DeliveryFailed):
@@ -149,6 +150,7 @@ def _answer(file: Path, loaded: Loaded, shown: list[Refusal], revision: int, *, 
             "left_out": loaded.left_out,
             "refused": loaded.refused,
             "refused_file": str(loaded.refused_file) if loaded.refused_file else None,
+            "list_trouble": loaded.list_trouble or None,
             "refusals": [refusal._asdict() for refusal in shown],
             "examples": [json.loads(example) for example in loaded.examples],
         }
@@ -176,6 +178,8 @@ def _sentence(file: Path, loaded: Loaded, *, dry_run: bool) -> str:
     )
     if loaded.refused_file:
         text += f" (in {loaded.refused_file})"
+    if loaded.list_trouble:
+        text += f"; {loaded.list_trouble}: --dry-run prints them all"
     if loaded.outdated:
         text += f"; {loaded.outdated:,} companies stay as they are, as a newer extract is on Kafka"
     return text

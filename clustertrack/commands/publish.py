@@ -55,6 +55,8 @@ class _Report:
         text = f"{outcome.file}: {outcome.events:,} events {verb}, {outcome.refused:,} refused"
         if outcome.refused_file:
             text += f" (in {outcome.refused_file})"
+        if outcome.list_trouble:
+            text += f"; {outcome.list_trouble}: --dry-run prints them all"
         if outcome.without_key:
             text += f"; {outcome.without_key:,} without a readable CVR number go on for the worker to reject"
         click.echo(text)
@@ -147,6 +149,7 @@ def _as_dict(outcome: Outcome) -> dict[str, Any]:
         "events": outcome.events,
         "refused": outcome.refused,
         "refused_file": str(outcome.refused_file) if outcome.refused_file else None,
+        "list_trouble": outcome.list_trouble or None,
         "without_key": outcome.without_key,
         "examples": [json.loads(example) for example in outcome.examples if example[:1] == b"{" and _is_json(example)],
     }

@@ -18,6 +18,7 @@ from clustertrack.events_topic import check_topic, recorded_topic
 from clustertrack.ledger import open_ledger
 from clustertrack.settings import load_settings
 from schemas.errors import CheckFailed, UsageFault
+from schemas.own_files import write_whole
 from schemas.replays import Action, RecordPlace, RejectedRecord, read_place, without_people
 from sinks.rejected import Wanted, count_open, list_open, open_places, read_records
 from sinks.rejected_actions import ActionBook, list_closed, story_of
@@ -307,7 +308,7 @@ def _write_raw(record: RejectedRecord, raw: str) -> None:
         sys.stdout.buffer.flush()
         return
     try:
-        Path(raw).write_bytes(record.payload)
+        write_whole(Path(raw), record.payload)
     except OSError as error:
         raise UsageFault(f"{raw} cannot be written ({error.strerror}): choose another place with --raw.") from error
     click.echo(f"wrote {len(record.payload):,} bytes to {raw}", err=True)

@@ -1,6 +1,5 @@
 """`clustertrack report`: the annual statistics as text, JSON or CSV."""
 
-import os
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from reports.days import COPENHAGEN, FIRST_YEAR, LAST_YEAR
 from reports.model import AnnualReport
 from reports.table import annual_csv
 from reports.text import annual_text
+from schemas import own_files
 from schemas.errors import UsageFault
 
 FORMATS: Final[dict[str, Callable[[AnnualReport], str]]] = {
@@ -64,10 +64,8 @@ def command(year: int, as_known_on: datetime | None, format_: str, out: Path | N
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file so that it is there whole or as it was before. Raises UsageFault where that is not possible."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, encoding="utf-8", newline="")
-        part.replace(path)
+        # Figures are no secret: the umask decides who may read them.
+        own_files.write_whole(path, text.encode(), mode=0o666)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise UsageFault(f"{path} cannot be written ({error.strerror}): choose another place with --out.") from error

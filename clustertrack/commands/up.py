@@ -20,6 +20,7 @@ from clustertrack.local.stack import Ports, Stack
 from clustertrack.local.supervisor import Stopped, Supervisor
 from clustertrack.settings import Settings, load_settings
 from schemas.errors import UsageFault
+from schemas.own_folders import set_private_umask
 
 # Fewer than in production: a laptop has few cores, and every partition costs Kafka and each worker a little.
 _PARTITIONS = 4
@@ -48,6 +49,7 @@ def command(data: Path | None, workers: int, port_base: int | None) -> None:
       clustertrack up --data ./data --workers 2
       clustertrack up --data /tmp/try --port-base 19000
     """
+    set_private_umask()
     settings = _settings(port_base)
     require_codecs()
     if workers > settings.partitions:

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiokafka.helpers
@@ -24,7 +25,8 @@ from clustertrack.ledger import open_ledger
 from clustertrack.offsets import KafkaOffsets, Partition, Progress
 from clustertrack.settings import Settings, load_settings
 from schemas.clusters import ClusterRegistry
-from schemas.errors import CheckFailed
+from schemas.errors import CheckFailed, UsageFault
+from schemas.own_folders import close_folder, private_folder, set_private_umask
 from sinks import catalog
 from sinks.writer import LedgerWriter
 from streams import topics
@@ -63,7 +65,8 @@ def command(*, check: bool) -> None:
     if check:
         click.echo("settings, ledger and topics are fine")
         return
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    set_private_umask()
+    _claim(settings.data_dir, config.app_id)
     writer = LedgerWriter(settings.clickhouse())
     ledger = GuardedLedger(writer, belonging, settings.clickhouse(), settings.kafka_client_config())
     worker = build(config, ledger=ledger, clusters=clusters)
@@ -89,6 +92,18 @@ def command(*, check: bool) -> None:
         writer.close()
         if ledger.verdict is not None:
             raise ledger.verdict
+
+
+def _claim(data: Path, marks: str) -> None:
+    """Make the data folder and that of the marks in it, or check that they are ours."""
+    advice = "choose another one with CLUSTERTRACK_DATA_DIR"
+    try:
+        for folder in (data, data / marks):
+            private_folder(folder, advice=advice)
+            # The folder around the marks may hold other things of the operator.
+            close_folder(folder, advice=advice, deep=folder != data)
+    except OSError as error:
+        raise UsageFault(f"{data} cannot be written ({error.strerror or error}): {advice}") from error
 
 
 def _health(why: str | None) -> Health:

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from schemas.own_folders import move, open_appending
+
 _LARGEST_LOG_BYTES = 10 * 1024 * 1024
 _SIGKILL_TAKES_SECONDS = 10
 _TAIL_BYTES = 16 * 1024
@@ -50,7 +52,7 @@ class Child:
         if sys.platform == "linux":
             arguments = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *arguments]
         _turn_over(self.log)
-        with self.log.open("ab") as output:
+        with open_appending(self.log) as output:
             self._process = subprocess.Popen(
                 arguments,
                 stdin=subprocess.DEVNULL,
@@ -124,8 +126,8 @@ class Child:
 def _turn_over(log: Path) -> None:
     """Keep one older log when the present one has grown large."""
     try:
-        if log.stat().st_size > _LARGEST_LOG_BYTES:
-            log.replace(log.with_suffix(".log.1"))
+        if log.lstat().st_size > _LARGEST_LOG_BYTES:
+            move(log, log.with_suffix(".log.1"))
     except FileNotFoundError:
         return
 

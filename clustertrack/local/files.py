@@ -1,11 +1,11 @@
 """Small things about folders that several parts of the local stack need."""
 
-import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from schemas.errors import UsageFault
+from schemas.own_folders import locked
 
 
 class FolderInUse(UsageFault):
@@ -18,9 +18,9 @@ def folder_lock(folder: Path, *, wait: bool) -> Iterator[None]:
 
     Without `wait` raises FolderInUse when another process holds it.
     """
-    with (folder / ".lock").open("a") as file:
+    with ExitStack() as held:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            held.enter_context(locked(folder / ".lock", wait=wait))
         except BlockingIOError as error:
             raise FolderInUse(
                 f"{folder} is in use by another clustertrack: stop that one, or choose another folder with --data"

@@ -10,12 +10,16 @@ from pathlib import Path
 from clustertrack.local.files import folder_lock
 from clustertrack.local.kafka_jars import KAFKA_VERSION
 from schemas.errors import UsageFault
+from schemas.own_files import read_within, write_whole
+from schemas.own_folders import close_folder, make_folder, private_folder
 
 LAYOUT = 1
 STAMP = "clustertrack.json"
 # A start with four workers writes about 100 MB; below this, the first hour would end in a full disk.
 LEAST_FREE_BYTES = 512 * 1024 * 1024
 _LOCK = ".lock"
+_ANOTHER = "choose another folder with --data"
+_LARGEST_STAMP = 64 * 1024
 
 
 class FolderFault(UsageFault):
@@ -37,15 +41,16 @@ def versions() -> dict[str, str]:
 def data_folder(folder: Path, ours: Mapping[str, str]) -> Iterator[Path]:
     """Hold the folder for this process alone; a new one gets its stamp, an old one must carry the same.
 
-    Raises FolderFault (not ours, other versions, not writable, disk full) or FolderInUse.
+    Raises NotOurs, FolderFault (other versions, not writable, disk full) or FolderInUse.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder, advice=_ANOTHER)
         with folder_lock(folder, wait=False):
             _check_stamp(folder, ours)
+            close_folder(folder, advice=_ANOTHER)
             _check_space(folder)
-            (folder / "logs").mkdir(exist_ok=True)
-            (folder / STAMP).write_text(json.dumps(ours, indent=1) + "\n", encoding="utf-8")
+            make_folder(folder / "logs")
+            write_whole(folder / STAMP, json.dumps(ours, indent=1).encode() + b"\n")
             yield folder
     except OSError as error:
         if not str(error.filename or "").startswith(str(folder)):
@@ -58,7 +63,7 @@ def data_folder(folder: Path, ours: Mapping[str, str]) -> Iterator[Path]:
 def _check_stamp(folder: Path, ours: Mapping[str, str]) -> None:
     stamp = folder / STAMP
     try:
-        theirs = json.loads(stamp.read_text(encoding="utf-8"))
+        theirs = json.loads(read_within(stamp, _LARGEST_STAMP))
     except FileNotFoundError:
         if any(path.name != _LOCK for path in folder.iterdir()):
             raise FolderFault(

@@ -18,6 +18,8 @@ from clustertrack.local.java import Java
 from clustertrack.local.kafka_jars import KAFKA_VERSION
 from clustertrack.local.ports import HOST
 from schemas.errors import Unreachable, UsageFault
+from schemas.own_files import write_whole
+from schemas.own_folders import make_folder
 
 # All local clusters have one id: a folder that was copied or is served twice is found by its node id and its lock.
 CLUSTER_ID = base64.urlsafe_b64encode(uuid.uuid5(uuid.NAMESPACE_DNS, "clustertrack").bytes).decode().rstrip("=")
@@ -137,12 +139,11 @@ def prepare(node: KafkaNode, java: Java, jars: Path, logs: Path) -> None:
 
     Raises KafkaFault when the folder belongs to another node, KafkaFailed when Kafka refuses to format it.
     """
-    node.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(node.folder)
     check_folder(node)
-    _properties_file(node).write_text(
-        "".join(f"{key}={_escaped(value)}\n" for key, value in node.properties().items()), encoding="ascii"
-    )
-    _log4j2_file(node).write_text(_LOG4J2.format(logs=logs.absolute(), name=node.name), encoding="utf-8")
+    properties = "".join(f"{key}={_escaped(value)}\n" for key, value in node.properties().items())
+    write_whole(_properties_file(node), properties.encode("ascii"))
+    write_whole(_log4j2_file(node), _LOG4J2.format(logs=logs.absolute(), name=node.name).encode())
     if _meta_file(node).exists():
         return
     answer = subprocess.run(

@@ -7,7 +7,6 @@ that), `--pin` resolves Kafka anew and writes the list.
 import hashlib
 import logging
 import os
-import shutil
 import ssl
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +20,8 @@ import click
 
 from clustertrack.local.files import folder_lock
 from schemas.errors import Unreachable, UsageFault
+from schemas.own_files import write_whole
+from schemas.own_folders import close_folder, move, private_folder, remove
 
 KAFKA_VERSION = "4.3.1"
 _KAFKA = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
@@ -30,6 +31,7 @@ _BINDING = "org.apache.logging.log4j:log4j-slf4j-impl"
 _PINS = Path(__file__).with_name("kafka_jars.sha256")
 _DOWNLOADS_AT_ONCE = 4
 _TIMEOUT_SECONDS = 60
+_ANOTHER = "remove it, or set XDG_CACHE_HOME to a folder of your own"
 
 Progress = Callable[[int, int], None]
 
@@ -89,10 +91,12 @@ def ensure_jars(progress: Progress | None = None) -> Path:
     """
     jars = pinned_jars()
     folder = jar_folder(jars)
-    if not missing_jars(folder, jars):
-        return folder
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        # Jars are code: nobody else may be able to put others in their place, now or after they were checked.
+        private_folder(folder, advice=_ANOTHER, code=True)
+        close_folder(folder, advice=_ANOTHER)
+        if not missing_jars(folder, jars):
+            return folder
         with folder_lock(folder, wait=True):
             _fetch(folder, missing_jars(folder, jars), progress or (lambda _done, _total: None))
     except OSError as error:
@@ -105,7 +109,7 @@ def ensure_jars(progress: Progress | None = None) -> Path:
 
 def _fetch(folder: Path, jars: Sequence[Jar], progress: Progress) -> None:
     for left_over in folder.glob("fetching-*"):
-        shutil.rmtree(left_over, ignore_errors=True)
+        remove(left_over)
     staging = folder / f"fetching-{os.getpid()}"
     _trust_what_the_system_trusts()
     try:
@@ -114,13 +118,13 @@ def _fetch(folder: Path, jars: Sequence[Jar], progress: Progress) -> None:
             try:
                 for done, future in enumerate(as_completed(waiting), start=1):
                     # Only a whole, checked file gets its name in the folder: an interrupted fetch goes on later.
-                    future.result().replace(folder / waiting[future].file_name)
+                    move(future.result(), folder / waiting[future].file_name)
                     progress(done, len(jars))
             except BaseException:  # Ctrl-C and cancellation too
                 pool.shutdown(cancel_futures=True)
                 raise
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        remove(staging)
 
 
 def _download(jar: Jar, staging: Path) -> Path:
@@ -219,9 +223,9 @@ def main(pin: bool) -> None:
     if pin:
         staging = cache_folder() / f"pin-{os.getpid()}"
         try:
-            _PINS.write_text(resolve_pins(staging), encoding="ascii")
+            write_whole(_PINS, resolve_pins(staging).encode("ascii"), mode=0o644)
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            remove(staging)
     with shown_progress() as progress:
         folder = ensure_jars(progress)
     click.echo(f"Apache Kafka {KAFKA_VERSION}: {folder}", err=True)

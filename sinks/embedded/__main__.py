@@ -15,11 +15,14 @@ import click
 import uvicorn
 
 from schemas.errors import ClustertrackError
+from schemas.own_files import read_within
+from schemas.own_folders import set_private_umask
 from sinks.embedded.faults import CannotStart
 from sinks.embedded.folder import claim
 from sinks.embedded.guard import LOOPBACK, Guard
 
 _GRACE_SECONDS = 10
+_MAX_SECRET = 64 * 1024
 # Longer than a client keeps an idle connection: it must never send an insert into one that is just being closed.
 _KEEP_ALIVE_SECONDS = 900
 
@@ -63,6 +66,7 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None) -> None:
     # The engine keeps a file open for every column it reads.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    set_private_umask()
     listener = _bind(host, port)
     with claim(path):
         # Late: loads the engine, which takes a second and needs the folder to be ours.
@@ -114,7 +118,7 @@ def _login() -> tuple[str, str]:
     secret = os.environ.get("CLICKHOUSE_PASSWORD_FILE")
     if secret:
         try:
-            return user, Path(secret).read_text(encoding="utf-8").rstrip("\r\n")
+            return user, read_within(Path(secret), _MAX_SECRET).decode().rstrip("\r\n")
         except OSError as error:
             raise CannotStart(f"cannot read CLICKHOUSE_PASSWORD_FILE {secret}: {error.strerror}") from None
     return user, os.environ.get("CLICKHOUSE_PASSWORD", "")

@@ -1,17 +1,19 @@
 """The data folder: ours alone, and of this engine."""
 
 import contextlib
-import fcntl
 import json
-import os
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+from schemas.own_files import NotOurs, TooLarge, read_within, write_whole
+from schemas.own_folders import close_folder, locked, private_folder
 from sinks.embedded.faults import CannotStart
 
 _STAMP = "clustertrack-engine.json"
 _LOCK = "clustertrack.lock"
+_ANOTHER = "choose another --path"
+_MAX_STAMP = 64 * 1024
 
 
 def engine_version() -> str:
@@ -23,41 +25,45 @@ def engine_version() -> str:
 def claim(path: Path) -> Iterator[None]:
     """Make the folder if it is missing and hold it for this process.
 
-    Raises CannotStart when it cannot be written, another process holds it, another engine made it, or it holds
-    something else.
+    Raises CannotStart when it is not ours or cannot be written, another process holds it, another engine made it, or
+    it holds something else.
     """
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        lock = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise CannotStart(f"cannot write to the data folder {path}: {error.strerror}; choose another --path") from None
-    try:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+            private_folder(path, advice=_ANOTHER)
+            held.enter_context(locked(path / _LOCK, wait=False))
+        except NotOurs as error:
+            raise CannotStart(f"cannot use the data folder: {error}") from None
+        except BlockingIOError:
             raise CannotStart(
                 f"the data folder {path} is in use by another process; stop that one or choose another --path"
             ) from None
+        except OSError as error:
+            raise CannotStart(
+                f"cannot write to the data folder {path}: {error.strerror}; choose another --path"
+            ) from None
         _check_stamp(path)
+        try:
+            close_folder(path, advice=_ANOTHER)
+        except (OSError, NotOurs) as error:
+            raise CannotStart(f"cannot use the data folder: {error}") from None
         yield
-    finally:
-        os.close(lock)
 
 
 def _check_stamp(path: Path) -> None:
     stamp = path / _STAMP
     ours = engine_version()
     try:
-        theirs = str(json.loads(stamp.read_text(encoding="utf-8"))["engine"])
+        theirs = str(json.loads(read_within(stamp, _MAX_STAMP))["engine"])
     except FileNotFoundError:
         if others := sorted(entry.name for entry in path.iterdir() if entry.name != _LOCK):
             raise CannotStart(
                 f"the folder {path} holds {others[0]} and no {_STAMP}, so it was not made by this server; "
                 "choose an empty --path"
             ) from None
-        stamp.write_text(json.dumps({"engine": ours}) + "\n", encoding="utf-8")
+        write_whole(stamp, json.dumps({"engine": ours}).encode() + b"\n")
         return
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, TooLarge, ValueError, KeyError, TypeError):
         raise CannotStart(f"cannot read {stamp}; restore it or choose another --path") from None
     if theirs != ours:
         raise CannotStart(

@@ -7,7 +7,6 @@ request with exactly the same database and settings; opening another one takes 0
 import contextlib
 import json
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -17,6 +16,8 @@ from typing import Any, NamedTuple
 os.environ["TZ"] = "UTC"
 from chdb import _chdb
 
+from schemas.own_files import nameless_file
+from schemas.own_folders import remove
 from sinks.embedded.faults import CannotStart, EngineFault
 from sinks.embedded.request import State
 from sinks.embedded.statement import cut_settings
@@ -142,7 +143,7 @@ def _written(result: Any) -> Written:  # noqa: ANN401  # chDB has no types
 def _as_file(data: bytes) -> Iterator[str]:
     """A path under which the engine reads the data, held in memory where the system can."""
     descriptor = os.memfd_create("insert") if hasattr(os, "memfd_create") else None
-    with tempfile.TemporaryFile() if descriptor is None else os.fdopen(descriptor, "w+b") as file:
+    with nameless_file() if descriptor is None else os.fdopen(descriptor, "w+b") as file:
         file.write(data)
         file.seek(0)
         yield f"/dev/fd/{file.fileno()}"
@@ -225,7 +226,7 @@ class Pool:
 @contextlib.contextmanager
 def _engine_stderr() -> Iterator[Callable[[], str]]:
     """Hold back what the engine writes to stderr; the function gives it as text."""
-    with tempfile.TemporaryFile() as held:
+    with nameless_file() as held:
         stderr = os.dup(2)
         os.dup2(held.fileno(), 2)
 
@@ -254,7 +255,7 @@ def _plain_default(keeper: Any, path: Path) -> None:  # noqa: ANN401  # chDB has
         if not never_made and path / "metadata" / "default" in (path / "metadata").iterdir():
             raise
         # Half made: a database whose folder is missing cannot be attached ("no UUID mapping"), and holds nothing.
-        (path / "metadata" / "default.sql").unlink(missing_ok=True)
+        remove(path / "metadata" / "default.sql")
         keeper.query("CREATE DATABASE default ENGINE = Atomic", "Null")
         # The folder is made with the first table.
         keeper.query("CREATE TABLE default.first (nothing Int8) ENGINE = Memory", "Null")

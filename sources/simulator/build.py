@@ -9,6 +9,8 @@ from random import Random
 from typing import Any
 
 from schemas.errors import UsageFault
+from schemas.own_files import read_within, write_whole
+from schemas.own_folders import close_folder, private_folder, remove
 from sources.simulator.clusters import ISO, JSONL, Source, registry_toml
 from sources.simulator.exports import Written, write_file
 from sources.simulator.final import Desk, State, draw_final, uuid
@@ -24,6 +26,10 @@ from sources.simulator.world import World, draw_world
 
 TRUTH = "truth.json"
 STAGES = 5 + len(JSONL) + len(LAYOUTS) + 1
+_ANOTHER = "choose another --out"
+_LARGEST_TRUTH = 256 * 1024 * 1024
+"""Bytes of the truth of an earlier run."""
+
 _README = """Synthetic data, written by `clustertrack simulate --scenario {scenario} --seed {seed}`.
 
 No company, cluster or activity in these files exists: names begin with "Syntetisk", CVR numbers with 9, sources end in
@@ -152,17 +158,19 @@ def _account(written: Written, histories: list[History], noise: dict[str, int], 
 
 
 def _make_room(out: Path) -> None:
-    out.mkdir(parents=True, exist_ok=True)
+    private_folder(out, advice=_ANOTHER)
     if not any(out.iterdir()):
+        close_folder(out, advice=_ANOTHER)
         return
     try:
-        ours = json.loads((out / TRUTH).read_text(encoding="utf-8")).get("synthetic") is True
+        ours = json.loads(read_within(out / TRUTH, _LARGEST_TRUTH)).get("synthetic") is True
     except (OSError, ValueError, AttributeError):
         ours = False
     if not ours:
         raise UsageFault(f"{out} holds files that `simulate` has not written; choose an empty folder for --out")
+    close_folder(out, advice=_ANOTHER)
     for old in sorted(out.glob("activity-*")):
-        old.unlink()
+        remove(old)
 
 
 def _json(truth: dict[str, Any]) -> str:
@@ -170,4 +178,4 @@ def _json(truth: dict[str, Any]) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8", newline="\n")
+    write_whole(path, text.encode())

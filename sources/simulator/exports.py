@@ -15,6 +15,7 @@ from typing import Any
 
 from openpyxl import Workbook
 
+from schemas.own_files import beginning
 from sources.simulator.history import Version
 from sources.simulator.invalid import Invalid, InvalidRow
 from sources.simulator.layouts import LAYOUTS, SHEET, CellValue, Layout, cells
@@ -83,7 +84,7 @@ def _payload(entry: Entry, rng: Random) -> bytes:
 
 
 def _lines(path: Path, entries: list[Entry], rng: Random, written: Written) -> None:
-    with path.open("wb") as stream:
+    with beginning(path) as stream:
         for line, entry in enumerate(entries, 1):
             payload = _payload(entry, rng)
             stream.write(payload + b"\n")
@@ -91,11 +92,11 @@ def _lines(path: Path, entries: list[Entry], rng: Random, written: Written) -> N
 
 
 def _raw(path: Path, entries: list[Entry], rng: Random, written: Written) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as stream:
+    with beginning(path) as stream:
         for line, entry in enumerate(entries, 1):
             payload = _payload(entry, rng)
             record = {"key": entry.key, "partition": entry.partition, "value": payload.decode()}
-            stream.write(json.dumps(record, ensure_ascii=False) + "\n")
+            stream.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
             written.note(path.name, line, entry, payload)
 
 
@@ -109,7 +110,7 @@ def _row(entry: Entry, layout: Layout, world: World, rng: Random) -> list[CellVa
 
 
 def _csv(path: Path, layout: Layout, entries: list[Entry], world: World, rng: Random, written: Written) -> None:
-    with path.open("wb") as stream:
+    with beginning(path) as stream:
         stream.write(_encoded(layout, list(layout.columns)))
         for line, entry in enumerate(entries, 2):
             row = _row(entry, layout, world, rng)
@@ -153,7 +154,11 @@ def _xlsx(path: Path, layout: Layout, entries: list[Entry], world: World, rng: R
 
 def _repack(book: io.BytesIO, path: Path) -> None:
     """Take the clock out of a workbook. Stored, not packed: other builds of zlib pack the same bytes differently."""
-    with zipfile.ZipFile(book) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as target:
+    with (
+        zipfile.ZipFile(book) as source,
+        beginning(path) as stream,
+        zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as target,
+    ):
         for name in source.namelist():
             content = source.read(name)
             if name == "docProps/core.xml":

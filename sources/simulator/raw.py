@@ -1,5 +1,6 @@
 """Sends raw.jsonl as a CRM with a producer of its own would: with the keys and partitions that stand there."""
 
+import io
 import json
 import logging
 import zlib
@@ -12,6 +13,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from schemas.errors import Unreachable, UsageFault
+from schemas.own_files import open_file
 
 CRC32 = "crc32"
 _TIMEOUT_S = 60
@@ -33,7 +35,7 @@ def read_raw(path: Path) -> Iterator[RawRecord]:
         UsageFault: the file cannot be read, or a line is none of ours.
     """
     try:
-        with path.open(encoding="utf-8") as stream:
+        with io.TextIOWrapper(open_file(path), encoding="utf-8") as stream:
             for number, line in enumerate(stream, 1):
                 yield _record(json.loads(line), path, number)
     except OSError as error:

@@ -24,6 +24,7 @@ class Up:
     """A running `clustertrack up` and what it has printed."""
 
     def __init__(self, folder: Path, base: int, workers: int) -> None:
+        self.folder = folder
         self.ports = Ports.from_base(base)
         self.workers = workers
         arguments = ("--data", folder, "--port-base", base, "--workers", workers)
@@ -124,6 +125,17 @@ def test_data_of_another_version_is_a_sentence(tmp_path, base):
     assert "was written by another version" in _refused("--data", tmp_path, "--port-base", base)
 
 
+def test_a_folder_that_is_not_ours_is_a_sentence(tmp_path, base):
+    """A link in the place of the folder is refused before anything is written behind it."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "data").symlink_to("elsewhere")
+
+    assert "is a symbolic link: choose another folder with --data" in _refused(
+        "--data", tmp_path / "data", "--port-base", base
+    )
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
 def test_an_environment_that_points_elsewhere_is_a_sentence(tmp_path, monkeypatch):
     """With KAFKA_BOOTSTRAP_SERVERS of a real cluster, `up` does not pretend to be it."""
     monkeypatch.setattr(sys.modules[__name__], "OURS", ())
@@ -147,6 +159,8 @@ def test_runs_until_sigterm_and_starts_again_elsewhere(up, base):
 
     assert first.end(signal.SIGTERM) == 0
     assert first.listening() == []
+    others = [path for path in [first.folder, *first.folder.rglob("*")] if not path.is_symlink()]
+    assert [path for path in others if path.lstat().st_mode & 0o077] == []
     second = up(port_base=base + 11)
     assert second.end(signal.SIGTERM) == 0
     assert second.listening() == []

@@ -1,11 +1,15 @@
 """Files -> publisher: two rounds, refused rows beside the file, and repetition."""
 
+import csv
 import json
+import re
+import unicodedata
 from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from sources import refusals as refusals_module
 from sources.files import FileFault
 from sources.mapping import MappingFault
 from sources.publisher import DeliveryFailed, MemoryPublisher, Place
@@ -105,10 +109,12 @@ def test_mended_rows_can_be_published(tmp_path: Path):
 
 
 def test_old_list_disappears(tmp_path: Path):
-    """When nothing is refused any more, an old FILE.refused.csv is removed."""
-    path = export(tmp_path, "1;13748136;2018-05-03;A\r\n")
-    (tmp_path / "export.csv.refused.csv").write_text("old")
-    (outcome,), _ = publish(path)
+    """When nothing is refused any more, the FILE.refused.csv of an earlier run is removed."""
+    path = export(tmp_path, "1;13748136;;A\r\n")
+    (first,), _ = publish(path)
+    assert first.refused_file is not None
+    assert first.refused_file.exists()
+    (outcome,), _ = publish(export(tmp_path, "1;13748136;2018-05-03;A\r\n"))
     assert outcome.refused_file is None
     assert sorted(file.name for file in tmp_path.iterdir()) == ["export.csv", "export.mapping.toml"]
 
@@ -167,6 +173,95 @@ def test_unusable_files_are_found_before_anything_is_sent(tmp_path: Path):
     good.with_suffix(".mapping.toml").write_text('sheet = "x"\n' + MAPPING)
     with pytest.raises(MappingFault, match="is no workbook"):
         open_input(good, mapping=None, exported_at=None)
+
+
+def test_a_list_that_is_not_ours_stays(tmp_path: Path):
+    """Somebody's FILE.refused.csv stays after a clean run, and after one with refused rows, whose list is elsewhere."""
+    foreign = tmp_path / "export.csv.refused.csv"
+    foreign.write_text("mine")
+    publish(export(tmp_path, "1;13748136;2018-05-03;A\r\n"))
+    assert foreign.read_text() == "mine"
+    (outcome,), _ = publish(export(tmp_path, "1;13748136;;A\r\n"))
+    assert foreign.read_text() == "mine"
+    assert outcome.refused_file == tmp_path / "export.csv.refused-2.csv"
+    assert outcome.list_trouble == ""
+
+
+def test_no_name_beside_the_file_is_written_through(tmp_path: Path):
+    """Links under every name that could be guessed lead nowhere."""
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    drop = tmp_path / "drop"
+    drop.mkdir()
+    path = export(drop, "1;13748136;;A\r\n")
+    for ending in (".refused.csv", ".refused.csv.part", ".refused", ".part", ".tmp", ".refused-2.csv"):
+        (drop / f"export.csv{ending}").symlink_to(precious)
+    (outcome,), _ = publish(path)
+    assert outcome.refused_file == drop / "export.csv.refused-3.csv"
+    assert precious.read_text() == "precious"
+
+
+@pytest.mark.parametrize("how", ["no folder", "full"])
+def test_rows_are_sent_where_no_list_can_be_written(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where the list cannot be written, or not to its end, everything else is sent and the outcome says why."""
+    path = export(tmp_path, "1;13748136;;A\r\n2;13748136;2018-05-03;B\r\n3;13748136;;C\r\n")
+    if how == "full":
+        monkeypatch.setattr(refusals_module, "MOST_BYTES", 100)
+    else:
+
+        def refuse(*_args: object, **_more: object) -> None:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(refusals_module, "Beginning", refuse)
+    publisher = MemoryPublisher()
+    (outcome,), refusals = publish(path, publisher=publisher)
+    assert (outcome.events, outcome.refused, len(refusals), len(publisher.sent)) == (1, 2, 2, 1)
+    if how == "full":
+        assert "the list ends after" in outcome.list_trouble
+        assert outcome.refused_file is not None
+    else:
+        assert outcome.list_trouble == (
+            f"no list beside the file, its folder {tmp_path} cannot be written (Permission denied)"
+        )
+        assert outcome.refused_file is None
+
+
+FORMULAS = [
+    '=HYPERLINK("http://evil.example")',
+    "=cmd|' /C calc'!A0",
+    "+45 12 34 56 78",
+    "-5",
+    "@SUM(1)",
+    "a,=1+1",
+    "a\t=1+1",
+    "a|@x",
+    "a\n-1",
+    'a" =1',
+    "\uff1d1+1",
+    "\u200b=1",
+    "'=1",
+    "''+1",
+    "'s-Hertogenbosch",
+]
+
+
+@pytest.mark.parametrize("title", FORMULAS, ids=ascii)
+def test_refused_rows_are_no_formulas_and_come_back(title: str, tmp_path: Path):
+    """No part of a refused row begins like a formula, at whatever separator it is split, and reading gives it back."""
+    path = tmp_path / "export.csv"
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream, delimiter=";").writerows([["Nr", "CVR", "Dato", "Titel"], ["1", "13748136", "", title]])
+    path.with_suffix(".mapping.toml").write_text(MAPPING.replace('encoding = "cp1252"', ""))
+    (outcome,), _ = publish(path)
+    assert outcome.refused_file is not None
+    text = outcome.refused_file.read_text(encoding="utf-8")
+    for part in re.split(r'[,;\t|\n"]', text):
+        assert unicodedata.normalize("NFKC", part.strip("\u200b ")).lstrip()[:1] not in set("=+-@"), part
+    outcome.refused_file.write_text(text.replace("13748136;;", "13748136;2018-05-03;"), encoding="utf-8", newline="")
+    again = Table(outcome.refused_file, mapping=path.with_suffix(".mapping.toml"), exported_at=None)
+    ((_, event),) = again.records(lambda _: None, frozenset(), None)
+    assert not isinstance(event, Refusal)
+    assert json.loads(event.value)["data"]["title"] == title
 
 
 @pytest.mark.parametrize("alone", [True, False])

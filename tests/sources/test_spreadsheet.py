@@ -1,6 +1,8 @@
 """CSV as a stream of rows: encodings, separators, line numbers, and files that are none."""
 
 import gzip
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -131,6 +133,41 @@ def test_endless_line(path: Path):
     """A line of many megabytes is no row: it is refused before it fills the memory."""
     with pytest.raises(FileFault, match="line 2 is longer than 4 million characters"):
         rows(path, b"CVR;Titel\n" + b"x" * 5_000_000)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(b"CVR" + b";" * 20_000 + b"\n1\n", "line 1 has more than 16,384 columns", id="header"),
+        pytest.param(b"CVR;a\n1;2\n3" + b";" * 20_000, "line 3 has 20,001 cells", id="row"),
+        pytest.param(b"CVR;a\n1;2\n" + b'"\n";' * 2_000_000, "line 3 begins a row of more than 4 mill", id="lines"),
+    ],
+)
+def test_rows_are_bounded(path: Path, content: bytes, message: str):
+    """A row of too many cells, or over too many lines, is no row of a table."""
+    with pytest.raises(FileFault, match=message):
+        rows(path, content)
+
+
+def test_many_bad_rows_take_no_more_time_each(path: Path):
+    """Rows that cannot be split cost as much at the end of a long file as at its beginning."""
+
+    def seconds(number: int) -> float:
+        content = b"CVR;a\n" + b'1;"a"b\n' * number
+        start = time.process_time()
+        found = rows(path, content)
+        assert [row.raw for row in found] == ['1;"a"b'] * number
+        assert found[-1].line == number + 1
+        return time.process_time() - start
+
+    assert seconds(20_000) < 4 * 3 * seconds(5_000) + 0.1
+
+
+def test_a_pipe_is_no_file(path: Path):
+    """A pipe is refused; it is not waited for."""
+    os.mkfifo(path)
+    with pytest.raises(FileFault, match="it is a pipe or a device"):
+        CsvSheet(path, encoding=None, separator=None, wanted=[])
 
 
 def test_broken_utf16(path: Path):

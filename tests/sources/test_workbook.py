@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from openpyxl import Workbook
 
-from sources import workbook
+from sources import checked_archive
 from sources.files import FileFault
 from sources.spreadsheet import Row
 from sources.workbook import XlsxSheet
@@ -90,7 +90,7 @@ def test_sheet_by_name(tmp_path: Path):
 def test_size_is_checked_before_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A workbook that unpacks to too much is refused by its directory alone."""
     path = saved(tmp_path, [["a"], ["x" * 1000]])
-    monkeypatch.setattr(workbook, "MAX_UNPACKED", 1000)
+    monkeypatch.setattr(checked_archive, "MAX_UNPACKED", 6000)
     with pytest.raises(FileFault, match=r"unpacks to .* save the sheet as CSV"):
         XlsxSheet(path, sheet=None)
 

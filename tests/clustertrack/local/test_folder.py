@@ -51,6 +51,8 @@ def test_data_of_another_version_is_refused(tmp_path, stamp, problem):
 def test_a_folder_of_somebody_else_is_refused(tmp_path):
     """A folder with other things in it is not filled with ours."""
     (tmp_path / "thesis.txt").write_text("mine")
+    (tmp_path / "thesis.txt").chmod(0o644)
+    tmp_path.chmod(0o755)
 
     with (
         pytest.raises(FolderFault, match="is not empty and no data folder of clustertrack"),
@@ -59,6 +61,17 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path):
         pass
 
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != ".lock") == ["thesis.txt"]
+    assert (tmp_path.stat().st_mode & 0o777, (tmp_path / "thesis.txt").stat().st_mode & 0o777) == (0o755, 0o644)
+
+
+def test_a_folder_of_an_older_version_is_closed(tmp_path):
+    """What an older version left readable for others is closed at the next start, and used."""
+    with data_folder(tmp_path / "data", OURS):
+        pass
+    for path in (tmp_path / "data", tmp_path / "data" / "logs", tmp_path / "data" / STAMP):
+        path.chmod(0o755)
+    with data_folder(tmp_path / "data", OURS) as folder:
+        assert [path for path in [folder, *folder.rglob("*")] if path.stat().st_mode & 0o077] == []
 
 
 def test_one_stack_at_a_time(tmp_path):

@@ -114,4 +114,4 @@ def test_the_truth_is_independent():
                 imports.update(name.name for name in node.names)
     ours = {"schemas", "sources", "streams", "sinks", "reports", "clustertrack"}
     used = {name for name in imports if name.split(".")[0] in ours and not name.startswith("sources.simulator")}
-    assert used == {"schemas.errors"}
+    assert used == {"schemas.errors", "schemas.own_files", "schemas.own_folders"}

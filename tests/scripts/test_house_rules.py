@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import house_rules
+import pytest
+
+
+def found(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str, name: str = "sources/some.py") -> list[str]:
+    """What the rule says about a file of the project."""
+    monkeypatch.chdir(folder)
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return list(house_rules.stray_writes(path))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'open(p, "w")',
+        'open(p, mode="xb")',
+        'open(p, "r+")',
+        "open(p, mode)",
+        'p.open("ab")',
+        'p.open(mode="w")',
+        'io.open(p, "w")',
+        'p.write_text("x")',
+        'p.write_bytes(b"x")',
+        "p.mkdir()",
+        "p.unlink()",
+        "p.rename(q)",
+        "p.replace(q)",
+        "p.touch()",
+        "p.symlink_to(q)",
+        "import os\nos.open(p, 1)",
+        "import os as system\nsystem.replace(p, q)",
+        "from os import rename",
+        "from os import remove as gone",
+        "import shutil\nshutil.rmtree(p)",
+        "import shutil\nmove = shutil.move",
+        "from shutil import copyfile",
+        "import tempfile\ntempfile.NamedTemporaryFile()",
+        "from tempfile import mkstemp",
+        "write_to_textfile(p, registry)",
+        'zipfile.ZipFile(p, "w")',
+    ],
+)
+def test_writing_elsewhere_is_found(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Whatever writes, renames or removes a file in the product is found, with its line."""
+    lines = len(line.splitlines())
+    assert [one.split(": ")[0] for one in found(tmp_path, monkeypatch, line)] == [f"sources/some.py:{lines}"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "open(p)",
+        'open(p, "rb")',
+        'p.open("rb")',
+        'p.open(encoding="utf-8")',
+        'text.replace("w", "x")',
+        "day.replace(hour=1)",
+        'archive.open("xl/workbook.xml")',
+        "import os\nos.environ",
+        "import shutil\nshutil.which(name)",
+    ],
+)
+def test_reading_is_fine(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What only reads, and what is called alike but belongs to texts and dates, is fine."""
+    assert found(tmp_path, monkeypatch, line) == []
+
+
+@pytest.mark.parametrize("name", ["schemas/own_files.py", "tests/test_some.py", "scripts/some.py", "bench/some.py"])
+def test_the_one_place_and_what_is_no_product_may_write(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The rule holds for the product, except for the one place."""
+    assert found(tmp_path, monkeypatch, 'open(p, "w")', name) == []
