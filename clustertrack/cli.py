@@ -8,6 +8,7 @@ import click
 
 from clustertrack import __version__
 from schemas.errors import ClustertrackError
+from schemas.interpreter import require_asserts
 
 VERBS = {
     "up": "Run the whole pipeline on this machine: Kafka, ClickHouse, workers.",
@@ -59,6 +60,7 @@ def root() -> None:
 def main() -> NoReturn:
     """Entry point of the console script: errors of ours become one sentence and their exit code."""
     try:
+        require_asserts()
         root(prog_name="clustertrack")
     except ClustertrackError as error:
         click.echo(f"error: {error}", err=True)

@@ -191,6 +191,11 @@ def variable(field: str) -> str:
     return str(alias) if alias else field.upper()
 
 
+def variables() -> list[str]:
+    """The environment variables of all settings, those that name the file of a secret included."""
+    return [variable(field) for field in Settings.model_fields] + [f"{name.upper()}_FILE" for name in Settings.SECRETS]
+
+
 def load_settings(**options: Any) -> Settings:  # noqa: ANN401  (options carry each field's own type)
     """Read the settings; `options` are fields that were given on the command line and beat the environment.
 

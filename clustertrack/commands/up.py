@@ -16,6 +16,7 @@ from clustertrack.local.folder import data_folder, versions
 from clustertrack.local.java import find_java
 from clustertrack.local.kafka_jars import ensure_jars, shown_progress
 from clustertrack.local.ports import HOST
+from clustertrack.local.space import trouble_with
 from clustertrack.local.stack import Ports, Stack
 from clustertrack.local.supervisor import Stopped, Supervisor
 from clustertrack.settings import Settings, load_settings
@@ -76,7 +77,7 @@ def _settings(port_base: int | None) -> Settings:
 
 def _run(stack: Stack) -> None:
     registry = CollectorRegistry()
-    supervisor = Supervisor(stack.data / "logs", _tell, registry)
+    supervisor = Supervisor(stack.data / "logs", _tell, registry, trouble=lambda: trouble_with(stack.data))
     with _signals(supervisor):
         server = serve(registry, HOST, stack.ports.metrics, lambda: Health(ok=True), supervisor.readiness)
         try:

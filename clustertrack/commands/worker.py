@@ -24,8 +24,9 @@ from clustertrack.ledger import open_ledger
 from clustertrack.offsets import KafkaOffsets, Partition, Progress
 from clustertrack.settings import Settings, load_settings
 from schemas.clusters import ClusterRegistry
-from schemas.errors import CheckFailed
+from schemas.errors import CheckFailed, ClustertrackError
 from sinks import catalog
+from sinks.connection import first_line
 from sinks.writer import LedgerWriter
 from streams import topics
 from streams.app import TopicPlace, Worker, WorkerConfig, build
@@ -38,6 +39,10 @@ log = structlog.get_logger()
 
 class TopicsDiffer(CheckFailed):
     """Kafka's topics are not the ones that the ledger knows."""
+
+
+class WorkerEnded(CheckFailed):
+    """Something ended the worker while it ran."""
 
 
 @click.command("worker")
@@ -219,4 +224,19 @@ def _run(worker: Worker, settings: Settings) -> None:
     service = _Service(worker.app, loop=loop, quiet=True, redirect_stdouts=False, stdout=sys.stderr, stderr=sys.stderr)
     service.spinner = None
     log.info("worker starts", group=worker.app.conf.id, metrics_port=settings.metrics_port)
-    service.execute_from_commandline()
+    try:
+        service.execute_from_commandline()
+    finally:
+        # In place of SystemExit: the last line of the log says why, whatever the libraries say before it.
+        if service.crash_reason is not None:
+            raise WorkerEnded(_last_words(service.crash_reason)) from service.crash_reason
+
+
+def _last_words(reason: BaseException) -> str:
+    if isinstance(reason, ClustertrackError):
+        return str(reason)
+    root = reason
+    while (cause := root.__cause__ or root.__context__) is not None:
+        root = cause
+    said = f"{type(root).__name__}: {first_line(root)}" if str(root) else type(root).__name__
+    return f"The worker ends ({said}); what was not counted comes again."

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 KEPT: Final = frozenset({"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH"})
-"""What a program needs to find its files. The library paths are how this very Python was loaded, where it needs them."""
+"""What a program needs to find its files. The library paths are how this Python was loaded, where it needs them."""
 
 FIXED: Final[Mapping[str, str]] = {"LC_ALL": "C.UTF-8", "TZ": "UTC"}
 """The same everywhere: in another locale Java cannot open a folder with a Danish letter in its name, and logs of

@@ -1,6 +1,6 @@
 from clustertrack.local.environment import child_environment
 
-SHELL = {"PATH": "/bin", "HOME": "/home/ida", "TMPDIR": "/var/tmp"}
+SHELL = {"PATH": "/bin", "HOME": "/home/ida", "TMPDIR": "/home/ida/tmp"}
 FOREIGN = [
     *("PYTHONOPTIMIZE", "PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "PYTHONSTARTUP", "PYTHONBREAKPOINT"),
     *("HTTP_PROXY", "https_proxy", "ALL_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NETRC"),
