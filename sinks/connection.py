@@ -103,8 +103,8 @@ def connect(config: ClickHouse, *, database: str | None = None, **options: Any) 
         # One session takes one query at a time; without sessions a client may be shared.
         "autogenerate_session_id": False,
         "client_name": "clustertrack",
-        # Given, so that the driver does not look for HTTP_PROXY and HTTPS_PROXY: what asks the ledger, and the password,
-        # would leave the machine. urllib3 itself knows no environment.
+        # Given, so that the driver does not look for HTTP_PROXY and HTTPS_PROXY: SQL and password would go there.
+        # urllib3 itself reads no environment.
         "pool_mgr": default_pool_manager(),
     }
     with explained(config):

@@ -20,8 +20,9 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.partitioner import murmur2
 from kafka.structs import TopicPartition
 
+from brokers.explain import explain, right
 from schemas.errors import Unreachable
-from sources.brokers import CONNECT_MS, first_line, require_topic, unreachable
+from sources.brokers import CONNECT_MS, NOTHING_SENT, first_line, require_topic
 
 MAX_RECORD: Final = 1024 * 1024
 """Bytes of one record batch that the events topic takes (`max.message.bytes`)."""
@@ -260,9 +261,9 @@ def kafka_publisher(
         delivery_ms: how long a record may take, repetitions included; at least `request_ms`.
 
     Raises:
-        KafkaUnreachable, TopicMissing
+        KafkaUnreachable, NotAllowed, KafkaRefuses, TopicMissing
     """
-    servers = require_topic(client, topic, timeout_ms=connect_ms)
+    require_topic(client, topic, needs="Write", timeout_ms=connect_ms)
     try:
         producer = KafkaProducer(
             **client,
@@ -278,12 +279,12 @@ def kafka_publisher(
             delivery_timeout_ms=max(delivery_ms, request_ms + _LINGER_MS),
         )
     except (KafkaError, OSError) as error:
-        raise unreachable(servers, first_line(error)) from error
+        raise explain(client, error, needs=right("Write", "topic", topic), note=NOTHING_SENT) from error
     try:
         try:
             publisher = KafkaPublisher(producer, topic, headers=headers, patience=(delivery_ms + request_ms) / 1000)
         except KafkaError as error:
-            raise unreachable(servers, first_line(error)) from error
+            raise explain(client, error, needs=right("Write", "topic", topic), note=NOTHING_SENT) from error
         yield publisher
     finally:
         _close(producer)

@@ -1,26 +1,24 @@
 """The Kafka topics: their names, their policies, and how they are made and checked.
 
-    ClustertrackError
-    ├── Unreachable
-    │   └── KafkaUnreachable     no broker answers within the time limit
-    └── CheckFailed
-        └── TopicFault           a topic cannot be used, made or changed; `topic` names it
+    CheckFailed
+    └── TopicFault    a topic cannot be used, made or changed; `topic` names it
+
+What else can go wrong with Kafka is explained in `brokers.explain`.
 
 All topics of one pipeline have the same number of partitions, fixed for life: a company's place is murmur2(CVR) modulo
 that number, in the events, the enriched events and the changelog of marks alike.
 """
 
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
 
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import (
-    KafkaConnectionError,
+    AuthorizationError,
     KafkaError,
     RetriableError,
     TopicAlreadyExistsError,
@@ -28,7 +26,9 @@ from kafka.errors import (
     for_code,
 )
 
-from schemas.errors import CheckFailed, Unreachable
+from brokers.admin import CheckedAdmin
+from brokers.explain import KafkaUnreachable, await_usable, explain, needing, not_allowed, right
+from schemas.errors import CheckFailed
 
 EVENTS: Final = "activity.events.v1"
 COMPANIES: Final = "companies.v1"
@@ -49,11 +49,7 @@ DERIVED_BYTES: Final = 2 * MEBIBYTE
 TIMEOUT_MS: Final = 10_000
 
 CONNECT_PAUSE: Final = 0.1
-"""Seconds between two attempts to connect, or two looks at a change."""
-
-
-class KafkaUnreachable(Unreachable):
-    """No broker answers within the time limit."""
+"""Seconds between two looks at a change."""
 
 
 class TopicFault(CheckFailed):
@@ -136,16 +132,16 @@ class TopicAdmin:
     """Reads and makes topics over kafka-python's admin client; use it in a `with` block.
 
     `config` is where the brokers are and how to log in (`Settings.kafka_client_config()`). Every method raises
-    KafkaUnreachable when no broker answers within `timeout_ms` and TopicFault for what Kafka refuses.
+    KafkaUnreachable when no broker can be used within `timeout_ms`, NotAllowed for a right that the user lacks,
+    KafkaRefuses or TopicFault for what else Kafka refuses.
     """
 
     def __init__(self, config: Mapping[str, Any], *, timeout_ms: int = TIMEOUT_MS) -> None:
-        servers = config["bootstrap_servers"]
-        self._servers = servers if isinstance(servers, str) else ",".join(servers)
+        self._config = config
         self._timeout_ms = timeout_ms
+        await_usable(config, timeout_ms / 1000)
         with self._answers():
-            _wait_for_broker(self._servers.split(","), timeout_ms / 1000)
-            self._admin = KafkaAdminClient(**config, bootstrap_timeout_ms=timeout_ms, request_timeout_ms=timeout_ms)
+            self._admin = CheckedAdmin(**config, bootstrap_timeout_ms=timeout_ms, request_timeout_ms=timeout_ms)
 
     def __enter__(self) -> Self:
         return self
@@ -264,8 +260,8 @@ class TopicAdmin:
             error = for_code(topic["error_code"])
             if error is UnknownTopicOrPartitionError:
                 continue
-            if topic["error_code"] and issubclass(error, RetriableError):
-                raise error
+            if topic["error_code"] and issubclass(error, RetriableError | AuthorizationError):
+                raise needing(error(), "Describe", "topic", topic["name"])
             if topic["error_code"]:
                 raise TopicFault(f"Kafka does not describe topic {topic['name']}: {error.__name__}.", topic["name"])
             found[topic["name"]] = topic
@@ -282,8 +278,8 @@ class TopicAdmin:
             [answer] = result["topics"]
             error = for_code(answer["error_code"])
             if answer["error_code"] and error is not TopicAlreadyExistsError:
-                if issubclass(error, RetriableError):
-                    raise error(answer["error_message"])
+                if issubclass(error, RetriableError | AuthorizationError):
+                    raise needing(error(answer["error_message"]), "Create", "topic", spec.name)
                 raise TopicFault(
                     f"Topic {spec.name} cannot be made with {spec.partitions} partitions and "
                     f"{spec.replication_factor} replicas: {answer['error_message'] or error.__name__}",
@@ -295,6 +291,8 @@ class TopicAdmin:
         resource = ConfigResource(ConfigResourceType.TOPIC, spec.name, configs=dict(changes))
         with self._answers():
             answer = self._admin.alter_configs([resource])["topic"][spec.name]
+        if "Authorization" in answer:
+            raise not_allowed(self._config, right("AlterConfigs", "topic", spec.name))
         if answer != "OK":
             raise TopicFault(f"Topic {spec.name} refuses {', '.join(changes)}: {answer}", spec.name)
         # The controller answers before the brokers know: a worker that starts at once would still see the old policy.
@@ -308,30 +306,8 @@ class TopicAdmin:
     def _answers(self) -> Iterator[None]:
         try:
             yield
-        except RetriableError as error:
-            raise KafkaUnreachable(
-                f"Kafka does not answer at {self._servers} within {self._timeout_ms / 1000:g} s: start it "
-                "(`clustertrack up` runs one on this machine) or set KAFKA_BOOTSTRAP_SERVERS and the way to log in."
-            ) from error
         except KafkaError as error:
-            raise TopicFault(f"Kafka at {self._servers} refuses: {type(error).__name__}.") from error
-
-
-def _wait_for_broker(servers: Sequence[str], seconds: float) -> None:
-    """Waits until one of the servers (host:port) accepts a connection; raises KafkaConnectionError at the time limit.
-
-    The client of kafka-python 3.0 waits as well, but when it fails its thread and its sockets stay (kafka/net/inet.py).
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        for server in servers:
-            host, _, port = server.rpartition(":")
-            left = max(deadline - time.monotonic(), 0.1)
-            with suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), timeout=left):
-                return
-        if time.monotonic() + CONNECT_PAUSE > deadline:
-            raise KafkaConnectionError(f"none of {', '.join(servers)} accepts connections")
-        time.sleep(CONNECT_PAUSE)
+            raise explain(self._config, error) from error
 
 
 def partitions_differ(spec: TopicSpec, state: TopicState) -> str:

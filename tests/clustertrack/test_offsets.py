@@ -6,8 +6,9 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from brokers.explain import KafkaUnreachable
 from clustertrack.offsets import KafkaOffsets, Partition, Probed, Progress, Reading, gaps, remaining
-from streams.topics import KafkaUnreachable, TopicFault
+from streams.topics import TopicFault
 
 P0, P1 = Partition("events", 0), Partition("events", 1)
 

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from brokers.explain import KafkaUnreachable
 from clustertrack.cli import root
 from clustertrack.commands.status import (
     TOPICS,
@@ -20,7 +21,7 @@ from clustertrack.ledger import LedgerNotMigrated
 from clustertrack.offsets import KafkaOffsets, Partition, Progress, Reading
 from sinks import catalog
 from sinks.connection import ClickHouse, ClickHouseUnreachable, connect
-from streams.topics import COMPANIES, EVENTS, KafkaUnreachable, app_id
+from streams.topics import COMPANIES, EVENTS, app_id
 
 PLACE = Partition(EVENTS, 0)
 

@@ -10,12 +10,12 @@ from typing import Protocol
 import pytest
 from kafka import KafkaAdminClient
 
+from brokers.explain import KafkaUnreachable
 from streams.topics import (
     COMPANIES,
     ENRICHED,
     EVENTS,
     REJECTED,
-    KafkaUnreachable,
     TopicAdmin,
     TopicFault,
     TopicSpec,
