@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from kafka.admin import KafkaAdminClient
-from kafka.errors import GroupIdNotFoundError
+from kafka.errors import GroupIdNotFoundError, UnknownTopicOrPartitionError
 
 from brokers.explain import failed, needing
 
@@ -17,7 +17,8 @@ class CheckedAdmin(KafkaAdminClient):  # type: ignore[misc]
         for response in responses:
             for result in response.results:
                 error = failed(result.error_code, result.error_message)
-                if error is not None:
+                # A topic that is just being made or deleted: its settings are left out.
+                if error is not None and not isinstance(error, UnknownTopicOrPartitionError):
                     raise needing(error, "DescribeConfigs", "topic", result.resource_name)
         return super()._describe_configs_process_responses(responses, config_filter)
 

@@ -36,7 +36,8 @@ def _servers(text: str) -> str:
     for server in servers:
         host, _, port = server.rpartition(":")
         if not (_HOST.fullmatch(host) and port.isdecimal() and 0 < int(port) <= _LARGEST_PORT):
-            raise ValueError("give host:port, several with commas, without protocol, user or password")
+            shown = server.rpartition("@")[2]
+            raise ValueError(f"{shown!r} is not host:port (without protocol, user or password)")
     if not servers:
         raise ValueError("no host:port in it")
     return ",".join(servers)

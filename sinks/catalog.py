@@ -18,6 +18,13 @@ class LedgerUnknown(CheckFailed):
     """The database has no ledger id yet."""
 
 
+RECREATE: Final = (
+    "Stop the workers, run `clustertrack migrate --recreate`, and publish again what had not been counted "
+    "(docs/operators.md, Topics)."
+)
+"""The way out for a topic whose number of partitions was changed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TopicRecord:
     """One topic as the ledger knows it: the highest epoch of its name."""
@@ -187,7 +194,7 @@ def check_topics(recorded: Mapping[str, TopicRecord], actual: Sequence[ActualTop
         if topic.partitions != record.partitions:
             reasons.append(
                 f"Topic {name} has {topic.partitions} partitions and had {record.partitions}: the count is fixed for "
-                "life, because it decides on which partition a company is."
+                f"life, because it decides on which partition a company is. {RECREATE}"
             )
         for key, value in record.config.items():
             if topic.config.get(key) != value:

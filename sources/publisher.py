@@ -16,7 +16,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import AuthorizationError, KafkaError, KafkaTimeoutError
 from kafka.partitioner import murmur2
 from kafka.structs import TopicPartition
 
@@ -162,6 +162,7 @@ class KafkaPublisher:
 
     def __init__(self, producer: KafkaProducer, topic: str, *, headers: Headers, patience: float) -> None:
         self._producer = producer
+        self._topic = topic
         # A topic's number of partitions is fixed for life.
         self._partitions = [TopicPartition(topic, n) for n in range(len(producer.partitions_for(topic)))]
         self._without_key = 0
@@ -237,7 +238,9 @@ class KafkaPublisher:
             self.confirmed = place
 
     def _failure(self, place: Place, cause: BaseException) -> DeliveryFailed:
-        return DeliveryFailed(place=place, confirmed=self.confirmed, records=self.records, cause=first_line(cause))
+        lacks = isinstance(cause, AuthorizationError)
+        reason = f"the user lacks the right {right('Write', 'topic', self._topic)}" if lacks else first_line(cause)
+        return DeliveryFailed(place=place, confirmed=self.confirmed, records=self.records, cause=reason)
 
 
 @contextmanager

@@ -19,15 +19,17 @@ from typing import Any, Final, Self
 from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import (
     AuthorizationError,
+    GroupAuthorizationFailedError,
     KafkaError,
     RetriableError,
     TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
     for_code,
 )
 
 from brokers.admin import CheckedAdmin
-from brokers.explain import KafkaUnreachable, await_usable, explain, needing, not_allowed, right
+from brokers.explain import KafkaUnreachable, await_usable, explain, failed, needing, not_allowed, right
 from schemas.errors import CheckFailed
 
 EVENTS: Final = "activity.events.v1"
@@ -88,6 +90,17 @@ def app_id(group: str, ledger_id: str) -> str:
 def changelog_topic(app_id: str) -> str:
     """Name of the topic behind the table of marks, as Faust builds it: app, table, `changelog`."""
     return f"{app_id}-seen-changelog"
+
+
+def worker_rights(app_id: str) -> dict[str, tuple[str, ...]]:
+    """Topic -> operations that a worker needs on it."""
+    return {
+        EVENTS: ("Read", "Write", "DescribeConfigs"),
+        COMPANIES: ("Read", "DescribeConfigs"),
+        ENRICHED: ("Write", "DescribeConfigs"),
+        REJECTED: ("Write", "DescribeConfigs"),
+        changelog_topic(app_id): ("Read", "Write", "DescribeConfigs"),
+    }
 
 
 def topic_specs(
@@ -156,10 +169,24 @@ class TopicAdmin:
         """Closes the connections; nothing is pending after a method has returned."""
         self._admin.close()
 
-    def ids(self, names: Sequence[str]) -> dict[str, str]:
-        """The UUIDs, as text, of those of the topics that exist."""
+    def sizes(self, names: Sequence[str]) -> dict[str, tuple[str, int]]:
+        """The UUID, as text, and the number of partitions of those of the topics that exist."""
         with self._answers():
-            return {name: str(topic["topic_id"]) for name, topic in self._found(names).items()}
+            found = self._found(names).items()
+            return {name: (str(topic["topic_id"]), len(topic["partitions"])) for name, topic in found}
+
+    def delete(self, name: str) -> None:
+        """Delete a topic with all that it holds; returns when the broker no longer knows it."""
+        with self._answers():
+            [answer] = self._admin.delete_topics([name], timeout_ms=self._timeout_ms, raise_errors=False)["topics"]
+            error = failed(answer["error_code"], answer.get("error_message"))
+            if error is not None:
+                raise needing(error, "Delete", "topic", name)
+        deadline = time.monotonic() + self._timeout_ms / 1000
+        while name in self.sizes([name]):
+            if time.monotonic() > deadline:
+                raise TopicFault(f"Topic {name} is still being deleted: run it again.", name)
+            time.sleep(CONNECT_PAUSE)
 
     def describe(self, names: Sequence[str]) -> dict[str, TopicState]:
         """State of those of the topics that exist."""
@@ -177,6 +204,7 @@ class TopicAdmin:
                 config={key: str(entry["value"]) for key, entry in configs[name].items()},
             )
             for name, topic in found.items()
+            if configs.get(name)  # else Kafka was just making or deleting it
         }
 
     def await_described(self, names: Sequence[str]) -> dict[str, TopicState]:
@@ -254,6 +282,28 @@ class TopicAdmin:
             ]
         return lines
 
+    def missing_rights(self, needed: Mapping[str, Sequence[str]], group: str) -> list[str]:
+        """Rights that the user lacks, in words: of those on topics, and Read on the consumer group.
+
+        What Kafka does not tell (a topic that does not exist, a group that has no members yet) is not among them.
+        """
+        lacking = []
+        with self._answers():
+            for topic in self._admin.describe_topics(list(needed)):
+                hidden = for_code(topic["error_code"]) is TopicAuthorizationFailedError
+                allowed = [] if hidden else topic["authorized_operations"]
+                if allowed is None or (topic["error_code"] and not hidden):
+                    continue
+                have = {_spelled(operation) for operation in allowed}
+                lacking += [right(each, "topic", topic["name"]) for each in needed[topic["name"]] if each not in have]
+            try:
+                allowed = self._admin.describe_groups([group])[group].get("authorized_operations")
+            except GroupAuthorizationFailedError:
+                allowed = ["NONE"]
+        if allowed and "READ" not in map(str, allowed):
+            lacking.append(right("Read", "group", group))
+        return lacking
+
     def _found(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
         for topic in self._admin.describe_topics(list(names)):
@@ -316,6 +366,11 @@ def partitions_differ(spec: TopicSpec, state: TopicState) -> str:
         f"Topic {spec.name} has {state.partitions} partitions instead of {spec.partitions}, and the count is fixed for "
         f"life: set CLUSTERTRACK_PARTITIONS={state.partitions}, or delete it if it is new and empty."
     )
+
+
+def _spelled(operation: object) -> str:
+    """An operation as ACLs are usually written: DESCRIBE_CONFIGS is DescribeConfigs."""
+    return "".join(part.capitalize() for part in str(operation).split("_"))
 
 
 def _differing(spec: TopicSpec, state: TopicState) -> dict[str, str]:

@@ -17,6 +17,7 @@ import structlog
 from prometheus_client import REGISTRY
 
 from brokers.codecs import require_codecs
+from brokers.explain import not_allowed
 from clustertrack import allocators, changelog, logs, watchdog
 from clustertrack.guard import MIGRATE, Belonging, GuardedLedger, LedgerReplaced, lost_receipts, older_than_commits
 from clustertrack.health import Health, serve
@@ -108,6 +109,7 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
     with open_ledger(settings.clickhouse()) as client:
         ledger_id = catalog.ledger_id(client, settings.clickhouse_database)
         recorded = catalog.topics(client, settings.clickhouse_database)
+        _check_rights(settings, ledger_id)
         if mend:
             recorded = changelog.put_in_order(settings, client, recorded, ledger_id, datetime.now(UTC))
         config = _worker_config(settings, ledger_id, recorded)
@@ -124,7 +126,21 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
         topic_epoch=epoch,
         topic_ids={name: recorded[name].topic_id for name in (topics.EVENTS, topics.COMPANIES)},
         changelog=(topics.changelog_topic(config.app_id), config.changelog_id),
+        partitions={
+            name: recorded[name].partitions
+            for name in (topics.EVENTS, topics.COMPANIES, topics.changelog_topic(config.app_id))
+        },
     )
+
+
+def _check_rights(settings: Settings, ledger_id: str) -> None:
+    """Raise NotAllowed for the rights on Kafka that the worker will need: without some it would fail at a record."""
+    app_id = topics.app_id(settings.kafka_consumer_group, ledger_id)
+    client = settings.kafka_client_config()
+    with topics.TopicAdmin(client) as admin:
+        lacking = admin.missing_rights(topics.worker_rights(app_id), app_id)
+    if lacking:
+        raise not_allowed(client, ", ".join(lacking))
 
 
 def _tell_expired(progress: Mapping[Partition, Progress]) -> None:

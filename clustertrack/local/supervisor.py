@@ -15,13 +15,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from clustertrack.health import Health
 from clustertrack.local.child import Child, Command
 from clustertrack.local.watch import Decision, Life, Limits, Phase, Seen, Sign, Step, decide
-from schemas.errors import Unreachable
+from schemas.errors import CheckFailed, Unreachable
 
 _POLL_SECONDS = 0.05
 
 
 class ChildFault(Unreachable):
     """A child could not be started, or a task failed."""
+
+
+class TaskRefused(ChildFault):
+    """A task ran to its end, and found something that the user has to put right."""
 
 
 class Stopped(Exception):
@@ -107,7 +111,9 @@ class Supervisor:
             self._wait_until_ready(kept)
 
     def run(self, command: Command, seconds: float) -> None:
-        """Run a task to its end. Raises ChildFault when it fails or takes longer, Stopped when asked to stop."""
+        """Run a task to its end. Raises TaskRefused when it exits with 1, ChildFault when it fails otherwise or takes
+        longer, Stopped when asked to stop.
+        """
         child = Child(command, self._logs)
         deadline = self._clock() + seconds
         try:
@@ -118,7 +124,8 @@ class Supervisor:
         finally:
             child.kill()
         if code != 0:
-            raise ChildFault(f"{command.name} failed: {self._said(child)}")
+            fault = TaskRefused if code == CheckFailed.exit_code else ChildFault
+            raise fault(f"{command.name} failed: {self._said(child)}")
 
     def watch(self) -> None:
         """Keep the services running until asked to stop."""

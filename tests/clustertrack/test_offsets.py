@@ -53,7 +53,7 @@ def test_nothing_answers():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(KafkaUnreachable, match=rf"Kafka does not answer at {address}: start it .*clustertrack up"):
+        with pytest.raises(KafkaUnreachable, match=rf"Kafka at {address} cannot be used: nothing .*clustertrack up"):
             KafkaOffsets({"bootstrap_servers": [address]}, timeout_ms=300)
 
 
