@@ -86,7 +86,7 @@ def explain(
         needs: the right that the request asked for, as `right` writes it, unless the error says (`needing`).
         note: what the user wants to know beside it, such as "nothing was sent".
     """
-    if _is_authorization(error):
+    if is_authorization(error):
         return not_allowed(config, getattr(error, "needs", needs) or _resource(error), note)
     if isinstance(error, RetriableError | OSError) or _is_retriable(error):
         return unreachable(config, note=note, otherwise=error)
@@ -115,6 +115,15 @@ def not_allowed(config: Mapping[str, Any], needs: str, note: str = "") -> NotAll
 def right(operation: str, kind: str, name: str) -> str:
     """A right in words, as an ACL names it."""
     return f"{operation} on {kind} {name!r}"
+
+
+def is_authorization(error: BaseException) -> bool:
+    """Whether the user lacks a right. aiokafka has errors of its own, and producers tell some of them as text."""
+    return (
+        isinstance(error, AuthorizationError)
+        or type(error).__name__.endswith("AuthorizationFailedError")
+        or "AuthorizationFailedError" in str(error)
+    )
 
 
 def needing(error: KafkaError, operation: str, kind: str, name: str) -> KafkaError:
@@ -333,11 +342,6 @@ def _read(connection: socket.socket, size: int) -> bytes:
 def _split(server: str) -> tuple[str, int]:
     host, _, port = server.rpartition(":")
     return host.strip("[]"), int(port)
-
-
-def _is_authorization(error: BaseException) -> bool:
-    # aiokafka has errors of its own under the same names.
-    return isinstance(error, AuthorizationError) or type(error).__name__.endswith("AuthorizationFailedError")
 
 
 def _is_retriable(error: BaseException) -> bool:

@@ -7,6 +7,7 @@ A topic that was deleted and made again has the same name, another id and offset
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from clickhouse_connect.driver.client import Client

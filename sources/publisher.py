@@ -16,11 +16,11 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
 
 from kafka import KafkaProducer
-from kafka.errors import AuthorizationError, KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.partitioner import murmur2
 from kafka.structs import TopicPartition
 
-from brokers.explain import explain, right
+from brokers.explain import explain, is_authorization, right
 from schemas.errors import Unreachable
 from sources.brokers import CONNECT_MS, NOTHING_SENT, first_line, require_topic
 
@@ -238,7 +238,7 @@ class KafkaPublisher:
             self.confirmed = place
 
     def _failure(self, place: Place, cause: BaseException) -> DeliveryFailed:
-        lacks = isinstance(cause, AuthorizationError)
+        lacks = is_authorization(cause)
         reason = f"the user lacks the right {right('Write', 'topic', self._topic)}" if lacks else first_line(cause)
         return DeliveryFailed(place=place, confirmed=self.confirmed, records=self.records, cause=reason)
 

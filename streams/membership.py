@@ -39,9 +39,8 @@ def check(client: Any, group: str) -> None:  # noqa: ANN401 - aiokafka has no ty
         client: aiokafka's consumer; None before there is one.
         group: the consumer group, for the sentence.
     """
-    coordinator = getattr(client, "_coordinator", None)
-    task = getattr(coordinator, "_coordination_task", None)
-    if task is None:
+    coordinator: Any = getattr(client, "_coordinator", None)
+    if coordinator is None or (task := getattr(coordinator, "_coordination_task", None)) is None:
         return
     # What may pass with time aiokafka repeats itself; what it keeps for its user it has stopped trying.
     error = coordinator._pending_exception  # noqa: SLF001 - see test_faust_contract

@@ -296,13 +296,25 @@ class TopicAdmin:
                     continue
                 have = {_spelled(operation) for operation in allowed}
                 lacking += [right(each, "topic", topic["name"]) for each in needed[topic["name"]] if each not in have]
-            try:
-                allowed = self._admin.describe_groups([group])[group].get("authorized_operations")
-            except GroupAuthorizationFailedError:
-                allowed = ["NONE"]
+            allowed = self._group_operations(group)
         if allowed and "READ" not in map(str, allowed):
             lacking.append(right("Read", "group", group))
         return lacking
+
+    def _group_operations(self, group: str) -> list[str] | None:
+        """Operations that the user may do with the group; a new cluster takes a moment to have a place for groups."""
+        deadline = time.monotonic() + self._timeout_ms / 1000
+        while True:
+            try:
+                allowed: list[str] | None = self._admin.describe_groups([group])[group].get("authorized_operations")
+            except GroupAuthorizationFailedError:
+                return ["NONE"]
+            except RetriableError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(CONNECT_PAUSE)
+            else:
+                return allowed
 
     def _found(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}

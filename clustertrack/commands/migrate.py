@@ -12,7 +12,7 @@ from brokers.codecs import require_codecs
 from clustertrack.guard import lost_receipts, older_than_commits
 from clustertrack.offsets import KafkaOffsets
 from clustertrack.settings import Settings, load_settings
-from schemas.errors import CheckFailed
+from schemas.errors import CheckFailed, UsageFault
 from sinks import catalog
 from sinks.connection import connect, explained
 from sinks.migrate import migrate

@@ -97,9 +97,7 @@ def _run(stack: Stack) -> None:
             for line in stack.addresses():
                 click.echo(line)
             _tell(f"error: {error}")
-            _tell(
-                "No worker was started. Kafka and ClickHouse go on: do what it says, then press Ctrl-C and start again."
-            )
+            _tell("No worker was started. Kafka and ClickHouse go on: do what it says, press Ctrl-C, and start again.")
             supervisor.watch()
         except Stopped:
             pass
