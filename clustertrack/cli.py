@@ -2,6 +2,7 @@
 
 import importlib
 import sys
+import warnings
 from typing import NoReturn
 
 import click
@@ -59,6 +60,8 @@ def root() -> None:
 
 def main() -> NoReturn:
     """Entry point of the console script: errors of ours become one sentence and their exit code."""
+    # Warnings are for those who develop libraries: PYTHONWARNINGS=error would end a verb with one.
+    warnings.simplefilter("ignore")
     try:
         require_asserts()
         root(prog_name="clustertrack")

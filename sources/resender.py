@@ -9,8 +9,7 @@ from typing import Any, Final
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from brokers import kafka_python
-from brokers.explain import KafkaUnreachable, await_usable, explain, right
+from brokers.explain import KafkaUnreachable, await_usable, explain, is_authorization, right
 from schemas.replays import EDITED_FROM, REPLAY_OF, RecordPlace
 from sources.publisher import MAX_RECORD
 from sources.replay import Outgoing
@@ -105,8 +104,10 @@ class KafkaTopic:
                 confirmed += 1
                 yield offset
         except KafkaError as error:
+            lacks = f"the user lacks the right {right('Write', 'topic', self.name)}" if is_authorization(error) else ""
             raise NotConfirmed(
-                f"Kafka did not confirm {len(records) - confirmed} of {len(records)} records ({type(error).__name__}): "
+                f"Kafka did not confirm {len(records) - confirmed} of {len(records)} records "
+                f"({lacks or type(error).__name__}): "
                 "repeat the command when Kafka answers, it finds out which of them arrived"
             ) from error
 
