@@ -9,6 +9,7 @@ from typing import Any, Final
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from brokers import kafka_python
 from brokers.explain import KafkaUnreachable, await_usable, explain, is_authorization, right
 from schemas.replays import EDITED_FROM, REPLAY_OF, RecordPlace
 from sources.publisher import MAX_RECORD
