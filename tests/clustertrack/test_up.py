@@ -172,6 +172,7 @@ def test_survives_the_death_of_kafka_and_of_itself(up, wait_until):
 
 
 @pytest.mark.integration
+@pytest.mark.timeout(600)  # three starts of the whole stack
 def test_a_grown_topic_leaves_kafka_running_for_the_way_out(up, tmp_path, base):
     """`migrate` refuses, no worker starts, Kafka stays so that the advice can be followed; then `up` works again."""
     first = up()
