@@ -2,12 +2,14 @@
 
 import importlib
 import sys
+import warnings
 from typing import NoReturn
 
 import click
 
 from clustertrack import __version__
 from schemas.errors import ClustertrackError
+from schemas.interpreter import require_asserts
 
 VERBS = {
     "up": "Run the whole pipeline on this machine: Kafka, ClickHouse, workers.",
@@ -58,7 +60,10 @@ def root() -> None:
 
 def main() -> NoReturn:
     """Entry point of the console script: errors of ours become one sentence and their exit code."""
+    # Warnings are for those who develop libraries: PYTHONWARNINGS=error would end a verb with one.
+    warnings.simplefilter("ignore")
     try:
+        require_asserts()
         root(prog_name="clustertrack")
     except ClustertrackError as error:
         click.echo(f"error: {error}", err=True)

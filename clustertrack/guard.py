@@ -8,7 +8,7 @@ starts, when partitions come to it, and before everything that it stores. The an
 
     CheckFailed
     ├── LedgerReplaced    the ledger is older than its workers' commits, or has another id
-    └── TopicReplaced     Kafka has another topic of that name, or none
+    └── TopicReplaced     Kafka has another topic of that name, or none, or it has other partitions
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
@@ -46,7 +46,7 @@ class LedgerReplaced(CheckFailed):
 
 
 class TopicReplaced(CheckFailed):
-    """Kafka's topic is not the one that the ledger's receipts are about."""
+    """Kafka's topic is not the one that the ledger's receipts are about, or not as it was."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,8 @@ class Belonging:
     """Name -> id of the topics that the worker reads."""
     changelog: tuple[str, str]
     """Name and id of the changelog of marks."""
+    partitions: Mapping[str, int] = field(default_factory=dict)
+    """Name -> number of partitions of these topics when they were made."""
 
 
 class GuardedLedger:
@@ -204,13 +206,21 @@ class GuardedLedger:
     def _check_topics(self, admin: TopicAdmin) -> None:
         wanted = self._belonging.topic_ids
         changelog, changelog_id = self._belonging.changelog
-        actual = admin.ids([*wanted, changelog])
-        if actual.get(changelog) != changelog_id:
+        actual = admin.sizes([*wanted, changelog])
+        ids = {name: topic_id for name, (topic_id, _) in actual.items()}
+        if ids.get(changelog) != changelog_id:
             raise TopicReplaced(f"Topic {changelog} was deleted: the next worker that starts begins a new one.")
         for name, topic_id in wanted.items():
-            if actual.get(name) != topic_id:
+            if ids.get(name) != topic_id:
                 what = "was deleted and made again" if name in actual else "was deleted"
                 raise TopicReplaced(f"Topic {name} {what} while the worker was reading it: run `clustertrack migrate`.")
+        for name, (_, partitions) in actual.items():
+            if name in self._belonging.partitions and partitions != self._belonging.partitions[name]:
+                raise TopicReplaced(
+                    f"Topic {name} has {partitions} partitions now and had {self._belonging.partitions[name]} when it "
+                    f"was made: the count is fixed for life, because it decides where a company's records are. "
+                    f"{catalog.RECREATE}"
+                )
 
     def _check_ledger(self, client: Client) -> None:
         database, belonging = self._clickhouse.database, self._belonging

@@ -1,10 +1,10 @@
 """How far the workers have come: committed offsets of their group beside the ends of the topics.
 
-Errors are those of `streams.topics`: KafkaUnreachable when no broker answers, TopicFault for what Kafka refuses.
+Errors are those of `brokers.explain` (KafkaUnreachable when no broker can be used, NotAllowed for a right that the user
+lacks, KafkaRefuses) and TopicFault for a topic that is missing.
 """
 
 import logging
-import socket
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,13 +14,21 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self, TypeVar
 
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import OffsetSpec
-from kafka.errors import KafkaError, OffsetOutOfRangeError, RetriableError, UnknownTopicOrPartitionError
+from kafka.errors import (
+    GroupAuthorizationFailedError,
+    KafkaError,
+    OffsetOutOfRangeError,
+    RetriableError,
+    UnknownTopicOrPartitionError,
+)
 from kafka.protocol.consumer import IsolationLevel
 
 from brokers import kafka_python
-from streams.topics import KafkaUnreachable, TopicFault
+from brokers.admin import CheckedAdmin
+from brokers.explain import await_usable, explain, failed, needing, right
+from streams.topics import TopicFault
 
 CLIENT_ID: Final = "clustertrack-offsets"
 
@@ -123,17 +131,15 @@ def remaining(target: Mapping[Partition, int], reading: Reading) -> int:
 class KafkaOffsets:
     """Reads offsets with one connection; use as a context manager.
 
-    `config` is `Settings.kafka_client_config()`. Raises KafkaUnreachable at once when no broker answers.
+    `config` is `Settings.kafka_client_config()`. Raises KafkaUnreachable at once when no broker can be used.
     """
 
     def __init__(self, config: Mapping[str, Any], timeout_ms: int = TIMEOUT_MS) -> None:
-        self._servers = ",".join(config["bootstrap_servers"])
         self._config = dict(config)
         self._timeout_ms = timeout_ms
-        if not any(_listens(server, timeout_ms / 1000) for server in config["bootstrap_servers"]):
-            raise self._unreachable()
+        await_usable(config, 0)
         with self._explained():
-            self._admin = KafkaAdminClient(
+            self._admin = CheckedAdmin(
                 **config,
                 client_id=CLIENT_ID,
                 request_timeout_ms=timeout_ms,
@@ -154,11 +160,11 @@ class KafkaOffsets:
         Commits are read before ends, so that an end is never older than the commit beside it: records that the group
         sent on before a commit (rerouted ones) lie before the end that is read after it.
 
-        Raises KafkaUnreachable or TopicFault.
+        Raises what the module says.
         """
         with self._explained():
             partitions = self._partitions(topics)
-            committed = self._patiently(lambda: self._admin.list_group_offsets({group: partitions}))[group]
+            committed = self._committed(group, partitions)
             low = self._ends(partitions, OffsetSpec.EARLIEST)
             end = self._ends(partitions, OffsetSpec.LATEST)
             members = self._patiently(lambda: self._admin.describe_groups([group]))[group]["members"]
@@ -173,7 +179,7 @@ class KafkaOffsets:
     def written(self, topics: Sequence[str]) -> dict[Partition, int]:
         """The offset after the last record of every partition, those of open transactions included.
 
-        Raises KafkaUnreachable or TopicFault.
+        Raises what the module says.
         """
         with self._explained():
             ends = self._ends(self._partitions(topics), OffsetSpec.LATEST, IsolationLevel.READ_UNCOMMITTED)
@@ -186,12 +192,12 @@ class KafkaOffsets:
     def probe(self, place: Partition, ranges: Sequence[tuple[int, int]], seconds: float) -> Probed:
         """Read the ranges, both ends included and rising, for at most so many seconds.
 
-        Raises KafkaUnreachable or TopicFault.
+        Raises what the module says.
         """
         kafka_python.install()
         partition = TopicPartition(*place)
         probed = Probed([], [])
-        with self._explained():
+        with self._explained(right("Read", "topic", place.topic)):
             consumer = KafkaConsumer(
                 **self._config,
                 client_id=CLIENT_ID,
@@ -218,7 +224,7 @@ class KafkaOffsets:
     def await_committed(self, group: str, partitions: AbstractSet[Partition], seconds: float) -> set[Partition]:
         """Of these partitions, those whose every record until now `group` has committed.
 
-        For the others so many seconds are waited, unless no worker runs. Raises KafkaUnreachable or TopicFault.
+        For the others so many seconds are waited, unless no worker runs. Raises what the module says.
         """
         if not partitions:
             return set()
@@ -241,7 +247,19 @@ class KafkaOffsets:
         missing = [topic["name"] for topic in described if topic["error_code"] == UnknownTopicOrPartitionError.errno]
         if missing:
             raise TopicFault(f"Kafka has no topic {' and '.join(missing)}: run `clustertrack migrate`.", missing[0])
+        for topic in described:
+            if (error := failed(topic["error_code"])) is not None:
+                raise needing(error, "Describe", "topic", topic["name"])
         return described
+
+    def _committed(self, group: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, Any]:
+        try:
+            found: dict[TopicPartition, Any] = self._patiently(
+                lambda: self._admin.list_group_offsets({group: partitions})
+            )[group]
+        except GroupAuthorizationFailedError as error:
+            raise needing(error, "Describe", "group", group) from error
+        return found
 
     def _partitions(self, topics: Sequence[str]) -> list[TopicPartition]:
         return [
@@ -275,19 +293,11 @@ class KafkaOffsets:
                 time.sleep(PAUSE)
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self, needs: str = "") -> Iterator[None]:
         try:
             yield
-        except RetriableError as error:
-            raise self._unreachable() from error
         except KafkaError as error:
-            raise TopicFault(f"Kafka at {self._servers} refuses: {type(error).__name__}.") from error
-
-    def _unreachable(self) -> KafkaUnreachable:
-        return KafkaUnreachable(
-            f"Kafka does not answer at {self._servers}: start it (`clustertrack up` runs one on this machine) "
-            "or set KAFKA_BOOTSTRAP_SERVERS and the way to log in."
-        )
+            raise explain(self._config, error, needs=needs) from error
 
 
 def _read_span(
@@ -327,16 +337,6 @@ def gaps(first: int, last: int, present: Iterable[int]) -> list[tuple[int, int]]
             found.append((first, number - 1))
         first = number + 1
     return found
-
-
-def _listens(server: str, seconds: float) -> bool:
-    """Whether anything takes connections there. Asked first: kafka-python tries a dead address to its time limit."""
-    host, _, port = server.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), seconds).close()
-    except OSError:
-        return False
-    return True
 
 
 def _offset(committed: Any) -> int | None:  # noqa: ANN401  (OffsetAndMetadata of a library without types)

@@ -6,6 +6,7 @@ defaults fit the stack of `clustertrack up`. All variables stand in deploy/setti
 """
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
 
@@ -23,6 +24,8 @@ _MAX_SECRET: Final = 64 * 1024
 """Bytes of a file with a password."""
 
 _LARGEST_PORT = 65535
+# Nothing else: a password before an @ would be printed with the address.
+_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
 Port = Annotated[int, Field(ge=1, le=_LARGEST_PORT)]
 
@@ -35,12 +38,25 @@ def _servers(text: str) -> str:
     """Check a comma-separated list of host:port; returns it without blanks."""
     servers = [part.strip() for part in text.split(",") if part.strip()]
     for server in servers:
-        host, colon, port = server.rpartition(":")
-        if not (host and colon and port.isdecimal() and 0 < int(port) <= _LARGEST_PORT):
-            raise ValueError(f"{server!r} is not host:port")
+        host, _, port = server.rpartition(":")
+        if not (_HOST.fullmatch(host) and port.isdecimal() and 0 < int(port) <= _LARGEST_PORT):
+            shown = server.rpartition("@")[2]
+            raise ValueError(f"{shown!r} is not host:port (without protocol, user or password)")
     if not servers:
         raise ValueError("no host:port in it")
     return ",".join(servers)
+
+
+def _check_certificates(file: Path) -> None:
+    """Raise ValueError when the file cannot be read, or holds no certificate."""
+    import ssl  # noqa: PLC0415  (slow, and most brokers of laptops have no TLS)
+
+    try:
+        ssl.create_default_context(cafile=str(file))
+    except ssl.SSLError as error:
+        raise ValueError(f"KAFKA_SSL_CAFILE={file} holds no certificates in PEM form: correct the path") from error
+    except OSError as error:
+        raise ValueError(f"KAFKA_SSL_CAFILE={file} cannot be read ({error.strerror}): correct the path") from error
 
 
 class _SecretFiles(PydanticBaseSettingsSource):
@@ -159,6 +175,8 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} also needs {' and '.join(missing)}"
                 )
+        if self.kafka_ssl_cafile is not None and "SSL" in self.kafka_security_protocol:
+            _check_certificates(self.kafka_ssl_cafile)
         return self
 
     def kafka_client_config(self) -> dict[str, Any]:
@@ -197,6 +215,11 @@ def variable(field: str) -> str:
     return str(alias) if alias else field.upper()
 
 
+def variables() -> list[str]:
+    """The environment variables of all settings, those that name the file of a secret included."""
+    return [variable(field) for field in Settings.model_fields] + [f"{name.upper()}_FILE" for name in Settings.SECRETS]
+
+
 def load_settings(**options: Any) -> Settings:  # noqa: ANN401  (options carry each field's own type)
     """Read the settings; `options` are fields that were given on the command line and beat the environment.
 
@@ -211,5 +234,7 @@ def load_settings(**options: Any) -> Settings:  # noqa: ANN401  (options carry e
             raise SettingsFault(problem) from error
         place = str(first["loc"][0])
         name = variable(place) if place in Settings.model_fields else place.upper()
-        given = "" if name.lower() in Settings.SECRETS else f"={first['input']}"
+        # An address may hold a password where none belongs.
+        shown = name.lower() not in {*Settings.SECRETS, "kafka_bootstrap_servers"}
+        given = f"={first['input']}" if shown else ""
         raise SettingsFault(f"{name}{given} cannot be used: {problem}") from error

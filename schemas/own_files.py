@@ -325,8 +325,8 @@ def _fitting(stem: str, suffix: str) -> str:
     return stem + suffix
 
 
-def nameless_file(in_memory: int = 0) -> IO[bytes]:
-    """A file without a name, gone with the process; up to `in_memory` bytes of it stay in memory."""
+def nameless_file(in_memory: int = 0, *, folder: Path | None = None) -> IO[bytes]:
+    """A file without a name in a folder of ours, gone with the process; up to `in_memory` bytes stay in memory."""
     if in_memory:
-        return cast("IO[bytes]", tempfile.SpooledTemporaryFile(in_memory))
-    return cast("IO[bytes]", tempfile.TemporaryFile())
+        return cast("IO[bytes]", tempfile.SpooledTemporaryFile(in_memory, dir=folder))
+    return cast("IO[bytes]", tempfile.TemporaryFile(dir=folder))

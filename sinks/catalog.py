@@ -7,6 +7,7 @@ A topic that was deleted and made again has the same name, another id and offset
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from clickhouse_connect.driver.client import Client
@@ -16,6 +17,13 @@ from schemas.errors import CheckFailed
 
 class LedgerUnknown(CheckFailed):
     """The database has no ledger id yet."""
+
+
+RECREATE: Final = (
+    "Stop the workers, run `clustertrack migrate --recreate`, and publish again what had not been counted "
+    "(docs/operators.md, Topics)."
+)
+"""The way out for a topic whose number of partitions was changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,7 +195,7 @@ def check_topics(recorded: Mapping[str, TopicRecord], actual: Sequence[ActualTop
         if topic.partitions != record.partitions:
             reasons.append(
                 f"Topic {name} has {topic.partitions} partitions and had {record.partitions}: the count is fixed for "
-                "life, because it decides on which partition a company is."
+                f"life, because it decides on which partition a company is. {RECREATE}"
             )
         for key, value in record.config.items():
             if topic.config.get(key) != value:

@@ -21,6 +21,7 @@ from typing import Any, Final
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.httputil import default_pool_manager
 
 from schemas.errors import CheckFailed, Unreachable, UsageFault
 
@@ -102,6 +103,9 @@ def connect(config: ClickHouse, *, database: str | None = None, **options: Any) 
         # One session takes one query at a time; without sessions a client may be shared.
         "autogenerate_session_id": False,
         "client_name": "clustertrack",
+        # Given, so that the driver does not look for HTTP_PROXY and HTTPS_PROXY: SQL and password would go there.
+        # urllib3 itself reads no environment.
+        "pool_mgr": default_pool_manager(),
     }
     with explained(config):
         return clickhouse_connect.get_client(

@@ -20,8 +20,9 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.partitioner import murmur2
 from kafka.structs import TopicPartition
 
+from brokers.explain import explain, is_authorization, right
 from schemas.errors import Unreachable
-from sources.brokers import CONNECT_MS, first_line, require_topic, unreachable
+from sources.brokers import CONNECT_MS, NOTHING_SENT, first_line, require_topic
 
 MAX_RECORD: Final = 1024 * 1024
 """Bytes of one record batch that the events topic takes (`max.message.bytes`)."""
@@ -161,6 +162,7 @@ class KafkaPublisher:
 
     def __init__(self, producer: KafkaProducer, topic: str, *, headers: Headers, patience: float) -> None:
         self._producer = producer
+        self._topic = topic
         # A topic's number of partitions is fixed for life.
         self._partitions = [TopicPartition(topic, n) for n in range(len(producer.partitions_for(topic)))]
         self._without_key = 0
@@ -236,7 +238,9 @@ class KafkaPublisher:
             self.confirmed = place
 
     def _failure(self, place: Place, cause: BaseException) -> DeliveryFailed:
-        return DeliveryFailed(place=place, confirmed=self.confirmed, records=self.records, cause=first_line(cause))
+        lacks = is_authorization(cause)
+        reason = f"the user lacks the right {right('Write', 'topic', self._topic)}" if lacks else first_line(cause)
+        return DeliveryFailed(place=place, confirmed=self.confirmed, records=self.records, cause=reason)
 
 
 @contextmanager
@@ -260,9 +264,9 @@ def kafka_publisher(
         delivery_ms: how long a record may take, repetitions included; at least `request_ms`.
 
     Raises:
-        KafkaUnreachable, TopicMissing
+        KafkaUnreachable, NotAllowed, KafkaRefuses, TopicMissing
     """
-    servers = require_topic(client, topic, timeout_ms=connect_ms)
+    require_topic(client, topic, needs="Write", timeout_ms=connect_ms)
     try:
         producer = KafkaProducer(
             **client,
@@ -278,12 +282,12 @@ def kafka_publisher(
             delivery_timeout_ms=max(delivery_ms, request_ms + _LINGER_MS),
         )
     except (KafkaError, OSError) as error:
-        raise unreachable(servers, first_line(error)) from error
+        raise explain(client, error, needs=right("Write", "topic", topic), note=NOTHING_SENT) from error
     try:
         try:
             publisher = KafkaPublisher(producer, topic, headers=headers, patience=(delivery_ms + request_ms) / 1000)
         except KafkaError as error:
-            raise unreachable(servers, first_line(error)) from error
+            raise explain(client, error, needs=right("Write", "topic", topic), note=NOTHING_SENT) from error
         yield publisher
     finally:
         _close(producer)

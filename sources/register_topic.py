@@ -9,8 +9,9 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.errors import KafkaError
 
 from brokers import kafka_python
+from brokers.explain import KafkaUnreachable, explain, right
 from schemas.company import CompanyVersion, read_company
-from sources.brokers import CONNECT_MS, KafkaUnreachable, first_line, require_topic, unreachable
+from sources.brokers import CONNECT_MS, NOTHING_SENT, require_topic
 
 _POLL_MS: Final = 500
 _PATIENCE: Final = 30.0
@@ -32,10 +33,10 @@ def read_topic(
         patience: seconds without any progress before giving up.
 
     Raises:
-        KafkaUnreachable, TopicMissing
+        KafkaUnreachable, NotAllowed, KafkaRefuses, TopicMissing
     """
-    servers = require_topic(client, topic)
-    with _consumer(client, servers) as consumer:
+    servers = require_topic(client, topic, needs="Read")
+    with _consumer(client, topic) as consumer:
         partitions = [TopicPartition(topic, number) for number in sorted(consumer.partitions_for_topic(topic) or ())]
         consumer.assign(partitions)
         begins, ends = consumer.beginning_offsets(partitions), consumer.end_offsets(partitions)
@@ -64,7 +65,7 @@ def read_topic(
 
 
 @contextmanager
-def _consumer(client: Mapping[str, Any], servers: str) -> Iterator[KafkaConsumer]:
+def _consumer(client: Mapping[str, Any], topic: str) -> Iterator[KafkaConsumer]:
     kafka_python.install()
     consumer = None
     try:
@@ -80,7 +81,7 @@ def _consumer(client: Mapping[str, Any], servers: str) -> Iterator[KafkaConsumer
         )
         yield consumer
     except (KafkaError, OSError) as error:
-        raise unreachable(servers, first_line(error)) from error
+        raise explain(client, error, needs=right("Read", "topic", topic), note=NOTHING_SENT) from error
     finally:
         if consumer is not None:
             consumer.close()

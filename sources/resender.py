@@ -1,7 +1,6 @@
 """The topic that records are sent to again, on a real Kafka: every record confirmed, and found again by its header."""
 
 import logging
-import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -11,8 +10,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from brokers import kafka_python
+from brokers.explain import KafkaUnreachable, await_usable, explain, is_authorization, right
 from schemas.replays import EDITED_FROM, REPLAY_OF, RecordPlace
-from sources.brokers import KafkaUnreachable
 from sources.publisher import MAX_RECORD
 from sources.replay import Outgoing
 from sources.resending import LEASE_SECONDS, NotConfirmed, Standing, Window
@@ -26,20 +25,24 @@ _ARRIVES_MS: Final = 2 * LEASE_SECONDS * 1000 + _DELIVERY_MS + _REQUEST_MS
 """So long after the first of the intents in a window, which are noted within a lease, a record can arrive."""
 _LOG_APPEND_TIME: Final = 1
 _POLL_MS: Final = 500
+_THEN: Final = "then repeat the command"
 
 
 class KafkaTopic:
     """The real `sources.resending.Topic`. Use `kafka_topic` to open one."""
 
-    def __init__(self, name: str, epoch: int, producer: KafkaProducer, consumer: KafkaConsumer) -> None:
+    def __init__(
+        self, client: Mapping[str, Any], name: str, epoch: int, producer: KafkaProducer, consumer: KafkaConsumer
+    ) -> None:
         self.name = name
         self.epoch = epoch
+        self._client = client
         self._producer = producer
         self._consumer = consumer
 
     def ends(self, partitions: Iterable[int]) -> dict[int, int]:
         """Partition -> the offset that the next record gets. Raises KafkaUnreachable."""
-        with _reached():
+        with _reached(self._client, self.name):
             ends = self._consumer.end_offsets([TopicPartition(self.name, partition) for partition in partitions])
         return {place.partition: end for place, end in ends.items()}
 
@@ -53,7 +56,7 @@ class KafkaTopic:
         latest: dict[TopicPartition, int] = {}
         consumer = self._consumer
         deadline = time.monotonic() + _READ_SECONDS
-        with _reached():
+        with _reached(self._client, self.name):
             consumer.assign(list(windows_at))
             first, ends = consumer.beginning_offsets(list(windows_at)), consumer.end_offsets(list(windows_at))
             standing.lows.update({place.partition: low for place, low in first.items()})
@@ -102,8 +105,10 @@ class KafkaTopic:
                 confirmed += 1
                 yield offset
         except KafkaError as error:
+            lacks = f"the user lacks the right {right('Write', 'topic', self.name)}" if is_authorization(error) else ""
             raise NotConfirmed(
-                f"Kafka did not confirm {len(records) - confirmed} of {len(records)} records ({type(error).__name__}): "
+                f"Kafka did not confirm {len(records) - confirmed} of {len(records)} records "
+                f"({lacks or type(error).__name__}): "
                 "repeat the command when Kafka answers, it finds out which of them arrived"
             ) from error
 
@@ -123,9 +128,8 @@ def kafka_topic(client: Mapping[str, Any], name: str, epoch: int) -> Iterator[Ka
     # kafka-python reports every failed connection as a warning; the one sentence says it better.
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     kafka_python.install()
-    with _reached():
-        if not any(_listens(server) for server in client["bootstrap_servers"]):
-            raise ConnectionError(f"nothing listens at {','.join(client['bootstrap_servers'])}")
+    await_usable(client, 0, note=_THEN)
+    with _reached(client, name):
         producer = KafkaProducer(
             **client,
             acks="all",
@@ -139,7 +143,7 @@ def kafka_topic(client: Mapping[str, Any], name: str, epoch: int) -> Iterator[Ka
         )
     try:
         # Uncommitted records are read too: ours are in no transaction, and another's must not hide them.
-        with _reached():
+        with _reached(client, name):
             consumer = KafkaConsumer(
                 **client,
                 group_id=None,
@@ -149,7 +153,7 @@ def kafka_topic(client: Mapping[str, Any], name: str, epoch: int) -> Iterator[Ka
                 request_timeout_ms=_REQUEST_MS,
             )
         try:
-            yield KafkaTopic(name, epoch, producer, consumer)
+            yield KafkaTopic(client, name, epoch, producer, consumer)
         finally:
             consumer.close()
     finally:
@@ -159,22 +163,9 @@ def kafka_topic(client: Mapping[str, Any], name: str, epoch: int) -> Iterator[Ka
 
 
 @contextmanager
-def _reached() -> Iterator[None]:
+def _reached(client: Mapping[str, Any], topic: str) -> Iterator[None]:
     """Turns Kafka's errors within the block into one sentence."""
     try:
         yield
     except (KafkaError, OSError) as error:
-        reason = (str(error).split("\n", 1)[0].strip() or type(error).__name__)[:200]
-        raise KafkaUnreachable(
-            f"Kafka cannot be reached ({reason}): start it or correct KAFKA_BOOTSTRAP_SERVERS, then repeat the command"
-        ) from error
-
-
-def _listens(server: str) -> bool:
-    """Whether anything takes connections there. Asked first: a client that finds nobody leaves sockets behind."""
-    host, _, port = server.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_MS / 1000).close()
-    except OSError:
-        return False
-    return True
+        raise explain(client, error, needs=right("Read and Write", "topic", topic), note=_THEN) from error

@@ -41,6 +41,8 @@ class RegisterFeed:
             try:
                 await self._read()
             except (KafkaError, OSError) as error:
+                if isinstance(error, KafkaError) and not error.retriable:
+                    raise  # a right that is missing, say: it would be repeated without end, and nobody told
                 log.warning("company register cannot be read, will be repeated", topic=self._topic, error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
 

@@ -1,34 +1,36 @@
 """The Kafka topics: their names, their policies, and how they are made and checked.
 
-    ClustertrackError
-    ├── Unreachable
-    │   └── KafkaUnreachable     no broker answers within the time limit
-    └── CheckFailed
-        └── TopicFault           a topic cannot be used, made or changed; `topic` names it
+    CheckFailed
+    └── TopicFault    a topic cannot be used, made or changed; `topic` names it
+
+What else can go wrong with Kafka is explained in `brokers.explain`.
 
 All topics of one pipeline have the same number of partitions, fixed for life: a company's place is murmur2(CVR) modulo
 that number, in the events, the enriched events and the changelog of marks alike.
 """
 
-import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
 
-from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient
+from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import (
-    KafkaConnectionError,
+    AuthorizationError,
+    GroupAuthorizationFailedError,
     KafkaError,
     RetriableError,
     TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
     for_code,
 )
 
-from schemas.errors import CheckFailed, Unreachable
+from brokers.admin import CheckedAdmin
+from brokers.explain import KafkaUnreachable, await_usable, explain, failed, needing, not_allowed, right
+from schemas.errors import CheckFailed
 
 EVENTS: Final = "activity.events.v1"
 COMPANIES: Final = "companies.v1"
@@ -49,11 +51,7 @@ DERIVED_BYTES: Final = 2 * MEBIBYTE
 TIMEOUT_MS: Final = 10_000
 
 CONNECT_PAUSE: Final = 0.1
-"""Seconds between two attempts to connect, or two looks at a change."""
-
-
-class KafkaUnreachable(Unreachable):
-    """No broker answers within the time limit."""
+"""Seconds between two looks at a change."""
 
 
 class TopicFault(CheckFailed):
@@ -92,6 +90,17 @@ def app_id(group: str, ledger_id: str) -> str:
 def changelog_topic(app_id: str) -> str:
     """Name of the topic behind the table of marks, as Faust builds it: app, table, `changelog`."""
     return f"{app_id}-seen-changelog"
+
+
+def worker_rights(app_id: str) -> dict[str, tuple[str, ...]]:
+    """Topic -> operations that a worker needs on it."""
+    return {
+        EVENTS: ("Read", "Write", "DescribeConfigs"),
+        COMPANIES: ("Read", "DescribeConfigs"),
+        ENRICHED: ("Write", "DescribeConfigs"),
+        REJECTED: ("Write", "DescribeConfigs"),
+        changelog_topic(app_id): ("Read", "Write", "DescribeConfigs"),
+    }
 
 
 def topic_specs(
@@ -136,16 +145,16 @@ class TopicAdmin:
     """Reads and makes topics over kafka-python's admin client; use it in a `with` block.
 
     `config` is where the brokers are and how to log in (`Settings.kafka_client_config()`). Every method raises
-    KafkaUnreachable when no broker answers within `timeout_ms` and TopicFault for what Kafka refuses.
+    KafkaUnreachable when no broker can be used within `timeout_ms`, NotAllowed for a right that the user lacks,
+    KafkaRefuses or TopicFault for what else Kafka refuses.
     """
 
     def __init__(self, config: Mapping[str, Any], *, timeout_ms: int = TIMEOUT_MS) -> None:
-        servers = config["bootstrap_servers"]
-        self._servers = servers if isinstance(servers, str) else ",".join(servers)
+        self._config = config
         self._timeout_ms = timeout_ms
+        await_usable(config, timeout_ms / 1000)
         with self._answers():
-            _wait_for_broker(self._servers.split(","), timeout_ms / 1000)
-            self._admin = KafkaAdminClient(**config, bootstrap_timeout_ms=timeout_ms, request_timeout_ms=timeout_ms)
+            self._admin = CheckedAdmin(**config, bootstrap_timeout_ms=timeout_ms, request_timeout_ms=timeout_ms)
 
     def __enter__(self) -> Self:
         return self
@@ -160,10 +169,24 @@ class TopicAdmin:
         """Closes the connections; nothing is pending after a method has returned."""
         self._admin.close()
 
-    def ids(self, names: Sequence[str]) -> dict[str, str]:
-        """The UUIDs, as text, of those of the topics that exist."""
+    def sizes(self, names: Sequence[str]) -> dict[str, tuple[str, int]]:
+        """The UUID, as text, and the number of partitions of those of the topics that exist."""
         with self._answers():
-            return {name: str(topic["topic_id"]) for name, topic in self._found(names).items()}
+            found = self._found(names).items()
+            return {name: (str(topic["topic_id"]), len(topic["partitions"])) for name, topic in found}
+
+    def delete(self, name: str) -> None:
+        """Delete a topic with all that it holds; returns when the broker no longer knows it."""
+        with self._answers():
+            [answer] = self._admin.delete_topics([name], timeout_ms=self._timeout_ms, raise_errors=False)["topics"]
+            error = failed(answer["error_code"], answer.get("error_message"))
+            if error is not None:
+                raise needing(error, "Delete", "topic", name)
+        deadline = time.monotonic() + self._timeout_ms / 1000
+        while name in self.sizes([name]):
+            if time.monotonic() > deadline:
+                raise TopicFault(f"Topic {name} is still being deleted: run it again.", name)
+            time.sleep(CONNECT_PAUSE)
 
     def describe(self, names: Sequence[str]) -> dict[str, TopicState]:
         """State of those of the topics that exist."""
@@ -181,6 +204,7 @@ class TopicAdmin:
                 config={key: str(entry["value"]) for key, entry in configs[name].items()},
             )
             for name, topic in found.items()
+            if configs.get(name)  # else Kafka was just making or deleting it
         }
 
     def await_described(self, names: Sequence[str]) -> dict[str, TopicState]:
@@ -258,14 +282,48 @@ class TopicAdmin:
             ]
         return lines
 
+    def missing_rights(self, needed: Mapping[str, Sequence[str]], group: str) -> list[str]:
+        """Rights that the user lacks, in words: of those on topics, and Read on the consumer group.
+
+        What Kafka does not tell (a topic that does not exist, a group that has no members yet) is not among them.
+        """
+        lacking = []
+        with self._answers():
+            for topic in self._admin.describe_topics(list(needed)):
+                hidden = for_code(topic["error_code"]) is TopicAuthorizationFailedError
+                allowed = [] if hidden else topic["authorized_operations"]
+                if allowed is None or (topic["error_code"] and not hidden):
+                    continue
+                have = {_spelled(operation) for operation in allowed}
+                lacking += [right(each, "topic", topic["name"]) for each in needed[topic["name"]] if each not in have]
+            allowed = self._group_operations(group)
+        if allowed and "READ" not in map(str, allowed):
+            lacking.append(right("Read", "group", group))
+        return lacking
+
+    def _group_operations(self, group: str) -> list[str] | None:
+        """Operations that the user may do with the group; a new cluster takes a moment to have a place for groups."""
+        deadline = time.monotonic() + self._timeout_ms / 1000
+        while True:
+            try:
+                allowed: list[str] | None = self._admin.describe_groups([group])[group].get("authorized_operations")
+            except GroupAuthorizationFailedError:
+                return ["NONE"]
+            except RetriableError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(CONNECT_PAUSE)
+            else:
+                return allowed
+
     def _found(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
         for topic in self._admin.describe_topics(list(names)):
             error = for_code(topic["error_code"])
             if error is UnknownTopicOrPartitionError:
                 continue
-            if topic["error_code"] and issubclass(error, RetriableError):
-                raise error
+            if topic["error_code"] and issubclass(error, RetriableError | AuthorizationError):
+                raise needing(error(), "Describe", "topic", topic["name"])
             if topic["error_code"]:
                 raise TopicFault(f"Kafka does not describe topic {topic['name']}: {error.__name__}.", topic["name"])
             found[topic["name"]] = topic
@@ -282,8 +340,8 @@ class TopicAdmin:
             [answer] = result["topics"]
             error = for_code(answer["error_code"])
             if answer["error_code"] and error is not TopicAlreadyExistsError:
-                if issubclass(error, RetriableError):
-                    raise error(answer["error_message"])
+                if issubclass(error, RetriableError | AuthorizationError):
+                    raise needing(error(answer["error_message"]), "Create", "topic", spec.name)
                 raise TopicFault(
                     f"Topic {spec.name} cannot be made with {spec.partitions} partitions and "
                     f"{spec.replication_factor} replicas: {answer['error_message'] or error.__name__}",
@@ -295,6 +353,8 @@ class TopicAdmin:
         resource = ConfigResource(ConfigResourceType.TOPIC, spec.name, configs=dict(changes))
         with self._answers():
             answer = self._admin.alter_configs([resource])["topic"][spec.name]
+        if "Authorization" in answer:
+            raise not_allowed(self._config, right("AlterConfigs", "topic", spec.name))
         if answer != "OK":
             raise TopicFault(f"Topic {spec.name} refuses {', '.join(changes)}: {answer}", spec.name)
         # The controller answers before the brokers know: a worker that starts at once would still see the old policy.
@@ -308,30 +368,8 @@ class TopicAdmin:
     def _answers(self) -> Iterator[None]:
         try:
             yield
-        except RetriableError as error:
-            raise KafkaUnreachable(
-                f"Kafka does not answer at {self._servers} within {self._timeout_ms / 1000:g} s: start it "
-                "(`clustertrack up` runs one on this machine) or set KAFKA_BOOTSTRAP_SERVERS and the way to log in."
-            ) from error
         except KafkaError as error:
-            raise TopicFault(f"Kafka at {self._servers} refuses: {type(error).__name__}.") from error
-
-
-def _wait_for_broker(servers: Sequence[str], seconds: float) -> None:
-    """Waits until one of the servers (host:port) accepts a connection; raises KafkaConnectionError at the time limit.
-
-    The client of kafka-python 3.0 waits as well, but when it fails its thread and its sockets stay (kafka/net/inet.py).
-    """
-    deadline = time.monotonic() + seconds
-    while True:
-        for server in servers:
-            host, _, port = server.rpartition(":")
-            left = max(deadline - time.monotonic(), 0.1)
-            with suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), timeout=left):
-                return
-        if time.monotonic() + CONNECT_PAUSE > deadline:
-            raise KafkaConnectionError(f"none of {', '.join(servers)} accepts connections")
-        time.sleep(CONNECT_PAUSE)
+            raise explain(self._config, error) from error
 
 
 def partitions_differ(spec: TopicSpec, state: TopicState) -> str:
@@ -340,6 +378,11 @@ def partitions_differ(spec: TopicSpec, state: TopicState) -> str:
         f"Topic {spec.name} has {state.partitions} partitions instead of {spec.partitions}, and the count is fixed for "
         f"life: set CLUSTERTRACK_PARTITIONS={state.partitions}, or delete it if it is new and empty."
     )
+
+
+def _spelled(operation: object) -> str:
+    """An operation as ACLs are usually written: DESCRIBE_CONFIGS is DescribeConfigs."""
+    return "".join(part.capitalize() for part in str(operation).split("_"))
 
 
 def _differing(spec: TopicSpec, state: TopicState) -> dict[str, str]:

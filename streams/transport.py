@@ -52,6 +52,8 @@ class Delivery:
     """Last sign of life of the fetcher, by the monotonic clock."""
     recovered_at: float = field(default_factory=monotonic)
     """When a changelog's records were applied last, by the same clock."""
+    client: Any = None
+    """aiokafka's consumer, once there is one."""
     epoch: int = 0
     """Counts how often everything unacked was forgotten. A batch of an older epoch is neither taken nor acked."""
 
@@ -98,6 +100,7 @@ class CommittedConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[mi
         # Faust ties the isolation level to its own exactly_once, and has no setting for either.
         consumer._isolation_level = "read_committed"  # noqa: SLF001
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001
+        self.consumer.delivery.client = consumer
         return consumer
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from streams import metrics
+from streams import membership, metrics
 from streams.pipeline import Pipeline
 from streams.topics import COMPANIES, EVENTS
 from streams.transport import Delivery
@@ -44,6 +44,8 @@ class Signs:
     not_flowing_for: float
     """Since when no record could be fetched, and no mark was recovered."""
     register_ready: bool
+    joined: bool
+    """Whether the consumer group has let the worker in."""
     waiting_for: float
     """How long the ledger or Kafka has refused; 0 while all is well."""
 
@@ -64,14 +66,17 @@ def unhealthy(signs: Signs, stalled: float = STALLED_SECONDS) -> str | None:
 
 
 def unready(signs: Signs) -> str | None:
-    """Why the worker takes no records just now, or None."""
+    """Why the worker takes no records just now, all reasons of it, or None."""
+    reasons = []
+    if not signs.joined:
+        reasons.append("the consumer group has not let the worker in yet")
+    elif not signs.flowing:
+        reasons.append("partitions are being assigned or the table is being recovered")
     if not signs.register_ready:
-        return "the company register is being read"
-    if not signs.flowing:
-        return "partitions are being assigned or the table is being recovered"
+        reasons.append("the company register is being read")
     if signs.waiting_for > 0:
-        return f"the ledger or Kafka has refused for {signs.waiting_for:.0f} s; the work is repeated"
-    return None
+        reasons.append(f"the ledger or Kafka has refused for {signs.waiting_for:.0f} s; the work is repeated")
+    return "; ".join(reasons) or None
 
 
 class Vitals:
@@ -101,9 +106,10 @@ class Vitals:
         self._beat = self._flowed_at = self._taken_at = now()
 
     async def run(self) -> None:
-        """Beat, and refresh the gauges that are read off the app."""
+        """Beat, and refresh the gauges that are read off the app. Raises GroupLost."""
         while True:
             self._beat = self._now()
+            membership.check(self._delivery.client, self._app.conf.id)
             if self._flowing():
                 self._flowed_at = self._beat
                 self._measure_lag()
@@ -129,6 +135,7 @@ class Vitals:
             untaken_for=max(0.0, self._beat - self._taken_at),
             not_flowing_for=now - max(self._flowed_at, self._delivery.recovered_at),
             register_ready=self._register_ready(),
+            joined=self._joined(),
             waiting_for=max((now - p.waiting_since for p in pipelines if p.waiting_since is not None), default=0.0),
         )
 
@@ -147,9 +154,11 @@ class Vitals:
         return self._may_fetch() and bool(self._app.in_recovery)
 
     def _may_fetch(self) -> bool:
-        app = self._app
-        joined = app.started and app.consumer_generation_id > 0  # before that, `app.consumer` would make one
-        return bool(joined and not app.rebalancing and app.consumer.flow_active)
+        app = self._app  # before it has joined, `app.consumer` would make one
+        return bool(self._joined() and not app.rebalancing and app.consumer.flow_active)
+
+    def _joined(self) -> bool:
+        return bool(self._app.started and self._app.consumer_generation_id > 0)
 
     def _untaken(self) -> bool:
         """Whether fetched records lie about: their pipeline is idle, or has gone on to later ones."""

@@ -77,7 +77,7 @@ def _started(child: Child, ready: Callable[[], bool]) -> None:
 
     def ready_or_dead() -> bool:
         if child.exit_code() is not None:
-            pytest.fail(f"{child.name} ended with {child.exit_code()}: {child.last_words(8)}")
+            pytest.fail(f"{child.name} ended with {child.exit_code()}: {child.last_words()}")
         return ready()
 
     _wait_until(ready_or_dead, START_SECONDS, f"{child.name} to be ready")

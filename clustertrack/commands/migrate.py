@@ -12,7 +12,7 @@ from brokers.codecs import require_codecs
 from clustertrack.guard import lost_receipts, older_than_commits
 from clustertrack.offsets import KafkaOffsets
 from clustertrack.settings import Settings, load_settings
-from schemas.errors import CheckFailed
+from schemas.errors import CheckFailed, UsageFault
 from sinks import catalog
 from sinks.connection import connect, explained
 from sinks.migrate import migrate
@@ -77,8 +77,15 @@ def _as_actual(states: Mapping[str, TopicState]) -> dict[str, catalog.ActualTopi
     type=click.IntRange(1, 10_000),
     help="Partitions of new topics; fixed for life. Default: as the topics are, else CLUSTERTRACK_PARTITIONS or 12.",
 )
-def command(*, check: bool, partitions: int | None) -> None:
+@click.option(
+    "--recreate",
+    is_flag=True,
+    help="Delete topics whose number of partitions was changed, with all that they hold, and create them as they were.",
+)
+def command(*, check: bool, partitions: int | None, recreate: bool) -> None:
     """Create or update the ClickHouse schema and the Kafka topics. Running it again changes nothing."""
+    if check and recreate:
+        raise UsageFault("--check changes nothing and --recreate deletes topics: give one of them")
     settings = load_settings() if partitions is None else load_settings(partitions=partitions)
     require_codecs()  # the newest committed record of each partition is read
     config = settings.clickhouse()
@@ -90,6 +97,8 @@ def command(*, check: bool, partitions: int | None) -> None:
             if check:
                 lines += _differences(place)
             else:
+                if recreate:
+                    lines += _delete_resized(place)
                 lines += _bring_about(place, uuid.uuid4(), datetime.now(UTC))
     for line in lines:
         click.echo(line)
@@ -97,6 +106,27 @@ def command(*, check: bool, partitions: int | None) -> None:
         raise CheckFailed(f"{len(lines)} differences: see above, then run `clustertrack migrate`.")
     if not lines:
         click.echo(f"Nothing to do: database {settings.clickhouse_database} and all topics are as they should be.")
+
+
+def _delete_resized(place: _Place) -> list[str]:
+    """Deletes the topics that have other partitions than recorded; a line for each, with what is lost with it."""
+    known = catalog.find_ledger_id(place.client, place.database) if place.recorded() else None
+    if known is None:
+        return []
+    names = _resized(place.recorded(), place.actual([spec.name for spec in place.specs(known)]))
+    lines = []
+    for name in names:
+        left = ""
+        if name in (EVENTS, COMPANIES):
+            with KafkaOffsets(place.settings.kafka_client_config()) as offsets:
+                reading = offsets.read(app_id(place.settings.kafka_consumer_group, known), [name])
+            if reading.workers:
+                raise TopicFault(f"{reading.workers} workers are running: stop them before {name} is deleted.", name)
+            again = "load the company register again" if name == COMPANIES else "publish them again"
+            left = f", with {reading.lag:,} records that were not counted: {again}"
+        place.admin.delete(name)
+        lines.append(f"Topic {name} deleted{left}.")
+    return lines
 
 
 def _bring_about(place: _Place, new_id: uuid.UUID, now: datetime) -> list[str]:
@@ -177,7 +207,7 @@ def _resized(recorded: Mapping[str, catalog.TopicRecord], actual: Mapping[str, c
     """Name -> sentence of topics that got more partitions since they were recorded: companies moved within them."""
     return {
         name: f"Topic {name} was recorded with {recorded[name].partitions} partitions and now has {topic.partitions}: "
-        "the count is fixed for life; make new topics, and publish again."
+        f"the count is fixed for life. {catalog.RECREATE}"
         for name, topic in actual.items()
         if name in recorded
         and recorded[name].topic_id == topic.topic_id

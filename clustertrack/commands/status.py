@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from brokers.codecs import require_codecs
+from brokers.explain import KafkaUnreachable
 from clustertrack.ledger import open_ledger
 from clustertrack.offsets import KafkaOffsets, Partition, Reading, behind, remaining
 from clustertrack.settings import load_settings
@@ -20,7 +21,6 @@ from reports.layout import aligned, number
 from schemas.errors import CheckFailed
 from sinks import catalog
 from streams import topics
-from streams.topics import KafkaUnreachable
 
 TOPICS: Final = (topics.EVENTS, topics.COMPANIES)
 STATUSES: Final = ("accepted", "retracted", "duplicate", "rejected", "rerouted")

@@ -16,8 +16,9 @@ from clustertrack.local.folder import data_folder, versions
 from clustertrack.local.java import find_java
 from clustertrack.local.kafka_jars import ensure_jars, shown_progress
 from clustertrack.local.ports import HOST
+from clustertrack.local.space import trouble_with
 from clustertrack.local.stack import Ports, Stack
-from clustertrack.local.supervisor import Stopped, Supervisor
+from clustertrack.local.supervisor import Stopped, Supervisor, TaskRefused
 from clustertrack.settings import Settings, load_settings
 from schemas.errors import UsageFault
 from schemas.own_folders import set_private_umask
@@ -78,14 +79,27 @@ def _settings(port_base: int | None) -> Settings:
 
 def _run(stack: Stack) -> None:
     registry = CollectorRegistry()
-    supervisor = Supervisor(stack.data / "logs", _tell, registry)
+    refused: list[TaskRefused] = []
+    supervisor = Supervisor(stack.data / "logs", _tell, registry, trouble=lambda: trouble_with(stack.data))
+
+    def readiness() -> Health:
+        return Health(ok=False, why=str(refused[0])) if refused else supervisor.readiness()
+
     with _signals(supervisor):
-        server = serve(registry, HOST, stack.ports.metrics, lambda: Health(ok=True), supervisor.readiness)
+        server = serve(registry, HOST, stack.ports.metrics, lambda: Health(ok=True), readiness)
         try:
             stack.start(supervisor, _tell)
             for line in stack.addresses():
                 click.echo(line)
             click.echo("ready")
+            supervisor.watch()
+        except TaskRefused as error:
+            # What it says can only be followed while Kafka runs.
+            refused.append(error)
+            for line in stack.addresses():
+                click.echo(line)
+            _tell(f"error: {error}")
+            _tell("No worker was started. Kafka and ClickHouse go on: do what it says, press Ctrl-C, and start again.")
             supervisor.watch()
         except Stopped:
             pass
@@ -93,6 +107,8 @@ def _run(stack: Stack) -> None:
             _tell("Stopping")
             supervisor.stop()
             server.close()
+    if refused:
+        raise refused[0]
 
 
 @contextmanager

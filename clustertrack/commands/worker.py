@@ -18,6 +18,7 @@ import structlog
 from prometheus_client import REGISTRY
 
 from brokers.codecs import require_codecs
+from brokers.explain import not_allowed
 from clustertrack import allocators, changelog, logs, watchdog
 from clustertrack.guard import MIGRATE, Belonging, GuardedLedger, LedgerReplaced, lost_receipts, older_than_commits
 from clustertrack.health import Health, serve
@@ -25,9 +26,10 @@ from clustertrack.ledger import open_ledger
 from clustertrack.offsets import KafkaOffsets, Partition, Progress
 from clustertrack.settings import Settings, load_settings
 from schemas.clusters import ClusterRegistry
-from schemas.errors import CheckFailed, UsageFault
+from schemas.errors import CheckFailed, ClustertrackError, UsageFault
 from schemas.own_folders import close_folder, private_folder, set_private_umask
 from sinks import catalog
+from sinks.connection import first_line
 from sinks.writer import LedgerWriter
 from streams import topics
 from streams.app import TopicPlace, Worker, WorkerConfig, build
@@ -40,6 +42,10 @@ log = structlog.get_logger()
 
 class TopicsDiffer(CheckFailed):
     """Kafka's topics are not the ones that the ledger knows."""
+
+
+class WorkerEnded(CheckFailed):
+    """Something ended the worker while it ran."""
 
 
 @click.command("worker")
@@ -118,6 +124,7 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
     with open_ledger(settings.clickhouse()) as client:
         ledger_id = catalog.ledger_id(client, settings.clickhouse_database)
         recorded = catalog.topics(client, settings.clickhouse_database)
+        _check_rights(settings, ledger_id)
         if mend:
             recorded = changelog.put_in_order(settings, client, recorded, ledger_id, datetime.now(UTC))
         config = _worker_config(settings, ledger_id, recorded)
@@ -134,7 +141,21 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
         topic_epoch=epoch,
         topic_ids={name: recorded[name].topic_id for name in (topics.EVENTS, topics.COMPANIES)},
         changelog=(topics.changelog_topic(config.app_id), config.changelog_id),
+        partitions={
+            name: recorded[name].partitions
+            for name in (topics.EVENTS, topics.COMPANIES, topics.changelog_topic(config.app_id))
+        },
     )
+
+
+def _check_rights(settings: Settings, ledger_id: str) -> None:
+    """Raise NotAllowed for the rights on Kafka that the worker will need: without some it would fail at a record."""
+    app_id = topics.app_id(settings.kafka_consumer_group, ledger_id)
+    client = settings.kafka_client_config()
+    with topics.TopicAdmin(client) as admin:
+        lacking = admin.missing_rights(topics.worker_rights(app_id), app_id)
+    if lacking:
+        raise not_allowed(client, ", ".join(lacking))
 
 
 def _tell_expired(progress: Mapping[Partition, Progress]) -> None:
@@ -235,4 +256,19 @@ def _run(worker: Worker, settings: Settings) -> None:
     service = _Service(worker.app, loop=loop, quiet=True, redirect_stdouts=False, stdout=sys.stderr, stderr=sys.stderr)
     service.spinner = None
     log.info("worker starts", group=worker.app.conf.id, metrics_port=settings.metrics_port)
-    service.execute_from_commandline()
+    try:
+        service.execute_from_commandline()
+    finally:
+        # In place of SystemExit: the last line of the log says why, whatever the libraries say before it.
+        if service.crash_reason is not None:
+            raise WorkerEnded(_last_words(service.crash_reason)) from service.crash_reason
+
+
+def _last_words(reason: BaseException) -> str:
+    if isinstance(reason, ClustertrackError):
+        return str(reason)
+    root = reason
+    while (cause := root.__cause__ or root.__context__) is not None:
+        root = cause
+    said = f"{type(root).__name__}: {first_line(root)}" if str(root) else type(root).__name__
+    return f"The worker ends ({said}); what was not counted comes again."

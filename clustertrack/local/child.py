@@ -5,10 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from clustertrack.local.environment import child_environment
 from schemas.own_folders import move, open_appending
 
 _LARGEST_LOG_BYTES = 10 * 1024 * 1024
@@ -30,11 +31,12 @@ os.execvp(sys.argv[2], sys.argv[2:])
 
 @dataclass(frozen=True)
 class Command:
-    """What a child runs. `environment` is added to ours; a value of None takes the variable away."""
+    """What a child runs, and what it sees: `environment`, and those of the variables in `passes` that we have."""
 
     name: str
     arguments: Sequence[str | Path]
     environment: Mapping[str, str | None] = field(default_factory=dict)
+    passes: Collection[str] = ()
 
 
 class Child:
@@ -43,22 +45,19 @@ class Child:
     def __init__(self, command: Command, logs: Path) -> None:
         self.name = command.name
         self.log = logs / f"{command.name}.log"
-        environment = dict(os.environ)
-        for name, value in command.environment.items():
-            environment.pop(name, None)
-            if value is not None:
-                environment[name] = value
         arguments = [str(argument) for argument in command.arguments]
         if sys.platform == "linux":
             arguments = [sys.executable, "-I", "-S", "-c", _DIE_WITH_PARENT, str(os.getpid()), *arguments]
         _turn_over(self.log)
         with open_appending(self.log) as output:
+            # What an earlier run wrote is not the reason of this one.
+            self._began = output.tell()
             self._process = subprocess.Popen(
                 arguments,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=environment,
+                env=child_environment(os.environ, command.environment, command.passes),
                 # Ctrl-C on the terminal must reach the supervisor alone, which then stops its children in order.
                 start_new_session=True,
             )
@@ -104,10 +103,10 @@ class Child:
         return int(self._process.returncode)
 
     def last_words(self) -> str:
-        """The end of its log for a message: its last error if it names one, else its last three lines."""
+        """The end of what this run logged, for a message: its last error if it names one, else its last three lines."""
         try:
             with self.log.open("rb") as log:
-                log.seek(max(0, self.log.stat().st_size - _TAIL_BYTES))
+                log.seek(max(self._began, self.log.stat().st_size - _TAIL_BYTES))
                 text = log.read().decode(errors="replace")
         except OSError:
             return ""

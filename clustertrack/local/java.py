@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from clustertrack.local.environment import child_environment
 from schemas.errors import UsageFault
 
 OLDEST = 17
@@ -54,7 +55,12 @@ def java_version(program: Path) -> int | None:
     """Ask a Java program for its major version; None if it does not run."""
     try:
         answer = subprocess.run(
-            [program, "-version"], capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=True
+            [program, "-version"],
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_SECONDS,
+            check=True,
+            env=child_environment(os.environ, {}),
         )
     except (OSError, subprocess.SubprocessError):
         return None

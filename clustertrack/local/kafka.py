@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clustertrack.local.child import Command
+from clustertrack.local.environment import child_environment
 from clustertrack.local.java import Java
 from clustertrack.local.kafka_jars import KAFKA_VERSION
 from clustertrack.local.ports import HOST
@@ -24,13 +25,11 @@ from schemas.own_folders import make_folder
 # All local clusters have one id: a folder that was copied or is served twice is found by its node id and its lock.
 CLUSTER_ID = base64.urlsafe_b64encode(uuid.uuid5(uuid.NAMESPACE_DNS, "clustertrack").bytes).decode().rstrip("=")
 _FORMAT_TIMEOUT_SECONDS = 60
+OFFSETS_KEPT_MINUTES = 30 * 24 * 60
 _ASK_TIMEOUT_SECONDS = 1.5
 # Every broker since 1.0 knows it; from 1 on, no topics in the question means none in the answer.
 _METADATA_VERSION = 4
 _ASCII_END = 128
-
-# In another locale Java cannot open a folder with a Danish letter in its name.
-_ENVIRONMENT = {"LC_ALL": "C.UTF-8", "JAVA_TOOL_OPTIONS": None, "CLASSPATH": None}
 
 _LOG4J2 = """\
 Configuration:
@@ -110,6 +109,8 @@ class KafkaNode:
             "offsets.topic.replication.factor": str(copies),
             # 50 partitions by default: a second of start-up that no laptop needs.
             "offsets.topic.num.partitions": "4",
+            # As long as the events are kept: a group whose offsets were forgotten reads all of them again.
+            "offsets.retention.minutes": str(OFFSETS_KEPT_MINUTES),
             "transaction.state.log.replication.factor": str(copies),
             "transaction.state.log.min.isr": str(max(1, copies - 1)),
             "transaction.state.log.num.partitions": "4",
@@ -154,7 +155,7 @@ def prepare(node: KafkaNode, java: Java, jars: Path, logs: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        env={name: value for name, value in {**os.environ, **_ENVIRONMENT}.items() if value is not None},
+        env=child_environment(os.environ, {}),
         timeout=_FORMAT_TIMEOUT_SECONDS,
     )
     if answer.returncode != 0:
@@ -185,7 +186,7 @@ def check_folder(node: KafkaNode) -> None:
 def command(node: KafkaNode, java: Java, jars: Path) -> Command:
     """What a supervisor starts."""
     arguments = [*_java(node, java, jars), "kafka.Kafka", _properties_file(node)]
-    return Command(node.name, arguments, _ENVIRONMENT)
+    return Command(node.name, arguments)
 
 
 def is_ready(bootstrap: str, brokers: int = 1) -> bool:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from clustertrack.local import kafka
 from clustertrack.local.child import Command
+from clustertrack.local.environment import PYTHON
 from clustertrack.local.java import Java
 from clustertrack.local.ports import HOST, taken_ports
 from clustertrack.local.probes import ready_at, sign_at
 from clustertrack.local.supervisor import Service, Supervisor
-from clustertrack.settings import Settings
+from clustertrack.settings import Settings, variables
 from schemas.errors import UsageFault
 
 _LARGEST_PORT = 65535
@@ -20,6 +21,10 @@ _MIGRATE_SECONDS = 120
 _KAFKA_GRACE_SECONDS = 20
 _CLICKHOUSE_GRACE_SECONDS = 20
 _WORKER_GRACE_SECONDS = 15
+
+# Variables that children read themselves. Kafka reads none of ours.
+_LOGIN = ("CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD", "CLICKHOUSE_PASSWORD_FILE")
+_SETTINGS = variables()
 
 
 @dataclass(frozen=True)
@@ -114,7 +119,7 @@ class Stack:
             "CLUSTERTRACK_PARTITIONS": str(self.partitions),
             "CLUSTERTRACK_REPLICATION_FACTOR": "1",
             "CLUSTERTRACK_MIN_INSYNC_REPLICAS": "1",
-            "PYTHONUNBUFFERED": "1",
+            **PYTHON,
         }
 
     def kafka_node(self) -> kafka.KafkaNode:
@@ -139,21 +144,21 @@ class Stack:
         }
         flags = [str(part) for pair in arguments.items() for part in pair]
         return Service(
-            Command("clickhouse", [sys.executable, "-m", "sinks.embedded", *flags], {"PYTHONUNBUFFERED": "1"}),
+            Command("clickhouse", [sys.executable, "-m", "sinks.embedded", *flags], PYTHON, _LOGIN),
             ready_at(self.ports.clickhouse, "/ping"),
             grace=_CLICKHOUSE_GRACE_SECONDS,
         )
 
     def migrate(self) -> Command:
         """Topics and schema; runs to its end before the workers start."""
-        return Command("migrate", _verb("migrate"), self.environment())
+        return Command("migrate", _verb("migrate"), self.environment(), _SETTINGS)
 
     def worker(self, number: int) -> Service:
         """Worker 0, 1, ...: its own marks in DATA/worker-N, its own metrics port."""
         port = self.ports.worker_metrics(number)
         own = {"CLUSTERTRACK_DATA_DIR": str(self.data / f"worker-{number}"), "METRICS_PORT": str(port)}
         return Service(
-            Command(f"worker-{number}", _verb("worker"), self.environment() | own),
+            Command(f"worker-{number}", _verb("worker"), self.environment() | own, _SETTINGS),
             ready_at(port, "/readyz"),
             sign_at(port, "/healthz"),
             grace=_WORKER_GRACE_SECONDS,

@@ -4,6 +4,7 @@ What to do about a child is decided in watch.py; this file looks and acts. Every
 because on Linux a child dies with the thread that started it.
 """
 
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,13 +15,17 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from clustertrack.health import Health
 from clustertrack.local.child import Child, Command
 from clustertrack.local.watch import Decision, Life, Limits, Phase, Seen, Sign, Step, decide
-from schemas.errors import Unreachable
+from schemas.errors import CheckFailed, Unreachable
 
 _POLL_SECONDS = 0.05
 
 
 class ChildFault(Unreachable):
     """A child could not be started, or a task failed."""
+
+
+class TaskRefused(ChildFault):
+    """A task ran to its end, and found something that the user has to put right."""
 
 
 class Stopped(Exception):
@@ -64,11 +69,21 @@ class Supervisor:
         registry: CollectorRegistry,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
+        trouble: Callable[[], str] = str,
     ) -> None:
+        """Args:
+        logs: the folder of the children's logs.
+        tell: see the class.
+        registry: where its metrics go.
+        limits: patience.
+        clock: in seconds.
+        trouble: what else may have ended a child, such as a full disk; asked when one has, empty if nothing.
+        """
         self._logs = logs
         self._tell = tell
         self._limits = limits or Limits()
         self._clock = clock
+        self._trouble = trouble
         self._stages: list[list[_Kept]] = []
         # A plain number, because signal handlers change it: locks are not safe there.
         self._asked_to_stop = 0
@@ -96,7 +111,9 @@ class Supervisor:
             self._wait_until_ready(kept)
 
     def run(self, command: Command, seconds: float) -> None:
-        """Run a task to its end. Raises ChildFault when it fails or takes longer, Stopped when asked to stop."""
+        """Run a task to its end. Raises TaskRefused when it exits with 1, ChildFault when it fails otherwise or takes
+        longer, Stopped when asked to stop.
+        """
         child = Child(command, self._logs)
         deadline = self._clock() + seconds
         try:
@@ -107,7 +124,8 @@ class Supervisor:
         finally:
             child.kill()
         if code != 0:
-            raise ChildFault(f"{command.name} failed: {_said(child)}")
+            fault = TaskRefused if code == CheckFailed.exit_code else ChildFault
+            raise fault(f"{command.name} failed: {self._said(child)}")
 
     def watch(self) -> None:
         """Keep the services running until asked to stop."""
@@ -150,11 +168,11 @@ class Supervisor:
         deadline = self._clock() + self._limits.start
         while (why := kept.service.ready()) is not None:
             if kept.child.exit_code() is not None:
-                raise ChildFault(f"{kept.name} ended instead of starting: {_said(kept.child)}")
+                raise ChildFault(f"{kept.name} ended instead of starting: {self._said(kept.child)}")
             if self._clock() > deadline:
                 reason = f" ({why})" if why else ""
                 raise ChildFault(
-                    f"{kept.name} was not ready after {self._limits.start:.0f} s{reason}: {_said(kept.child)}"
+                    f"{kept.name} was not ready after {self._limits.start:.0f} s{reason}: {self._said(kept.child)}"
                 )
             self._pause()
         kept.life = Life(Phase.UP, self._clock())
@@ -178,7 +196,7 @@ class Supervisor:
     def _act(self, kept: _Kept, decision: Decision) -> None:
         kept.life = decision.life
         if decision.why == "ended":
-            self._tell(f"{kept.name} ended: {_said(kept.child)}; it is being restarted")
+            self._tell(f"{kept.name} ended: {self._said(kept.child)}; it is being restarted")
         elif decision.step is Step.KILL:
             kept.child.kill()
             self._tell(f"{kept.name} {decision.why} and was killed; it is being restarted")
@@ -189,10 +207,12 @@ class Supervisor:
             self._tell(f"{kept.name} {decision.why} again")
         self._up.labels(kept.name).set(kept.life.phase is Phase.UP)
 
-
-def _said(child: Child) -> str:
-    """Exit code, last words and log of a child, for a sentence."""
-    code = child.exit_code()
-    how = "" if code is None else f"signal {-code}; " if code < 0 else f"exit code {code}; "
-    words = child.last_words()
-    return f"{how}{words or 'it said nothing'} (log: {child.log})"
+    def _said(self, child: Child) -> str:
+        """Exit code, last words and log of a child, and what else is wrong, for a sentence."""
+        trouble = self._trouble()
+        also = f"; {trouble}" if trouble else ""
+        code = child.exit_code()
+        if code == -signal.SIGKILL:  # it was given no time to say why
+            return f"killed (signal 9){also}"
+        how = "" if code is None else f"signal {-code}; " if code < 0 else f"exit code {code}; "
+        return f"{how}{child.last_words() or 'it said nothing'} (log: {child.log}){also}"

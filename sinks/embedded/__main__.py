@@ -15,6 +15,7 @@ import click
 import uvicorn
 
 from schemas.errors import ClustertrackError
+from schemas.interpreter import require_asserts
 from schemas.own_files import read_within
 from schemas.own_folders import set_private_umask
 from sinks.embedded.faults import CannotStart
@@ -50,6 +51,7 @@ def main(path: Path, port: int, host: str, metrics_port: int | None) -> None:
       python -m sinks.embedded --path data/clickhouse --port 8123
     """
     try:
+        require_asserts()
         _serve(path, port, host, metrics_port)
     except ClustertrackError as error:
         click.echo(f"error: {error}", err=True)

@@ -12,11 +12,11 @@ from click.testing import CliRunner, Result
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
+from brokers.explain import KafkaUnreachable
 from clustertrack.commands.companies import command
 from clustertrack.local.ports import free_ports
 from schemas.company import standing
 from schemas.errors import CheckFailed, UsageFault
-from sources.brokers import KafkaUnreachable
 from sources.register_topic import read_topic
 from streams import topics
 

@@ -9,12 +9,13 @@ from click.testing import CliRunner, Result
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
+from brokers.explain import KafkaUnreachable
 from clustertrack.cli import root
 from schemas.errors import CheckFailed, UsageFault
 from sinks import catalog
 from sinks.connection import ClickHouse, ClickHouseUnreachable, connect
 from sinks.migrate import load
-from streams.topics import COMPANIES, ENRICHED, EVENTS, REJECTED, KafkaUnreachable, TopicAdmin, TopicFault, app_id
+from streams.topics import COMPANIES, ENRICHED, EVENTS, REJECTED, TopicAdmin, TopicFault, app_id
 
 TOPICS = (EVENTS, COMPANIES, ENRICHED, REJECTED)
 Run = Callable[..., Result]

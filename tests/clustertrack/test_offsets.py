@@ -6,8 +6,9 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from brokers.explain import KafkaUnreachable
 from clustertrack.offsets import KafkaOffsets, Partition, Probed, Progress, Reading, gaps, remaining
-from streams.topics import KafkaUnreachable, TopicFault
+from streams.topics import TopicFault
 
 P0, P1 = Partition("events", 0), Partition("events", 1)
 
@@ -52,7 +53,7 @@ def test_nothing_answers():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(KafkaUnreachable, match=rf"Kafka does not answer at {address}: start it .*clustertrack up"):
+        with pytest.raises(KafkaUnreachable, match=rf"Kafka at {address} cannot be used: nothing .*clustertrack up"):
             KafkaOffsets({"bootstrap_servers": [address]}, timeout_ms=300)
 
 

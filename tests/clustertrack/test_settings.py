@@ -1,6 +1,7 @@
 import os
 from pathlib import Path
 
+import certifi
 import pytest
 from pydantic import ValidationError
 
@@ -63,6 +64,7 @@ def test_settings_cannot_be_changed():
         pytest.param("CLICKHOUSE_PORT", "70000", "CLICKHOUSE_PORT=70000", id="no port"),
         pytest.param("KAFKA_BOOTSTRAP_SERVERS", "broker", "'broker' is not host:port", id="server without port"),
         pytest.param("KAFKA_BOOTSTRAP_SERVERS", "a:1,b:x", "'b:x' is not host:port", id="one of two servers"),
+        pytest.param("KAFKA_BOOTSTRAP_SERVERS", "SASL_SSL://a:9092", "is not host:port", id="protocol before it"),
         pytest.param("KAFKA_SECURITY_PROTOCOL", "TLS", "KAFKA_SECURITY_PROTOCOL=TLS", id="unknown protocol"),
         pytest.param("KAFKA_SECURITY_PROTOCOL", "SASL_SSL", "also needs KAFKA_SASL_MECHANISM and", id="login missing"),
         pytest.param("CLICKHOUSE_DATABASE", "a; DROP", "CLICKHOUSE_DATABASE=a; DROP", id="no database name"),
@@ -80,6 +82,39 @@ def test_a_bad_value_is_one_sentence_with_its_variable(monkeypatch, name, value,
     assert problem in str(fault.value)
     assert "\n" not in str(fault.value)
     assert fault.value.exit_code == 2
+
+
+@pytest.mark.parametrize("servers", ["ida:hunter2@broker:9092", "a:9092,ida:hunter2@[::1]:9092", "hunter2@broker"])
+def test_a_password_in_the_address_is_refused_and_not_shown(monkeypatch, servers):
+    """Logins have variables of their own; what stands before an @ is in no sentence."""
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", servers)
+
+    with pytest.raises(SettingsFault, match="KAFKA_BOOTSTRAP_SERVERS cannot be used") as fault:
+        load_settings()
+
+    assert "hunter2" not in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        pytest.param(None, "cannot be read (No such file or directory)", id="missing"),
+        pytest.param("no certificate", "holds no certificates in PEM form", id="another file"),
+        pytest.param("", "holds no certificates in PEM form", id="empty"),
+    ],
+)
+def test_the_file_of_certificates_is_checked(monkeypatch, tmp_path, content, problem):
+    """A file that cannot be used is named at once, not as a broker that does not answer."""
+    file = tmp_path / "ca.pem"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SSL")
+    monkeypatch.setenv("KAFKA_SSL_CAFILE", str(file))
+
+    with pytest.raises(SettingsFault) as fault:
+        load_settings()
+
+    assert f"KAFKA_SSL_CAFILE={file} {problem}" in str(fault.value)
 
 
 @pytest.mark.parametrize("name", [pytest.param("KAFKA_SASL_PASSWORD", id="Kafka"), "CLICKHOUSE_PASSWORD"])
@@ -124,7 +159,7 @@ def test_client_configuration_with_login(monkeypatch):
         "KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
         "KAFKA_SASL_USERNAME": "foodbio",
         "KAFKA_SASL_PASSWORD": "hunter2",
-        "KAFKA_SSL_CAFILE": "/etc/ca.pem",
+        "KAFKA_SSL_CAFILE": certifi.where(),
     }.items():
         monkeypatch.setenv(name, value)
 
@@ -134,5 +169,5 @@ def test_client_configuration_with_login(monkeypatch):
         "sasl_mechanism": "SCRAM-SHA-512",
         "sasl_plain_username": "foodbio",
         "sasl_plain_password": "hunter2",
-        "ssl_cafile": "/etc/ca.pem",
+        "ssl_cafile": certifi.where(),
     }

@@ -1,5 +1,7 @@
 import json
 import socket
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -9,6 +11,7 @@ from click.testing import CliRunner, Result
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from brokers.explain import KafkaUnreachable
 from clustertrack.cli import root
 from clustertrack.commands.status import (
     TOPICS,
@@ -20,7 +23,7 @@ from clustertrack.ledger import LedgerNotMigrated
 from clustertrack.offsets import KafkaOffsets, Partition, Progress, Reading
 from sinks import catalog
 from sinks.connection import ClickHouse, ClickHouseUnreachable, connect
-from streams.topics import COMPANIES, EVENTS, KafkaUnreachable, app_id
+from streams.topics import COMPANIES, EVENTS, app_id
 
 PLACE = Partition(EVENTS, 0)
 
@@ -253,6 +256,20 @@ def test_kafka_unreachable(run):
     result = run("status", KAFKA_BOOTSTRAP_SERVERS=f"127.0.0.1:{nowhere()}")
     assert isinstance(result.exception, KafkaUnreachable)
     assert result.exception.exit_code == 3
+
+
+def test_warnings_of_libraries_end_no_verb():
+    """PYTHONWARNINGS=error in the shell makes a library's deprecation no failure of ours."""
+    answer = subprocess.run(
+        [sys.executable, "-m", "clustertrack", "status"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={"PYTHONWARNINGS": "error", "CLICKHOUSE_PORT": nowhere()},
+    )
+    assert answer.returncode == 3
+    assert answer.stderr.startswith("error: ClickHouse does not answer")
 
 
 def test_clickhouse_unreachable():

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from kafka import KafkaAdminClient
 
 from clustertrack.local.folder import STAMP
 from clustertrack.local.ports import HOST, taken_ports
 from clustertrack.local.probes import get
 from clustertrack.local.stack import Ports
+from streams.topics import EVENTS
 
 ENDS_WITHIN = 60
 STARTS_WITHIN = 150
@@ -181,6 +183,58 @@ def test_survives_the_death_of_kafka_and_of_itself(up, wait_until):
     second = up()
 
     assert second.end(signal.SIGINT) == 0
+
+
+@pytest.mark.integration
+@pytest.mark.timeout(600)  # three starts of the whole stack
+def test_a_grown_topic_leaves_kafka_running_for_the_way_out(up, tmp_path, base):
+    """`migrate` refuses, no worker starts, Kafka stays so that the advice can be followed; then `up` works again."""
+    first = up()
+    admin = KafkaAdminClient(bootstrap_servers=f"{HOST}:{base}")
+    admin.create_partitions({EVENTS: 6})
+    admin.close()
+    assert first.end(signal.SIGTERM) == 0
+
+    second = _start("--data", tmp_path / "Årets data", "--port-base", base, stderr=subprocess.PIPE)
+    with second:
+        try:
+            told = [next(line for line in second.stderr if line.startswith("error: "))]
+            assert "now has 6" in told[0]
+            assert "clustertrack migrate --recreate" in told[0]
+            assert "Kafka and ClickHouse go on" in second.stderr.readline()
+            assert get(base + 5, "/readyz")[0] == 503
+            settings = {"KAFKA_BOOTSTRAP_SERVERS": f"{HOST}:{base}", "CLICKHOUSE_PORT": str(base + 1)}
+            followed = subprocess.run(
+                [sys.executable, "-m", "clustertrack", "migrate", "--recreate"],
+                env={**os.environ, **settings},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=ENDS_WITHIN,
+            )
+            assert followed.returncode == 0, followed.stderr
+        finally:
+            second.terminate()
+            second.communicate(timeout=ENDS_WITHIN)
+    assert second.returncode == 3
+    assert up().end(signal.SIGTERM) == 0
+
+
+@pytest.mark.integration
+def test_what_the_shell_says_to_python_and_java_reaches_no_child(up, monkeypatch, base):
+    """Proxies, agents of Java and switches of Python: the stack comes up as if they were not set."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("JDK_JAVA_OPTIONS", "-javaagent:nowhere.jar")
+    monkeypatch.setenv("_JAVA_OPTIONS", "-Xmx1k")
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+    monkeypatch.setenv("AIOKAFKA_NO_EXTENSIONS", "1")
+    monkeypatch.setenv("NO_CYTHON", "1")
+    running = up(workers=1)
+
+    assert get(base + 5, "/readyz")[0] == 200
+    assert running.end(signal.SIGTERM) == 0
 
 
 def _command_line(pid: int) -> bytes:

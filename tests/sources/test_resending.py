@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from replaying import START, Dying, MemoryBook, Person, record, standing
 
+from brokers.explain import KafkaUnreachable
 from schemas.replays import Action, RecordPlace
-from sources.brokers import KafkaUnreachable
 from sources.replay import Outgoing
 from sources.resender import KafkaTopic, kafka_topic
 from sources.resending import LEASE_SECONDS, NotConfirmed, Results, resend

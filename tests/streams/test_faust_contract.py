@@ -112,6 +112,8 @@ WORDS: list[tuple[Any, str, str]] = [
     (AIOKafkaConsumer, "_fetcher", "whether the consumer is alive"),
     (AIOKafkaConsumer, "_coordinator", "the same"),
     (AIOKafkaConsumer, "_closed", "the same"),
+    (GroupCoordinator, "_pending_exception", "why the group refuses the worker"),
+    (GroupCoordinator, "_coordination_task", "the same"),
     (fetcher.Fetcher, "error_future", "the same"),
     (App, "consumer_generation_id", "tells stale batches"),
     (App, "flow_control", "tells stale batches"),

@@ -14,6 +14,7 @@ WELL = Signs(
     untaken_for=0.0,
     not_flowing_for=0.0,
     register_ready=True,
+    joined=True,
     waiting_for=0.0,
 )
 LONG = STALLED_SECONDS + 1
@@ -67,6 +68,8 @@ def test_waiting_is_no_illness(changes: dict[str, float | bool]) -> None:
     [
         pytest.param({"register_ready": False}, "register", id="register"),
         pytest.param({"flowing": False}, "recovered", id="recovery"),
+        pytest.param({"joined": False, "flowing": False, "register_ready": False}, "group has not let", id="group"),
+        pytest.param({"joined": False, "flowing": False, "register_ready": False}, "register", id="register and group"),
         pytest.param({"waiting_for": 5.0}, "refused for 5 s", id="outage"),
     ],
 )

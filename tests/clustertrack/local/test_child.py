@@ -117,6 +117,29 @@ def test_last_words_are_what_matters(tmp_path, log, words):
     assert child.last_words() == words
 
 
+def test_words_of_an_earlier_run_are_not_quoted(tmp_path):
+    """The log is continued, but what a child said last is what this run said, even if that is nothing."""
+    (tmp_path / "stand-in.log").write_text("error: Topic activity.events.v1 has 6 partitions and had 4\n")
+    silent, loud = Child(_python(""), tmp_path), Child(_python("print('new')"), tmp_path)
+    silent.wait(20)
+    loud.wait(20)
+
+    assert "had 4" not in silent.last_words()
+    assert loud.last_words() == "new"
+
+
+def test_the_shell_reaches_a_child_by_name_only(tmp_path, monkeypatch):
+    """PYTHONOPTIMIZE and its like stay outside; a variable that the command passes is handed on."""
+    monkeypatch.setenv("PYTHONOPTIMIZE", "1")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("LOG_LEVEL", "DEBUG")
+    code = "import os; print(__debug__, 'HTTP_PROXY' in os.environ, os.environ['LOG_LEVEL'])"
+    child = Child(Command("stand-in", [sys.executable, "-c", code], passes=["LOG_LEVEL"]), tmp_path)
+
+    assert child.wait(20) == 0
+    assert child.last_words() == "True False DEBUG"
+
+
 def test_a_large_log_is_turned_over(tmp_path):
     """A log beyond ten megabytes becomes NAME.log.1 when the child starts again."""
     (tmp_path / "stand-in.log").write_bytes(b"x" * (10 * 1024 * 1024 + 1))

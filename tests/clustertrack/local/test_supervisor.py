@@ -125,6 +125,24 @@ def test_starts_in_order_and_stops_in_reverse(supervisor, stand_in, tmp_path):
     ]
 
 
+def test_a_full_disk_is_told_when_a_child_has_ended(tmp_path, told, registry, stand_in, wait_until):
+    """What a child that died of a full disk cannot say itself is looked up, and said beside its end."""
+    full = f"the disk of {tmp_path} has only 0 MB left: free some space"
+    supervisor = Supervisor(tmp_path, told.append, registry, QUICK, trouble=lambda: full)
+    supervisor.start([stand_in("kafka")])
+
+    def kill() -> None:
+        os.kill(_pid(tmp_path, "kafka"), signal.SIGKILL)
+        wait_until(lambda: any("ready again" in line for line in told), 20, "the restart")
+
+    try:
+        _while_watching(supervisor, kill)
+    finally:
+        supervisor.stop()
+
+    assert told[0] == f"kafka ended: killed (signal 9); {full}; it is being restarted"
+
+
 def test_a_killed_child_is_restarted(supervisor, stand_in, tmp_path, told, registry, wait_until):
     """A child that dies comes back, the user is told, and the restart is counted."""
     supervisor.start([stand_in("worker")])
@@ -137,7 +155,7 @@ def test_a_killed_child_is_restarted(supervisor, stand_in, tmp_path, told, regis
     _while_watching(supervisor, kill)
 
     assert _pid(tmp_path, "worker") != first
-    assert "worker ended: signal 9" in told[0]
+    assert told[0] == "worker ended: killed (signal 9); it is being restarted"
     assert registry.get_sample_value("clustertrack_child_restarts_total", {"child": "worker"}) == 1
     assert registry.get_sample_value("clustertrack_child_up", {"child": "worker"}) == 1
 

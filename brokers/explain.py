@@ -1,0 +1,368 @@
+"""Why Kafka cannot be used, in one sentence with the true cause. Every verb and the worker ask here.
+
+    ClustertrackError
+    ├── Unreachable
+    │   └── KafkaUnreachable    no broker can be used: none listens, another protocol, a login that is refused, ...
+    └── CheckFailed
+        ├── NotAllowed          Kafka answers, and the user lacks a right; names the right and the resource
+        └── KafkaRefuses        any other error that no waiting changes
+
+Clients report nearly every trouble as a time-out. So when one has failed, its steps are taken again one by one over a
+connection of our own, and the first that does not work is the cause: name, connection, TLS, login, advertised names.
+"""
+
+import re
+import socket
+import ssl
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from kafka.errors import (
+    AuthorizationError,
+    ClusterAuthorizationFailedError,
+    GroupAuthorizationFailedError,
+    KafkaError,
+    RetriableError,
+    SaslAuthenticationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailedError,
+    for_code,
+)
+from kafka.net.sasl import get_sasl_mechanism
+from kafka.protocol.metadata import MetadataRequest, MetadataResponse
+from kafka.protocol.sasl import (
+    SaslAuthenticateRequest,
+    SaslAuthenticateResponse,
+    SaslHandshakeRequest,
+    SaslHandshakeResponse,
+)
+
+from schemas.errors import CheckFailed, Unreachable
+
+PROBE_SECONDS: Final = 3.0
+"""For each step of a probe: a broker that can be used takes milliseconds."""
+LEAST_SECONDS: Final = 0.5
+PAUSE: Final = 0.1
+"""Seconds between two probes."""
+LARGEST_ANSWER: Final = 16 * 1024 * 1024
+"""Bytes; what announces more is no Kafka."""
+TLS_ALERT: Final = b"\x15\x03"
+"""How a TLS server begins its answer to something else."""
+METADATA_VERSION: Final = 4
+"""Every broker since 1.0 knows it; from 1 on, no topics in the question means none in the answer."""
+UNSUPPORTED_MECHANISM: Final = 33
+ILLEGAL_SASL_STATE: Final = 34
+
+
+class KafkaUnreachable(Unreachable):
+    """No broker can be used."""
+
+
+class NotAllowed(CheckFailed):
+    """Kafka answers, but the user lacks a right."""
+
+
+class KafkaRefuses(CheckFailed):
+    """Kafka answers with an error that no waiting changes."""
+
+
+class _Trouble(Exception):
+    """The first step that does not work, as the end of a sentence; `passes`: waiting may be enough."""
+
+    def __init__(self, cause: str, *, passes: bool = False) -> None:
+        super().__init__(cause)
+        self.passes = passes
+
+
+def explain(
+    config: Mapping[str, Any], error: BaseException, *, needs: str = "", note: str = ""
+) -> KafkaUnreachable | NotAllowed | KafkaRefuses:
+    """The error of a client as one of ours.
+
+    Args:
+        config: where the brokers are and how to log in (`Settings.kafka_client_config()`).
+        error: what kafka-python or aiokafka raised.
+        needs: the right that the request asked for, as `right` writes it, unless the error says (`needing`).
+        note: what the user wants to know beside it, such as "nothing was sent".
+    """
+    if is_authorization(error):
+        return not_allowed(config, getattr(error, "needs", needs) or _resource(error), note)
+    if isinstance(error, RetriableError | OSError) or _is_retriable(error):
+        return unreachable(config, note=note, otherwise=error)
+    return KafkaRefuses(f"Kafka at {address(config)} refuses: {said(error)}.{_also(note)}")
+
+
+def unreachable(
+    config: Mapping[str, Any], *, note: str = "", otherwise: BaseException | None = None
+) -> KafkaUnreachable:
+    """Probe the brokers, and say why none can be used; `otherwise` is the client's reason, if the probe finds none."""
+    cause = probe(config)
+    if cause is None:
+        told = f" ({said(otherwise)})" if otherwise is not None else ""
+        cause = f"it answers, but not this request in time{told}: try again, and look at its load and its log"
+    return KafkaUnreachable(f"Kafka at {address(config)} cannot be used: {cause}.{_also(note)}")
+
+
+def not_allowed(config: Mapping[str, Any], needs: str, note: str = "") -> NotAllowed:
+    """The sentence about a missing right."""
+    return NotAllowed(
+        f"Kafka at {address(config)} answers, but {user(config)} lacks the right {needs}: "
+        f"give it an ACL for that (docs/operators.md lists them).{_also(note)}"
+    )
+
+
+def right(operation: str, kind: str, name: str) -> str:
+    """A right in words, as an ACL names it."""
+    return f"{operation} on {kind} {name!r}"
+
+
+def is_authorization(error: BaseException) -> bool:
+    """Whether the user lacks a right. aiokafka has errors of its own, and producers tell some of them as text."""
+    return (
+        isinstance(error, AuthorizationError)
+        or type(error).__name__.endswith("AuthorizationFailedError")
+        or "AuthorizationFailedError" in str(error)
+    )
+
+
+def needing(error: KafkaError, operation: str, kind: str, name: str) -> KafkaError:
+    """The error, with the right that would have been needed, for `explain`."""
+    error.needs = right(operation, kind, name)
+    return error
+
+
+def user(config: Mapping[str, Any]) -> str:
+    """Who asks, for a sentence."""
+    name = config.get("sasl_plain_username")
+    return f"user {name!r}" if name else "whoever does not log in"
+
+
+def address(config: Mapping[str, Any]) -> str:
+    """The brokers' addresses in words, without what somebody may have written before an @."""
+    servers = config["bootstrap_servers"]
+    servers = servers.split(",") if isinstance(servers, str) else servers
+    return ",".join(server.rpartition("@")[2] for server in servers)
+
+
+def said(error: BaseException) -> str:
+    """What an error says, short enough for a sentence."""
+    name = type(error).__name__
+    text = str(error).split("\n", 1)[0].strip().removeprefix(f"{name}: ")
+    return (f"{name}: {text}" if text and text != name else name)[:200]
+
+
+def failed(code: int, message: str | None = None) -> KafkaError | None:
+    """The error of an answer's code, None for 0."""
+    return for_code(code)(message or "") if code else None
+
+
+def probe(config: Mapping[str, Any], seconds: float = PROBE_SECONDS) -> str | None:
+    """Why none of the brokers can be used; None if one can. Of several causes, the first that is more than silence."""
+    trouble = _trouble(config, seconds)
+    return None if trouble is None else str(trouble)
+
+
+def await_usable(config: Mapping[str, Any], seconds: float, *, note: str = "") -> None:
+    """Wait until a broker can be used, so that a client finds one; at most so many seconds, for what can pass.
+
+    Asked first, because the clients try for all of their time limit whatever is wrong, and kafka-python leaves its
+    thread and its sockets behind when it gives up. Raises KafkaUnreachable.
+    """
+    deadline = time.monotonic() + seconds
+    while (trouble := _trouble(config, min(PROBE_SECONDS, max(seconds, LEAST_SECONDS)))) is not None:
+        if not trouble.passes or time.monotonic() + PAUSE > deadline:
+            raise KafkaUnreachable(f"Kafka at {address(config)} cannot be used: {trouble}.{_also(note)}")
+        time.sleep(PAUSE)
+
+
+def _trouble(config: Mapping[str, Any], seconds: float) -> _Trouble | None:
+    servers = config["bootstrap_servers"]
+    found: list[_Trouble] = []
+    for server in servers.split(",") if isinstance(servers, str) else servers:
+        try:
+            _probe_server(server.rpartition("@")[2], config, seconds)
+        except _Trouble as trouble:
+            found.append(trouble)
+        else:
+            return None
+    return min(found, key=lambda trouble: trouble.passes, default=None)
+
+
+def _probe_server(server: str, config: Mapping[str, Any], seconds: float) -> None:
+    host, port = _split(server)
+    protocol = config.get("security_protocol", "PLAINTEXT")
+    with _connected(host, port, seconds) as plain:
+        connection = _secured(plain, host, config) if "SSL" in protocol else plain
+        with connection:
+            try:
+                if "SASL" in protocol:
+                    _log_in(connection, host, config)
+                answer = _ask(connection, MetadataRequest[METADATA_VERSION](topics=[]))
+                brokers = MetadataResponse[METADATA_VERSION].decode(answer, header=True).brokers
+            except TimeoutError:
+                raise _Trouble(
+                    f"something takes connections on {server}, but does not answer as Kafka within {seconds:g} s: "
+                    "it is busy or frozen, or something else listens there",
+                    passes=True,
+                ) from None
+            except ConnectionError:
+                raise _hung_up(host, port, protocol, seconds) from None
+            except ssl.SSLError as error:
+                raise _Trouble(f"it ended the TLS connection ({error.reason}): does it want a certificate?") from None
+            except (ValueError, IndexError, KeyError, AssertionError):
+                raise _Trouble(f"what listens on {server} is not Kafka: correct KAFKA_BOOTSTRAP_SERVERS") from None
+    _probe_advertised(server, [(broker.host, broker.port) for broker in brokers], seconds)
+
+
+def _probe_advertised(server: str, brokers: Iterable[tuple[str, int]], seconds: float) -> None:
+    """Clients leave the address they were given, and go on to what the brokers advertise."""
+    for host, port in brokers:
+        if (host, port) == _split(server):
+            continue
+        try:
+            _connected(host, port, seconds).close()
+        except _Trouble as trouble:
+            raise _Trouble(
+                f"{server} answers, but sends clients on to {host}:{port} (its advertised.listeners), and {trouble}",
+                passes=trouble.passes,
+            ) from None
+
+
+def _connected(host: str, port: int, seconds: float) -> socket.socket:
+    try:
+        return socket.create_connection((host, port), seconds)
+    except socket.gaierror:
+        raise _Trouble(
+            f"the name {host} does not resolve: correct it (KAFKA_BOOTSTRAP_SERVERS, or advertised.listeners of the "
+            "broker), or make it known here"
+        ) from None
+    except TimeoutError:
+        raise _Trouble(
+            f"{host}:{port} does not take a connection within {seconds:g} s: is a firewall between?", passes=True
+        ) from None
+    except (OSError, OverflowError, UnicodeError):
+        raise _Trouble(
+            f"nothing listens on {host}:{port}: start Kafka (`clustertrack up` runs one on this machine), or correct "
+            "KAFKA_BOOTSTRAP_SERVERS",
+            passes=True,
+        ) from None
+
+
+def _secured(plain: socket.socket, host: str, config: Mapping[str, Any]) -> ssl.SSLSocket:
+    try:
+        context = config.get("ssl_context") or ssl.create_default_context(cafile=config.get("ssl_cafile"))
+        secured: ssl.SSLSocket = context.wrap_socket(plain, server_hostname=host)
+    except ssl.SSLCertVerificationError as error:
+        raise _Trouble(
+            f"the certificate of {host} is not accepted ({error.verify_message}): KAFKA_SSL_CAFILE must hold the "
+            "certificates of the authority that signed it, and it must be made out to that name"
+        ) from None
+    except (ssl.SSLError, ConnectionError, TimeoutError):
+        raise _Trouble(
+            f"{host} does not speak TLS on that port: correct KAFKA_SECURITY_PROTOCOL "
+            f"({config.get('security_protocol')}) or the port"
+        ) from None
+    except OSError as error:
+        raise _Trouble(f"the file of KAFKA_SSL_CAFILE cannot be read ({error.strerror}): correct the path") from None
+    return secured
+
+
+def _log_in(connection: socket.socket, host: str, config: Mapping[str, Any]) -> None:
+    mechanism = config["sasl_mechanism"]
+    answer = _ask(connection, SaslHandshakeRequest[1](mechanism=mechanism))
+    handshake = SaslHandshakeResponse[1].decode(answer, header=True)
+    if handshake.error_code == UNSUPPORTED_MECHANISM:
+        enabled = " or ".join(sorted(handshake.mechanisms)) or "none"
+        raise _Trouble(f"it does not log in by {mechanism}, only by {enabled}: correct KAFKA_SASL_MECHANISM")
+    if handshake.error_code:
+        raise _Trouble("it expects no login on that port: correct KAFKA_SECURITY_PROTOCOL or the port")
+    session = get_sasl_mechanism(mechanism)(host=host, **config)
+    while not session.is_done():
+        answer = _ask(connection, SaslAuthenticateRequest[1](session.auth_bytes()))
+        step = SaslAuthenticateResponse[1].decode(answer, header=True)
+        if step.error_code:
+            raise _Trouble(
+                f"it refuses the login of {user(config)} ({step.error_message or 'no reason given'}): "
+                "correct KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
+            )
+        session.receive(step.auth_bytes)
+
+
+def _hung_up(host: str, port: int, protocol: str, seconds: float) -> _Trouble:
+    """Why a listener hangs up on the protocol: what does it answer to others?"""
+    for other in ("SASL_PLAINTEXT", "SSL"):
+        if other != protocol and _speaks(host, port, other, seconds):
+            wants = "a login without TLS" if other == "SASL_PLAINTEXT" else "TLS"
+            return _Trouble(f"{host}:{port} expects {wants}: correct KAFKA_SECURITY_PROTOCOL ({protocol}) or the port")
+    return _Trouble(f"{host}:{port} hangs up: it is starting, or stopping, or no Kafka listens there", passes=True)
+
+
+def _speaks(host: str, port: int, protocol: str, seconds: float) -> bool:
+    try:
+        with socket.create_connection((host, port), seconds) as connection:
+            if protocol == "SSL":
+                context = ssl.create_default_context()
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                context.wrap_socket(connection, server_hostname=host).close()
+                return True
+            # A mechanism that nobody has: the answer names those that there are, and no login is tried.
+            handshake = SaslHandshakeResponse[1].decode(
+                _ask(connection, SaslHandshakeRequest[1](mechanism="NONE")), header=True
+            )
+            return bool(handshake.error_code == UNSUPPORTED_MECHANISM)
+    except (OSError, ValueError, IndexError, AssertionError):
+        return False
+
+
+def _ask(connection: socket.socket, request: Any) -> bytes:  # noqa: ANN401 - kafka-python has no types
+    """Send a request, and return the bytes of its answer; raises ConnectionError when the other side hangs up."""
+    request.with_header(correlation_id=1, client_id="clustertrack")
+    connection.sendall(request.encode(header=True, framed=True))
+    length = _read(connection, 4)
+    size = int.from_bytes(length, "big")
+    if length[:2] == TLS_ALERT:
+        raise ConnectionError("a TLS alert")
+    if size > LARGEST_ANSWER:
+        raise ValueError("no answer of Kafka")
+    return _read(connection, size)
+
+
+def _read(connection: socket.socket, size: int) -> bytes:
+    parts = []
+    while size:
+        part = connection.recv(size)
+        if not part:
+            raise ConnectionError("the other side hung up")
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _split(server: str) -> tuple[str, int]:
+    host, _, port = server.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _is_retriable(error: BaseException) -> bool:
+    return bool(getattr(error, "retriable", False)) or isinstance(error, SaslAuthenticationFailedError)
+
+
+_ASKED: Final[Mapping[str, str]] = {
+    TopicAuthorizationFailedError.__name__: "on a topic",
+    GroupAuthorizationFailedError.__name__: "Read on the consumer group",
+    ClusterAuthorizationFailedError.__name__: "on the cluster",
+    TransactionalIdAuthorizationFailedError.__name__: "on the transactional id",
+}
+_NAMED: Final = re.compile(r"[A-Za-z0-9._-]+\.v1|[A-Za-z0-9._-]+-[0-9a-f-]{8,}[A-Za-z0-9._-]*")
+
+
+def _resource(error: BaseException) -> str:
+    """What an authorization error names itself."""
+    found = _NAMED.search(str(error))
+    named = f" {found[0]!r}" if found else ""
+    return _ASKED.get(type(error).__name__, "that was asked for") + named
+
+
+def _also(note: str) -> str:
+    return f" {note[0].upper()}{note[1:]}." if note else ""
