@@ -328,5 +328,5 @@ def _fitting(stem: str, suffix: str) -> str:
 def nameless_file(in_memory: int = 0, *, folder: Path | None = None) -> IO[bytes]:
     """A file without a name in a folder of ours, gone with the process; up to `in_memory` bytes stay in memory."""
     if in_memory:
-        return cast("IO[bytes]", tempfile.SpooledTemporaryFile(in_memory, dir=folder))
+        return cast("IO[bytes]", tempfile.SpooledTemporaryFile(in_memory))
     return cast("IO[bytes]", tempfile.TemporaryFile(dir=folder))
