@@ -1,13 +1,12 @@
 """The command line. Each verb lives in `clustertrack.commands` and is imported only when it is called."""
 
 import importlib
-import sys
 from typing import NoReturn
 
 import click
 
 from clustertrack import __version__
-from schemas.errors import ClustertrackError
+from schemas import screen
 
 VERBS = {
     "up": "Run the whole pipeline on this machine: Kafka, ClickHouse, workers.",
@@ -58,9 +57,4 @@ def root() -> None:
 
 def main() -> NoReturn:
     """Entry point of the console script: errors of ours become one sentence and their exit code."""
-    try:
-        root(prog_name="clustertrack")
-    except ClustertrackError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    sys.exit(0)
+    screen.run(root, "clustertrack")

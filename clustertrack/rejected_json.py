@@ -1,8 +1,7 @@
 """Rejected records as a machine reads them: JSON types. Bytes are Base64, and text where they are UTF-8."""
 
 import base64
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from clustertrack.rejected_text import Would
@@ -12,11 +11,6 @@ from schemas.replays import Action, RejectedRecord, replays_of
 from sinks.rejected import Count, Listed, Page
 from sinks.rejected_actions import Done, Story
 from sources.resending import Results
-
-
-def as_json(value: Mapping[str, Any]) -> str:
-    """JSON for people and machines; characters stay what they are."""
-    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
 def list_dict(page: Page, count: Count, *, limit: int) -> dict[str, Any]:

@@ -52,9 +52,9 @@ def one_line(text: str) -> str:
     return _escaped(text, _as_python)
 
 
-def visible_json(text: str) -> str:
-    """A JSON document that a screen does not obey: escaped as JSON does, so it means the same."""
-    return "\n".join(_escaped(line, _as_json) for line in text.split("\n"))
+def json_text(document: str) -> Lines:
+    """A JSON document on as many lines as it has, escaped as JSON does, so it means the same."""
+    return Lines("\n".join(_escaped(line, _as_json) for line in document.split("\n")))
 
 
 def is_visible(text: str) -> bool:
@@ -75,14 +75,14 @@ def stacked(parts: Iterable[Lines], *, between: int = 0, end: bool = False) -> L
 
 def json_lines(value: Any) -> Lines:  # noqa: ANN401  (JSON types)
     """A value as an indented JSON document; letters stay what they are."""
-    return Lines(visible_json(json.dumps(value, ensure_ascii=False, indent=2)) + "\n")
+    return Lines(json_text(json.dumps(value, ensure_ascii=False, indent=2)) + "\n")
 
 
 def table(rows: Sequence[Sequence[str]], *, numbers: bool = False, indent: str = "") -> Lines:
     """Rows of equal length as lines, two blanks between; every cell is made visible.
 
     Args:
-        rows: at least one.
+        rows: none give no line.
         numbers: all columns but the first hold numbers: to the right.
         indent: before each line.
     """

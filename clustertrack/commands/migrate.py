@@ -13,6 +13,7 @@ from clustertrack.guard import lost_receipts, older_than_commits
 from clustertrack.offsets import KafkaOffsets
 from clustertrack.settings import Settings, load_settings
 from schemas.errors import CheckFailed
+from schemas.screen import say
 from sinks import catalog
 from sinks.connection import connect, explained
 from sinks.migrate import migrate
@@ -92,11 +93,11 @@ def command(*, check: bool, partitions: int | None) -> None:
             else:
                 lines += _bring_about(place, uuid.uuid4(), datetime.now(UTC))
     for line in lines:
-        click.echo(line)
+        say(line)
     if check and lines:
         raise CheckFailed(f"{len(lines)} differences: see above, then run `clustertrack migrate`.")
     if not lines:
-        click.echo(f"Nothing to do: database {settings.clickhouse_database} and all topics are as they should be.")
+        say(f"Nothing to do: database {settings.clickhouse_database} and all topics are as they should be.")
 
 
 def _bring_about(place: _Place, new_id: uuid.UUID, now: datetime) -> list[str]:

@@ -1,7 +1,6 @@
 """`clustertrack rejected`: the dead letters listed, shown, sent again, discarded."""
 
 import functools
-import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -19,6 +18,8 @@ from clustertrack.ledger import open_ledger
 from clustertrack.settings import load_settings
 from schemas.errors import CheckFailed, UsageFault
 from schemas.replays import Action, RecordPlace, RejectedRecord, read_place, without_people
+from schemas.screen import say, show, write_bytes
+from schemas.visible import as_lines, json_lines
 from sinks.rejected import Wanted, count_open, list_open, open_places, read_records
 from sinks.rejected_actions import ActionBook, list_closed, story_of
 from sources.resender import kafka_topic
@@ -115,19 +116,19 @@ def list_(wanted: Wanted, closed: bool, after: str | None, limit: int, as_json: 
         if closed:
             done = list_closed(client, database, wanted, after=behind, limit=limit)
             made = (
-                rejected_json.as_json({"closed": [rejected_json.done_dict(d) for d in done]})
+                json_lines({"closed": [rejected_json.done_dict(d) for d in done]})
                 if as_json
                 else text.closed_text(done)
             )
-            click.echo(made, nl=False)
+            show(made)
             return
         count = count_open(client, database, wanted)
         page = list_open(client, database, wanted, after=behind, limit=limit)
     most = settings.replay_limit
     if as_json:
-        click.echo(rejected_json.as_json(rejected_json.list_dict(page, count, limit=most)), nl=False)
+        show(json_lines(rejected_json.list_dict(page, count, limit=most)))
     else:
-        click.echo(text.list_text(page, count, limit=most), nl=False)
+        show(text.list_text(page, count, limit=most))
 
 
 @command.command(
@@ -139,7 +140,7 @@ def list_(wanted: Wanted, closed: bool, after: str | None, limit: int, as_json: 
 @click.argument("place")
 @click.option("--raw", metavar="FILE", help="Write the payload only, byte for byte, to FILE (- for standard output).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def show(place: str, raw: str | None, as_json: bool) -> None:
+def show_(place: str, raw: str | None, as_json: bool) -> None:
     """Show one rejected record: its faults, headers, key and payload, and what was done with it.
 
     CPR numbers and e-mail addresses are masked; --raw writes the payload as it came.
@@ -154,10 +155,7 @@ def show(place: str, raw: str | None, as_json: bool) -> None:
         _write_raw(record, raw)
         return
     record = without_people(record)
-    click.echo(
-        rejected_json.as_json(rejected_json.show_dict(record, story)) if as_json else text.show_text(record, story),
-        nl=False,
-    )
+    show(json_lines(rejected_json.show_dict(record, story)) if as_json else text.show_text(record, story))
 
 
 @command.command(
@@ -213,7 +211,7 @@ def replay(
             clock=lambda: datetime.now(UTC),
             sleep=time.sleep,
             new_attempt=uuid.uuid4,
-            say=lambda words: click.echo(words, err=True),
+            say=lambda words: say(words, err=True),
             may_repeat=may_repeat,
         )
         book = ActionBook(client, database)
@@ -222,9 +220,9 @@ def replay(
                 for chunk in chunks:
                     resend(read_records(client, database, chunk), run, topic, book, results)
                     if len(results.replayed) > text.SHOWN:
-                        click.echo(f"replayed {text.records(len(results.replayed))}", err=True)
+                        say(f"replayed {text.records(len(results.replayed))}", err=True)
             except BaseException:  # Ctrl-C and cancellation too
-                click.echo(f"stopped after {text.records(len(results.replayed))}; repeating is safe", err=True)
+                say(f"stopped after {text.records(len(results.replayed))}; repeating is safe", err=True)
                 raise
     _finish_replay(results, [], dry_run=False, as_json=as_json)
 
@@ -268,10 +266,10 @@ def discard(wanted: Wanted, everything: bool, note: str, dry_run: bool, as_json:
             discarded += actions
     if as_json:
         answer = {"dry_run": dry_run, "discarded": [rejected_json.action_dict(action) for action in discarded]}
-        click.echo(rejected_json.as_json({**answer, "refused": rejected_json.refused_dicts(results)}), nl=False)
+        show(json_lines({**answer, "refused": rejected_json.refused_dicts(results)}))
     else:
         lines = [*text.first_lines([str(action.place) for action in discarded]), *text.refused_lines(results)]
-        click.echo("\n".join([*lines, f"{'would discard' if dry_run else 'discarded'} {text.records(len(discarded))}"]))
+        show(as_lines([*lines, f"{'would discard' if dry_run else 'discarded'} {text.records(len(discarded))}"]))
     _raise_if_refused(results)
 
 
@@ -287,9 +285,9 @@ def _require_choice(wanted: Wanted, everything: bool) -> None:
 
 def _finish_replay(results: Results, would: list[text.Would], *, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        click.echo(rejected_json.as_json(rejected_json.replayed_dict(results, would, dry_run=dry_run)), nl=False)
+        show(json_lines(rejected_json.replayed_dict(results, would, dry_run=dry_run)))
     else:
-        click.echo(text.replayed_text(results, would, dry_run=dry_run), nl=False)
+        show(text.replayed_text(results, would, dry_run=dry_run))
     _raise_if_refused(results)
 
 
@@ -303,11 +301,10 @@ def _write_raw(record: RejectedRecord, raw: str) -> None:
     if record.payload is None:
         raise CheckFailed(f"{record.place} has no payload: it is a tombstone.")
     if raw == "-":
-        sys.stdout.buffer.write(record.payload)
-        sys.stdout.buffer.flush()
+        write_bytes(record.payload)
         return
     try:
         Path(raw).write_bytes(record.payload)
     except OSError as error:
         raise UsageFault(f"{raw} cannot be written ({error.strerror}): choose another place with --raw.") from error
-    click.echo(f"wrote {len(record.payload):,} bytes to {raw}", err=True)
+    say(f"wrote {len(record.payload):,} bytes to {raw}", err=True)

@@ -20,6 +20,7 @@ from clustertrack.local.stack import Ports, Stack
 from clustertrack.local.supervisor import Stopped, Supervisor
 from clustertrack.settings import Settings, load_settings
 from schemas.errors import UsageFault
+from schemas.screen import say
 
 # Fewer than in production: a laptop has few cores, and every partition costs Kafka and each worker a little.
 _PARTITIONS = 4
@@ -82,8 +83,8 @@ def _run(stack: Stack) -> None:
         try:
             stack.start(supervisor, _tell)
             for line in stack.addresses():
-                click.echo(line)
-            click.echo("ready")
+                say(line)
+            say("ready")
             supervisor.watch()
         except Stopped:
             pass
@@ -110,4 +111,4 @@ def _signals(supervisor: Supervisor) -> Iterator[None]:
 
 
 def _tell(line: str) -> None:
-    click.echo(line, err=True)
+    say(line, err=True)

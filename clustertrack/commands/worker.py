@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import ssl
-import sys
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -25,6 +24,7 @@ from clustertrack.offsets import KafkaOffsets, Partition, Progress
 from clustertrack.settings import Settings, load_settings
 from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed
+from schemas.screen import StandardError, say
 from sinks import catalog
 from sinks.writer import LedgerWriter
 from streams import topics
@@ -61,7 +61,7 @@ def command(*, check: bool) -> None:
     clusters = ClusterRegistry.load(settings.clusters)
     config, belonging = _checked(settings, mend=not check)
     if check:
-        click.echo("settings, ledger and topics are fine")
+        say("settings, ledger and topics are fine")
         return
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     writer = LedgerWriter(settings.clickhouse())
@@ -217,7 +217,8 @@ def _run(worker: Worker, settings: Settings) -> None:
     """Run until a signal or a crash; a crash exits with 1 for the supervisor to see."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    service = _Service(worker.app, loop=loop, quiet=True, redirect_stdouts=False, stdout=sys.stderr, stderr=sys.stderr)
+    said = StandardError()
+    service = _Service(worker.app, loop=loop, quiet=True, redirect_stdouts=False, stdout=said, stderr=said)
     service.spinner = None
     log.info("worker starts", group=worker.app.conf.id, metrics_port=settings.metrics_port)
     service.execute_from_commandline()

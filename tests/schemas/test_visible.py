@@ -14,11 +14,11 @@ from schemas.visible import (
     as_lines,
     is_visible,
     json_lines,
+    json_text,
     one_line,
     stacked,
     table,
     visible,
-    visible_json,
 )
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
@@ -42,8 +42,8 @@ def test_any_text_is_one_harmless_line(text: str):
     """Of all characters that there are, with nothing after the newline that ends no line of ours."""
     assert tricks(visible(text)) == []
     assert len(f"{visible(text)}.".splitlines()) == 1
-    assert tricks(visible_json(json.dumps(text, ensure_ascii=False))) == []
-    assert json.loads(visible_json(json.dumps(text, ensure_ascii=False))) == text
+    assert tricks(json_text(json.dumps(text, ensure_ascii=False))) == []
+    assert json.loads(json_text(json.dumps(text, ensure_ascii=False))) == text
 
 
 @given(ANY_TEXT)
