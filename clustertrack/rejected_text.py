@@ -6,12 +6,13 @@ from typing import Final, NamedTuple
 
 from reports.layout import number
 from schemas import company, faults
-from schemas.faults import Fault
+from schemas.faults import SET_ASIDE, Fault
 from schemas.people import masked
 from schemas.replays import RecordPlace, RejectedRecord, replays_of
 from schemas.visible import Lines, as_lines, is_visible, stacked, table, visible
 from sinks.rejected import Count, Listed, Page
 from sinks.rejected_actions import Done, Story
+from sinks.set_aside import Order
 from sources.replay import Outgoing
 from sources.resending import NOT_KNOWN, Results
 
@@ -99,7 +100,7 @@ def outcome(done: Done) -> str:
     return f"{how} as {action.to}: {became}"
 
 
-def show_text(record: RejectedRecord, story: Story) -> Lines:
+def show_text(record: RejectedRecord, story: Story, aside: Sequence[Order] = ()) -> Lines:
     """Everything about one record."""
     head = [
         ("arrived", instant(record.log_time)),
@@ -116,8 +117,9 @@ def show_text(record: RejectedRecord, story: Story) -> Lines:
         _titled("key", _indented(record.key) if record.key is not None else as_lines(["  none"])),
         _payload(record),
     ]
-    if story.done:
-        lines = [(instant(d.action.acted_at), d.action.acted_by, outcome(d), d.action.note) for d in story.done]
+    if story.done or aside:
+        lines = [(instant(order.ordered_at), order.ordered_by, "had it set aside", order.reason) for order in aside]
+        lines += [(instant(d.action.acted_at), d.action.acted_by, outcome(d), d.action.note) for d in story.done]
         parts.append(_titled("what was done", table(lines, indent="  ")))
     return stacked(parts, between=1, end=True)
 
@@ -170,6 +172,8 @@ def _headers(record: RejectedRecord) -> Iterator[str]:
 
 def _payload(record: RejectedRecord) -> Lines:
     payload = record.payload
+    if record.reason == SET_ASIDE:
+        return _titled("payload", as_lines(["  not kept: it was not read"]))
     if payload is None:
         return _titled("payload", as_lines(["  none: a tombstone" if record.whole else "  none of it could be kept"]))
     size = f"{number(len(payload))} bytes"

@@ -52,6 +52,9 @@ class Delivery:
     """Last sign of life of the fetcher, by the monotonic clock."""
     recovered_at: float = field(default_factory=monotonic)
     """When a changelog's records were applied last, by the same clock."""
+    set_aside: Mapping[tuple[str, int], frozenset[int]] = field(default_factory=dict)
+    """(topic, partition) -> offsets of records that no worker survives reading: they are not read. Replaced as a whole
+    when an operator has named others."""
     epoch: int = 0
     """Counts how often everything unacked was forgotten. A batch of an older epoch is neither taken nor acked."""
 

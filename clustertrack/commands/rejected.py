@@ -15,13 +15,18 @@ from clustertrack import rejected_json, replays
 from clustertrack import rejected_text as text
 from clustertrack.events_topic import check_topic, recorded_topic
 from clustertrack.ledger import open_ledger
+from clustertrack.offsets import KafkaOffsets, Partition
+from clustertrack.set_aside import LEARNED_SECONDS, check_offsets, check_place, read_range
 from clustertrack.settings import load_settings
 from schemas.errors import CheckFailed, UsageFault
+from schemas.faults import MAX_VALUE, SET_ASIDE
 from schemas.replays import Action, RecordPlace, RejectedRecord, read_place, without_people
 from schemas.screen import say, show, write_bytes
 from schemas.visible import as_lines, json_lines
+from sinks import catalog
 from sinks.rejected import Wanted, count_open, list_open, open_places, read_records
 from sinks.rejected_actions import ActionBook, list_closed, story_of
+from sinks.set_aside import Order, first_counted, orders_of, write_order
 from sources.resender import kafka_topic
 from sources.resending import Refused, Results, Run, resend, under_way
 from streams import topics
@@ -88,7 +93,7 @@ def filters(command: Callable[..., None]) -> Callable[..., None]:
     "  clustertrack rejected replay --reason unknown_source --dry-run"
 )
 def command() -> None:
-    """List, show, replay and discard records that were rejected.
+    """List, show, replay and discard records that were rejected; set records aside.
 
     PLACE is where a record stands: topic/partition/offset, as `list` prints it.
     """
@@ -151,11 +156,12 @@ def show_(place: str, raw: str | None, as_json: bool) -> None:
         [exact] = replays.resolve(client, database, [read_place(place)])
         [record] = read_records(client, database, [exact])
         story = story_of(client, database, exact)
+        aside = orders_of(client, database, exact) if record.reason == SET_ASIDE else []
     if raw is not None:
         _write_raw(record, raw)
         return
     record = without_people(record)
-    show(json_lines(rejected_json.show_dict(record, story)) if as_json else text.show_text(record, story))
+    show(json_lines(rejected_json.show_dict(record, story, aside)) if as_json else text.show_text(record, story, aside))
 
 
 @command.command(
@@ -271,6 +277,47 @@ def discard(wanted: Wanted, everything: bool, note: str, dry_run: bool, as_json:
         lines = [*text.first_lines([str(action.place) for action in discarded]), *text.refused_lines(results)]
         show(as_lines([*lines, f"{'would discard' if dry_run else 'discarded'} {text.records(len(discarded))}"]))
     _raise_if_refused(results)
+
+
+@command.command(
+    "set-aside",
+    short_help="Let workers pass a record on which they die.",
+    epilog="Example: clustertrack rejected set-aside activity.events.v1/2/17 --reason 'ends every worker since 3 May'",
+)
+@click.argument("place")
+@click.option("--reason", required=True, help="Why; kept with the order.")
+@click.option("--dry-run", is_flag=True, help="Order nothing; say whether it could be.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def set_aside_(place: str, reason: str, dry_run: bool, as_json: bool) -> None:
+    """Let workers pass a record on which they die: they reject it unread, with a receipt, and go on behind it.
+
+    PLACE is topic/partition/offset, or topic/partition/first-last for several. It must lie between what the workers
+    have committed and the end of the partition, and have no receipt. Workers learn of it when they start, and within
+    10 s while they run. Nothing of the record is kept but its place; Kafka has it until it expires.
+    """
+    reason = reason.strip()
+    if not reason:
+        raise UsageFault("--reason is blank: say in a few words why the record is set aside, for those who ask later.")
+    named, last = read_range(place)
+    settings = load_settings()
+    database = settings.clickhouse_database
+    with open_ledger(settings.clickhouse()) as client:
+        recorded = recorded_topic(client, database)
+        check_place(named, recorded)
+        check_topic(settings, recorded)
+        group = topics.app_id(settings.kafka_consumer_group, catalog.ledger_id(client, database))
+        with KafkaOffsets(settings.kafka_client_config()) as offsets:
+            progress = offsets.read(group, [topics.EVENTS]).progress[Partition(topics.EVENTS, named.partition)]
+        where = RecordPlace(topics.EVENTS, recorded.topic_epoch, named.partition, named.offset)
+        check_offsets(named, last, progress, first_counted(client, database, where, last))
+        order = Order(*where, last, datetime.now(UTC), replays.user(), reason[:MAX_VALUE])
+        if not dry_run:
+            write_order(client, database, order)
+    if as_json:
+        show(json_lines({"dry_run": dry_run, "order": rejected_json.order_dict(order)}))
+        return
+    will = "would be" if dry_run else "will be"
+    say(f"{order} {will} rejected unread by workers when they start, and within {LEARNED_SECONDS} s while they run")
 
 
 _MAY_HAVE_ARRIVED: Final = (

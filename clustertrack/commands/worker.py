@@ -26,6 +26,7 @@ from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed
 from schemas.screen import StandardError, say
 from sinks import catalog
+from sinks.set_aside import ordered_offsets
 from sinks.writer import LedgerWriter
 from streams import topics
 from streams.app import TopicPlace, Worker, WorkerConfig, build
@@ -59,7 +60,7 @@ def command(*, check: bool) -> None:
     logs.configure(settings.log_level)
     logging.getLogger("kafka").setLevel(logging.ERROR)  # it warns of members of a group that it cannot decode: Faust's
     clusters = ClusterRegistry.load(settings.clusters)
-    config, belonging = _checked(settings, mend=not check)
+    config, belonging, aside = _checked(settings, mend=not check)
     if check:
         say("settings, ledger and topics are fine")
         return
@@ -69,9 +70,17 @@ def command(*, check: bool) -> None:
     worker = build(config, ledger=ledger, clusters=clusters)
     worker.app.delivery.reset.append(ledger.forget)
 
+    def learn(aside: Mapping[int, frozenset[int]]) -> None:
+        now = {(topics.EVENTS, partition): offsets for partition, offsets in aside.items()}
+        if now != worker.app.delivery.set_aside:
+            log.warning("records are set aside", partitions={p: len(offsets) for p, offsets in aside.items()})
+        worker.app.delivery.set_aside = now
+
+    learn(aside)
+
     @worker.app.task  # type: ignore[untyped-decorator]
     async def watch() -> None:
-        await ledger.watch(worker.app.crash)
+        await ledger.watch(worker.app.crash, learn)
 
     server = serve(
         REGISTRY,
@@ -95,8 +104,11 @@ def _health(why: str | None) -> Health:
     return Health(ok=why is None, why=why or "")
 
 
-def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging]:
+def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging, Mapping[int, frozenset[int]]]:
     """Ask the ledger which topics it knows and how far it was filled; refuse to start when Kafka says otherwise.
+
+    Also which offsets of the events topic are set aside: a record that ends every worker ends this one too, unless it
+    knows of it before it fetches anything.
 
     With `mend` a changelog of marks that was lost is none of the reasons: a new one is begun.
     """
@@ -110,16 +122,18 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
             progress = offsets.read(config.app_id, [topics.EVENTS]).progress
             epoch = recorded[topics.EVENTS].topic_epoch
             lost = lost_receipts(client, settings.clickhouse_database, offsets, progress, epoch)
+        aside = ordered_offsets(client, settings.clickhouse_database, topics.EVENTS, epoch)
     if lost:
         raise LedgerReplaced(f"The worker does not start. {older_than_commits(lost)}: {MIGRATE}")
     _tell_expired(progress)
-    return config, Belonging(
+    belonging = Belonging(
         ledger_id=ledger_id,
         group=config.app_id,
         topic_epoch=epoch,
         topic_ids={name: recorded[name].topic_id for name in (topics.EVENTS, topics.COMPANIES)},
         changelog=(topics.changelog_topic(config.app_id), config.changelog_id),
     )
+    return config, belonging, aside
 
 
 def _tell_expired(progress: Mapping[Partition, Progress]) -> None:
