@@ -1,12 +1,14 @@
 """A record that no worker survives, and the operator's way out."""
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from chaos import Outcome, record
 from click.testing import CliRunner, Result
 from samples import CVRS, event
 from stack import Stack, wait_for
@@ -53,7 +55,7 @@ def taken(log: Path) -> list[dict[str, Any]]:
 
 def test_everything_else_goes_on(stack: Stack):
     """Workers die on the record again and again; set aside, it has its receipt, and all others are counted in order."""
-    ends = {record.partition: record.offset + 1 for record in stack.read(EVENTS)}
+    ends = {one.partition: one.offset + 1 for one in stack.read(EVENTS)}
     deadly = (0, ends[0] // 2)
     place = f"{EVENTS}/0/{deadly[1]}"
     fault = {"CLUSTERTRACK_FAULT": f"record:{place}", "LOG_LEVEL": "DEBUG"}
@@ -69,13 +71,15 @@ def test_everything_else_goes_on(stack: Stack):
     assert stack.query("SELECT count() FROM impact.set_aside") == [(0,)]
     assert "will be rejected unread" in called(stack, *order).stdout
 
+    began = time.monotonic()
     heir = stack.start_worker("heir", wait=False, **fault)
     stack.wait_counted(90)
+    seconds = time.monotonic() - began
     assert heir.exit_code() is None
     places = [(partition, offset) for partition in sorted(ends) for offset in range(ends[partition])]
     receipts = stack.query("SELECT partition, offset, toString(status), reason FROM impact.receipt FINAL ORDER BY ALL")
     assert receipts == [(*at, *(("rejected", "set_aside") if at == deadly else ("accepted", ""))) for at in places]
-    origins = [(record.partition, dict(record.headers)["ct-origin"].decode()) for record in stack.read(ENRICHED)]
+    origins = [(one.partition, dict(one.headers)["ct-origin"].decode()) for one in stack.read(ENRICHED)]
     assert origins == [(at[0], f"{EVENTS}/{at[0]}/{at[1]}") for at in places if at != deadly]
     assert f"whole: all {RECORDS} offsets are accounted for." in called(stack, "reconcile").stdout
 
@@ -89,13 +93,15 @@ def test_everything_else_goes_on(stack: Stack):
     called(stack, "rejected", "discard", place, "--note", "the bug is reported")
     assert place in called(stack, "rejected", "list", "--closed").stdout
     called(stack, "reconcile")
+    scenario = "a record that no worker survives, set aside"
+    record(Outcome(scenario, nodes=1, fixed_nodes=True, events=RECORDS, faults=2, recovery_seconds=seconds))
 
 
 def test_a_worker_at_work_learns_of_it(stack: Stack):
     """It need not be started again; what was counted before an order stays counted."""
     worker = stack.start_worker()
     stack.wait_counted()
-    end = max(record.offset for record in stack.read(EVENTS) if record.partition == 0) + 1
+    end = max(one.offset for one in stack.read(EVENTS) if one.partition == 0) + 1
     beyond = called(stack, "rejected", "set-aside", f"{EVENTS}/0/{end}", "--reason", "not there yet", expect=1)
     assert f"there is no record {end} yet" in str(beyond.exception)
     client = stack.client()
