@@ -106,6 +106,7 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
     record_batches.install(frozenset() if config.slow_mode else inputs)
     silence.install()
     delivery = Delivery(input_topics=inputs)
+    record_batches.LightRecords.set_aside = delivery.set_aside
     if log_each():
         # Record by record, each named in the log before it is decided on: the last one is that on which it died.
         delivery.max_batch = 1

@@ -74,7 +74,7 @@ def command(*, check: bool) -> None:
         now = {(topics.EVENTS, partition): offsets for partition, offsets in aside.items()}
         if now != worker.app.delivery.set_aside:
             log.warning("records are set aside", partitions={p: len(offsets) for p, offsets in aside.items()})
-        worker.app.delivery.set_aside = now
+        worker.app.delivery.learn(now)
 
     learn(aside)
 
