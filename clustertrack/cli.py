@@ -1,15 +1,13 @@
 """The command line. Each verb lives in `clustertrack.commands` and is imported only when it is called."""
 
 import importlib
-import sys
 import warnings
 from typing import NoReturn
 
 import click
 
 from clustertrack import __version__
-from schemas.errors import ClustertrackError
-from schemas.interpreter import require_asserts
+from schemas import screen
 
 VERBS = {
     "up": "Run the whole pipeline on this machine: Kafka, ClickHouse, workers.",
@@ -62,10 +60,4 @@ def main() -> NoReturn:
     """Entry point of the console script: errors of ours become one sentence and their exit code."""
     # Warnings are for those who develop libraries: PYTHONWARNINGS=error would end a verb with one.
     warnings.simplefilter("ignore")
-    try:
-        require_asserts()
-        root(prog_name="clustertrack")
-    except ClustertrackError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    sys.exit(0)
+    screen.run(root, "clustertrack")

@@ -26,6 +26,7 @@ from schemas.errors import CheckFailed, Unreachable
 from schemas.ledger import Ledger, LedgerUnavailable, Rows
 from sinks import catalog
 from sinks.connection import ClickHouse, ClickHouseFault, connect, explained
+from sinks.set_aside import ordered_offsets
 from sinks.writer import INSERT_TIMEOUT, TRANSIENT
 from streams.topics import EVENTS, TopicAdmin
 
@@ -149,12 +150,18 @@ class GuardedLedger:
         if rows.receipts:
             self._stored.append((rows.receipts[-1].partition, rows.receipts[-1].offset))
 
-    async def watch(self, crash: Callable[[BaseException], Awaitable[None]]) -> None:
-        """Look now and then, for a worker that has nothing to store; end it by `crash` when something was replaced."""
+    async def watch(
+        self, crash: Callable[[BaseException], Awaitable[None]], learn: Callable[[Mapping[int, frozenset[int]]], None]
+    ) -> None:
+        """Look now and then, for a worker that has nothing to store; end it by `crash` when something was replaced.
+
+        `learn` is told the offsets of the events topic that are set aside, by partition.
+        """
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
                 await asyncio.to_thread(self._look, set())
+                learn(await asyncio.to_thread(self._set_aside))
             except LedgerUnavailable:
                 continue  # what there is to store will say so, and be repeated
             except CheckFailed as error:
@@ -173,6 +180,10 @@ class GuardedLedger:
             except CheckFailed as error:
                 self.verdict = error
                 raise
+
+    def _set_aside(self) -> Mapping[int, frozenset[int]]:
+        with self._lock, self._connected() as (client, _):
+            return ordered_offsets(client, self._clickhouse.database, EVENTS, self._belonging.topic_epoch)
 
     def forget(self) -> None:
         """Partitions have moved: what comes next is compared with its commits again."""

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
 from schemas.errors import UsageFault
+from schemas.visible import json_text
 
 _JSON = "application/json; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"
@@ -31,7 +32,8 @@ class Health:
     def to_json(self) -> bytes:
         """The body of the answer."""
         status = "ok" if self.ok else "unavailable"
-        return json.dumps({"status": status, "why": self.why, **self.facts}, ensure_ascii=False, default=str).encode()
+        said = json.dumps({"status": status, "why": self.why, **self.facts}, ensure_ascii=False, default=str)
+        return json_text(said).encode()
 
 
 class Server:

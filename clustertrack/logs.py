@@ -1,15 +1,21 @@
 """Logs go to standard error, one line an event; standard output belongs to results.
 
+What others wrote, also where a library quotes it, is made visible here (`schemas.visible`), keys and tracebacks too.
+
 On a terminal they are made for people, elsewhere each line is a JSON object. Libraries that log through the standard
 library come out the same way, at WARNING and above.
 """
 
+import json
 import logging
 import sys
+from typing import Any
 
 import structlog
 
 from schemas.errors import ClustertrackError
+from schemas.screen import indented, is_terminal
+from schemas.visible import json_text, one_line, visible
 
 
 def configure(level: str) -> None:
@@ -21,10 +27,10 @@ def configure(level: str) -> None:
         _sentence,
         structlog.processors.format_exc_info,
     ]
-    renderer: structlog.types.Processor = (
-        structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)
-        if sys.stderr.isatty()
-        else structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+    rendered: list[structlog.types.Processor] = (
+        [_made_visible, structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)]
+        if is_terminal()
+        else [structlog.processors.JSONRenderer(_as_json)]
     )
     structlog.configure(
         processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -36,7 +42,7 @@ def configure(level: str) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
         )
     )
     root = logging.getLogger()
@@ -54,3 +60,20 @@ def _sentence(_logger: object, _method: str, event: structlog.types.EventDict) -
         del event["exc_info"]
         event["error"] = str(error)
     return event
+
+
+def _as_json(event: structlog.types.EventDict, **_: object) -> str:
+    return json_text(json.dumps(event, ensure_ascii=False, default=str))
+
+
+def _made_visible(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """For people: every value on the line of its event, tracebacks below it and set apart."""
+    return {visible(key): _shown(key, value) for key, value in event.items()}
+
+
+def _shown(key: str, value: Any) -> Any:  # noqa: ANN401  (whatever is logged)
+    if key in {"exception", "stack"}:
+        return indented(str(value))
+    if isinstance(value, str):
+        return visible(value)
+    return value if isinstance(value, bool | int | float | None) else one_line(repr(value))

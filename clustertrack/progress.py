@@ -1,12 +1,12 @@
 """Progress on standard error: a bar on a terminal, a line now and then elsewhere. Standard output is the result's."""
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-import click
+from schemas.screen import is_terminal, say
+from schemas.visible import visible
 
 _EVERY_SECONDS: Final = 5.0
 """Between two plain lines: a log of a long run stays readable."""
@@ -24,8 +24,8 @@ def track(what: str, total: int, unit: str = "bytes") -> Iterator[Reached]:
         total: how much there is.
         unit: of what.
     """
-    if sys.stderr.isatty():
-        with _bar(what, total, unit) as reached:
+    if is_terminal():
+        with bar(what, total, unit) as reached:
             yield reached
         return
     spoken = time.monotonic()
@@ -35,13 +35,14 @@ def track(what: str, total: int, unit: str = "bytes") -> Iterator[Reached]:
         now = time.monotonic()
         if now - spoken >= _EVERY_SECONDS:
             spoken = now
-            click.echo(f"{what}: {100 * done // max(of, 1)} %", err=True)
+            say(f"{what}: {100 * done // max(of, 1)} %", err=True)
 
     yield reached_plain
 
 
 @contextmanager
-def _bar(what: str, total: int, unit: str) -> Iterator[Reached]:
+def bar(what: str, total: int | None, unit: str) -> Iterator[Callable[..., None]]:
+    """A bar, for a terminal. What is reached may also be told by another name: `reached(done, of, what)`."""
     from rich.console import Console  # noqa: PLC0415  (0.1 s that scripts and logs need not pay)
     from rich.progress import (  # noqa: PLC0415
         BarColumn,
@@ -53,10 +54,12 @@ def _bar(what: str, total: int, unit: str) -> Iterator[Reached]:
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # a file may be called [red]
         BarColumn(),
         DownloadColumn() if unit == "bytes" else MofNCompleteColumn(),
     )
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda done, of=total: progress.update(task, completed=done, total=of)
+        task = progress.add_task(visible(what), total=total)
+        yield lambda done, of=total, called=what: progress.update(
+            task, completed=done, total=of, description=visible(called)
+        )

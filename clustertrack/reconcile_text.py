@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final, TypeVar
 
-from reports.layout import aligned, number
+from reports.layout import number
+from schemas.visible import Lines, as_lines, stacked, table, visible
 from sinks.accounts import Counts, DayAccount, LostReceipt, LostReroute, Range, Reconciliation
 from sinks.reconcile import LISTED
 
@@ -76,7 +77,7 @@ def as_dict(result: Reconciliation) -> dict[str, Any]:
     }
 
 
-def as_text(result: Reconciliation, *, by_day: bool = False) -> str:
+def as_text(result: Reconciliation, *, by_day: bool = False) -> Lines:
     """A table with a row per partition and one for all, what is wrong beneath, the verdict last.
 
     Sources and days are listed where something is wrong with them, and all of them with `by_day`.
@@ -94,9 +95,9 @@ def as_text(result: Reconciliation, *, by_day: bool = False) -> str:
     days = [("source", "day", *_words(_DAY))]
     days += [(day.source, day.day.isoformat(), *_numbers(day, _DAY)) for day in limited]
     verdict = f"{'whole' if result.whole else 'NOT WHOLE'}: {verdict_of(result)}"
-    tables = [aligned(table) for table in (rows, former, days) if len(table) > 1]
+    tables = [table(cells, numbers=True) for cells in (rows, former, days) if len(cells) > 1]
     lines = [*_faults(result), *_more(shown, len(limited), "sources and days")]
-    return "\n\n".join(part for part in (*tables, "\n".join(lines), verdict) if part) + "\n"
+    return stacked([*tables, as_lines(lines), as_lines([verdict])], between=1, end=True)
 
 
 def verdict_of(result: Reconciliation) -> str:
@@ -139,8 +140,8 @@ def _faults(result: Reconciliation) -> list[str]:
         for first, found in _runs(result.reroutes_not_arrived, lambda lost: lost.sent_to)
     ]
     lines += [
-        f"{version.source} {version.activity_id}, revision {version.revision}: a row without a receipt"
-        for version in result.rows_without_receipt
+        f"{visible(row.source)} {visible(row.activity_id)}, revision {row.revision}: a row without a receipt"
+        for row in result.rows_without_receipt
     ]
     if result.unsettled:
         lines.append(

@@ -1,8 +1,7 @@
 """Rejected records as a machine reads them: JSON types. Bytes are Base64, and text where they are UTF-8."""
 
 import base64
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from clustertrack.rejected_text import Would
@@ -11,12 +10,8 @@ from schemas.people import masked
 from schemas.replays import Action, RejectedRecord, replays_of
 from sinks.rejected import Count, Listed, Page
 from sinks.rejected_actions import Done, Story
+from sinks.set_aside import Order
 from sources.resending import Results
-
-
-def as_json(value: Mapping[str, Any]) -> str:
-    """JSON for people and machines; characters stay what they are."""
-    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
 def list_dict(page: Page, count: Count, *, limit: int) -> dict[str, Any]:
@@ -29,7 +24,7 @@ def list_dict(page: Page, count: Count, *, limit: int) -> dict[str, Any]:
     }
 
 
-def show_dict(record: RejectedRecord, story: Story) -> dict[str, Any]:
+def show_dict(record: RejectedRecord, story: Story, aside: Sequence[Order] = ()) -> dict[str, Any]:
     """Everything about one record as JSON types; bytes as Base64, and as text where they are UTF-8."""
     return {
         "place": str(record.place),
@@ -46,7 +41,13 @@ def show_dict(record: RejectedRecord, story: Story) -> dict[str, Any]:
         "replays": replays_of(record.headers),
         "replay_of": str(story.replay_of) if story.replay_of else None,
         "done": [done_dict(done) for done in story.done],
+        "set_aside": [order_dict(order) for order in aside],
     }
+
+
+def order_dict(order: Order) -> dict[str, Any]:
+    """An order to set records aside as JSON types."""
+    return {"places": str(order), **order._asdict(), "ordered_at": order.ordered_at.isoformat()}
 
 
 def done_dict(done: Done) -> dict[str, Any]:

@@ -6,11 +6,13 @@ from typing import Final, NamedTuple
 
 from reports.layout import number
 from schemas import company, faults
-from schemas.faults import Fault
+from schemas.faults import SET_ASIDE, Fault
 from schemas.people import masked
 from schemas.replays import RecordPlace, RejectedRecord, replays_of
+from schemas.visible import Lines, as_lines, is_visible, stacked, table, visible
 from sinks.rejected import Count, Listed, Page
 from sinks.rejected_actions import Done, Story
+from sinks.set_aside import Order
 from sources.replay import Outgoing
 from sources.resending import NOT_KNOWN, Results
 
@@ -40,55 +42,43 @@ def instant(value: datetime) -> str:
     return f"{value:%Y-%m-%d %H:%M:%S}Z"
 
 
-def visible(text: str) -> str:
-    """The text on one line: whatever is no printable character is escaped."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-def columns(rows: Sequence[Sequence[str]], indent: str = "") -> str:
-    """Rows of equal length as lines, every column to the left, two blanks between."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
-
-
-def list_text(page: Page, count: Count, *, limit: int) -> str:
+def list_text(page: Page, count: Count, *, limit: int) -> Lines:
     """The open records of a page as a table, the counts beneath; `limit` is the most replays."""
     rows = [("place", "arrived", "source", "reason", "replays", "")]
     rows += [
         (
             str(record.place),
             instant(record.log_time),
-            visible(masked(record.source)) or "-",
-            visible(record.faults[0].code) if record.faults else "",
+            masked(record.source) or "-",
+            record.faults[0].code if record.faults else "",
             str(record.replays),
             _state(record, limit),
         )
         for record in page.records
     ]
-    table = columns(rows) + "\n\n" if page.records else ""
     same = f" ({number(count.messages)} different)" if count.messages != count.records else ""
-    text = f"{table}{number(count.records)} open{same}\n"
-    return text + (f"the next ones: --after {page.records[-1].place}\n" if page.more else "")
+    last = [f"{number(count.records)} open{same}"]
+    if page.more:
+        last.append(f"the next ones: --after {page.records[-1].place}")
+    return stacked([table(rows if page.records else []), as_lines(last)], between=1, end=True)
 
 
-def closed_text(done: Sequence[Done]) -> str:
+def closed_text(done: Sequence[Done]) -> Lines:
     """Closed records as a table, with what became of each."""
     if not done:
-        return "none\n"
+        return as_lines(["none"])
     rows = [("place", "when", "who", "what became of it", "note")]
     rows += [
         (
             str(d.action.place),
             instant(d.action.acted_at),
-            visible(d.action.acted_by),
+            d.action.acted_by,
             outcome(d),
-            visible(d.action.note),
+            d.action.note,
         )
         for d in done
     ]
-    return columns(rows) + "\n"
+    return table(rows)
 
 
 def outcome(done: Done) -> str:
@@ -110,31 +100,31 @@ def outcome(done: Done) -> str:
     return f"{how} as {action.to}: {became}"
 
 
-def show_text(record: RejectedRecord, story: Story) -> str:
+def show_text(record: RejectedRecord, story: Story, aside: Sequence[Order] = ()) -> Lines:
     """Everything about one record."""
     head = [
         ("arrived", instant(record.log_time)),
-        ("source", visible(record.source) or "-"),
+        ("source", record.source or "-"),
         ("receipt", story.status or "none: its topic has no receipts"),
         ("replays", str(replays_of(record.headers))),
     ]
     if story.replay_of:
         head.append(("sent for", str(story.replay_of)))
     parts = [
-        f"{record.place}\n{columns(head, '  ')}",
-        "faults\n" + columns([_fault(fault) for fault in record.faults], "  "),
-        "headers\n" + ("\n".join(_headers(record)) or "  none"),
-        "key\n" + (_indented(record.key) if record.key is not None else "  none"),
+        _titled(str(record.place), table(head, indent="  ")),
+        _titled("faults", table([_fault(fault) for fault in record.faults], indent="  ")),
+        _titled("headers", as_lines(_headers(record)) or as_lines(["  none"])),
+        _titled("key", _indented(record.key) if record.key is not None else as_lines(["  none"])),
         _payload(record),
     ]
-    if story.done:
-        lines = [(instant(d.action.acted_at), visible(d.action.acted_by), outcome(d), visible(d.action.note))
-                 for d in story.done]  # fmt: skip
-        parts.append("what was done\n" + columns(lines, "  "))
-    return "\n\n".join(parts) + "\n"
+    if story.done or aside:
+        lines = [(instant(order.ordered_at), order.ordered_by, "had it set aside", order.reason) for order in aside]
+        lines += [(instant(d.action.acted_at), d.action.acted_by, outcome(d), d.action.note) for d in story.done]
+        parts.append(_titled("what was done", table(lines, indent="  ")))
+    return stacked(parts, between=1, end=True)
 
 
-def replayed_text(results: Results, would: Sequence[Would], *, dry_run: bool) -> str:
+def replayed_text(results: Results, would: Sequence[Would], *, dry_run: bool) -> Lines:
     """What a replay did, or would do."""
     lines = [f"{w.place} -> {w.to}: {_verdict(w)}" for w in would]
     lines += [f"{action.place} -> {action.to}" for action in results.replayed]
@@ -144,7 +134,7 @@ def replayed_text(results: Results, would: Sequence[Would], *, dry_run: bool) ->
     else:
         last = f"replayed {records(len(results.replayed))}"
         last += f", {number(len(results.found))} more had been sent before" if results.found else ""
-    return "\n".join([*first_lines(lines), *refused_lines(results), last]) + "\n"
+    return as_lines([*first_lines(lines), *refused_lines(results), last])
 
 
 def refused_lines(results: Results) -> list[str]:
@@ -171,7 +161,7 @@ def _state(record: Listed, limit: int) -> str:
 
 def _fault(fault: Fault) -> tuple[str, str, str, str]:
     meaning = faults.CODES.get(fault.code) or company.CODES.get(fault.code, "")
-    return visible(fault.field) or "-", visible(fault.code), visible(fault.value), meaning
+    return fault.field or "-", fault.code, fault.value, meaning
 
 
 def _headers(record: RejectedRecord) -> Iterator[str]:
@@ -180,15 +170,21 @@ def _headers(record: RejectedRecord) -> Iterator[str]:
         yield f"  {visible(name)}: {text}"
 
 
-def _payload(record: RejectedRecord) -> str:
+def _payload(record: RejectedRecord) -> Lines:
     payload = record.payload
+    if record.reason == SET_ASIDE:
+        return _titled("payload", as_lines(["  not kept: it was not read"]))
     if payload is None:
-        return "payload\n  none: a tombstone" if record.whole else "payload\n  none of it could be kept"
+        return _titled("payload", as_lines(["  none: a tombstone" if record.whole else "  none of it could be kept"]))
     size = f"{number(len(payload))} bytes"
     if record.original is not None:
         size += f" of {number(record.original.size)}"
         size += f", SHA-256 of all {record.original.sha256.hex()}" if record.original.sha256 else ""
-    return f"payload, {size}\n{_indented(payload)}"
+    return _titled(f"payload, {size}", _indented(payload))
+
+
+def _titled(title: str, lines: Lines) -> Lines:
+    return stacked([as_lines([title]), lines])
 
 
 def _one_line(value: bytes) -> str:
@@ -198,14 +194,14 @@ def _one_line(value: bytes) -> str:
         return "0x" + value.hex()
 
 
-def _indented(value: bytes) -> str:
-    """Text where it is some, else a hex dump."""
+def _indented(value: bytes) -> Lines:
+    """Text where it is some that can be shown as it is, else a hex dump."""
     try:
-        text = value.decode("utf-8").replace("\r\n", "\n")
+        lines = value.decode("utf-8").replace("\r\n", "\n").expandtabs(4).split("\n")
     except UnicodeDecodeError:
-        text = "\0"
-    plain = all(c.isprintable() or c in "\n\t" for c in text)
-    return "\n".join(f"  {line}" for line in (text.split("\n") if plain else _hex_dump(value)))
+        lines = ["\0"]
+    plain = all(map(is_visible, lines))
+    return as_lines(f"  {line}" for line in (lines if plain else _hex_dump(value)))
 
 
 def _hex_dump(value: bytes) -> Iterator[str]:

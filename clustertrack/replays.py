@@ -17,6 +17,7 @@ from clustertrack.settings import Settings
 from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed, UsageFault
 from schemas.events import read_event
+from schemas.faults import SET_ASIDE
 from schemas.own_files import read_within
 from schemas.replays import NamedPlace, RecordPlace, RejectedRecord
 from sinks.rejected import Wanted, find_places, open_places, read_records
@@ -62,6 +63,10 @@ def resolve(client: Client, database: str, named: list[NamedPlace]) -> list[Reco
 def plan(record: RejectedRecord, *, partitions: int, limit: int, edit: Path | None) -> Outgoing | str:
     """What to send in place of a record: itself, or the event in the file `edit`; or a sentence why nothing."""
     can_return = record.place.topic == topics.EVENTS
+    if edit is None and record.reason == SET_ASIDE:
+        return (
+            "it was set aside unread, there is nothing to send: publish it again from its source, or give --edit FILE"
+        )
     if edit is None:
         return as_replay(record, partitions=partitions, limit=limit, can_return=can_return)
     return as_edited(

@@ -4,6 +4,7 @@ import csv
 import io
 
 from reports.model import FIGURES, AnnualReport, Figures
+from schemas.visible import Lines, as_lines, visible
 
 COLUMNS = (
     "year",
@@ -23,7 +24,7 @@ COLUMNS = (
 )
 
 
-def annual_csv(report: AnnualReport) -> str:
+def annual_csv(report: AnnualReport) -> Lines:
     """CSV with a header, commas and line feeds; `level` is national or cluster, cells without a value are empty."""
     file = io.StringIO()
     writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
@@ -33,7 +34,7 @@ def annual_csv(report: AnnualReport) -> str:
     for cluster in report.clusters:
         for outcome in FIGURES:
             writer.writerow(_row(report, "cluster", cluster.cluster, outcome, getattr(cluster, outcome)))
-    return file.getvalue()
+    return as_lines(file.getvalue().split("\n"))
 
 
 def _row(report: AnnualReport, level: str, cluster: str, outcome: str, figures: Figures) -> dict[str, object]:
@@ -43,7 +44,7 @@ def _row(report: AnnualReport, level: str, cluster: str, outcome: str, figures: 
         "size_as_at": report.size_as_at,
         "provisional": int(report.provisional),
         "level": level,
-        "cluster": cluster,
+        "cluster": visible(cluster),
         "outcome": outcome,
         **figures.model_dump(),
     }

@@ -3,10 +3,11 @@
 import textwrap
 from typing import Final
 
-from reports.layout import aligned, number
+from reports.layout import number
 from reports.model import FIGURES, AnnualReport, ClusterFigures, NationalFigures, NotCounted
 from reports.sentence import sentence
 from schemas.indicators import HELPED, LABELS
+from schemas.visible import Lines, as_lines, stacked, table
 
 WIDTH: Final = 100
 """Columns of the explanations; tables and the sentence are as wide as they are."""
@@ -37,17 +38,17 @@ _WAITING: Final = (
 )
 
 
-def annual_text(report: AnnualReport) -> str:
+def annual_text(report: AnnualReport) -> Lines:
     """The whole report as plain text with aligned columns, a newline at the end."""
     blocks = [
-        sentence(report),
+        as_lines([sentence(report)]),
         _figures(report),
         _basis(report),
         _clusters(report),
         _not_counted(report),
-        f"sha256 {report.sha256}",
+        as_lines([f"sha256 {report.sha256}"]),
     ]
-    return "\n\n".join(block for block in blocks if block) + "\n"
+    return stacked(blocks, between=1, end=True)
 
 
 def _headline(report: AnnualReport) -> str:
@@ -56,9 +57,9 @@ def _headline(report: AnnualReport) -> str:
     return f"{report.year}{known}, sizes and mergers as at {report.size_as_at}{provisional}"
 
 
-def _figures(report: AnnualReport) -> str:
+def _figures(report: AnnualReport) -> Lines:
     rows = [_FIGURES, *(_figure_row(name, figures) for name, figures in report.figures().items())]
-    return f"{_headline(report)}\n\n{aligned(rows)}"
+    return stacked([as_lines([_headline(report)]), table(rows, numbers=True)], between=1)
 
 
 def _figure_row(name: str, figures: NationalFigures) -> tuple[str, ...]:
@@ -75,22 +76,22 @@ def _figure_row(name: str, figures: NationalFigures) -> tuple[str, ...]:
     )
 
 
-def _basis(report: AnnualReport) -> str:
+def _basis(report: AnnualReport) -> Lines:
     mapping = [
         f"  {event_type} -> {', '.join(LABELS[outcome] for outcome in outcomes)}"
         for event_type, outcomes in sorted(report.mapping.derived.items())
     ]
-    return "\n".join([_prose(_BASIS.format(version=report.mapping.version)), *mapping])
+    return stacked([_prose(_BASIS.format(version=report.mapping.version)), as_lines(mapping)])
 
 
-def _prose(text: str) -> str:
-    return textwrap.fill(text, WIDTH, break_on_hyphens=False, break_long_words=False)
+def _prose(text: str) -> Lines:
+    return as_lines(textwrap.wrap(text, WIDTH, break_on_hyphens=False, break_long_words=False))
 
 
-def _clusters(report: AnnualReport) -> str:
+def _clusters(report: AnnualReport) -> Lines:
     if not report.clusters:
-        return ""
-    return aligned([_CLUSTERS, *(_cluster_row(cluster) for cluster in report.clusters)])
+        return as_lines([])
+    return table([_CLUSTERS, *(_cluster_row(cluster) for cluster in report.clusters)], numbers=True)
 
 
 def _cluster_row(cluster: ClusterFigures) -> tuple[str, ...]:
@@ -98,14 +99,16 @@ def _cluster_row(cluster: ClusterFigures) -> tuple[str, ...]:
     return (cluster.cluster, *counts, number(cluster.helped.participants_other))
 
 
-def _not_counted(report: AnnualReport) -> str:
+def _not_counted(report: AnnualReport) -> Lines:
     counted = report.not_counted
     if not counted.clusters:
-        return "Nothing waits: no open rejected record, no stray retraction, no company outside the register."
+        return as_lines(
+            ["Nothing waits: no open rejected record, no stray retraction, no company outside the register."]
+        )
     rows = [_NOT_COUNTED, *(_not_counted_row(row.cluster, row) for row in counted.clusters)]
     if len(counted.clusters) > 1:
         rows.append(_not_counted_row("all", counted))
-    return f"{aligned(rows)}\n\n{_prose(_WAITING)}"
+    return stacked([table(rows, numbers=True), _prose(_WAITING)], between=1)
 
 
 def _not_counted_row(name: str, row: NotCounted) -> tuple[str, ...]:

@@ -18,6 +18,9 @@ MAX_VALUE: Final = 200
 MAX_FAULTS: Final = 100
 """Faults that are reported of one record: the list has to fit beside the record itself."""
 
+SET_ASIDE: Final = "set_aside"
+"""Code of a record that nobody read."""
+
 CODES: Final[dict[str, str]] = {
     "invalid_json": "the value is not one JSON object",
     "invalid_utf8": "the bytes are not UTF-8",
@@ -56,6 +59,7 @@ CODES: Final[dict[str, str]] = {
     "misrouted": "the record was sent on once and still is on the wrong partition",
     "unprocessable": "the worker cannot process this record",
     "not_storable": "the ledger cannot store this record",
+    "set_aside": "an operator had this record set aside; it was not read",
 }
 """Code -> meaning. Codes of the company register are in `schemas.company`."""
 

@@ -1,6 +1,6 @@
 """Rules of this house that no linter knows: no unfinished marks, every test says what it shows, locks name no host.
 
-And the product writes files in one place only.
+And the product writes files in one place only, and prints through one door.
 """
 
 import ast
@@ -14,7 +14,7 @@ from pathlib import Path
 UNFINISHED = re.compile(r"\b(TO" + r"DO|FIX" + r"ME|XX" + r"X|HA" + r"CK)\b")
 TEXT = {".py", ".sql", ".md", ".toml", ".yml", ".yaml", ".txt", ".sh", ".example", ""}
 
-PRODUCT = {"clustertrack", "reports", "schemas", "sinks", "sources", "streams"}
+PRODUCT = {"brokers", "clustertrack", "reports", "schemas", "sinks", "sources", "streams"}
 WRITERS = {Path("schemas/own_files.py"), Path("schemas/own_folders.py")}
 """Where files and folders are written, renamed and removed."""
 
@@ -137,14 +137,58 @@ def named_hosts(path: Path) -> Iterator[str]:
             yield f"{path}:{number}: names a host"
 
 
+SCREENS = {
+    "schemas/screen.py": ("sys.stdout", "sys.stderr"),
+    "schemas/visible.py": ("Lines",),
+    "clustertrack/progress.py": ("rich", "Console"),
+    "clustertrack/logs.py": ("StreamHandler", "sys.stderr"),
+}
+"""Files that may print, and what with. Everything else hands them text: it may be somebody else's."""
+PRINTERS = {
+    *("print", "pprint", "pp", "input", "echo", "secho", "style", "echo_via_pager", "confirm", "prompt", "progressbar"),
+    *("print_exc", "print_exception", "print_stack", "print_tb", "dump_traceback"),
+    *("StreamHandler", "basicConfig", "PrintLogger", "PrintLoggerFactory", "WriteLogger", "WriteLoggerFactory"),
+    *("get_text_stream", "get_binary_stream", "Console", "Lines"),
+}
+"""Functions and classes by which text reaches a screen, whatever module they are taken from."""
+STREAMS = {"stdout", "stderr", "__stdout__", "__stderr__"}
+
+
+def other_doors(path: Path) -> Iterator[str]:
+    """Ways to a screen that go around `schemas.screen`."""
+    if path.parts[0] not in PRODUCT or path.suffix != ".py":
+        return
+    allowed = SCREENS.get(path.as_posix(), ())
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for way in _ways_to_a_screen(node):
+            if way not in allowed:
+                yield f"{path}:{node.lineno}: {way} goes around schemas.screen: use say, show or say why in SCREENS"  # type: ignore[attr-defined]  # nodes with a way have a line
+
+
+def _ways_to_a_screen(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in PRINTERS:
+            yield name
+        case ast.Attribute(value=ast.Name(id="sys"), attr=name) if name in STREAMS:
+            yield f"sys.{name}"
+        case ast.ImportFrom(module="sys", names=names):
+            yield from (f"sys.{alias.name}" for alias in names if alias.name in STREAMS)
+        case ast.ImportFrom(module=str(module)) if module.partition(".")[0] == "rich":
+            yield "rich"
+        case ast.ImportFrom(names=names):
+            yield from (alias.name for alias in names if alias.name in PRINTERS - {"Lines"})
+        case ast.Import(names=names):
+            yield from ("rich" for alias in names if alias.name.partition(".")[0] == "rich")
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="os"), attr="write"), args=[ast.Constant(value=1 | 2), *_]):
+            yield "os.write"
+
+
+RULES = (unfinished, silent_tests, named_hosts, other_doors, stray_writes)
+
+
 def main() -> int:
     """Print what is wrong; 1 if anything is."""
-    found = [
-        fault
-        for path in files()
-        for rule in (unfinished, silent_tests, named_hosts, stray_writes)
-        for fault in rule(path)
-    ]
+    found = [fault for path in files() for rule in RULES for fault in rule(path)]
     for fault in found:
         print(fault)
     return 1 if found else 0

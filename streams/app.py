@@ -6,6 +6,7 @@ ack the event and go on as if nothing had happened.
 
 import asyncio
 import gc
+import logging
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,10 +18,12 @@ import faust
 import structlog
 
 from schemas.events import Clusters
+from schemas.faults import SET_ASIDE
 from schemas.ledger import Ledger
 from streams import metrics, record_batches, silence
 from streams.batch import Batch, Place, Record, process_batch
 from streams.companies import process_companies
+from streams.faultpoints import reach_record
 from streams.outbox import KafkaOutbox
 from streams.pipeline import Pipeline
 from streams.register import Register
@@ -103,6 +106,10 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
     record_batches.install(frozenset() if config.slow_mode else inputs)
     silence.install()
     delivery = Delivery(input_topics=inputs)
+    record_batches.LightRecords.set_aside = delivery.set_aside
+    if log_each():
+        # Record by record, each named in the log before it is decided on: the last one is that on which it died.
+        delivery.max_batch = 1
     app = _faust_app(config)
     app.delivery = delivery
     register = Register()
@@ -116,6 +123,10 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
     delivery.compare[table.changelog_topic_name] = seen.compare
 
     def decide_events(place: Place, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
+        aside = delivery.set_aside.get((place.topic, place.partition))
+        if aside:
+            condemned = {**condemned, **dict.fromkeys(aside, SET_ASIDE)}
+        reach_record(place.topic, place.partition, records, condemned)
         batch = process_batch(
             place,
             records,
@@ -174,6 +185,11 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
         await asyncio.gather(*running)
 
     return Worker(app, vitals, pipelines)
+
+
+def log_each() -> bool:
+    """Whether the log is to name each record that is taken."""
+    return logging.getLogger(__name__).isEnabledFor(logging.DEBUG)
 
 
 class _App(faust.App):  # type: ignore[misc]
@@ -250,6 +266,8 @@ def _add_agent(app: faust.App, config: WorkerConfig, name: str, pipeline: Pipeli
             if stale or not app.flow_control.is_active():
                 continue  # unacked: it comes again
             place = Place(name, known.topic_epoch, message.partition, known.partitions)
+            first, last = fetched.records[0].offset, fetched.records[-1].offset
+            log.debug("records are taken", topic=place.named, partition=place.partition, first=first, last=last)
             try:
                 await pipeline.add(place, fetched.records, partial(_ack, app, stream, event, fetched.epoch))
             except Exception as error:

@@ -15,7 +15,7 @@ import pydantic_core
 from brokers.batches import BoundedRecord, Cut
 from schemas.events import Activity, Clusters, read_event
 from schemas.extensions import drop_extensions
-from schemas.faults import MAX_FAULTS, MAX_VALUE, Fault, fault
+from schemas.faults import MAX_FAULTS, MAX_VALUE, SET_ASIDE, Fault, fault
 from schemas.indicators import PIPELINE_VERSION
 from schemas.ledger import NO_PARTITION, Header, Original, Receipt, Rejection, Rows, Status
 from schemas.people import masked
@@ -54,12 +54,35 @@ _CLOUDEVENT: Final[Header] = ("content-type", b"application/cloudevents+json; ch
 class Record(Protocol):
     """A record as the Kafka client gives it."""
 
+    @property
+    def offset(self) -> int:
+        """Kafka's offset."""
+
+    @property
+    def timestamp(self) -> int:
+        """Milliseconds since 1970 UTC, by LogAppendTime."""
+
+    @property
+    def key(self) -> bytes | None:
+        """As it came."""
+
+    @property
+    def value(self) -> bytes | None:
+        """As it came."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """As they came."""
+
+
+class Unread(NamedTuple):
+    """What is known of a record without reading it."""
+
     offset: int
     timestamp: int
-    """Milliseconds since 1970 UTC, by LogAppendTime."""
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
+    key: None = None
+    value: None = None
+    headers: tuple[()] = ()
 
 
 class Place(NamedTuple):
@@ -119,7 +142,8 @@ def process_batch(
         seen: looks versions up in the dedupe state, with the marks of what is in flight.
         register: the company register as known now.
         clusters: the cluster registry.
-        condemned: offset -> fault code of records that cannot be processed or stored; they are rejected unread.
+        condemned: offset -> fault code of records that cannot be processed or stored; they are rejected unread. Of one
+            that was set aside nothing but offset and time is touched, and nothing else is kept.
         allow_personal_data: whether CPR numbers and e-mail addresses in texts are no fault.
     """
     batch = Batch()
@@ -269,6 +293,11 @@ def _size(record: Record, headers: HeadersRead) -> int:
 
 
 def _reject_event(batch: Batch, place: Place, record: Record, faults: list[Fault]) -> None:
+    if faults[0].code == SET_ASIDE:
+        unread = Unread(record.offset, record.timestamp)
+        reject(batch, place, unread, faults)
+        batch.rows.receipts.append(_receipt(place, unread, None, "rejected", "", SET_ASIDE))
+        return
     source = masked(_source_of(record))
     reject(batch, place, record, faults, source)
     came_from = read_headers(record.headers[:MAX_HEADERS]).origin

@@ -54,8 +54,16 @@ class Delivery:
     """When a changelog's records were applied last, by the same clock."""
     client: Any = None
     """aiokafka's consumer, once there is one."""
+    set_aside: dict[tuple[str, int], frozenset[int]] = field(default_factory=dict)
+    """(topic, partition) -> offsets of records that no worker survives reading: they are not read."""
     epoch: int = 0
     """Counts how often everything unacked was forgotten. A batch of an older epoch is neither taken nor acked."""
+
+    def learn(self, set_aside: Mapping[tuple[str, int], frozenset[int]]) -> None:
+        """Take in which records are set aside now. The fetcher looks at the same mapping, in a thread of its own."""
+        self.set_aside.update(set_aside)
+        for place in self.set_aside.keys() - set_aside.keys():
+            del self.set_aside[place]
 
     async def finish(self) -> None:
         """Deliver what is in flight, within the pipelines' bounds."""

@@ -16,6 +16,8 @@ from clustertrack.settings import Settings, load_settings
 from schemas.classifications import load_institutions
 from schemas.company import LATEST_REVISION_MS, CompanyVersion
 from schemas.errors import CheckFailed, UsageFault
+from schemas.screen import say, show
+from schemas.visible import json_lines, json_text
 from sources.buckets import BUCKETS, Buckets
 from sources.moments import MomentFault, read_moment
 from sources.publisher import Counter, DeliveryFailed, Publisher, kafka_publisher
@@ -65,7 +67,7 @@ def load(file: Path, as_of: str | None, *, dry_run: bool, as_json: bool) -> None
         if len(shown) < _IN_JSON:
             shown.append(refusal)
         if not as_json and (dry_run or len(shown) <= _SHOWN):
-            click.echo(f"refused: {refusal}")
+            say(f"refused: {refusal}")
 
     sheet = register.sheet
     listed = (
@@ -154,11 +156,11 @@ def _answer(file: Path, loaded: Loaded, shown: list[Refusal], revision: int, *, 
             "refusals": [refusal._asdict() for refusal in shown],
             "examples": [json.loads(example) for example in loaded.examples],
         }
-        click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+        show(json_lines(answer))
     else:
         for example in loaded.examples:
-            click.echo(example.decode())
-        click.echo(_sentence(file, loaded, dry_run=dry_run))
+            show(json_text(example.decode()))
+        say(_sentence(file, loaded, dry_run=dry_run))
     if loaded.refused:
         raise CheckFailed(
             f"{loaded.refused:,} rows were refused and {loaded.left_out:,} companies left out: mend the "

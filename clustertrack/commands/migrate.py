@@ -13,6 +13,7 @@ from clustertrack.guard import lost_receipts, older_than_commits
 from clustertrack.offsets import KafkaOffsets
 from clustertrack.settings import Settings, load_settings
 from schemas.errors import CheckFailed, UsageFault
+from schemas.screen import say
 from sinks import catalog
 from sinks.connection import connect, explained
 from sinks.migrate import migrate
@@ -101,11 +102,11 @@ def command(*, check: bool, partitions: int | None, recreate: bool) -> None:
                     lines += _delete_resized(place)
                 lines += _bring_about(place, uuid.uuid4(), datetime.now(UTC))
     for line in lines:
-        click.echo(line)
+        say(line)
     if check and lines:
         raise CheckFailed(f"{len(lines)} differences: see above, then run `clustertrack migrate`.")
     if not lines:
-        click.echo(f"Nothing to do: database {settings.clickhouse_database} and all topics are as they should be.")
+        say(f"Nothing to do: database {settings.clickhouse_database} and all topics are as they should be.")
 
 
 def _delete_resized(place: _Place) -> list[str]:

@@ -12,6 +12,8 @@ import click
 from clustertrack.progress import Reached, track
 from clustertrack.settings import load_settings
 from schemas.errors import CheckFailed
+from schemas.screen import say, show
+from schemas.visible import Lines, as_lines, json_lines, json_text, visible
 from sources.publisher import STRUCTURED, Counter, Publisher, kafka_publisher
 from sources.publishing import Input, Outcome, Table, open_input, send, survey
 from sources.refusals import Refusal
@@ -42,7 +44,7 @@ class _Report:
             if len(self._refusals) < _IN_JSON:
                 self._refusals.append(refusal)
         elif self._dry_run or self._refused <= _SHOWN:
-            click.echo(f"refused: {refusal}")
+            say(f"refused: {refusal}")
 
     def outcome(self, outcome: Outcome) -> None:
         """One file is done."""
@@ -50,7 +52,7 @@ class _Report:
         if self._as_json:
             return
         for example in outcome.examples:
-            click.echo(example.decode("utf-8", "backslashreplace"))
+            show(_example(example))
         verb = "would be sent" if self._dry_run else "sent"
         text = f"{outcome.file}: {outcome.events:,} events {verb}, {outcome.refused:,} refused"
         if outcome.refused_file:
@@ -59,7 +61,7 @@ class _Report:
             text += f"; {outcome.list_trouble}: --dry-run prints them all"
         if outcome.without_key:
             text += f"; {outcome.without_key:,} without a readable CVR number go on for the worker to reject"
-        click.echo(text)
+        say(text)
 
     def finish(self) -> None:
         """Print the JSON answer; raise CheckFailed when rows were refused."""
@@ -71,7 +73,7 @@ class _Report:
                 "files": [_as_dict(outcome) for outcome in self._outcomes],
                 "refusals": [refusal._asdict() for refusal in self._refusals],
             }
-            click.echo(json.dumps(answer, ensure_ascii=False, indent=2))
+            show(json_lines(answer))
         if self._refused:
             rows = "1 row was" if self._refused == 1 else f"{self._refused:,} rows were"
             do = "mend them" if self._dry_run else "mend them in the .refused files, then publish those"
@@ -139,7 +141,7 @@ def _send(
             )
         except KeyboardInterrupt:
             place = publisher.confirmed
-            click.echo(f"stopped: {place or 'nothing'} is the last confirmed; repeating is safe", err=True)
+            say(f"stopped: {place or 'nothing'} is the last confirmed; repeating is safe", err=True)
             sys.exit(1)
 
 
@@ -153,6 +155,13 @@ def _as_dict(outcome: Outcome) -> dict[str, Any]:
         "without_key": outcome.without_key,
         "examples": [json.loads(example) for example in outcome.examples if example[:1] == b"{" and _is_json(example)],
     }
+
+
+def _example(value: bytes) -> Lines:
+    """One line: an event as it is sent; what is no JSON is a text like any other."""
+    text = value.decode("utf-8", "backslashreplace")
+    one = text.replace("\r", " ").replace("\n", " ")  # blanks between JSON's values
+    return json_text(one) if _is_json(value) else as_lines([visible(text)])
 
 
 def _is_json(value: bytes) -> bool:

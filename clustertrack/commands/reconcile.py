@@ -1,6 +1,5 @@
 """`clustertrack reconcile`: the proof that every Kafka record is accounted for."""
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -18,6 +17,8 @@ from clustertrack.reconcile_metrics import ReconcileMetrics
 from clustertrack.reconcile_text import as_dict, as_text, verdict_of
 from clustertrack.settings import Settings, load_settings
 from schemas.errors import CheckFailed, UsageFault
+from schemas.screen import show
+from schemas.visible import json_lines
 from sinks import catalog
 from sinks.accounts import Bound, Place, Probe, Range, Reconciliation
 from sinks.reconcile import reconcile
@@ -81,7 +82,7 @@ def command(*, acknowledge: str | None, by_day: bool, textfile: Path | None, as_
         metrics = ReconcileMetrics()
         metrics.fill(result, now=time.time(), seconds=time.monotonic() - started)
         metrics.write(textfile)
-    click.echo(json.dumps(as_dict(result), indent=2) + "\n" if as_json else as_text(result, by_day=by_day), nl=False)
+    show(json_lines(as_dict(result)) if as_json else as_text(result, by_day=by_day))
     if not result.whole:
         raise NotWhole(verdict_of(result), result)
 

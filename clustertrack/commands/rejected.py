@@ -1,7 +1,6 @@
 """`clustertrack rejected`: the dead letters listed, shown, sent again, discarded."""
 
 import functools
-import sys
 import time
 import uuid
 from collections.abc import Callable
@@ -16,12 +15,19 @@ from clustertrack import rejected_json, replays
 from clustertrack import rejected_text as text
 from clustertrack.events_topic import check_topic, recorded_topic
 from clustertrack.ledger import open_ledger
+from clustertrack.offsets import KafkaOffsets, Partition
+from clustertrack.set_aside import LEARNED_SECONDS, check_offsets, check_place, read_range
 from clustertrack.settings import load_settings
 from schemas.errors import CheckFailed, UsageFault
+from schemas.faults import MAX_VALUE, SET_ASIDE
 from schemas.own_files import write_whole
 from schemas.replays import Action, RecordPlace, RejectedRecord, read_place, without_people
+from schemas.screen import say, show, say_bytes
+from schemas.visible import as_lines, json_lines
+from sinks import catalog
 from sinks.rejected import Wanted, count_open, list_open, open_places, read_records
 from sinks.rejected_actions import ActionBook, list_closed, story_of
+from sinks.set_aside import Order, first_counted, orders_of, write_order
 from sources.resender import kafka_topic
 from sources.resending import Refused, Results, Run, resend, under_way
 from streams import topics
@@ -88,7 +94,7 @@ def filters(command: Callable[..., None]) -> Callable[..., None]:
     "  clustertrack rejected replay --reason unknown_source --dry-run"
 )
 def command() -> None:
-    """List, show, replay and discard records that were rejected.
+    """List, show, replay and discard records that were rejected; set records aside.
 
     PLACE is where a record stands: topic/partition/offset, as `list` prints it.
     """
@@ -116,19 +122,19 @@ def list_(wanted: Wanted, closed: bool, after: str | None, limit: int, as_json: 
         if closed:
             done = list_closed(client, database, wanted, after=behind, limit=limit)
             made = (
-                rejected_json.as_json({"closed": [rejected_json.done_dict(d) for d in done]})
+                json_lines({"closed": [rejected_json.done_dict(d) for d in done]})
                 if as_json
                 else text.closed_text(done)
             )
-            click.echo(made, nl=False)
+            show(made)
             return
         count = count_open(client, database, wanted)
         page = list_open(client, database, wanted, after=behind, limit=limit)
     most = settings.replay_limit
     if as_json:
-        click.echo(rejected_json.as_json(rejected_json.list_dict(page, count, limit=most)), nl=False)
+        show(json_lines(rejected_json.list_dict(page, count, limit=most)))
     else:
-        click.echo(text.list_text(page, count, limit=most), nl=False)
+        show(text.list_text(page, count, limit=most))
 
 
 @command.command(
@@ -140,7 +146,7 @@ def list_(wanted: Wanted, closed: bool, after: str | None, limit: int, as_json: 
 @click.argument("place")
 @click.option("--raw", metavar="FILE", help="Write the payload only, byte for byte, to FILE (- for standard output).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def show(place: str, raw: str | None, as_json: bool) -> None:
+def show_(place: str, raw: str | None, as_json: bool) -> None:
     """Show one rejected record: its faults, headers, key and payload, and what was done with it.
 
     CPR numbers and e-mail addresses are masked; --raw writes the payload as it came.
@@ -151,14 +157,12 @@ def show(place: str, raw: str | None, as_json: bool) -> None:
         [exact] = replays.resolve(client, database, [read_place(place)])
         [record] = read_records(client, database, [exact])
         story = story_of(client, database, exact)
+        aside = orders_of(client, database, exact) if record.reason == SET_ASIDE else []
     if raw is not None:
         _write_raw(record, raw)
         return
     record = without_people(record)
-    click.echo(
-        rejected_json.as_json(rejected_json.show_dict(record, story)) if as_json else text.show_text(record, story),
-        nl=False,
-    )
+    show(json_lines(rejected_json.show_dict(record, story, aside)) if as_json else text.show_text(record, story, aside))
 
 
 @command.command(
@@ -214,7 +218,7 @@ def replay(
             clock=lambda: datetime.now(UTC),
             sleep=time.sleep,
             new_attempt=uuid.uuid4,
-            say=lambda words: click.echo(words, err=True),
+            say=lambda words: say(words, err=True),
             may_repeat=may_repeat,
         )
         book = ActionBook(client, database)
@@ -223,9 +227,9 @@ def replay(
                 for chunk in chunks:
                     resend(read_records(client, database, chunk), run, topic, book, results)
                     if len(results.replayed) > text.SHOWN:
-                        click.echo(f"replayed {text.records(len(results.replayed))}", err=True)
+                        say(f"replayed {text.records(len(results.replayed))}", err=True)
             except BaseException:  # Ctrl-C and cancellation too
-                click.echo(f"stopped after {text.records(len(results.replayed))}; repeating is safe", err=True)
+                say(f"stopped after {text.records(len(results.replayed))}; repeating is safe", err=True)
                 raise
     _finish_replay(results, [], dry_run=False, as_json=as_json)
 
@@ -269,11 +273,52 @@ def discard(wanted: Wanted, everything: bool, note: str, dry_run: bool, as_json:
             discarded += actions
     if as_json:
         answer = {"dry_run": dry_run, "discarded": [rejected_json.action_dict(action) for action in discarded]}
-        click.echo(rejected_json.as_json({**answer, "refused": rejected_json.refused_dicts(results)}), nl=False)
+        show(json_lines({**answer, "refused": rejected_json.refused_dicts(results)}))
     else:
         lines = [*text.first_lines([str(action.place) for action in discarded]), *text.refused_lines(results)]
-        click.echo("\n".join([*lines, f"{'would discard' if dry_run else 'discarded'} {text.records(len(discarded))}"]))
+        show(as_lines([*lines, f"{'would discard' if dry_run else 'discarded'} {text.records(len(discarded))}"]))
     _raise_if_refused(results)
+
+
+@command.command(
+    "set-aside",
+    short_help="Let workers pass a record on which they die.",
+    epilog="Example: clustertrack rejected set-aside activity.events.v1/2/17 --reason 'ends every worker since 3 May'",
+)
+@click.argument("place")
+@click.option("--reason", required=True, help="Why; kept with the order.")
+@click.option("--dry-run", is_flag=True, help="Order nothing; say whether it could be.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def set_aside_(place: str, reason: str, dry_run: bool, as_json: bool) -> None:
+    """Let workers pass a record on which they die: they reject it unread, with a receipt, and go on behind it.
+
+    PLACE is topic/partition/offset, or topic/partition/first-last for several. It must lie between what the workers
+    have committed and the end of the partition, and have no receipt. Workers learn of it when they start, and within
+    10 s while they run. Nothing of the record is kept but its place; Kafka has it until it expires.
+    """
+    reason = reason.strip()
+    if not reason:
+        raise UsageFault("--reason is blank: say in a few words why the record is set aside, for those who ask later.")
+    named, last = read_range(place)
+    settings = load_settings()
+    database = settings.clickhouse_database
+    with open_ledger(settings.clickhouse()) as client:
+        recorded = recorded_topic(client, database)
+        check_place(named, recorded)
+        check_topic(settings, recorded)
+        group = topics.app_id(settings.kafka_consumer_group, catalog.ledger_id(client, database))
+        with KafkaOffsets(settings.kafka_client_config()) as offsets:
+            progress = offsets.read(group, [topics.EVENTS]).progress[Partition(topics.EVENTS, named.partition)]
+        where = RecordPlace(topics.EVENTS, recorded.topic_epoch, named.partition, named.offset)
+        check_offsets(named, last, progress, first_counted(client, database, where, last))
+        order = Order(*where, last, datetime.now(UTC), replays.user(), reason[:MAX_VALUE])
+        if not dry_run:
+            write_order(client, database, order)
+    if as_json:
+        show(json_lines({"dry_run": dry_run, "order": rejected_json.order_dict(order)}))
+        return
+    will = "would be" if dry_run else "will be"
+    say(f"{order} {will} rejected unread by workers when they start, and within {LEARNED_SECONDS} s while they run")
 
 
 _MAY_HAVE_ARRIVED: Final = (
@@ -288,9 +333,9 @@ def _require_choice(wanted: Wanted, everything: bool) -> None:
 
 def _finish_replay(results: Results, would: list[text.Would], *, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        click.echo(rejected_json.as_json(rejected_json.replayed_dict(results, would, dry_run=dry_run)), nl=False)
+        show(json_lines(rejected_json.replayed_dict(results, would, dry_run=dry_run)))
     else:
-        click.echo(text.replayed_text(results, would, dry_run=dry_run), nl=False)
+        show(text.replayed_text(results, would, dry_run=dry_run))
     _raise_if_refused(results)
 
 
@@ -304,11 +349,10 @@ def _write_raw(record: RejectedRecord, raw: str) -> None:
     if record.payload is None:
         raise CheckFailed(f"{record.place} has no payload: it is a tombstone.")
     if raw == "-":
-        sys.stdout.buffer.write(record.payload)
-        sys.stdout.buffer.flush()
+        say_bytes(record.payload)
         return
     try:
         write_whole(Path(raw), record.payload)
     except OSError as error:
         raise UsageFault(f"{raw} cannot be written ({error.strerror}): choose another place with --raw.") from error
-    click.echo(f"wrote {len(record.payload):,} bytes to {raw}", err=True)
+    say(f"wrote {len(record.payload):,} bytes to {raw}", err=True)

@@ -16,10 +16,12 @@ from reports.table import annual_csv
 from reports.text import annual_text
 from schemas import own_files
 from schemas.errors import UsageFault
+from schemas.screen import say, show
+from schemas.visible import Lines, json_text
 
-FORMATS: Final[dict[str, Callable[[AnnualReport], str]]] = {
+FORMATS: Final[dict[str, Callable[[AnnualReport], Lines]]] = {
     "text": annual_text,
-    "json": AnnualReport.as_json,
+    "json": lambda report: json_text(report.as_json()),
     "csv": annual_csv,
 }
 
@@ -56,10 +58,10 @@ def command(year: int, as_known_on: datetime | None, format_: str, out: Path | N
         )
     text = FORMATS[format_](report)
     if out is None:
-        click.echo(text, nl=False)
+        show(text)
         return
     write_whole(out, text)
-    click.echo(f"wrote {out}", err=True)
+    say(f"wrote {out}", err=True)
 
 
 def write_whole(path: Path, text: str) -> None:

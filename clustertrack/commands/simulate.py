@@ -1,15 +1,15 @@
 """`clustertrack simulate`: synthetic clusters, companies and activity, and the truth that must come out of them."""
 
-import json
-import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from clustertrack.progress import Reached, bar
 from clustertrack.settings import load_settings
 from schemas.errors import UsageFault
+from schemas.screen import is_terminal, say, show
+from schemas.visible import json_lines
 from sources.simulator.build import STAGES, simulate
 from sources.simulator.raw import publish_raw, read_raw
 from sources.simulator.scenario import SCENARIOS
@@ -44,42 +44,41 @@ def command(scenario: str | None, out: Path | None, seed: int, raw_publish: Path
         return
     if scenario is None or out is None:
         raise UsageFault("give --scenario and --out, or --raw-publish; see clustertrack simulate --help")
-    with _bar() as bar:
-        task = bar.add_task("simulate", total=STAGES)
+    with _shown("simulate", STAGES) as reached:
+        done = 0
 
         def progress(stage: str) -> None:
-            bar.update(task, description=stage, advance=1)
+            nonlocal done
+            done += 1
+            reached(done, STAGES, stage)
             _plain(stage)
 
         truth = simulate(SCENARIOS[scenario], out, seed, progress)
-        bar.update(task, completed=STAGES)
     if as_json:
-        click.echo(json.dumps({"out": str(out), "records": truth["records"], "years": truth["years"]}))
+        show(json_lines({"out": str(out), "records": truth["records"], "years": truth["years"]}))
         return
     figure = truth["years"]["2018"]["helped"]["companies"]
     records = sum(truth["records"].values())
-    click.echo(
-        f"{out}: {records:,} synthetic records; companies helped in 2018: {figure:,}; the truth is in truth.json"
-    )
+    say(f"{out}: {records:,} synthetic records; companies helped in 2018: {figure:,}; the truth is in truth.json")
 
 
 def _send(path: Path, *, as_json: bool) -> None:
     settings = load_settings()
-    with _bar() as bar:
-        total = sum(1 for _ in read_raw(path))
-        task = bar.add_task(path.name, total=total)
+    total = sum(1 for _ in read_raw(path))
+    with _shown(path.name, total) as reached:
         _plain(f"sending {total:,} records of {path}")
-        client = settings.kafka_client_config()
-        number = publish_raw(path, EVENTS, client, lambda done: bar.update(task, completed=done))
-    click.echo(json.dumps({"file": str(path), "sent": number}) if as_json else f"{path}: {number:,} records sent")
+        number = publish_raw(path, EVENTS, settings.kafka_client_config(), reached)
+    if as_json:
+        show(json_lines({"file": str(path), "sent": number}))
+    else:
+        say(f"{path}: {number:,} records sent")
 
 
-def _bar() -> Progress:
+def _shown(what: str, total: int) -> AbstractContextManager[Reached]:
     """A bar on a terminal; elsewhere nothing, `_plain` writes lines instead."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
+    return bar(what, total, "records") if is_terminal() else nullcontext(lambda *_: None)
 
 
 def _plain(line: str) -> None:
-    if not sys.stderr.isatty():
-        click.echo(line, err=True)
+    if not is_terminal():
+        say(line, err=True)

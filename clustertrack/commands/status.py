@@ -1,6 +1,5 @@
 """`clustertrack status`: how far the workers have come; `--wait` returns when all is counted."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,16 +8,17 @@ from typing import Any, Final
 
 import click
 from clickhouse_connect.driver.client import Client
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from brokers.codecs import require_codecs
 from brokers.explain import KafkaUnreachable
 from clustertrack.ledger import open_ledger
 from clustertrack.offsets import KafkaOffsets, Partition, Reading, behind, remaining
+from clustertrack.progress import bar
 from clustertrack.settings import load_settings
-from reports.layout import aligned, number
+from reports.layout import number
 from schemas.errors import CheckFailed
+from schemas.screen import is_terminal, say, show
+from schemas.visible import Lines, as_lines, json_lines, stacked, table
 from sinks import catalog
 from streams import topics
 
@@ -75,7 +75,7 @@ class Status:
             "receipts": dict(self.receipts),
         }
 
-    def as_text(self) -> str:
+    def as_text(self) -> Lines:
         """The status as aligned tables."""
         rows = [("topic", "partitions", "records", "counted", "lag")]
         for topic, places in self._by_topic().items():
@@ -85,7 +85,8 @@ class Status:
         receipts = [("receipts", ""), *((status, number(count)) for status, count in self.receipts.items())]
         workers = self.reading.workers
         running = "no worker is running" if workers == 0 else f"{workers} worker{'' if workers == 1 else 's'}"
-        return f"group {self.group}: {running}\n\n{aligned(rows)}\n\n{aligned(receipts)}\n"
+        head = as_lines([f"group {self.group}: {running}"])
+        return stacked([head, table(rows, numbers=True), table(receipts, numbers=True)], between=1, end=True)
 
     def _by_topic(self) -> dict[str, list[tuple[Any, Any]]]:
         found: dict[str, list[tuple[Any, Any]]] = {topic: [] for topic in TOPICS}
@@ -116,7 +117,7 @@ def command(seconds: float | None, as_json: bool) -> None:
             reading = offsets.read(group, TOPICS)
             left = 0
             if seconds is not None:
-                with shown_progress() as show:
+                with shown_progress() as told:
                     reading, left = wait_until_counted(
                         reading,
                         lambda: offsets.read(group, TOPICS),
@@ -124,10 +125,10 @@ def command(seconds: float | None, as_json: bool) -> None:
                         is_empty=offsets.are_empty,
                         clock=time.monotonic,
                         sleep=time.sleep,
-                        show=show,
+                        show=told,
                     )
         status = Status(ledger, group, reading, receipts(client))
-    click.echo(json.dumps(status.as_dict(), indent=2) + "\n" if as_json else status.as_text(), nl=False)
+    show(json_lines(status.as_dict()) if as_json else status.as_text())
     if left:
         advice = (
             "see the worker's log" if reading.workers else "no worker is running: start one with `clustertrack worker`"
@@ -189,23 +190,20 @@ def wait_until_counted(
 @contextmanager
 def shown_progress() -> Iterator[Callable[[int, int], None]]:
     """A function that shows progress on standard error: a bar on a terminal, else a line now and then."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not is_terminal():
         yield _lines()
         return
-    columns = (TextColumn("counting"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("counting", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+    with bar("counting", None, "records") as reached:
+        yield reached
 
 
 def _lines() -> Callable[[int, int], None]:
     last = time.monotonic()
 
-    def show(done: int, total: int) -> None:
+    def told(done: int, total: int) -> None:
         nonlocal last
         if time.monotonic() - last >= LINE_SECONDS:
             last = time.monotonic()
-            click.echo(f"counted {number(done)} of {number(total)} records", err=True)
+            say(f"counted {number(done)} of {number(total)} records", err=True)
 
-    return show
+    return told

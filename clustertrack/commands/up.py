@@ -22,6 +22,7 @@ from clustertrack.local.supervisor import Stopped, Supervisor, TaskRefused
 from clustertrack.settings import Settings, load_settings
 from schemas.errors import UsageFault
 from schemas.own_folders import set_private_umask
+from schemas.screen import say
 
 # Fewer than in production: a laptop has few cores, and every partition costs Kafka and each worker a little.
 _PARTITIONS = 4
@@ -90,14 +91,14 @@ def _run(stack: Stack) -> None:
         try:
             stack.start(supervisor, _tell)
             for line in stack.addresses():
-                click.echo(line)
-            click.echo("ready")
+                say(line)
+            say("ready")
             supervisor.watch()
         except TaskRefused as error:
             # What it says can only be followed while Kafka runs.
             refused.append(error)
             for line in stack.addresses():
-                click.echo(line)
+                say(line)
             _tell(f"error: {error}")
             _tell("No worker was started. Kafka and ClickHouse go on: do what it says, press Ctrl-C, and start again.")
             supervisor.watch()
@@ -128,4 +129,4 @@ def _signals(supervisor: Supervisor) -> Iterator[None]:
 
 
 def _tell(line: str) -> None:
-    click.echo(line, err=True)
+    say(line, err=True)

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import ssl
-import sys
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -28,8 +27,10 @@ from clustertrack.settings import Settings, load_settings
 from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed, ClustertrackError, UsageFault
 from schemas.own_folders import close_folder, private_folder, set_private_umask
+from schemas.screen import StandardError, say
 from sinks import catalog
 from sinks.connection import first_line
+from sinks.set_aside import ordered_offsets
 from sinks.writer import LedgerWriter
 from streams import topics
 from streams.app import TopicPlace, Worker, WorkerConfig, build
@@ -67,9 +68,9 @@ def command(*, check: bool) -> None:
     logs.configure(settings.log_level)
     logging.getLogger("kafka").setLevel(logging.ERROR)  # it warns of members of a group that it cannot decode: Faust's
     clusters = ClusterRegistry.load(settings.clusters)
-    config, belonging = _checked(settings, mend=not check)
+    config, belonging, aside = _checked(settings, mend=not check)
     if check:
-        click.echo("settings, ledger and topics are fine")
+        say("settings, ledger and topics are fine")
         return
     set_private_umask()
     _claim(settings.data_dir, config.app_id)
@@ -78,9 +79,17 @@ def command(*, check: bool) -> None:
     worker = build(config, ledger=ledger, clusters=clusters)
     worker.app.delivery.reset.append(ledger.forget)
 
+    def learn(aside: Mapping[int, frozenset[int]]) -> None:
+        now = {(topics.EVENTS, partition): offsets for partition, offsets in aside.items()}
+        if now != worker.app.delivery.set_aside:
+            log.warning("records are set aside", partitions={p: len(offsets) for p, offsets in aside.items()})
+        worker.app.delivery.learn(now)
+
+    learn(aside)
+
     @worker.app.task  # type: ignore[untyped-decorator]
     async def watch() -> None:
-        await ledger.watch(worker.app.crash)
+        await ledger.watch(worker.app.crash, learn)
 
     server = serve(
         REGISTRY,
@@ -116,8 +125,11 @@ def _health(why: str | None) -> Health:
     return Health(ok=why is None, why=why or "")
 
 
-def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging]:
+def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging, Mapping[int, frozenset[int]]]:
     """Ask the ledger which topics it knows and how far it was filled; refuse to start when Kafka says otherwise.
+
+    Also which offsets of the events topic are set aside: a record that ends every worker ends this one too, unless it
+    knows of it before it fetches anything.
 
     With `mend` a changelog of marks that was lost is none of the reasons: a new one is begun.
     """
@@ -132,10 +144,11 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
             progress = offsets.read(config.app_id, [topics.EVENTS]).progress
             epoch = recorded[topics.EVENTS].topic_epoch
             lost = lost_receipts(client, settings.clickhouse_database, offsets, progress, epoch)
+        aside = ordered_offsets(client, settings.clickhouse_database, topics.EVENTS, epoch)
     if lost:
         raise LedgerReplaced(f"The worker does not start. {older_than_commits(lost)}: {MIGRATE}")
     _tell_expired(progress)
-    return config, Belonging(
+    belonging = Belonging(
         ledger_id=ledger_id,
         group=config.app_id,
         topic_epoch=epoch,
@@ -146,6 +159,7 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
             for name in (topics.EVENTS, topics.COMPANIES, topics.changelog_topic(config.app_id))
         },
     )
+    return config, belonging, aside
 
 
 def _check_rights(settings: Settings, ledger_id: str) -> None:
@@ -253,7 +267,8 @@ def _run(worker: Worker, settings: Settings) -> None:
     """Run until a signal or a crash; a crash exits with 1 for the supervisor to see."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    service = _Service(worker.app, loop=loop, quiet=True, redirect_stdouts=False, stdout=sys.stderr, stderr=sys.stderr)
+    said = StandardError()
+    service = _Service(worker.app, loop=loop, quiet=True, redirect_stdouts=False, stdout=said, stderr=said)
     service.spinner = None
     log.info("worker starts", group=worker.app.conf.id, metrics_port=settings.metrics_port)
     try:

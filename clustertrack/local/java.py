@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
 from clustertrack.local.environment import child_environment
 from schemas.errors import UsageFault
+from schemas.screen import say
 
 OLDEST = 17
 _VERSION = re.compile(r'version "(\d+)')
@@ -83,6 +82,6 @@ if __name__ == "__main__":
     try:
         found = find_java()
     except JavaMissing as fault:
-        click.echo(fault, err=True)
+        say(str(fault), err=True)
         sys.exit(fault.exit_code)
-    click.echo(f"Java {found.version}: {found.program} ({found.origin})", err=True)
+    say(f"Java {found.version}: {found.program} ({found.origin})", err=True)

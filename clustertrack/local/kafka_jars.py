@@ -8,7 +8,6 @@ import hashlib
 import logging
 import os
 import ssl
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -19,9 +18,11 @@ from types import ModuleType
 import click
 
 from clustertrack.local.files import folder_lock
+from clustertrack.progress import bar
 from schemas.errors import Unreachable, UsageFault
 from schemas.own_files import write_whole
 from schemas.own_folders import close_folder, move, private_folder, remove
+from schemas.screen import is_terminal, run, say
 
 KAFKA_VERSION = "4.3.1"
 _KAFKA = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
@@ -199,21 +200,16 @@ def resolve_pins(staging: Path) -> str:
 @contextmanager
 def shown_progress() -> Iterator[Progress]:
     """Progress on standard error: a bar on a terminal, a few plain lines elsewhere, nothing if nothing is fetched."""
-    from rich.console import Console  # noqa: PLC0415  (0.1 s that starts with all jars in place need not pay)
-    from rich.progress import Progress as Bar  # noqa: PLC0415
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not is_terminal():
         yield _print_progress
         return
-    with Bar(console=console, transient=True) as bar:
-        task = bar.add_task("Fetching Apache Kafka", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    with bar("Fetching Apache Kafka", None, "files") as reached:
+        yield reached
 
 
 def _print_progress(done: int, total: int) -> None:
     if done == total or done % 10 == 0:
-        click.echo(f"Fetching Apache Kafka: {done} of {total} files", err=True)
+        say(f"Fetching Apache Kafka: {done} of {total} files", err=True)
 
 
 @click.command()
@@ -228,12 +224,8 @@ def main(pin: bool) -> None:
             remove(staging)
     with shown_progress() as progress:
         folder = ensure_jars(progress)
-    click.echo(f"Apache Kafka {KAFKA_VERSION}: {folder}", err=True)
+    say(f"Apache Kafka {KAFKA_VERSION}: {folder}", err=True)
 
 
 if __name__ == "__main__":
-    try:
-        main(standalone_mode=False)
-    except (JarsMissing, UsageFault) as fault:
-        click.echo(f"error: {fault}", err=True)
-        sys.exit(fault.exit_code)
+    run(main, "python -m clustertrack.local.kafka_jars")

@@ -7,17 +7,15 @@ import os
 import resource
 import signal
 import socket
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 import uvicorn
 
-from schemas.errors import ClustertrackError
-from schemas.interpreter import require_asserts
 from schemas.own_files import read_within
 from schemas.own_folders import set_private_umask
+from schemas.screen import run, say
 from sinks.embedded.faults import CannotStart
 from sinks.embedded.folder import claim
 from sinks.embedded.guard import LOOPBACK, Guard
@@ -50,12 +48,7 @@ def main(path: Path, port: int, host: str, metrics_port: int | None) -> None:
     Example:
       python -m sinks.embedded --path data/clickhouse --port 8123
     """
-    try:
-        require_asserts()
-        _serve(path, port, host, metrics_port)
-    except ClustertrackError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+    _serve(path, port, host, metrics_port)
 
 
 def _serve(path: Path, port: int, host: str, metrics_port: int | None) -> None:
@@ -95,13 +88,13 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None) -> None:
                 ws="none",
                 server_header=False,
                 access_log=False,
+                log_config=None,  # as `schemas.screen.run` sets it up: uvicorn's own writes whatever it is given
                 log_level="warning",
                 timeout_graceful_shutdown=_GRACE_SECONDS,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
             )
             bound = listener.getsockname()
-            click.echo(f"ClickHouse HTTP interface on http://{bound[0]}:{bound[1]}")
-            sys.stdout.flush()
+            say(f"ClickHouse HTTP interface on http://{bound[0]}:{bound[1]}")
             server = _Uvicorn(config)
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -147,4 +140,4 @@ def _taken(host: str, port: int, error: OSError) -> CannotStart:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, "python -m sinks.embedded")

@@ -2,10 +2,12 @@
 
 import io
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
 import structlog
+from hostile import FORGED, HOSTILE, tricks
 
 from clustertrack import logs
 from schemas.errors import CheckFailed
@@ -38,3 +40,45 @@ def test_a_fault_of_the_program_keeps_its_traceback(said: io.StringIO):
     """Whoever has to find it needs the place."""
     logging.getLogger("mode").error("crashed", exc_info=ValueError("unexpected"))
     assert "ValueError: unexpected" in said.getvalue()
+
+
+class Terminal(io.StringIO):
+    """A screen that somebody looks at."""
+
+    def isatty(self) -> bool:
+        """Always."""
+        return True
+
+
+COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in HOSTILE.items()])
+@pytest.mark.parametrize("screen", [io.StringIO, Terminal], ids=["json", "terminal"])
+@pytest.mark.parametrize("ours", [False, True], ids=["library", "ours"])
+def test_what_others_wrote_is_not_obeyed(
+    text: str, screen: type[io.StringIO], ours: bool, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+):
+    """As the event, as a value, within one, and in a traceback, whose lines are set apart."""
+    monkeypatch.setattr("io.StringIO", screen)
+    said = request.getfixturevalue("said")
+    if ours:
+        logger = structlog.get_logger("clustertrack")
+        logger.warning(text, value=text, within=[text])
+        logger.error("crashed", exc_info=ValueError(text))
+    else:
+        library = logging.getLogger("kafka")
+        library.warning("of %s", text)
+        library.error("crashed", exc_info=ValueError(text))
+    if screen is Terminal:
+        assert text not in said.getvalue() or COLOURS.sub("", text) == text.strip()
+        shown = COLOURS.sub("", said.getvalue())
+    else:
+        shown = said.getvalue()
+    assert tricks(shown) == []
+    first, *others = shown.splitlines()
+    assert not any(line.startswith(FORGED) for line in others)
+    began = [line for line in others if not line.startswith("  ")]
+    assert len(began) == 1, shown
+    assert "crashed" in began[0]
+    assert first

@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from clustertrack.rejected_text import SHOWN, Would, list_text, outcome, replayed_text, show_text, visible
+from clustertrack.rejected_text import SHOWN, Would, list_text, outcome, replayed_text, show_text
 from schemas.faults import Fault
 from schemas.replays import Action, RecordPlace, RejectedRecord
+from schemas.visible import visible
 from sinks.rejected import Count, Listed, Page
 from sinks.rejected_actions import Done, Story
 from sources.replay import Outgoing
@@ -65,7 +66,7 @@ def test_a_record_without_anything():
 @pytest.mark.parametrize(
     ("payload", "shown"),
     [
-        pytest.param(b'{"a":\r\n\t"\xc3\xa6"}', '3 bytes\n  {"a":\n  \t"æ"}', id="text"),
+        pytest.param(b'{"a":\r\n\t"\xc3\xa6"}', '3 bytes\n  {"a":\n      "æ"}', id="text"),
         pytest.param(b"", "0 bytes\n  \n", id="empty"),
         pytest.param(b"a\rb", "  00000000  61 0d 62 ", id="carriage return"),
         pytest.param("a\u202eb".encode(), "61 e2 80 ae 62 ", id="letters that run backwards"),

@@ -28,6 +28,9 @@ Run = Callable[..., Done]
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Call the verb through the entry point of the console script, in an empty folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "schemas.screen.hook_in", lambda: None
+    )  # those hooks are the process's, and this one is pytest's
 
     def call(*arguments: str) -> Done:
         monkeypatch.setattr(sys, "argv", ["clustertrack", "simulate", *arguments])

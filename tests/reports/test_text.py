@@ -3,7 +3,6 @@ from datetime import date
 import pytest
 
 from reports.annual import published_mapping
-from reports.layout import aligned
 from reports.model import (
     AllNotCounted,
     AnnualReport,
@@ -13,6 +12,7 @@ from reports.model import (
     NationalFigures,
 )
 from reports.text import annual_text
+from schemas.visible import table
 
 REPORT = AnnualReport(
     year=2018,
@@ -97,4 +97,4 @@ def test_a_year_without_data_is_sensible():
 
 def test_columns_are_aligned():
     """Names stand to the left, figures to the right, no blanks at the end."""
-    assert aligned([("", "n"), ("a", "10"), ("bcd", "")]) == "      n\na    10\nbcd"
+    assert table([("", "n"), ("a", "10"), ("bcd", "")], numbers=True) == "      n\na    10\nbcd"

@@ -23,6 +23,7 @@ OWN_OBJECTS = {
     "ledger",
     "topic",
     "rejected_action",
+    "set_aside",
     "rejected_open",
     "no_record",
     "reroute_not_arrived",

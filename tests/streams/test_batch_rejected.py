@@ -89,6 +89,31 @@ def test_a_condemned_record_is_rejected_unread(code: str):
     assert [MARK.unpack(mark)[1] for mark in batch.marks.values()] == [1]
 
 
+class Booby:
+    """A record that nobody survives reading."""
+
+    offset, timestamp = 1, 5
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"{name} was touched")
+
+
+def test_a_record_that_was_set_aside_is_not_touched():
+    """Nothing but its place and time is read or kept; the others go on."""
+    batch = decide([Record(0, SOUND), Booby(), Record(2, b"{")], condemned={1: "set_aside"})
+    assert [(r.offset, r.status, r.reason) for r in batch.rows.receipts] == [
+        (0, "accepted", ""),
+        (1, "rejected", "set_aside"),
+        (2, "rejected", "invalid_json"),
+    ]
+    kept = batch.rows.rejected[0]
+    assert (kept.offset, kept.log_time, kept.source, kept.headers, kept.key, kept.payload) == (1, 5, "", (), None, None)
+    assert kept.faults == (("", "set_aside", ""),)
+    (_, output, _) = batch.outputs
+    assert (output.to, output.key, output.value) == ("rejected", None, None)
+    assert dict(output.headers)["ct-reason"] == b"set_aside"
+
+
 def test_the_faults_of_one_record_stay_small():
     """A record of nothing but faults fits its topic with all that is said of it."""
     fields = {f"\U0001f41f{n}" * 70: 0 for n in range(3000)}

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from memory import Record
 
 from streams.faultpoints import DrillError, FaultPoints
 
@@ -25,9 +26,23 @@ def test_it_can_fail_as_by_a_bug() -> None:
     assert type(raised.value).__bases__ == (Exception,)
 
 
+def test_a_record_does_its_harm_every_time() -> None:
+    """Unless it is rejected unread; other records, partitions and topics do none."""
+    points = FaultPoints("record:events/2/17:raise")
+    records = [Record(16, b""), Record(17, b"")]
+    points.reach_record("events", 1, records, ())
+    points.reach_record("companies", 2, records, ())
+    points.reach_record("events", 2, records[:1], ())
+    points.reach_record("events", 2, records, {17})
+    for _ in range(2):
+        with pytest.raises(DrillError, match="at 'events/2/17' was asked for"):
+            points.reach_record("events", 2, records, {16})
+
+
 def test_nothing_is_armed_in_production() -> None:
-    """An empty variable does nothing at any point."""
+    """An empty variable does nothing at any point, nor for any record."""
     FaultPoints("").reach("insert")
+    FaultPoints("").reach_record("events", 2, [Record(17, b"")], ())
 
 
 @pytest.mark.parametrize(

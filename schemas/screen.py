@@ -1,0 +1,121 @@
+"""The one way to standard output and standard error: every command prints through here, results and errors alike.
+
+Only harmless lines leave (`schemas.visible`). scripts/house_rules.py refuses any other way in the product.
+"""
+
+import io
+import logging
+import sys
+import threading
+import traceback
+import warnings
+from types import TracebackType
+from typing import NoReturn
+
+import click
+
+from schemas.errors import ClustertrackError
+from schemas.interpreter import require_asserts
+from schemas.visible import Lines, as_lines, one_line
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """Print one line; a newline in it is shown, and ends nothing."""
+    _write(as_lines([line]) + "\n", err=err)
+
+
+def show(lines: Lines, *, err: bool = False) -> None:
+    """Print lines that `schemas.visible` made."""
+    _write(lines if lines.endswith("\n") else lines + "\n", err=err)
+
+
+def write_bytes(content: bytes) -> None:
+    """Write to standard output byte for byte, where a user asked for exactly that."""
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
+
+
+def is_terminal() -> bool:
+    """Whether somebody looks at standard error."""
+    return sys.stderr.isatty()
+
+
+def _write(text: str, *, err: bool) -> None:
+    stream = sys.stderr if err else sys.stdout
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    stream.flush()
+
+
+class StandardError(io.TextIOBase):
+    """Standard error as a stream, for libraries that insist on one."""
+
+    def write(self, text: str) -> int:
+        """Write lines, each of them harmless."""
+        _write("\n".join(map(one_line, text.split("\n"))), err=True)
+        return len(text)
+
+
+class OneLine(logging.Formatter):
+    """A log record on one line; its traceback follows, and no line of it begins where one of ours would."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  (the standard library's name)
+        """The line."""
+        return one_line(super().formatMessage(record))
+
+    def formatException(self, ei: object) -> str:  # noqa: N802  (the standard library's name)
+        """The traceback."""
+        return indented(super().formatException(ei))  # type: ignore[arg-type]  # as it came
+
+    def formatStack(self, stack_info: str) -> str:  # noqa: N802  (the standard library's name)
+        """The stack."""
+        return indented(stack_info)
+
+
+def indented(text: str) -> Lines:
+    """A traceback: its lines may quote anything, so they are set apart from those of ours."""
+    return as_lines(f"  {line}" for line in text.rstrip("\n").split("\n"))
+
+
+def run(command: click.Command, name: str) -> NoReturn:
+    """Run a command as a process: what a user can cause ends it with one sentence and its exit code."""
+    hook_in()
+    try:
+        require_asserts()
+        code = command.main(prog_name=name, standalone_mode=False)
+    except ClustertrackError as error:
+        say(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        show(as_lines(error.format_message().split("\n")), err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        if context is not None:
+            usage = context.get_usage().split("\n")
+            show(as_lines([*usage, f"Try '{context.command_path} --help' for help.", ""]), err=True)
+        say(f"Error: {error.format_message()}", err=True)
+        sys.exit(error.exit_code)
+    except click.Abort:
+        say("Aborted!", err=True)
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def hook_in() -> None:
+    """What Python and its libraries print by themselves comes out harmless too."""
+
+    def uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+        say("A fault of the program:", err=True)
+        show(indented("".join(traceback.format_exception(kind, error, trace))), err=True)
+
+    def warned(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
+        say(f"{category.__name__}: {message} ({filename}, line {lineno})", err=True)
+
+    sys.excepthook = uncaught
+    threading.excepthook = lambda of: uncaught(of.exc_type, of.exc_value, of.exc_traceback)
+    sys.unraisablehook = lambda of: uncaught(of.exc_type, of.exc_value, of.exc_traceback)
+    warnings.showwarning = warned  # type: ignore[assignment]  # without the two that only Python's own uses
+    logging.raiseExceptions = False
+    if logging.lastResort is not None:  # for processes that set no logging up
+        logging.lastResort.setFormatter(OneLine())
