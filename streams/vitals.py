@@ -46,6 +46,8 @@ class Signs:
     register_ready: bool
     waiting_for: float
     """How long the ledger or Kafka has refused; 0 while all is well."""
+    refusal: str = ""
+    """What it said."""
 
 
 def unhealthy(signs: Signs, stalled: float = STALLED_SECONDS) -> str | None:
@@ -70,7 +72,8 @@ def unready(signs: Signs) -> str | None:
     if not signs.flowing:
         return "partitions are being assigned or the table is being recovered"
     if signs.waiting_for > 0:
-        return f"the ledger or Kafka has refused for {signs.waiting_for:.0f} s; the work is repeated"
+        said = f" ({signs.refusal})" if signs.refusal else ""
+        return f"the ledger or Kafka has refused for {signs.waiting_for:.0f} s; the work is repeated{said}"
     return None
 
 
@@ -118,6 +121,7 @@ class Vitals:
         now = self._now()
         pipelines = self._pipelines.values()
         busy = [pipeline for pipeline in pipelines if not pipeline.idle]
+        waiting = [(p.waiting_since, p.waiting_for) for p in pipelines if p.waiting_since is not None]
         return Signs(
             loop_age=now - self._beat,
             fetch_age=now - self._delivery.fetched_at,
@@ -129,7 +133,8 @@ class Vitals:
             untaken_for=max(0.0, self._beat - self._taken_at),
             not_flowing_for=now - max(self._flowed_at, self._delivery.recovered_at),
             register_ready=self._register_ready(),
-            waiting_for=max((now - p.waiting_since for p in pipelines if p.waiting_since is not None), default=0.0),
+            waiting_for=max((now - since for since, _ in waiting), default=0.0),
+            refusal=min(waiting, default=(0.0, ""))[1],
         )
 
     def unhealthy(self) -> str | None:
