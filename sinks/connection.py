@@ -23,6 +23,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.errors import CheckFailed, Unreachable, UsageFault
+from sinks.settings import PINNED
 
 DATABASE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
 """Identifiers cannot be bound as parameters of DDL, so the one name from outside is held to these characters."""
@@ -102,6 +103,7 @@ def connect(config: ClickHouse, *, database: str | None = None, **options: Any) 
         # One session takes one query at a time; without sessions a client may be shared.
         "autogenerate_session_id": False,
         "client_name": "clustertrack",
+        "settings": PINNED,
     }
     with explained(config):
         return clickhouse_connect.get_client(
