@@ -188,9 +188,19 @@ class KafkaOffsets:
 
         Raises KafkaUnreachable or TopicFault.
         """
-        kafka_python.install()
         partition = TopicPartition(*place)
         probed = Probed([], [])
+        with self.consumer() as consumer:
+            deadline = time.monotonic() + seconds
+            consumer.assign([partition])
+            for span in spans(ranges):
+                _read_span(consumer, partition, span, deadline, probed)
+        return probed
+
+    @contextmanager
+    def consumer(self, **options: Any) -> Iterator[KafkaConsumer]:  # noqa: ANN401 - the library's
+        """A consumer of committed records, without a group. Errors within the block are those of this module."""
+        kafka_python.install()
         with self._explained():
             consumer = KafkaConsumer(
                 **self._config,
@@ -201,15 +211,12 @@ class KafkaOffsets:
                 isolation_level="read_committed",
                 request_timeout_ms=self._timeout_ms,
                 bootstrap_timeout_ms=self._timeout_ms,
+                **options,
             )
-            deadline = time.monotonic() + seconds
             try:
-                consumer.assign([partition])
-                for span in spans(ranges):
-                    _read_span(consumer, partition, span, deadline, probed)
+                yield consumer
             finally:
                 consumer.close()
-        return probed
 
     def are_empty(self, ranges: Mapping[Partition, tuple[int, int]]) -> bool:
         """Whether Kafka delivers nothing in any of the ranges (both ends included)."""
