@@ -8,7 +8,7 @@ starts, when partitions come to it, and before everything that it stores. The an
 
     CheckFailed
     ├── LedgerReplaced    the ledger is older than its workers' commits, or has another id
-    └── TopicReplaced     Kafka has another topic of that name, or none, or it has other partitions
+    └── TopicReplaced     Kafka has another topic of that name, none, or other partitions, or gave offsets out again
 """
 
 import asyncio
@@ -22,12 +22,13 @@ from typing import Any, Final
 from clickhouse_connect.driver.client import Client
 
 from clustertrack.offsets import KafkaOffsets, Partition, Progress
+from clustertrack.replaced import replaced, sentence
 from schemas.errors import CheckFailed, Unreachable
 from schemas.ledger import Ledger, LedgerUnavailable, Rows
 from sinks import catalog
 from sinks.connection import ClickHouse, ClickHouseFault, connect, explained
 from sinks.set_aside import ordered_offsets
-from sinks.writer import INSERT_TIMEOUT, TRANSIENT
+from sinks.writer import BROKEN, INSERT_TIMEOUT
 from streams.topics import EVENTS, TopicAdmin
 
 MIGRATE: Final = (
@@ -150,6 +151,10 @@ class GuardedLedger:
         if rows.receipts:
             self._stored.append((rows.receipts[-1].partition, rows.receipts[-1].offset))
 
+    def probe(self, rows: Rows) -> None:
+        """See `schemas.ledger.Ledger.probe`."""
+        self._writer.probe(rows)
+
     async def watch(
         self, crash: Callable[[BaseException], Awaitable[None]], learn: Callable[[Mapping[int, frozenset[int]]], None]
     ) -> None:
@@ -210,8 +215,9 @@ class GuardedLedger:
             self.close()
             raise LedgerUnavailable(str(error)) from error
         except ClickHouseFault as error:
-            if error.code not in TRANSIENT:
+            if error.code in BROKEN:
                 raise
+            self.close()
             raise LedgerUnavailable(str(error)) from error
 
     def _check_topics(self, admin: TopicAdmin) -> None:
@@ -253,8 +259,11 @@ class GuardedLedger:
         with KafkaOffsets(self._kafka) as offsets:
             progress = offsets.read(self._belonging.group, [EVENTS]).progress
             of_these = {place: standing for place, standing in progress.items() if place.partition in partitions}
-            lost = lost_receipts(client, self._clickhouse.database, offsets, of_these, self._belonging.topic_epoch)
+            asked = (client, self._clickhouse.database, offsets, of_these, self._belonging.topic_epoch)
+            lost, again = lost_receipts(*asked), replaced(*asked, samples=1)
         if lost:
             catalog.withdraw_ledger_id(client, self._clickhouse.database, self._belonging.ledger_id)
             raise LedgerReplaced(f"{older_than_commits(lost)}. Now {MIGRATE}")
+        if again:
+            raise TopicReplaced(f"{sentence(again)}. Now {MIGRATE}")
         compared |= partitions

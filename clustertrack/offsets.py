@@ -194,10 +194,20 @@ class KafkaOffsets:
 
         Raises what the module says.
         """
-        kafka_python.install()
         partition = TopicPartition(*place)
         probed = Probed([], [])
-        with self._explained(right("Read", "topic", place.topic)):
+        with self.consumer(place.topic) as consumer:
+            deadline = time.monotonic() + seconds
+            consumer.assign([partition])
+            for span in spans(ranges):
+                _read_span(consumer, partition, span, deadline, probed)
+        return probed
+
+    @contextmanager
+    def consumer(self, topic: str, **options: Any) -> Iterator[KafkaConsumer]:  # noqa: ANN401 - the library's
+        """A consumer of a topic's committed records, without a group. Errors in the block are those of this module."""
+        kafka_python.install()
+        with self._explained(right("Read", "topic", topic)):
             consumer = KafkaConsumer(
                 **self._config,
                 client_id=CLIENT_ID,
@@ -207,15 +217,12 @@ class KafkaOffsets:
                 isolation_level="read_committed",
                 request_timeout_ms=self._timeout_ms,
                 bootstrap_timeout_ms=self._timeout_ms,
+                **options,
             )
-            deadline = time.monotonic() + seconds
             try:
-                consumer.assign([partition])
-                for span in spans(ranges):
-                    _read_span(consumer, partition, span, deadline, probed)
+                yield consumer
             finally:
                 consumer.close()
-        return probed
 
     def are_empty(self, ranges: Mapping[Partition, tuple[int, int]]) -> bool:
         """Whether Kafka delivers nothing in any of the ranges (both ends included)."""

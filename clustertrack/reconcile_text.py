@@ -25,6 +25,7 @@ _FAULT_WORDS: Final = {
     "row_without_receipt": "rows without a receipt",
     "reroute_not_arrived": "records sent on that did not arrive",
     "activity_difference": "activities that differ from their history",
+    "replaced": "offsets that Kafka gave out again",
 }
 """Faults as `sinks.accounts.Reconciliation` names them."""
 
@@ -72,6 +73,8 @@ def as_dict(result: Reconciliation) -> dict[str, Any]:
         "reroute_pending": result.reroute_pending,
         "reroute_unproved": result.reroute_unproved,
         "activity_difference": result.activity_difference,
+        "replaced": result.replaced,
+        "replaced_ranges": [{**place._asdict(), **found._asdict()} for place, found in result.replaced_ranges],
         "unsettled": result.unsettled,
         "unsettled_offsets": result.unsettled_offsets,
     }
@@ -142,6 +145,11 @@ def _faults(result: Reconciliation) -> list[str]:
     lines += [
         f"{visible(row.source)} {visible(row.activity_id)}, revision {row.revision}: a row without a receipt"
         for row in result.rows_without_receipt
+    ]
+    lines += [
+        f"{place}: {_offsets(found)} given out again by Kafka, which lost the records of these receipts: run "
+        "`clustertrack migrate`, and the workers read all that Kafka still has again"
+        for place, found in result.replaced_ranges
     ]
     if result.unsettled:
         lines.append(

@@ -102,7 +102,7 @@ class LedgerUnavailable(ClustertrackError):
 
 
 class LedgerRefused(ClustertrackError):
-    """The ledger will not store these rows, now or later."""
+    """The ledger says that what a row holds cannot be stored. Said once, it proves nothing: see `streams.pipeline`."""
 
 
 class Ledger(Protocol):
@@ -115,5 +115,11 @@ class Ledger(Protocol):
 
         Raises:
             LedgerUnavailable: repeat the call later.
-            LedgerRefused: at least one row can never be stored; some of the others may have been.
+            LedgerRefused: the ledger says that a row cannot be stored; some of the others may have been.
+        """
+
+    def probe(self, rows: Rows) -> None:
+        """Store nothing in the tables of these rows, to see whether they take inserts at all.
+
+        Raises what `insert` does.
         """

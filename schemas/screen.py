@@ -29,7 +29,7 @@ def show(lines: Lines, *, err: bool = False) -> None:
     _write(lines if lines.endswith("\n") else lines + "\n", err=err)
 
 
-def write_bytes(content: bytes) -> None:
+def say_bytes(content: bytes) -> None:
     """Write to standard output byte for byte, where a user asked for exactly that."""
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()

@@ -232,6 +232,9 @@ class Reconciliation:
     reroute_unproved: int = 0
     """Records sent on by versions that did not write down where to; whether they arrived is not looked for."""
     activity_difference: int = 0
+    replaced: int = 0
+    """Offsets that Kafka gave out again: their receipts are of other records."""
+    replaced_ranges: tuple[tuple[Place, Range], ...] = ()
     unsettled: int = 0
     """Rows without a receipt and activities that differ, while records were in work that may explain them."""
 
@@ -273,6 +276,7 @@ class Reconciliation:
             "row_without_receipt": self.row_without_receipt,
             "reroute_not_arrived": self.reroute_not_arrived,
             "activity_difference": self.activity_difference,
+            "replaced": self.replaced,
         }
 
     @property

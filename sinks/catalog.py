@@ -13,6 +13,7 @@ from uuid import UUID
 from clickhouse_connect.driver.client import Client
 
 from schemas.errors import CheckFailed
+from sinks.accounts import Place
 
 
 class LedgerUnknown(CheckFailed):
@@ -106,6 +107,34 @@ def receipts_among(
     return {(partition, offset) for partition, offset in rows}
 
 
+def receipt_times(client: Client, database: str, place: Place, offsets: Collection[int]) -> dict[int, int]:
+    """Offset -> broker's time of the record that its receipt is of, in ms; those without a receipt are left out."""
+    if not offsets:
+        return {}
+    rows = client.query(
+        "SELECT offset, toUnixTimestamp64Milli(log_time) FROM {db:Identifier}.receipt FINAL "
+        "WHERE topic = {topic:String} AND topic_epoch = {topic_epoch:UInt16} AND partition = {partition:UInt16} "
+        "AND offset IN {offsets:Array(UInt64)}",
+        parameters={"db": database, **place._asdict(), "offsets": sorted(offsets)},
+    ).result_rows
+    return {int(offset): int(time) for offset, time in rows}
+
+
+def unread(client: Client, database: str, place: Place, first: int, stop: int) -> tuple[int, int, int] | None:
+    """How many offsets from `first` up to `stop` have no receipt, the first and the last of them; None without any.
+
+    Offsets that are known to hold no record, or are acknowledged as lost, are none of them.
+    """
+    [[count, low, high]] = client.query(
+        "SELECT sum(missing), min(first), max(last) "
+        "FROM {db:Identifier}.receipt_hole(bounds = {bounds:Array(Tuple(String, UInt16, UInt16, UInt64, UInt64))}) "
+        "WHERE (first, last) NOT IN (SELECT first, last FROM {db:Identifier}.no_record WHERE topic = {topic:String} "
+        "AND topic_epoch = {topic_epoch:UInt16} AND partition = {partition:UInt16})",
+        parameters={"db": database, **place._asdict(), "bounds": [(*place, first, stop)]},
+    ).result_rows
+    return (int(count), int(low), int(high)) if count else None
+
+
 def receipts_end(client: Client, database: str, topic: str, topic_epoch: int, partition: int) -> int:
     """The offset after the last receipt of a partition; 0 without any."""
     [[end]] = client.query(
@@ -152,15 +181,17 @@ def record_topic(client: Client, database: str, record: TopicRecord, now: dateti
     )
 
 
-def next_record(recorded: TopicRecord | None, actual: ActualTopic, config: Mapping[str, str]) -> TopicRecord | None:
+def next_record(
+    recorded: TopicRecord | None, actual: ActualTopic, config: Mapping[str, str], *, replaced: bool = False
+) -> TopicRecord | None:
     """What must be recorded for a topic that Kafka has, or None when the record is right already.
 
-    The first sight of a topic is epoch 0; another id than the recorded one is the next epoch. `config` holds the
-    policies that the topic must have.
+    The first sight of a topic is epoch 0; another id than the recorded one is the next epoch, and so is a topic some of
+    whose offsets were `replaced`, given out again. `config` holds the policies that the topic must have.
     """
     if recorded is None:
         epoch = 0
-    elif recorded.topic_id != actual.topic_id:
+    elif replaced or recorded.topic_id != actual.topic_id:
         epoch = recorded.topic_epoch + 1
     else:
         epoch = recorded.topic_epoch

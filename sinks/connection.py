@@ -24,6 +24,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_connect.driver.httputil import default_pool_manager
 
 from schemas.errors import CheckFailed, Unreachable, UsageFault
+from sinks.settings import PINNED
 
 DATABASE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
 """Identifiers cannot be bound as parameters of DDL, so the one name from outside is held to these characters."""
@@ -106,6 +107,7 @@ def connect(config: ClickHouse, *, database: str | None = None, **options: Any) 
         # Given, so that the driver does not look for HTTP_PROXY and HTTPS_PROXY: SQL and password would go there.
         # urllib3 itself reads no environment.
         "pool_mgr": default_pool_manager(),
+        "settings": PINNED,
     }
     with explained(config):
         return clickhouse_connect.get_client(

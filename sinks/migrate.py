@@ -18,10 +18,17 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.errors import CheckFailed
 from sinks.connection import DatabaseNameFault, check_database_name, first_line
+from sinks.settings import OF_VIEWS, as_sql
 
-ONE_NODE: Final[Mapping[str, str]] = {"ON_CLUSTER": "", "LOCAL": "", "REPLICATED": "", "EVERYWHERE": ""}
+ONE_NODE: Final[Mapping[str, str]] = {
+    "ON_CLUSTER": "",
+    "LOCAL": "",
+    "REPLICATED": "",
+    "EVERYWHERE": "",
+    "PINNED": as_sql(OF_VIEWS),
+}
 """The text variables of the cluster form: `ON CLUSTER ..`, the suffix of the tables behind Distributed ones, the prefix
-of the engines, and the replica path of tables that are whole on every node."""
+of the engines, the replica path of tables that are whole on every node. And the settings of the views of figures."""
 
 RESERVED: Final = frozenset({"system", "information_schema"})
 

@@ -316,8 +316,8 @@ def _receipt(
     sent_to: int = NO_PARTITION,
 ) -> Receipt:
     """What became of a record; one without a row among the activities has no activity_id and no revision."""
-    topic, topic_epoch, partition, partitions = place
-    origin = None if came_from is None else other_place(came_from, place.named, partition, partitions)
+    topic, topic_epoch, partition, _ = place
+    origin = None if came_from is None else other_place(came_from, place.named, partition)
     return _new(
         Receipt,
         (

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from schemas.binding import is_structured
+from schemas.ledger import NO_PARTITION
 
 ORIGIN: Final = "ct-origin"
 """Header `topic/partition/offset`: the record that this one comes from. The last one of that name counts. Of a topic
@@ -61,13 +62,14 @@ def read_headers(headers: RawHeaders) -> HeadersRead:
     return HeadersRead(event, size, size + (_ESCAPE - 1) * grown, origin)
 
 
-def other_place(origin: bytes, topic: str, partition: int, partitions: int) -> tuple[int, int] | None:
+def other_place(origin: bytes, topic: str, partition: int) -> tuple[int, int] | None:
     """Partition and offset that an origin names, None if it names no other partition of the topic (in its epoch).
 
-    Whoever publishes can write the header too.
+    Also a partition that was added after the worker's start: what was sent on from there has arrived all the same.
+    Anyone who publishes can write the header too; it proves an arrival only where a receipt says "sent on".
     """
     found = _ORIGIN_FORM.fullmatch(origin)
     if found is None or found[1] != topic.encode():
         return None
     place = int(found[2]), int(found[3])
-    return place if partition != place[0] < partitions else None
+    return place if partition != place[0] < NO_PARTITION else None

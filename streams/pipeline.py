@@ -11,65 +11,29 @@ committed offset.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from brokers.batches import weight
 from schemas.ledger import Ledger, LedgerRefused, LedgerUnavailable, Rows
 from streams import metrics
-from streams.batch import Batch, Output, Place, Record
+from streams.batch import Batch, Place, Record
 from streams.faultpoints import reach
+from streams.ports import Group, Outbox, SeenTable, Step
 
 RETRY_DELAYS = (0.2, 2.0)
 """Shortest and longest seconds between tries: a recovered ledger is noticed at once, and not hammered."""
-MAX_WEIGHT: Final = 48 << 20
-"""Bytes of records that close a group, however few they are: twice what ordinary ones of `max_rows` weigh."""
 PATIENCE = 3.0
 """Seconds that Kafka may take to confirm before the worker says that it waits."""
 
+PROOFS = 5
+"""How often a record must be refused, alone and each time between two inserts that succeed, before it is rejected: one
+refusal may be the ledger's trouble of a moment, and a rejected record is missing from the figures."""
+
 log = structlog.get_logger()
-
-
-class Step(Protocol):
-    """The pure step that a pipeline applies to the records of one partition."""
-
-    def __call__(self, place: Place, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
-        """Decide on the records; marks of what is in flight are seen through the pipeline's `seen`."""
-
-
-class Parcel(Protocol):
-    """Outputs of one group, ready to be sent; may be sent again."""
-
-    def add(self, outputs: Sequence[Output]) -> None:
-        """Outputs behind those that are there. They are not needed afterwards."""
-
-
-class Outbox(Protocol):
-    """Produces records; every one is confirmed when a call returns."""
-
-    def parcel(self) -> Parcel:
-        """An empty parcel."""
-
-    async def send(self, parcel: Any, marks: Mapping[int, Mapping[bytes, bytes]]) -> dict[int, int]:  # noqa: ANN401
-        """Produce what is in a parcel that `parcel` gave, and the changelog of marks.
-
-        Returns the last changelog offset of each partition.
-        """
-
-
-class SeenTable(Protocol):
-    """The durable dedupe state, one part per partition."""
-
-    def get(self, partition: int, keys: list[bytes]) -> Sequence[bytes | None]:
-        """Marks by their keys."""
-
-    def write(self, partition: int, marks: Mapping[bytes, bytes], changelog_offset: int | None) -> None:
-        """Store marks and how far the changelog is applied, at once."""
 
 
 class StateFailure(Exception):
@@ -78,36 +42,6 @@ class StateFailure(Exception):
 
 class Stale(Exception):
     """The group's records will be delivered again: stop working on it."""
-
-
-@dataclass(slots=True)
-class Group:
-    """Records of any partitions that travel together, and what was decided about them."""
-
-    epoch: object
-    opened_at: float
-    parcel: Parcel
-    rows: Rows = field(default_factory=Rows)
-    marks: dict[int, dict[bytes, bytes]] = field(default_factory=dict)
-    taken: list[tuple[Place, Sequence[Record]]] = field(default_factory=list)
-    acks: list[Callable[[], Awaitable[Any]]] = field(default_factory=list)
-    size: int = 0
-    weight: int = 0
-    """Bytes of memory that its records take, about."""
-
-    def add(self, place: Place, records: Sequence[Record], batch: Batch) -> None:
-        """Take in what was decided about records of one partition."""
-        self.rows.extend(batch.rows)
-        self.parcel.add(batch.outputs)
-        if batch.marks:
-            self.marks.setdefault(place.partition, {}).update(batch.marks)
-        self.taken.append((place, records))
-        self.size += len(records)
-        self.weight += sum(map(weight, records))
-
-    def is_full(self, max_rows: int) -> bool:
-        """Whether it is to be delivered before anything else is taken in."""
-        return self.size >= max_rows or self.weight >= MAX_WEIGHT
 
 
 class Pipeline:
@@ -148,11 +82,14 @@ class Pipeline:
         self._open: Group | None = None
         self._delivering: Group | None = None
         self._narrowing = False
+        self._known = Rows()
+        """A row of each table that was stored: what the ledger has taken once it takes again, while it is well."""
         self._opened, self._full, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.alive_at = monotonic()
         """Last sign of life by the monotonic clock; a retry is one."""
         self.waiting_since: float | None = None
         """Since when the ledger or Kafka refuses; None while all is well."""
+        self.waiting_for = ""  # what it said
 
     # ---- what agents and the transport call
 
@@ -313,6 +250,12 @@ class Pipeline:
             reach("receipts")
             receipts = Rows(receipts=rows.receipts)
             await self._repeat(group, "insert", partial(asyncio.to_thread, self._ledger.insert, receipts))
+        for known, stored in zip(self._facts(self._known), self._facts(facts), strict=True):
+            known[:] = stored[:1] or known
+
+    @staticmethod
+    def _facts(rows: Rows) -> tuple[list[Any], ...]:
+        return rows.activities, rows.companies, rows.rejected
 
     async def _produce(self, group: Group) -> dict[int, int]:
         """Step 6. The producer repeats by itself, without end: what takes long is waiting for Kafka, not a stall."""
@@ -320,7 +263,7 @@ class Pipeline:
         try:
             while not (await asyncio.wait([sending], timeout=self._patience))[0]:
                 self._check(group)
-                self.waiting_since = self.waiting_since or monotonic()
+                self._wait("Kafka does not confirm")
                 log.warning("Kafka does not confirm, still waiting", pipeline=self.name, records=group.size)
             return await sending
         finally:
@@ -331,20 +274,27 @@ class Pipeline:
         if group.epoch is not self._epoch:
             raise Stale
 
-    async def _repeat(self, group: Group, step: str, call: Callable[[], Awaitable[Any]]) -> Any:  # noqa: ANN401 - call's
-        """Repeat a call until it succeeds: nothing else would deliver these records. Only what time can heal."""
+    def _wait(self, why: str) -> None:
+        self.waiting_since, self.waiting_for = self.waiting_since or monotonic(), why
+
+    async def _repeat(
+        self, group: Group, step: str, call: Callable[[], Awaitable[Any]], *heals: type[Exception]
+    ) -> Any:  # noqa: ANN401 - call's
+        """Repeat a call until it succeeds: nothing else would deliver these records. Only what time can heal, `heals`
+        among it.
+        """
         delay, longest = self._retry_delays
         while True:
             self._check(group)
             try:
                 with metrics.STEP_SECONDS.labels(self.name, step).time():
                     result = await call()
-            except (LedgerUnavailable, KafkaError, OSError) as error:
+            except (LedgerUnavailable, KafkaError, OSError, *heals) as error:
                 # A full queue of the producer, behind a broker that is away, calls itself not retriable.
                 if isinstance(error, KafkaError) and not (error.retriable or isinstance(error, KafkaTimeoutError)):
                     raise
                 metrics.RETRIES.labels(self.name, step).inc()
-                self.waiting_since = self.waiting_since or monotonic()
+                self._wait(str(error)[:600])
                 log.warning("will be repeated", pipeline=self.name, step=step, seconds=delay, error=str(error)[:600])
                 await asyncio.sleep(delay)
                 delay = min(longest, delay * 2)
@@ -362,7 +312,8 @@ class Pipeline:
                 in_flight.pop(key, None)
 
     async def _narrow(self, refused: Group) -> Group:
-        """Store a refused group piece by piece; a record that cannot be stored alone is rejected as `not_storable`.
+        """Store a refused group piece by piece; a record of which it is proved that it is refused itself, and not by a
+        trouble of the ledger, is rejected as `not_storable`.
 
         The decisions about the group and about everything after it are made anew, because they rest on marks of
         records that may turn out not to be storable.
@@ -390,11 +341,14 @@ class Pipeline:
         for part, batch in self._decide(place, records, condemned):
             try:
                 await self._insert(stored, batch.rows)
-            except LedgerRefused:
+            except LedgerRefused as refusal:
                 if len(part) == 1:
                     offset = part[0].offset
-                    if offset in condemned:
-                        raise  # not even its rejection can be stored
+                    # Not even its rejection: no record can be to blame for that, so it is waited for.
+                    patient = offset in condemned
+                    if await self._stored_after_all(stored, batch.rows, refusal, patient=patient):
+                        self._take(stored, place, part, batch)
+                        continue
                     log.exception("record cannot be stored", place=place, offset=offset)
                     await self._store_piece(stored, place, part, {**condemned, offset: "not_storable"})
                     continue
@@ -402,6 +356,45 @@ class Pipeline:
                 await self._store_piece(stored, place, part[:half], condemned)
                 await self._store_piece(stored, place, part[half:], condemned)
             else:
-                stored.add(place, part, batch)
-                if batch.marks:
-                    self._in_flight.setdefault(place.partition, {}).update(batch.marks)
+                self._take(stored, place, part, batch)
+
+    def _take(self, stored: Group, place: Place, records: Sequence[Record], batch: Batch) -> None:
+        stored.add(place, records, batch)
+        if batch.marks:
+            self._in_flight.setdefault(place.partition, {}).update(batch.marks)
+
+    async def _stored_after_all(self, group: Group, rows: Rows, refusal: LedgerRefused, *, patient: bool) -> bool:
+        """Store rows of one record that were refused; False when it is proved that the ledger refuses these alone.
+
+        Proved is what is refused PROOFS times, each time between two inserts of others, and empty ones into the same
+        tables, that succeed. A trouble of the ledger that looks like a refusal ends before that, or stops the others
+        too. With `patient` the rows are tried without end.
+        """
+
+        async def others() -> None:
+            await asyncio.to_thread(self._ledger.insert, self._known)
+            await asyncio.to_thread(self._ledger.probe, rows)
+
+        refused = 0
+        try:
+            while patient or refused < PROOFS:
+                await self._repeat(group, "insert", others, LedgerRefused)
+                self._wait(str(refusal)[:600])
+                try:
+                    await self._insert(group, rows)
+                except LedgerRefused as again:
+                    metrics.RETRIES.labels(self.name, "insert").inc()
+                    refusal = again
+                else:
+                    return True
+                try:
+                    await others()
+                except (LedgerRefused, LedgerUnavailable, OSError):
+                    refused = 0
+                else:
+                    refused += 1
+                self._wait(str(refusal)[:600])
+                await asyncio.sleep(self._retry_delays[0])
+            return False
+        finally:
+            self.waiting_since = None

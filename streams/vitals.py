@@ -48,6 +48,8 @@ class Signs:
     """Whether the consumer group has let the worker in."""
     waiting_for: float
     """How long the ledger or Kafka has refused; 0 while all is well."""
+    refusal: str = ""
+    """What it said."""
 
 
 def unhealthy(signs: Signs, stalled: float = STALLED_SECONDS) -> str | None:
@@ -75,7 +77,8 @@ def unready(signs: Signs) -> str | None:
     if not signs.register_ready:
         reasons.append("the company register is being read")
     if signs.waiting_for > 0:
-        reasons.append(f"the ledger or Kafka has refused for {signs.waiting_for:.0f} s; the work is repeated")
+        said = f" ({signs.refusal})" if signs.refusal else ""
+        reasons.append(f"the ledger or Kafka has refused for {signs.waiting_for:.0f} s; the work is repeated{said}")
     return "; ".join(reasons) or None
 
 
@@ -124,6 +127,7 @@ class Vitals:
         now = self._now()
         pipelines = self._pipelines.values()
         busy = [pipeline for pipeline in pipelines if not pipeline.idle]
+        waiting = [(p.waiting_since, p.waiting_for) for p in pipelines if p.waiting_since is not None]
         return Signs(
             loop_age=now - self._beat,
             fetch_age=now - self._delivery.fetched_at,
@@ -136,7 +140,8 @@ class Vitals:
             not_flowing_for=now - max(self._flowed_at, self._delivery.recovered_at),
             register_ready=self._register_ready(),
             joined=self._joined(),
-            waiting_for=max((now - p.waiting_since for p in pipelines if p.waiting_since is not None), default=0.0),
+            waiting_for=max((now - since for since, _ in waiting), default=0.0),
+            refusal=min(waiting, default=(0.0, ""))[1],
         )
 
     def unhealthy(self) -> str | None:

@@ -11,6 +11,7 @@ from clickhouse_connect.driver.client import Client
 from brokers.codecs import require_codecs
 from clustertrack.guard import lost_receipts, older_than_commits
 from clustertrack.offsets import KafkaOffsets
+from clustertrack.replaced import replaced, sentence
 from clustertrack.settings import Settings, load_settings
 from schemas.errors import CheckFailed, UsageFault
 from schemas.screen import say
@@ -153,7 +154,8 @@ def _bring_about(place: _Place, new_id: uuid.UUID, now: datetime) -> list[str]:
     lines += place.admin.ensure(specs)
     actual = place.made([spec.name for spec in specs])
     for spec in specs:
-        record = catalog.next_record(recorded.get(spec.name), actual[spec.name], spec.config)
+        again = spec.name == EVENTS and outdated is not None and outdated.replaced
+        record = catalog.next_record(recorded.get(spec.name), actual[spec.name], spec.config, replaced=again)
         if record is None:
             continue
         catalog.record_topic(place.client, place.database, record, now)
@@ -161,7 +163,19 @@ def _bring_about(place: _Place, new_id: uuid.UUID, now: datetime) -> list[str]:
     return lines
 
 
-def _outdated(place: _Place, ledger: str, recorded: Mapping[str, catalog.TopicRecord]) -> str | None:
+@dataclass(frozen=True)
+class _Outdated:
+    """Why a ledger needs a new id."""
+
+    why: str
+    replaced: bool = False
+    """Whether offsets of the events topic were given out again, so that it needs a new epoch too."""
+
+    def __str__(self) -> str:
+        return self.why
+
+
+def _outdated(place: _Place, ledger: str, recorded: Mapping[str, catalog.TopicRecord]) -> _Outdated | None:
     """Why the commits of the ledger's group say nothing about this ledger any more, so that it needs a new id.
 
     They are about offsets of a topic that is gone, or about receipts that a restored ledger lacks.
@@ -170,13 +184,16 @@ def _outdated(place: _Place, ledger: str, recorded: Mapping[str, catalog.TopicRe
     known = {name: recorded[name] for name in (EVENTS, COMPANIES) if name in recorded}
     for name, record in known.items():
         if name not in actual or actual[name].topic_id != record.topic_id:
-            return f"Ledger {ledger} was filled from a topic {name} that is gone"
+            return _Outdated(f"Ledger {ledger} was filled from a topic {name} that is gone")
     if EVENTS not in known:
         return None
     with KafkaOffsets(place.settings.kafka_client_config()) as offsets:
         progress = offsets.read(app_id(place.settings.kafka_consumer_group, ledger), [EVENTS]).progress
-        lost = lost_receipts(place.client, place.database, offsets, progress, recorded[EVENTS].topic_epoch)
-    return older_than_commits(lost) if lost else None
+        asked = (place.client, place.database, offsets, progress, recorded[EVENTS].topic_epoch)
+        lost, again = lost_receipts(*asked), replaced(*asked)
+    if again:
+        return _Outdated(sentence(again), replaced=True)
+    return _Outdated(older_than_commits(lost)) if lost else None
 
 
 def _differences(place: _Place) -> list[str]:
@@ -220,6 +237,8 @@ def _recorded_line(before: catalog.TopicRecord | None, record: catalog.TopicReco
     if before is None:
         return f"Topic {record.topic} recorded: id {record.topic_id}, {record.partitions} partitions."
     if before.topic_epoch != record.topic_epoch:
+        if before.topic_id == record.topic_id:
+            return f"Topic {record.topic} is read again from its beginning, as epoch {record.topic_epoch}."
         return (
             f"Topic {record.topic} was deleted and made again: its new id {record.topic_id} is recorded as "
             f"epoch {record.topic_epoch}."

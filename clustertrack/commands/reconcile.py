@@ -1,5 +1,6 @@
 """`clustertrack reconcile`: the proof that every Kafka record is accounted for."""
 
+import dataclasses
 import time
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
@@ -15,6 +16,7 @@ from clustertrack.ledger import open_ledger
 from clustertrack.offsets import PROBE_SECONDS, KafkaOffsets, Partition, Reading
 from clustertrack.reconcile_metrics import ReconcileMetrics
 from clustertrack.reconcile_text import as_dict, as_text, verdict_of
+from clustertrack.replaced import replaced
 from clustertrack.settings import Settings, load_settings
 from schemas.errors import CheckFailed, UsageFault
 from schemas.screen import show
@@ -114,8 +116,10 @@ def examine(settings: Settings, client: Client, offsets: KafkaOffsets, *, acknow
         asked = {Partition(place.topic, place.partition): place for place in places}
         return {asked[found] for found in offsets.await_committed(group, asked.keys(), SETTLE_SECONDS)}
 
-    bounds = list(bounds_of(offsets.read(group, [topics.EVENTS]), recorded.topic_epoch))
-    return reconcile(
+    reading = offsets.read(group, [topics.EVENTS])
+    bounds = list(bounds_of(reading, recorded.topic_epoch))
+    again = replaced(client, database, offsets, reading.progress, recorded.topic_epoch)
+    result = reconcile(
         client,
         database,
         bounds,
@@ -124,6 +128,8 @@ def examine(settings: Settings, client: Client, offsets: KafkaOffsets, *, acknow
         ends=ends,
         acknowledge=acknowledge,
     )
+    ranges = tuple((found.place, Range(found.first, found.last)) for found in again)
+    return dataclasses.replace(result, replaced=sum(found.size for _, found in ranges), replaced_ranges=ranges)
 
 
 def bounds_of(reading: Reading, topic_epoch: int) -> Iterator[Bound]:

@@ -22,7 +22,7 @@ from schemas.errors import CheckFailed, UsageFault
 from schemas.faults import MAX_VALUE, SET_ASIDE
 from schemas.own_files import write_whole
 from schemas.replays import Action, RecordPlace, RejectedRecord, read_place, without_people
-from schemas.screen import say, show, say_bytes
+from schemas.screen import say, say_bytes, show
 from schemas.visible import as_lines, json_lines
 from sinks import catalog
 from sinks.rejected import Wanted, count_open, list_open, open_places, read_records

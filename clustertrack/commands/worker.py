@@ -14,21 +14,32 @@ import aiokafka.helpers
 import click
 import faust
 import structlog
+from clickhouse_connect.driver.client import Client
 from prometheus_client import REGISTRY
 
 from brokers.codecs import require_codecs
 from brokers.explain import not_allowed
 from clustertrack import allocators, changelog, logs, watchdog
-from clustertrack.guard import MIGRATE, Belonging, GuardedLedger, LedgerReplaced, lost_receipts, older_than_commits
+from clustertrack.guard import (
+    MIGRATE,
+    Belonging,
+    GuardedLedger,
+    LedgerReplaced,
+    TopicReplaced,
+    lost_receipts,
+    older_than_commits,
+)
 from clustertrack.health import Health, serve
 from clustertrack.ledger import open_ledger
 from clustertrack.offsets import KafkaOffsets, Partition, Progress
+from clustertrack.replaced import replaced, sentence
 from clustertrack.settings import Settings, load_settings
 from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed, ClustertrackError, UsageFault
 from schemas.own_folders import close_folder, private_folder, set_private_umask
 from schemas.screen import StandardError, say
 from sinks import catalog
+from sinks.accounts import Place
 from sinks.connection import first_line
 from sinks.set_aside import ordered_offsets
 from sinks.writer import LedgerWriter
@@ -143,11 +154,15 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
         with KafkaOffsets(settings.kafka_client_config()) as offsets:
             progress = offsets.read(config.app_id, [topics.EVENTS]).progress
             epoch = recorded[topics.EVENTS].topic_epoch
-            lost = lost_receipts(client, settings.clickhouse_database, offsets, progress, epoch)
+            asked = (client, settings.clickhouse_database, offsets, progress, epoch)
+            lost, again = lost_receipts(*asked), replaced(*asked)
         aside = ordered_offsets(client, settings.clickhouse_database, topics.EVENTS, epoch)
+        if not lost and not again:
+            _tell_expired(client, settings.clickhouse_database, progress, epoch)
     if lost:
         raise LedgerReplaced(f"The worker does not start. {older_than_commits(lost)}: {MIGRATE}")
-    _tell_expired(progress)
+    if again:
+        raise TopicReplaced(f"The worker does not start. {sentence(again)}: {MIGRATE}")
     belonging = Belonging(
         ledger_id=ledger_id,
         group=config.app_id,
@@ -172,17 +187,24 @@ def _check_rights(settings: Settings, ledger_id: str) -> None:
         raise not_allowed(client, ", ".join(lacking))
 
 
-def _tell_expired(progress: Mapping[Partition, Progress]) -> None:
-    """Say what Kafka deleted before it was read: the workers go on behind it."""
+def _tell_expired(client: Client, database: str, progress: Mapping[Partition, Progress], epoch: int) -> None:
+    """Say what Kafka deleted before it was read: the workers go on after it.
+
+    Commits say where to look, receipts what was read: a group that was off for long has lost its commits.
+    """
     for place, standing in progress.items():
         first = standing.committed or 0  # of a group that has not committed yet, as `reconcile` counts it
-        if first < standing.low:
+        if first >= standing.low:
+            continue
+        unread = catalog.unread(client, database, Place(place.topic, epoch, place.partition), first, standing.low)
+        if unread is not None:
             log.error(
                 "Kafka deleted records before they were read, `clustertrack reconcile` counts them",
                 topic=place.topic,
                 partition=place.partition,
-                first=first,
-                last=standing.low - 1,
+                records=unread[0],
+                first=unread[1],
+                last=unread[2],
             )
 
 

@@ -10,7 +10,7 @@ import pytest
 from chaos import Load, conclude
 from proxy import Fault, Proxy
 from runs import SCALE
-from stack import Stack, wait_for, waited
+from stack import Stack, answer, wait_for, waited
 
 from sinks.embedded.pool import FREE_DISK_BYTES
 
@@ -48,6 +48,7 @@ def often(action: str) -> Fault:
             often("error 252"), 5, "ClickHouse: too many parts, now and then", id="too many parts, now and then"
         ),
         pytest.param(often("lose"), 4, "ClickHouse: answer lost after the insert", id="answer lost after the insert"),
+        pytest.param(often("page 200"), 4, "ClickHouse: a proxy's page for an answer", id="a page for an answer"),
         pytest.param(always("slow 5"), 2, "ClickHouse: five seconds an insert", id="five seconds an insert"),
     ],
 )
@@ -62,6 +63,34 @@ def test_nothing_is_lost(load: Load, proxy: Proxy, fault: Fault, harmed: int, sc
     assert worker.exit_code() is None
     proxy.fault = always("pass")
     conclude(load, scenario, faults=proxy.harmed)
+    assert worker.stop(20)
+    assert stack.query(NOT_STORABLE) == rejected
+
+
+UNKNOWN = [
+    *(pytest.param(f"error {code}", id=str(code)) for code in (473, 700, 198, 9999, 117, 469)),
+    pytest.param("page 500", id="an error page"),
+    pytest.param("page 200", id="a page"),
+    pytest.param("cut 500", id="an error cut short"),
+    pytest.param("cut 200", id="an answer cut short"),
+]
+"""Answers that say nothing of a record, or say it without proof."""
+
+
+@pytest.mark.parametrize("said", UNKNOWN[3::2] if SCALE == 1 else UNKNOWN)
+def test_no_record_is_blamed(load: Load, proxy: Proxy, said: str) -> None:
+    """What ClickHouse or a proxy answers to every insert is waited for, and said by /readyz; then all is counted."""
+    stack = load.stack
+    rejected = stack.query(NOT_STORABLE)
+    worker = stack.start_worker("blames-nobody", CLICKHOUSE_PORT=str(proxy.port))
+    proxy.fault = always(said)
+    load.publish(load.size(300))
+    wait_for(lambda: proxy.harmed >= 8, 60, "the answer to strike often")
+    status, ready = answer(worker, "/readyz")
+    assert (status, "refused for" in ready) == (503, True), ready
+    assert worker.exit_code() is None
+    proxy.fault = always("pass")
+    stack.wait_counted()
     assert worker.stop(20)
     assert stack.query(NOT_STORABLE) == rejected
 

@@ -87,6 +87,7 @@ def test_cluster_form():
         for item in load()
         for statement in item.statements(
             {
+                **ONE_NODE,
                 "DATABASE": "impact",
                 "ON_CLUSTER": "ON CLUSTER main",
                 "LOCAL": "_local",

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError, RequestTimedOutError,
 from memory import MemoryLedger, MemoryOutbox, MemorySeen, Record
 from samples import CLUSTERS, CVRS, event
 
-from schemas.ledger import LedgerUnavailable
+from schemas.ledger import LedgerRefused, LedgerUnavailable, Rows
 from streams.batch import Batch, Place, process_batch
 from streams.partitions import partition_of
 from streams.pipeline import Pipeline, StateFailure
@@ -243,6 +243,73 @@ def test_a_row_that_cannot_be_stored_is_rejected_with_its_repeats() -> None:
     assert {r.faults[0].code for r in bench.ledger.rejected.values()} == {"not_storable"}
     assert len(bench.seen.marks[0]) == 2
     assert bench.pipeline.seen(0, list(bench.seen.marks[0])) == list(bench.seen.marks[0].values())
+
+
+def test_a_refusal_that_passes_condemns_no_record() -> None:
+    """A ledger that refuses every row for a while, whatever its words, gets them all when it is well again."""
+
+    async def go(bench: Bench) -> None:
+        bench.ledger.refuses = lambda _activity: True
+        bench.ledger.probes = [LedgerRefused("the trouble of a moment")] * 10_000
+        await bench.add(*(Record(n, event(activity=f"WS-{n}")) for n in range(4)))
+        await bench.until(lambda: len(bench.ledger.probes) < 9_980)
+        assert bench.pipeline.waiting_since is not None
+        assert "trouble of a moment" in bench.pipeline.waiting_for
+        bench.ledger.refuses = lambda _activity: False
+        bench.ledger.probes = []
+        await bench.until(lambda: bench.acked)
+
+    bench = run(go)
+    assert bench.statuses() == ["accepted"] * 4
+    assert bench.ledger.rejected == {}
+    assert bench.pipeline.waiting_since is None
+
+
+def test_a_refusal_now_and_then_condemns_no_record() -> None:
+    """Two of three inserts are refused, in this order for ever: no record is refused between two that succeed."""
+    turn = 0
+
+    async def go(bench: Bench) -> None:
+        inner, probe = bench.ledger.insert, bench.ledger.probe
+
+        def flaky(call: Callable[..., None], *args: Any) -> None:
+            nonlocal turn
+            turn += 1
+            if turn % 3:
+                raise LedgerRefused("now and then")
+            call(*args)
+
+        bench.ledger.insert = lambda rows: flaky(inner, rows)  # type: ignore[method-assign]
+        bench.ledger.probe = lambda rows: flaky(probe, rows)  # type: ignore[method-assign]
+        await bench.add(Record(0, event()), Record(1, event(activity="WS-2")))
+        await bench.until(lambda: turn > 60)
+        bench.ledger.insert, bench.ledger.probe = inner, probe  # type: ignore[method-assign]
+        await bench.until(lambda: bench.acked)
+
+    bench = run(go)
+    assert bench.statuses() == ["accepted"] * 2
+    assert bench.ledger.rejected == {}
+
+
+def test_a_refused_rejection_is_waited_for() -> None:
+    """No record is to blame for that: the worker neither ends nor goes on without it."""
+
+    async def go(bench: Bench) -> None:
+        inner, refusing = bench.ledger.insert, True
+
+        def insert(rows: Rows) -> None:
+            if refusing and (rows.rejected or rows.activities):
+                raise LedgerRefused("neither the row nor its rejection")
+            inner(rows)
+
+        bench.ledger.insert = insert  # type: ignore[method-assign]
+        await bench.add(Record(0, event()))
+        await bench.until(lambda: "rejection" in bench.pipeline.waiting_for)
+        assert bench.crashes == []
+        refusing = False
+        await bench.until(lambda: bench.acked)
+
+    assert len(run(go).ledger.receipts) == 1
 
 
 def test_after_forgetting_nothing_unacked_is_acked_or_marked() -> None:

@@ -33,6 +33,14 @@ class MemoryLedger:
     failures: list[Exception] = field(default_factory=list)
     """Raised one a call, first of all."""
     inserts: int = 0
+    probes: list[Exception | None] = field(default_factory=list)
+    """Raised one a probe, None = it succeeds; without any left they all succeed."""
+
+    def probe(self, rows: Rows) -> None:
+        """See `schemas.ledger.Ledger.probe`."""
+        del rows
+        if self.probes and (error := self.probes.pop(0)) is not None:
+            raise error
 
     def insert(self, rows: Rows) -> None:
         """See `schemas.ledger.Ledger.insert`."""

@@ -12,7 +12,8 @@ from clustertrack.local.ports import HOST
 
 Fault = Callable[["Proxy"], str]
 """Says what happens to an insert: `pass`, `lose` (done, but the answer never comes), `error CODE` or
-`error CODE MESSAGE`, `slow SECONDS`, `hold` (it goes on when the test lets it)."""
+`error CODE MESSAGE`, `page STATUS` (a page of the proxy's own, not from ClickHouse), `cut STATUS` (an answer that ends
+half way), `slow SECONDS`, `hold` (it goes on when the test lets it)."""
 
 
 class Proxy:
@@ -21,6 +22,8 @@ class Proxy:
     def __init__(self, port: int) -> None:
         self.target = port
         self.fault: Fault = lambda _proxy: "pass"
+        self.profile = ""
+        """Settings, as of a URL, that every request meets there, as if they were in the profile of its user."""
         self.inserts = 0
         self.harmed = 0
         self.late = 0
@@ -45,6 +48,11 @@ class Proxy:
                     text = f"Code: {code}. DB::Exception: {message or 'planned by a test'}".encode()
                     self._answer(500, text, {"X-ClickHouse-Exception-Code": code})
                     return
+                if action in ("page", "cut"):
+                    page = {"Content-Type": "text/html"} | ({"Content-Length": "4000"} if action == "cut" else {})
+                    self._answer(int(value), b"<html><h1>Back in a minute. Code: 469.</h1></html>", page)
+                    self.close_connection = True
+                    return
                 if action == "slow":
                     time.sleep(float(value))
                 if action == "hold":
@@ -64,7 +72,9 @@ class Proxy:
                 connection = http.client.HTTPConnection(HOST, proxy.target, timeout=60)
                 headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "content-length")}
                 with closing(connection):
-                    connection.request(self.command, self.path, body or None, headers)
+                    base, _, query = self.path.partition("?")
+                    path = f"{base}?{proxy.profile}&{query}" if proxy.profile else self.path
+                    connection.request(self.command, path, body or None, headers)
                     found = connection.getresponse()
                     answer = found.read()
                 kept = {k: v for k, v in found.getheaders() if k.lower().startswith(("x-clickhouse", "content-type"))}
@@ -75,7 +85,8 @@ class Proxy:
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
+                if "Content-Length" not in headers:
+                    self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
 
