@@ -71,7 +71,7 @@ def jsonl(folder: Path) -> Path:
     """Lines that are JSON, and lines that are none; a newline within one would be another line."""
     file = folder / "events.jsonl"
     lines = [text.replace("\n", " ").encode("utf-8", "surrogatepass") for text in TEXTS]
-    file.say_bytes(b"\n".join([b'{"a": 1}', *lines]) + b"\n")
+    file.write_bytes(b"\n".join([b'{"a": 1}', *lines]) + b"\n")
     return file
 
 
@@ -90,7 +90,7 @@ def test_one_line_of_a_file_is_one_line_of_the_screen(text: str, run: Run, tmp_p
     file = tmp_path / "events.jsonl"
     as_is = json.dumps({"title": text}, ensure_ascii=False)
     for line in (text.replace("\n", " "), json.dumps({"title": text}), as_is):
-        file.say_bytes(b'{"a": 1}\n' + line.encode("utf-8", "surrogatepass") + b"\n")
+        file.write_bytes(b'{"a": 1}\n' + line.encode("utf-8", "surrogatepass") + b"\n")
         assert len(run("publish", str(file), "--dry-run").stdout.split("\n")) == 4
         assert json.loads(run("publish", str(file), "--dry-run", "--json").stdout)["events"] == 2
 
@@ -122,7 +122,7 @@ def test_names_of_files_and_arguments(text: str, run: Run, tmp_path: Path):
         (".xlsx", b"no workbook"),
         ("", b""),
     ):
-        (tmp_path / f"{name[:60]}{suffix}").say_bytes(content)
+        (tmp_path / f"{name[:60]}{suffix}").write_bytes(content)
         run("publish", str(tmp_path / f"{name[:60]}{suffix}"), "--dry-run")
         run("publish", f"missing{name[:60]}{suffix}", "--dry-run")
         run("companies", "load", f"missing{name[:60]}{suffix}", "--dry-run")

@@ -77,7 +77,7 @@ def test_dry_run_as_json(run: Run, tmp_path: Path):
         pytest.param("export.xlsx", bytes(range(256)) * 10, r"is no \.xlsx workbook", id="broken workbook"),
         pytest.param("export.jsonl", bytes(range(256)) * 10, "is not JSON lines", id="binary lines"),
         pytest.param("export.doc", b"x", "of no kind that can be published", id="another kind"),
-        pytest.param("export.csv", (HEADER + ROW).encode(), "nothing was sent", id="Kafka away"),
+        pytest.param("export.csv", (HEADER + ROW).encode(), "Nothing was sent", id="Kafka away"),
     ],
 )
 def test_one_sentence(run: Run, tmp_path: Path, name: str, content: bytes, message: str):
