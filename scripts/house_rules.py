@@ -22,6 +22,7 @@ IN_MEMORY = {
     (Path("sources/simulator/exports.py"), "save()"),
     (Path("sources/simulator/exports.py"), "ZipFile() for writing"),
     (Path("sinks/embedded/kernel_wall.py"), "os.open"),
+    (Path("sinks/embedded/kernel_wall.py"), "os.O_PATH"),
     (Path("sinks/embedded/start.py"), "os.execve"),
 }
 """Calls that write to a stream of theirs; names of folders for the kernel, and this program once more."""

@@ -73,7 +73,7 @@ def confine(data: Path, code: Iterable[Path]) -> bool:
 
 def _allow(libc: ctypes.CDLL, ruleset: int, path: str, access: int) -> None:
     try:
-        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_PATH)
     except OSError:
         return  # not on this system
     try:
