@@ -59,7 +59,16 @@ def main() -> None:
     columns = _columns()
     table = _arrow(columns)
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "sinks.embedded", "--path", f"{folder}/data", "--port", "0"]
+        command = [
+            sys.executable,
+            "-m",
+            "sinks.embedded",
+            "--without-password",
+            "--path",
+            f"{folder}/data",
+            "--port",
+            "0",
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             try:
                 line = server.stdout.readline() if server.stdout else ""

@@ -78,7 +78,7 @@ def main(arguments: Sequence[str]) -> list[dict[str, Any]]:
 
 def _measure(activities: int, repeats: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="clustertrack-reads-") as folder:
-        command = [str(PYTHON), "-m", "sinks.embedded", "--path", f"{folder}/data", "--port", "0"]
+        command = [str(PYTHON), "-m", "sinks.embedded", "--without-password", "--path", f"{folder}/data", "--port", "0"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             try:
                 line = server.stdout.readline() if server.stdout else ""

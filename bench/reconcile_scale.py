@@ -72,7 +72,16 @@ def _expected(records: int) -> tuple[int, ...]:
 
 def _measure(records: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "sinks.embedded", "--path", f"{folder}/data", "--port", "0"]
+        command = [
+            sys.executable,
+            "-m",
+            "sinks.embedded",
+            "--without-password",
+            "--path",
+            f"{folder}/data",
+            "--port",
+            "0",
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             try:
                 line = server.stdout.readline() if server.stdout else ""

@@ -16,6 +16,7 @@ from prometheus_client.exposition import choose_encoder
 
 from schemas.errors import UsageFault
 from schemas.visible import json_text
+from sinks.embedded.guard import LOOPBACK, is_loopback
 
 _JSON = "application/json; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"
@@ -80,7 +81,10 @@ def serve(
 
         def do_GET(self) -> None:
             path = self.path.split("?", 1)[0]
-            if path == "/metrics":
+            if host in LOOPBACK and not is_loopback(self.headers.get("Host", "")):
+                # A web page whose name has been made to point here (DNS rebinding).
+                self._answer(HTTPStatus.FORBIDDEN, _TEXT, b"The Host header names another machine.\n")
+            elif path == "/metrics":
                 encoder, content_type = choose_encoder(self.headers.get("Accept", ""))
                 self._answer(HTTPStatus.OK, content_type, encoder(registry))
             elif path in checks:

@@ -26,6 +26,7 @@ _MAX_SECRET: Final = 64 * 1024
 _LARGEST_PORT = 65535
 # Nothing else: a password before an @ would be printed with the address.
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+_MACHINE = re.compile(r"[A-Za-z0-9._:%\[\]-]+")
 
 Port = Annotated[int, Field(ge=1, le=_LARGEST_PORT)]
 
@@ -45,6 +46,13 @@ def _servers(text: str) -> str:
     if not servers:
         raise ValueError("no host:port in it")
     return ",".join(servers)
+
+
+def _machine(text: str) -> str:
+    """Check that there is no more than the name or address of a machine."""
+    if not _MACHINE.fullmatch(text):
+        raise ValueError("this is not the name or address of a machine (without protocol, user or password)")
+    return text
 
 
 def _check_certificates(file: Path) -> None:
@@ -107,7 +115,7 @@ class Settings(BaseSettings):
     # First part of the workers' group; the ledger's id is appended, so that a new ledger starts from the beginning.
     kafka_consumer_group: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,150}$")] = "clustertrack"
 
-    clickhouse_host: str = "127.0.0.1"
+    clickhouse_host: Annotated[str, AfterValidator(_machine)] = "127.0.0.1"
     clickhouse_port: Port = 8123
     # Stands in SQL text, therefore letters, digits and underscores only.
     clickhouse_database: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")] = "impact"
@@ -235,6 +243,6 @@ def load_settings(**options: Any) -> Settings:  # noqa: ANN401  (options carry e
         place = str(first["loc"][0])
         name = variable(place) if place in Settings.model_fields else place.upper()
         # An address may hold a password where none belongs.
-        shown = name.lower() not in {*Settings.SECRETS, "kafka_bootstrap_servers"}
+        shown = name.lower() not in {*Settings.SECRETS, "kafka_bootstrap_servers", "clickhouse_host"}
         given = f"={first['input']}" if shown else ""
         raise SettingsFault(f"{name}{given} cannot be used: {problem}") from error

@@ -16,6 +16,7 @@ from clustertrack.local.folder import data_folder, versions
 from clustertrack.local.java import find_java
 from clustertrack.local.kafka_jars import ensure_jars, shown_progress
 from clustertrack.local.ports import HOST
+from clustertrack.local.secrets import secret_files
 from clustertrack.local.space import trouble_with
 from clustertrack.local.stack import Ports, Stack
 from clustertrack.local.supervisor import Stopped, Supervisor, TaskRefused
@@ -44,7 +45,8 @@ def command(data: Path | None, workers: int, port_base: int | None) -> None:
     """Run the whole pipeline on this machine: Kafka, ClickHouse, workers.
 
     Prints the addresses and then a line that is only `ready`; stays in the foreground until Ctrl-C. All of it listens
-    on 127.0.0.1 only.
+    on 127.0.0.1 only. The passwords of ClickHouse are made at the first start and kept in the data folder; the line
+    that begins with "Other shells" says how the other verbs find them.
 
     \b
     Examples:
@@ -65,11 +67,14 @@ def command(data: Path | None, workers: int, port_base: int | None) -> None:
     with data_folder((data or settings.data_dir).absolute(), versions()) as folder:
         with shown_progress() as progress:
             jars = ensure_jars(progress)
-        _run(Stack(folder, ports, workers, java, jars, settings.partitions))
+        _run(Stack(folder, ports, workers, java, jars, settings.partitions, secret_files(folder)))
 
 
 def _settings(port_base: int | None) -> Settings:
     """Settings of the environment; with --port-base the addresses in there do not matter, nor can they be wrong."""
+    # A login of the shell's is for another ClickHouse: this one's passwords are in the data folder.
+    for name in ("CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD", "CLICKHOUSE_PASSWORD_FILE"):
+        os.environ.pop(name, None)
     options: dict[str, object] = {}
     if not os.environ.get("CLUSTERTRACK_PARTITIONS"):
         options["partitions"] = _PARTITIONS

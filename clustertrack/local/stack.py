@@ -1,5 +1,6 @@
 """The children of `clustertrack up`: their addresses, settings and order."""
 
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from clustertrack.local.environment import PYTHON
 from clustertrack.local.java import Java
 from clustertrack.local.ports import HOST, taken_ports
 from clustertrack.local.probes import ready_at, sign_at
+from clustertrack.local.secrets import Secrets
 from clustertrack.local.supervisor import Service, Supervisor
 from clustertrack.settings import Settings, variables
 from schemas.errors import UsageFault
@@ -23,7 +25,6 @@ _CLICKHOUSE_GRACE_SECONDS = 20
 _WORKER_GRACE_SECONDS = 15
 
 # Variables that children read themselves. Kafka reads none of ours.
-_LOGIN = ("CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD", "CLICKHOUSE_PASSWORD_FILE")
 _SETTINGS = variables()
 
 
@@ -101,6 +102,7 @@ class Stack:
     java: Java
     jars: Path
     partitions: int
+    secrets: Secrets
 
     def environment(self) -> dict[str, str | None]:
         """Settings of migrate and workers: whatever the user's shell says, they talk to this stack."""
@@ -115,6 +117,9 @@ class Stack:
             "CLICKHOUSE_HOST": HOST,
             "CLICKHOUSE_PORT": str(self.ports.clickhouse),
             "CLICKHOUSE_SECURE": "false",
+            "CLICKHOUSE_USER": None,
+            "CLICKHOUSE_PASSWORD": None,
+            "CLICKHOUSE_PASSWORD_FILE": str(self.secrets.operator),
             "METRICS_HOST": HOST,
             "CLUSTERTRACK_PARTITIONS": str(self.partitions),
             "CLUSTERTRACK_REPLICATION_FACTOR": "1",
@@ -142,9 +147,14 @@ class Stack:
             "--port": self.ports.clickhouse,
             "--metrics-port": self.ports.clickhouse_metrics,
         }
+        environment = {
+            "CLICKHOUSE_PASSWORD_FILE": str(self.secrets.operator),
+            "CLICKHOUSE_READER_PASSWORD_FILE": str(self.secrets.reader),
+            **PYTHON,
+        }
         flags = [str(part) for pair in arguments.items() for part in pair]
         return Service(
-            Command("clickhouse", [sys.executable, "-m", "sinks.embedded", *flags], PYTHON, _LOGIN),
+            Command("clickhouse", [sys.executable, "-m", "sinks.embedded", *flags], environment),
             ready_at(self.ports.clickhouse, "/ping"),
             grace=_CLICKHOUSE_GRACE_SECONDS,
         )
@@ -186,11 +196,14 @@ class Stack:
             + "".join(f", {ports.worker_metrics(worker)} (worker-{worker})" for worker in range(self.workers)),
             f"Logs        {self.data / 'logs'}",
         ]
+        others = f"CLICKHOUSE_PASSWORD_FILE={shlex.quote(str(self.secrets.operator))}"
         if (ports.kafka, ports.clickhouse) != (Ports().kafka, Ports().clickhouse):
-            lines.append(
-                "Other shells find it with: "
-                f"export KAFKA_BOOTSTRAP_SERVERS={HOST}:{ports.kafka} CLICKHOUSE_PORT={ports.clickhouse}"
-            )
+            others = f"KAFKA_BOOTSTRAP_SERVERS={HOST}:{ports.kafka} CLICKHOUSE_PORT={ports.clickhouse} {others}"
+        lines += [
+            f"Other shells find it with: export {others}",
+            f"Who only reads: user reader, password in {self.secrets.reader}",
+            f"With curl:       curl --netrc-file {shlex.quote(str(self.secrets.netrc))} http://{HOST}:{ports.clickhouse}",
+        ]
         return lines
 
 

@@ -13,15 +13,17 @@ from pathlib import Path
 import click
 import uvicorn
 
-from schemas.own_files import read_within
+import schemas
+import sinks
 from schemas.own_folders import set_private_umask
 from schemas.screen import run, say
 from sinks.embedded.faults import CannotStart
-from sinks.embedded.folder import claim
-from sinks.embedded.guard import LOOPBACK, Guard
+from sinks.embedded.folder import claim, scratch_folder
+from sinks.embedded.guard import LOOPBACK, Guard, Login
+from sinks.embedded.kernel_wall import confine
+from sinks.embedded.start import clean_environment, read_logins
 
 _GRACE_SECONDS = 10
-_MAX_SECRET = 64 * 1024
 # Longer than a client keeps an idle connection: it must never send an insert into one that is just being closed.
 _KEEP_ALIVE_SECONDS = 900
 
@@ -39,31 +41,34 @@ class _Uvicorn(uvicorn.Server):
 @click.option("--port", type=int, required=True, help="Port of the HTTP interface; 0 takes a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind; others need a password.")
 @click.option("--metrics-port", type=int, help="Port of /metrics and /healthz on 127.0.0.1.")
-def main(path: Path, port: int, host: str, metrics_port: int | None) -> None:
+@click.option("--without-password", is_flag=True, help="Let every local user write, as tests do.")
+def main(path: Path, port: int, host: str, metrics_port: int | None, without_password: bool) -> None:
     """Serve the ClickHouse HTTP interface from an embedded engine.
 
-    User and password come from CLICKHOUSE_USER and CLICKHOUSE_PASSWORD (or CLICKHOUSE_PASSWORD_FILE).
+    The password of CLICKHOUSE_USER (`default` unless set) is read from the file that CLICKHOUSE_PASSWORD_FILE names,
+    that of `reader`, who can only read, from CLICKHOUSE_READER_PASSWORD_FILE. Without the latter nobody is `reader`.
 
     \b
     Example:
-      python -m sinks.embedded --path data/clickhouse --port 8123
+      CLICKHOUSE_PASSWORD_FILE=secret python -m sinks.embedded --path data/clickhouse --port 8123
     """
-    _serve(path, port, host, metrics_port)
+    logins = read_logins(os.environ, without_password=without_password)
+    clean_environment()
+    _serve(path, port, host, metrics_port, logins)
 
 
-def _serve(path: Path, port: int, host: str, metrics_port: int | None) -> None:
-    user, password = _login()
-    if host not in LOOPBACK and not password:
-        raise CannotStart(
-            f"will not listen on {host} without a password; set CLICKHOUSE_PASSWORD or CLICKHOUSE_PASSWORD_FILE, "
-            "or leave --host at 127.0.0.1"
-        )
+def _serve(path: Path, port: int, host: str, metrics_port: int | None, logins: tuple[Login, ...]) -> None:
+    if host not in LOOPBACK and not all(login.password for login in logins):
+        raise CannotStart(f"will not listen on {host} without a password; leave --host at 127.0.0.1")
     # The engine keeps a file open for every column it reads.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     set_private_umask()
     listener = _bind(host, port)
     with claim(path):
+        # Before the engine is loaded: it starts threads, which this would not reach.
+        confine(path, [Path(package.__path__[0]) for package in (schemas, sinks)])
+        os.environ["TMPDIR"] = scratch_folder(path)
         # Late: loads the engine, which takes a second and needs the folder to be ours.
         from sinks.embedded.metrics import Metrics, serve_metrics  # noqa: PLC0415
         from sinks.embedded.pool import Pool  # noqa: PLC0415
@@ -80,7 +85,7 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None) -> None:
 
         async def serve() -> None:
             runner = Runner(pool, metrics)
-            guard = Guard(user, password, any_host=host not in LOOPBACK)
+            guard = Guard(logins, any_host=host not in LOOPBACK)
             config = uvicorn.Config(
                 Server(runner, guard, metrics).app(),
                 http="httptools",
@@ -106,17 +111,6 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None) -> None:
 
         asyncio.run(serve())
         pool.close()
-
-
-def _login() -> tuple[str, str]:
-    user = os.environ.get("CLICKHOUSE_USER") or "default"
-    secret = os.environ.get("CLICKHOUSE_PASSWORD_FILE")
-    if secret:
-        try:
-            return user, read_within(Path(secret), _MAX_SECRET).decode().rstrip("\r\n")
-        except OSError as error:
-            raise CannotStart(f"cannot read CLICKHOUSE_PASSWORD_FILE {secret}: {error.strerror}") from None
-    return user, os.environ.get("CLICKHOUSE_PASSWORD", "")
 
 
 def _bind(host: str, port: int) -> socket.socket:

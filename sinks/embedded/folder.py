@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from schemas.own_files import NotOurs, TooLarge, read_within, write_whole
-from schemas.own_folders import close_folder, locked, private_folder
+from schemas.own_folders import close_folder, locked, make_folder, private_folder, remove
 from sinks.embedded.faults import CannotStart
 
 _STAMP = "clustertrack-engine.json"
@@ -48,6 +48,14 @@ def claim(path: Path) -> Iterator[None]:
         except (OSError, NotOurs) as error:
             raise CannotStart(f"cannot use the data folder: {error}") from None
         yield
+
+
+def scratch_folder(path: Path) -> str:
+    """An empty folder within the data folder for what is only needed while the server runs: it writes nowhere else."""
+    scratch = path.absolute() / "scratch"
+    remove(scratch)
+    make_folder(scratch)
+    return str(scratch)
 
 
 def _check_stamp(path: Path) -> None:

@@ -1,7 +1,7 @@
 """Who may talk to the server.
 
 No web page in the user's browser may: a request with any Origin, from another site, or for a host name that is not this
-machine's is refused (the last stops DNS rebinding). Then user and password, if one is set.
+machine's is refused (the last stops DNS rebinding). Then user and password.
 """
 
 import base64
@@ -16,35 +16,59 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """A user with a password, and whether it may write."""
+
+    user: str
+    password: str = field(repr=False)
+    writes: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Guard:
-    """The rules of one server. Without a password the user's name is all that is compared.
+    """The rules of one server.
 
     `any_host` accepts every Host header: for a server that is reached by other names, behind a password.
     """
 
-    user: str = "default"
-    password: str = field(default="", repr=False)
+    logins: tuple[Login, ...]
     any_host: bool = False
 
     def check_origin(self, headers: Mapping[str, str]) -> None:
         """Refuse web pages. Raises EngineFault (ACCESS_DENIED)."""
         if "origin" in headers or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
             raise EngineFault(ACCESS_DENIED, "Requests from web pages are refused")
-        if not self.any_host and _host_name(headers.get("host", "")) not in LOOPBACK:
+        if not self.any_host and not is_loopback(headers.get("host", "")):
             raise EngineFault(ACCESS_DENIED, "The Host header names another machine; use 127.0.0.1 or localhost")
 
-    def check_login(self, headers: Mapping[str, str], query: Mapping[str, str]) -> None:
+    def check_login(self, headers: Mapping[str, str], query: Mapping[str, str]) -> Login:
         """Check user and password: Basic authentication, X-ClickHouse-User and -Key, or user and password in the URL.
 
         Raises EngineFault (AUTHENTICATION_FAILED).
         """
         user, password = _credentials(headers, query)
-        right = hmac.compare_digest((user or "default").encode(), self.user.encode())
-        if not (hmac.compare_digest(password.encode(), self.password.encode()) and right):
+        given = _bytes(user or "default"), _bytes(password)
+        # Every login is compared whole: how long that takes tells nothing.
+        right = [
+            hmac.compare_digest(given[0], _bytes(login.user)) & hmac.compare_digest(given[1], _bytes(login.password))
+            for login in self.logins
+        ]
+        if not any(right):
             raise EngineFault(
                 AUTHENTICATION_FAILED,
                 f"{user}: Authentication failed: password is incorrect, or there is no user with such name.",
             )
+        return self.logins[right.index(True)]
+
+
+def _bytes(text: str) -> bytes:
+    """Headers may hold any bytes, and URLs what is no text."""
+    return text.encode(errors="surrogatepass")
+
+
+def is_loopback(header: str) -> bool:
+    """Whether a Host header names this machine."""
+    return _host_name(header) in LOOPBACK
 
 
 def _host_name(header: str) -> str:

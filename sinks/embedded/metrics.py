@@ -16,6 +16,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
 from prometheus_client.exposition import ThreadingWSGIServer
 
+from sinks.embedded.guard import is_loopback
+
 
 class Metrics:
     """The server's counters in a registry of their own."""
@@ -41,6 +43,10 @@ def serve_metrics(metrics: Metrics, healthy: Callable[[], bool], host: str, port
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO")
+        if not is_loopback(environ.get("HTTP_HOST", "")):
+            # A web page whose name has been made to point here (DNS rebinding).
+            start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
+            return [b"the Host header names another machine; use 127.0.0.1 or localhost\n"]
         if path == "/metrics":
             return cast("Iterable[bytes]", exposition(environ, start_response))
         if path != "/healthz":

@@ -7,8 +7,10 @@ request with exactly the same database and settings; opening another one takes 0
 import contextlib
 import json
 import os
+import re
+import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,11 +18,13 @@ from typing import Any, NamedTuple
 os.environ["TZ"] = "UTC"
 from chdb import _chdb
 
-from schemas.own_files import nameless_file
 from schemas.own_folders import remove
+from sinks.embedded import allowed
+from sinks.embedded.engine_config import engine_config
 from sinks.embedded.faults import CannotStart, EngineFault
 from sinks.embedded.request import State
-from sinks.embedded.statement import cut_settings
+from sinks.embedded.unnamed import path_of, unnamed_file
+from sinks.embedded.walls import Known
 
 # The engine (26.9.2) takes no notice when writing to a file fails: an insert that fills the disk is confirmed, and its
 # part cannot be read. So no insert begins on a disk that one could fill: a body has at most 256 MB.
@@ -29,7 +33,11 @@ _BASE_SETTINGS = {
     # chDB reads `sel` as SELECT sel; a server gives a syntax error.
     "implicit_select": "0",
     "min_free_disk_bytes_to_perform_insert": str(FREE_DISK_BYTES),
+    # What follows VALUES is data: the engine would run expressions in it, which nobody has checked.
+    "input_format_values_interpret_expressions": "0",
 }
+# Nothing may be written; which settings a request may change is said in allowed.py.
+_READ_ONLY = {"readonly": "2"}
 # What the engine's exceptions become in Python; ValueError when the message is no text.
 ENGINE_ERRORS = (RuntimeError, ValueError, MemoryError)
 # The last message that is no text: Python up to 3.11.2, which Debian 12 has, loses it on its way here.
@@ -37,7 +45,18 @@ _LOST_MESSAGE = (
     b"SELECT concat('Code: ', toString(code), '. DB::Exception: ', last_error_message, ' (', name, ')') "
     b"FROM system.errors WHERE NOT isValidUTF8(last_error_message) ORDER BY last_error_time DESC LIMIT 1"
 )
+_CANONICAL = b"SELECT formatQuerySingleLine({sql:String})"
+_IS_VIEW = (
+    b"SELECT count() FROM system.tables WHERE engine = 'View' AND {name:String} IN (name, concat(database, '.', name))"
+)
+# What the engine adds to the message about a text that it cannot read.
+_SCOPE = re.compile(r": In scope SELECT formatQuerySingleLine\(.*\)(?=\. \(|\Z)", re.DOTALL)
+FILE = b"/dev/fd/" + secrets.token_hex(16).encode()
+"""Stands in a statement for the file that the server gives to the engine; no client can know this name."""
 _NO_SUCH_DATABASE = 336  # "Database engine must be specified for ATTACH": nothing is recorded under the name
+
+
+_OWN = State("default", frozenset())
 
 
 class Written(NamedTuple):
@@ -51,9 +70,9 @@ class Written(NamedTuple):
     result_bytes: int = 0
 
 
-def _connect(path: Path) -> Any:  # noqa: ANN401  # chDB has no types
+def _connect(path: Path, options: str = "") -> Any:  # noqa: ANN401  # chDB has no types
     # A "?" would begin options of the engine.
-    return _chdb.connect(str(path).replace("?", "%3F"))  # type: ignore[attr-defined]
+    return _chdb.connect(str(path).replace("?", "%3F") + options)  # type: ignore[attr-defined]
 
 
 class Connection:
@@ -65,7 +84,7 @@ class Connection:
             self._raw: Any = _connect(path)
         except ENGINE_ERRORS as error:
             raise EngineFault.from_engine(error) from None
-        settings = {**_BASE_SETTINGS, **dict(state.settings)}
+        settings = {**_BASE_SETTINGS, **dict(state.settings), **(_READ_ONLY if state.readonly else {})}
         try:
             self._run("SET " + ", ".join(f"{name} = {quoted(value)}" for name, value in settings.items()))
             if state.database != "default":
@@ -97,31 +116,39 @@ class Connection:
             return error
         return RuntimeError(found.decode(errors="backslashreplace"))
 
-    def insert(self, head: bytes, data_format: str, data: bytes, params: Mapping[str, str]) -> Written:
-        """Run an INSERT with `data` in `data_format`; after a failure send all of it again, part of it may be there.
+    def insert(self, sql: bytes, data: bytes, params: Mapping[str, str]) -> Written:
+        """Run an INSERT that reads `data` from FILE; after a failure send all of it again, part of it may be there.
 
         Not by chDB's streaming insert (send_insert): it is silent about what fails behind the reading of the data, such
         as too many parts, a full disk or a refused row, and the rows are lost.
         """
-        before, settings = cut_settings(head)
-        with _as_file(data) as path:
-            sql = b"%b FROM INFILE '%b' COMPRESSION 'none' %b FORMAT %b" % (
-                before, path.encode(), settings, data_format.encode(),
-            )  # fmt: skip
+        with unnamed_file(data) as file:
+            path = path_of(file)
             try:
-                return self.query(sql, "Null", params)[1]
+                return self.query(sql.replace(FILE, path.encode()), "Null", params)[1]
             except EngineFault as fault:
                 raise EngineFault.from_engine(RuntimeError(fault.text.replace(path, "the request"))) from None
+
+    def canonical(self, sql: bytes) -> str:
+        """The SQL as the engine has read it, in the engine's own form.
+
+        Raises EngineFault (SYNTAX_ERROR) for what it cannot read, and for more than one statement.
+        """
+        try:
+            body, _ = self.query(_CANONICAL, "RawBLOB", {"sql": escaped(sql)})
+        except EngineFault as fault:
+            raise EngineFault.from_engine(RuntimeError(_SCOPE.sub("", fault.text))) from None
+        return body.decode(errors="surrogateescape")
+
+    def is_view(self, name: str) -> bool:
+        """Whether any database has a view of this name; the engine writes `database.view` as one name."""
+        body, _ = self.query(_IS_VIEW, "TabSeparated", {"name": escaped(name.encode(errors="surrogateescape"))})
+        return body != b"0\n"
 
     def column_types(self, table: bytes, params: Mapping[str, str]) -> dict[str, str]:
         """Types of a table's columns by name, as DESCRIBE gives them."""
         body, _ = self.query(b"DESCRIBE TABLE " + table, "JSONCompactEachRow", params)
         return {row[0]: row[1] for row in map(json.loads, body.splitlines())}
-
-    def classify(self, sql: bytes) -> tuple[str, int]:
-        """Class of the SQL (READ_ONLY, MUTATING, MUTATING_GLOBAL, CONTROL, UNKNOWN), and its number of statements."""
-        found = self._raw.classify_query(sql)
-        return found["query_class"].name, found["statement_count"]
 
     def close(self) -> None:
         """Give the connection back to the engine; the last one closes the data folder."""
@@ -139,14 +166,11 @@ def _written(result: Any) -> Written:  # noqa: ANN401  # chDB has no types
     )
 
 
-@contextlib.contextmanager
-def _as_file(data: bytes) -> Iterator[str]:
-    """A path under which the engine reads the data, held in memory where the system can."""
-    descriptor = os.memfd_create("insert") if hasattr(os, "memfd_create") else None
-    with nameless_file() if descriptor is None else os.fdopen(descriptor, "w+b") as file:
-        file.write(data)
-        file.seek(0)
-        yield f"/dev/fd/{file.fileno()}"
+def escaped(value: bytes) -> str:
+    """The value of a String parameter."""
+    for sign, text in ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"), (b"\0", b"\\0")):
+        value = value.replace(sign, text)
+    return value.decode(errors="surrogateescape")
 
 
 def quoted(text: str) -> str:
@@ -166,11 +190,12 @@ class Pool:
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
         self._closed = False
-        with _engine_stderr() as said:
+        with _engine_stderr() as said, engine_config() as config:
             try:
                 # Stays open for as long as the pool: the engine closes its folder with the last connection.
-                self._keeper: Any = _connect(path)
+                self._keeper: Any = _connect(path, f"?config-file={config}")
                 _plain_default(self._keeper, path)
+                self.known = _known(self._keeper)
             except RuntimeError as error:
                 reason = " ".join((said() or str(error)).split())
                 raise CannotStart(
@@ -199,7 +224,7 @@ class Pool:
     def answers(self) -> bool:
         """Whether the engine answers a query."""
         try:
-            connection = self.take(State("default", frozenset()))
+            connection = self.take(_OWN)
             body, _ = connection.query(b"SELECT 1", "TabSeparated", {})
         except EngineFault:
             return False
@@ -209,7 +234,7 @@ class Pool:
     def kill(self, mark: str | None) -> None:
         """End the query with this mark in its text, or all queries; returns at once, they end within a second or so."""
         condition = "1" if mark is None else f"position(query, {quoted(mark)}) > 0"
-        connection = self.take(State("default", frozenset()))
+        connection = self.take(_OWN)
         connection.query(f"KILL QUERY WHERE query_id != queryID() AND {condition}".encode(), "Null", {})
         self.give(connection, reusable=True)
 
@@ -223,10 +248,45 @@ class Pool:
         self._keeper.close()
 
 
+def _known(keeper: Any) -> Known:  # noqa: ANN401  # chDB has no types
+    """What the engine has, and which of it may be called."""
+
+    def ask(sql: str) -> list[list[Any]]:
+        body = keeper.query(sql, "JSONCompactEachRow").bytes() or b""
+        return [json.loads(line) for line in body.splitlines()]
+
+    def lower(names: Iterable[str]) -> frozenset[str]:
+        return frozenset(name.lower() for name in names)
+
+    functions = {
+        row[0]: row[1:] for row in ask("SELECT name, alias_to, categories, is_aggregate FROM system.functions")
+    }
+
+    def is_good(name: str) -> bool:
+        alias, category, _ = functions[name]
+        if alias and alias in functions:
+            return is_good(alias)
+        return name in allowed.FUNCTIONS or category in allowed.FUNCTION_CATEGORIES
+
+    good = {name for name in functions if is_good(name)}
+    types = {row[0] for row in ask("SELECT name FROM system.data_type_families")}
+    places = ("table_functions", "table_engines", "database_engines", "dictionary_sources", "dictionary_layouts")
+    others = {row[0] for place in places for row in ask(f"SELECT name FROM system.{place}")}  # noqa: S608  # constants
+    combinators = [row[0].lower() for row in ask("SELECT name FROM system.aggregate_function_combinators")]
+    keywords = {word for row in ask("SELECT keyword FROM system.keywords") for word in row[0].split()}
+    return Known(
+        callable=lower([*good, *types, *allowed.TABLE_FUNCTIONS, *allowed.PARTS_OF_TABLES]),
+        aggregates=lower(name for name in good if functions[name][2]),
+        combinators=tuple(combinators),
+        others=lower([*functions, *others]),
+        keywords=frozenset(word for word in keywords if word.isupper()),
+    )
+
+
 @contextlib.contextmanager
 def _engine_stderr() -> Iterator[Callable[[], str]]:
     """Hold back what the engine writes to stderr; the function gives it as text."""
-    with nameless_file() as held:
+    with unnamed_file() as held:
         stderr = os.dup(2)
         os.dup2(held.fileno(), 2)
 

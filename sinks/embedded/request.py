@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from sinks.embedded.dates import INSERT_SETTINGS
 from sinks.embedded.faults import BAD_ARGUMENTS, NOT_IMPLEMENTED, EngineFault
 from sinks.embedded.statement import Statement, read_statement
+from sinks.embedded.walls import Rights, check_format, check_setting
 
+READER_LIMITS = {"max_execution_time": "300", "max_memory_usage": str(2 << 30)}
 # Parameters of the HTTP interface itself; everything else in the URL is a setting.
 _TRANSPORT = frozenset(
     {
@@ -43,15 +45,18 @@ _TRANSPORT = frozenset(
         "readonly",
     }
 )
+_QUERY_ID = re.compile(r"[!-~]([ -~]{0,198}[!-~])?")
+_TIME_ZONE = re.compile(r"[A-Za-z0-9_+/-]{1,64}")
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a connection is set to: its current database and its settings."""
+    """What a connection is set to: its current database, its settings, and whether it only reads."""
 
     database: str
     settings: frozenset[tuple[str, str]]
+    readonly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +68,7 @@ class Request:
     params: Mapping[str, str]
     default_format: str
     query_id: str
-    readonly: bool
+    rights: Rights
     in_session: bool
     time_zone: str
 
@@ -80,12 +85,14 @@ def read_request(
     form: Iterable[tuple[str, str]],
     headers: Mapping[str, str],
     body: bytes,
+    writes: bool = True,
 ) -> Request:
     """Read a request.
 
-    `query` are the parameters of the URL, `form` the fields of a multipart body, `body` any other body, unpacked.
-    A GET is read-only. Raises EngineFault.
+    `query` are the parameters of the URL, `form` the fields of a multipart body, `body` any other body, unpacked,
+    `writes` whether the login may write. A GET is read-only. Raises EngineFault.
     """
+    rights = Rights(writes)
     fields = dict(query)
     fields.update(form)
     settings: dict[str, str] = {}
@@ -94,8 +101,10 @@ def read_request(
         if name.startswith("param_"):
             params[_identifier(name, "parameter")[6:]] = value
         elif name not in _TRANSPORT:
-            settings[_identifier(name, "setting")] = value
+            check_setting(_identifier(name, "setting"), rights)
+            settings[name] = value
     default_format = fields.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated"
+    check_format(default_format)
     if fields.get("decompress", "0") not in ("0", "") or fields.get("compress", "0") not in ("0", ""):
         raise EngineFault(
             NOT_IMPLEMENTED,
@@ -105,18 +114,35 @@ def read_request(
     statement = read_statement(fields.get("query", "").encode("utf-8", "surrogateescape"), body)
     if statement.target:
         settings = {**INSERT_SETTINGS, **settings}
+    if not writes:
+        settings |= READER_LIMITS
     return Request(
         statement=statement,
         state=State(
-            fields.get("database") or headers.get("x-clickhouse-database") or "default", frozenset(settings.items())
+            fields.get("database") or headers.get("x-clickhouse-database") or "default",
+            frozenset(settings.items()),
+            readonly=not writes or method != "POST" or fields.get("readonly", "0") not in ("0", ""),
         ),
         params=params,
-        default_format=_identifier(default_format, "format"),
-        query_id=fields.get("query_id") or str(uuid.uuid4()),
-        readonly=method != "POST" or fields.get("readonly", "0") not in ("0", ""),
+        default_format=default_format,
+        query_id=_query_id(fields.get("query_id")),
+        rights=rights,
         in_session=bool(fields.get("session_id")),
-        time_zone=settings.get("session_timezone") or "UTC",
+        time_zone=_time_zone(settings.get("session_timezone")),
     )
+
+
+def _query_id(given: str | None) -> str:
+    """The client's own id, which becomes a header of the answer."""
+    if given and not _QUERY_ID.fullmatch(given):
+        raise EngineFault(BAD_ARGUMENTS, "A query_id has up to 200 printable ASCII characters")
+    return given or str(uuid.uuid4())
+
+
+def _time_zone(given: str | None) -> str:
+    if given and not _TIME_ZONE.fullmatch(given):
+        raise EngineFault(BAD_ARGUMENTS, f"{given!r} is not the name of a time zone")
+    return given or "UTC"
 
 
 def _identifier(name: str, what: str) -> str:

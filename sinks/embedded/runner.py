@@ -6,7 +6,6 @@ bounded memory, no copy of the result. A client that goes away closes the pipe, 
 
 import asyncio
 import os
-import re
 import secrets
 import time
 from asyncio import Future, StreamReader
@@ -15,11 +14,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from sinks.embedded.dates import INSERT_SETTINGS, early_columns, refuse_early, with_hint
-from sinks.embedded.faults import NOT_IMPLEMENTED, READONLY, SYNTAX_ERROR, TOO_MANY_SIMULTANEOUS_QUERIES, EngineFault
+from sinks.embedded.faults import TOO_MANY_SIMULTANEOUS_QUERIES, EngineFault
+from sinks.embedded.gate import Gate
 from sinks.embedded.metrics import Metrics
-from sinks.embedded.pool import Connection, Pool, Written
+from sinks.embedded.pool import FILE, Connection, Pool, Written
 from sinks.embedded.request import Request
-from sinks.embedded.statement import Kind
+from sinks.embedded.statement import Kind, cut_settings
 
 # What is read from the pipe at once, and held before the response starts: a query that fails or ends before that gets a
 # proper status and its summary.
@@ -27,7 +27,6 @@ _CHUNK_BYTES = 1 << 20
 _WAIT_SECONDS = 60.0
 # A query looks now and then whether it shall end; on a busy machine it takes a while to get there.
 _END_SECONDS = 8.0
-_LASTS_A_SESSION = re.compile(rb"\s*(SET|USE|CREATE\s+(OR\s+REPLACE\s+)?TEMPORARY)\b", re.IGNORECASE)
 
 
 class ClientGoneError(Exception):
@@ -61,6 +60,7 @@ class Runner:
     def __init__(self, pool: Pool, metrics: Metrics, limit: int = 32) -> None:
         self._pool = pool
         self._metrics = metrics
+        self._gate = Gate(pool.known)
         self._slots = asyncio.Semaphore(limit)
         self._threads = ThreadPoolExecutor(limit, thread_name_prefix="query")
         self._running: set[Future[Done]] = set()
@@ -170,10 +170,10 @@ class Runner:
             connection = self._pool.take(request.state)
             reusable = False
             try:
-                kind, statements = connection.classify(request.statement.text)
-                _check(request, kind, statements)
-                body, written = _run(connection, request, sink if statements else None)
-                reusable = kind != "CONTROL"
+                sql = _complete(request, sink)
+                passed = self._gate.check(connection, sql, request)
+                body, written = _run(connection, request, sql, sink)
+                reusable = not passed.lasts
             finally:
                 self._pool.give(connection, reusable=reusable)
         finally:
@@ -183,7 +183,7 @@ class Runner:
         self._metrics.seconds.labels(request.statement.kind.value).observe(seconds)
         if request.statement.kind is not Kind.ROWS:
             self._metrics.inserted.inc(written.written_rows)
-        return Done(body, kind == "READ_ONLY", written, seconds)
+        return Done(body, passed.reads, written, seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,40 +194,35 @@ class _Sink:
     mark: str
 
 
-def _check(request: Request, kind: str, statements: int) -> None:
-    """Refuse what may not run. What does not parse has no statements: the engine's message names the place."""
-    if statements > 1:
-        raise EngineFault(SYNTAX_ERROR, "Multi-statements are not allowed; send one statement a request")
-    if request.in_session and kind == "CONTROL" and _LASTS_A_SESSION.match(request.statement.text):
-        raise EngineFault(NOT_IMPLEMENTED, "No session is kept here; send settings and database with every request")
-    if request.readonly and statements and kind != "READ_ONLY":
-        raise EngineFault(
-            READONLY, "Cannot execute query in readonly mode; use POST for statements that change something"
-        )
-
-
-def _run(connection: Connection, request: Request, sink: _Sink | None) -> tuple[bytes, Written]:
+def _complete(request: Request, sink: _Sink | None) -> bytes:
+    """The SQL that the engine gets, with FILE where the data go or come from."""
     statement = request.statement
-    if statement.target or statement.kind is Kind.DATA:
-        return _insert(connection, request)
+    data_format = statement.format or "Values"
+    if statement.kind is Kind.DATA:
+        before, settings = cut_settings(statement.head)
+        return b"%b FROM INFILE '%b' COMPRESSION 'none' %b FORMAT %b" % (
+            before, FILE, settings, data_format.encode(),
+        )  # fmt: skip
     if sink is None:
-        return connection.query(statement.text, request.default_format, request.params)
+        return statement.text
     tail = statement.tail or f"FORMAT {request.default_format}".encode()
-    sql = b"%b\nINTO OUTFILE '/dev/fd/%d' TRUNCATE %b\n/* %b */" % (
-        statement.head, sink.descriptor, tail, sink.mark.encode(),
-    )  # fmt: skip
+    return b"%b\nINTO OUTFILE '%b' TRUNCATE %b" % (statement.head, FILE, tail)
+
+
+def _run(connection: Connection, request: Request, sql: bytes, sink: _Sink | None) -> tuple[bytes, Written]:
+    if request.statement.kind is Kind.DATA:
+        return _insert(connection, request, sql)
+    if sink is not None:
+        sql = b"%b\n/* %b */" % (sql.replace(FILE, b"/dev/fd/%d" % sink.descriptor), sink.mark.encode())
     return connection.query(sql, request.default_format, request.params)
 
 
-def _insert(connection: Connection, request: Request) -> tuple[bytes, Written]:
+def _insert(connection: Connection, request: Request, sql: bytes) -> tuple[bytes, Written]:
     statement = request.statement
     try:
-        if statement.kind is not Kind.DATA:
-            return connection.query(statement.text, request.default_format, request.params)
-        data_format = statement.format or "Values"
         strict = statement.target and frozenset(INSERT_SETTINGS.items()) <= request.state.settings
-        if strict and (early := early_columns(data_format, statement.data)):
+        if strict and (early := early_columns(statement.format or "", statement.data)):
             refuse_early(early, connection.column_types(statement.target, request.params))
-        return b"", connection.insert(statement.head, data_format, statement.data, request.params)
+        return b"", connection.insert(sql, statement.data, request.params)
     except EngineFault as fault:
         raise with_hint(fault) from None

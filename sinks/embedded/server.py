@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from sinks.embedded.compression import COMPRESSORS, accepted, decompress
 from sinks.embedded.faults import BAD_ARGUMENTS, NOT_IMPLEMENTED, QUERY_IS_TOO_LARGE, EngineFault
-from sinks.embedded.guard import Guard
+from sinks.embedded.guard import Guard, Login
 from sinks.embedded.metrics import Metrics
 from sinks.embedded.request import Request, read_request
 from sinks.embedded.runner import ClientGoneError, Done, Rows, Runner
@@ -54,10 +54,10 @@ class Server:
         headers: dict[str, str] = {}
         try:
             self._guard.check_origin(http.headers)
-            self._guard.check_login(http.headers, http.query_params)
+            login = self._guard.check_login(http.headers, http.query_params)
             if http.method != "POST" and "query" not in http.query_params:
                 return PlainTextResponse("Ok.\n")
-            request = await self._read(http)
+            request = await self._read(http, login)
         except EngineFault as fault:
             self._metrics.queries.labels("refused").inc()
             return _refusal(fault, headers)
@@ -77,7 +77,7 @@ class Server:
             return await _whole(request, outcome, encoding, headers)
         return self._streamed(request, outcome, encoding, headers)
 
-    async def _read(self, http: HttpRequest) -> Request:
+    async def _read(self, http: HttpRequest, login: Login) -> Request:
         form: list[tuple[str, str]] = []
         body = await self._read_body(http) if http.method == "POST" else b""
         if http.headers.get("content-type", "").startswith("multipart/form-data"):
@@ -89,6 +89,7 @@ class Server:
             form=form,
             headers=http.headers,
             body=body,
+            writes=login.writes,
         )
         return await asyncio.to_thread(read) if len(body) > _INLINE_BYTES else read()
 

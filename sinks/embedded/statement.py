@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from sinks.embedded.faults import SYNTAX_ERROR, EngineFault
-from sinks.embedded.tokens import Token, check_values, tokens
+from sinks.embedded.tokens import Token, tokens
 
 _PART = rb"(?:\{[^{}]*\}|`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\.)*\"|\w+)"
 _NAME = re.compile(_PART + rb"(?:\s*\.\s*" + _PART + rb")?")
@@ -20,8 +20,8 @@ class Kind(Enum):
     """How a statement is run."""
 
     ROWS = "rows"  # a SELECT: its rows are streamed
-    DATA = "data"  # an INSERT with data in a format
-    PLAIN = "plain"  # everything else: DDL, INSERT ... VALUES, INSERT ... SELECT, SHOW, DESCRIBE
+    DATA = "data"  # an INSERT with data in a format, or after VALUES
+    PLAIN = "plain"  # everything else: DDL, INSERT ... SELECT, SHOW, DESCRIBE
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Statement:
 def read_statement(sql: bytes, body: bytes = b"") -> Statement:
     """Cut `sql` (from the URL, or the whole body) and add the `body` that follows it.
 
-    Raises EngineFault: SYNTAX_ERROR for an empty query, and for what tokens() refuses.
+    Raises EngineFault (SYNTAX_ERROR) for an empty query.
     """
     first = next(tokens(sql), None)
     if first is None:
@@ -85,7 +85,6 @@ def _read_insert(sql: bytes, body: bytes) -> Statement:
     if not body:
         return Statement(Kind.PLAIN, sql)
     # As a ClickHouse server does: INSERT without a format, data in the body.
-    check_values(body)
     return Statement(Kind.DATA, sql, format="Values", data=body, target=target)
 
 
@@ -110,19 +109,14 @@ def _read_data(sql: bytes, body: bytes, clause: Token, name: Token, target: byte
     if body:
         # In the URL and in the body; seldom both, and a large body is not copied.
         data = data + body if data.strip() else body
-    if name.text == b"VALUES":
-        check_values(data)
     text = sql[name.start : name.end].decode(errors="replace")
     return Statement(Kind.DATA, sql[: clause.start], format=text, data=data, target=target)
 
 
 def _read_values(sql: bytes, body: bytes, token: Token, target: bytes) -> Statement:
     inline = sql[token.end :]
-    check_values(inline)
-    check_values(body)
-    if body and not inline.strip():
-        return Statement(Kind.DATA, sql[: token.start], format="Values", data=body, target=target)
-    return Statement(Kind.PLAIN, _lines(sql, body), target=target)
+    data = body if body and not inline.strip() else _lines(inline, body)
+    return Statement(Kind.DATA, sql[: token.start], format="Values", data=data, target=target)
 
 
 def _name(sql: bytes, start: int) -> bytes:

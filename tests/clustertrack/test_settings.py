@@ -171,3 +171,16 @@ def test_client_configuration_with_login(monkeypatch):
         "sasl_plain_password": "hunter2",
         "ssl_cafile": certifi.where(),
     }
+
+
+@pytest.mark.parametrize("name", ["KAFKA_BOOTSTRAP_SERVERS", "CLICKHOUSE_HOST"])
+@pytest.mark.parametrize(
+    "value", ["anna:s3cret@kafka:9092", "a:9092,anna:s3@cret@kafka:9092", "http://anna:s3cret@kafka:1"]
+)
+def test_a_password_in_an_address_is_not_shown(monkeypatch, name: str, value: str):
+    """A login has no place in an address, and what was written there is not repeated."""
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsFault, match=name) as caught:
+        load_settings()
+    assert "s3" not in str(caught.value)
+    assert "cret" not in str(caught.value)

@@ -1,6 +1,8 @@
 """`clustertrack up` as a user runs it: a process of its own, with the real Kafka, ClickHouse and workers."""
 
+import http.client
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -14,6 +16,7 @@ from kafka import KafkaAdminClient
 from clustertrack.local.folder import STAMP
 from clustertrack.local.ports import HOST, taken_ports
 from clustertrack.local.probes import get
+from clustertrack.local.secrets import SecretFault, secret_files
 from clustertrack.local.stack import Ports
 from streams.topics import EVENTS
 
@@ -166,6 +169,66 @@ def test_runs_until_sigterm_and_starts_again_elsewhere(up, base):
     second = up(port_base=base + 11)
     assert second.end(signal.SIGTERM) == 0
     assert second.listening() == []
+
+
+@pytest.mark.integration
+def test_passwords_are_made_used_and_kept_to_oneself(up, tmp_path, monkeypatch):
+    """Made at the first start; a login of the shell's for another ClickHouse is ignored, and no child's environment
+    holds a secret; the printed lines work in another shell, and the reader cannot write.
+    """
+    monkeypatch.setattr(sys.modules[__name__], "OURS", ())
+    for name in ("CLICKHOUSE_PASSWORD", "KAFKA_SASL_PASSWORD", "ANY_TOKEN"):
+        monkeypatch.setenv(name, "secret of the shell")
+    monkeypatch.setenv("CLICKHOUSE_USER", "somebody")
+    running = up(workers=1)
+    folder = tmp_path / "Årets data"
+    files = [folder / name for name in ("clickhouse.password", "reader.password", "reader.netrc")]
+    assert [path.stat().st_mode & 0o777 for path in files] == [0o600] * 3
+    secrets = [path.read_bytes().strip() for path in files[:2]]
+    assert len(set(secrets)) == 2
+    for child in _children(running.process.pid):
+        for shown in (Path(f"/proc/{child}/environ").read_bytes(), _command_line(child)):
+            assert not [text for text in (b"secret of the shell", *secrets) if text in shown]
+
+    [line] = [line for line in running.lines if line.startswith("Other shells find it with: export ")]
+    shell = {name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "CLICKHOUSE_"))}
+    told = dict(part.split("=", 1) for part in shlex.split(line.partition("export ")[2]))
+    status = [sys.executable, "-m", "clustertrack", "status"]
+    assert subprocess.run(status, env=shell | told, timeout=ENDS_WITHIN, check=False).returncode == 0
+    assert _asked(running.ports.clickhouse, "SELECT 1") == 403
+    reader = {"X-ClickHouse-User": "reader", "X-ClickHouse-Key": secrets[1].decode()}
+    assert _asked(running.ports.clickhouse, "SELECT count() FROM impact.receipt", reader) == 200
+    assert _asked(running.ports.clickhouse, "TRUNCATE TABLE impact.receipt", reader) == 400
+    assert running.end(signal.SIGTERM) == 0
+
+    again = up()
+    assert [path.read_bytes().strip() for path in files[:2]] == secrets
+    assert again.end(signal.SIGTERM) == 0
+
+
+def _asked(port: int, sql: str, headers: dict[str, str] | None = None) -> int:
+    connection = http.client.HTTPConnection(HOST, port, timeout=ENDS_WITHIN)
+    try:
+        connection.request("POST", "/", sql.encode(), headers or {})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("kind", ["link", "readable", "empty"])
+def test_a_password_file_of_somebody_else_is_a_sentence(tmp_path, kind):
+    """A file that others could have made or read is not used, and a link is not followed."""
+    file = tmp_path / "clickhouse.password"
+    if kind == "link":
+        file.symlink_to(tmp_path / "elsewhere")
+    else:
+        file.write_text("" if kind == "empty" else "known\n")
+        file.chmod(0o644 if kind == "readable" else 0o600)
+
+    with pytest.raises(SecretFault, match=r"clickhouse\.password"):
+        secret_files(tmp_path)
+
+    assert not (tmp_path / "elsewhere").exists()
 
 
 @pytest.mark.integration

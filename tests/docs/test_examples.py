@@ -4,6 +4,7 @@ import csv
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -107,19 +108,20 @@ def examples() -> Rows:
 
 @pytest.fixture
 def ledger(clickhouse: _Address, database: str, examples: Rows) -> Iterator[Client]:
-    """A client of a ledger that holds the examples."""
+    """A client of a ledger that holds the examples, with the login that can only read."""
     config = ClickHouse(host=clickhouse.host, port=clickhouse.port, database=database)
     with connect(config, database=database) as client:
         migrate(client, database)
         writer = LedgerWriter(config)
         writer.insert(examples)
         writer.close()
-        yield client
+    with connect(replace(config, user="reader")) as reader:
+        yield reader
 
 
 @pytest.mark.integration
 def test_queries_are_answered(ledger: Client):
-    """Every query that is shown to analysts runs on the real engine; those about no record in particular find rows."""
+    """Every query that is shown to analysts runs for the reader; those about no record in particular find rows."""
     queries = ANALYSTS.blocks("sql")
     assert len(queries) > 10
     for query in queries:

@@ -120,7 +120,16 @@ class Stack:
 
     def _start_clickhouse(self) -> Child:
         data = self.folder / "disk" / "ch" if self._disk_mb else self.folder / "ch"
-        server = [sys.executable, "-m", "sinks.embedded", "--path", str(data), "--port", str(self.clickhouse_port)]
+        server = [
+            sys.executable,
+            "-m",
+            "sinks.embedded",
+            "--without-password",
+            "--path",
+            str(data),
+            "--port",
+            str(self.clickhouse_port),
+        ]
         if self._disk_mb:
             data.parent.mkdir(exist_ok=True)
             mount = f'mount -t tmpfs -o size={self._disk_mb}m,mode=700 tmpfs "$0" && exec "$@"'

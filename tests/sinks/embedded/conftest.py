@@ -53,7 +53,9 @@ class Server:
 
 
 def launch(path: Path, *arguments: str, environ: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
-    """Start the process; it may well refuse."""
+    """Start the process; it may well refuse. Without an environment it asks nobody for a password."""
+    if environ is None:
+        arguments = ("--without-password", *arguments)
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CLICKHOUSE_")}
     return subprocess.Popen(
         [sys.executable, "-m", "sinks.embedded", "--path", str(path), *arguments],

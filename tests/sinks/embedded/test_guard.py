@@ -3,8 +3,10 @@ import base64
 import pytest
 
 from sinks.embedded.faults import ACCESS_DENIED, AUTHENTICATION_FAILED, EngineFault
-from sinks.embedded.guard import Guard
+from sinks.embedded.guard import Guard, Login
 
+_ANNA = Login("anna", "s:cret", writes=True)
+_READER = Login("reader", "0ther", writes=False)
 _BASIC = "Basic " + base64.b64encode(b"anna:s:cret").decode()
 
 
@@ -14,7 +16,7 @@ _BASIC = "Basic " + base64.b64encode(b"anna:s:cret").decode()
 )
 def test_this_machine_may_ask(host: str):
     """Names of the loopback interface are accepted, with and without a port."""
-    Guard().check_origin({"host": host})
+    Guard((_ANNA,)).check_origin({"host": host})
 
 
 @pytest.mark.parametrize(
@@ -32,13 +34,13 @@ def test_this_machine_may_ask(host: str):
 def test_web_pages_may_not_ask(headers: dict[str, str]):
     """A foreign Host, any Origin and what a browser fetches for another site are refused."""
     with pytest.raises(EngineFault) as caught:
-        Guard().check_origin(headers)
+        Guard((_ANNA,)).check_origin(headers)
     assert caught.value.code == ACCESS_DENIED
 
 
 def test_a_server_behind_a_password_has_other_names():
     """Bound to another address it accepts any Host, but still no Origin."""
-    guard = Guard("anna", "s:cret", any_host=True)
+    guard = Guard((_ANNA,), any_host=True)
     guard.check_origin({"host": "ledger.example"})
     with pytest.raises(EngineFault):
         guard.check_origin({"host": "ledger.example", "origin": "https://evil.example"})
@@ -54,8 +56,9 @@ def test_a_server_behind_a_password_has_other_names():
 )
 def test_the_password_comes_in_three_ways(headers: dict[str, str], query: dict[str, str]):
     """Basic authentication, ClickHouse's headers and the URL carry user and password."""
-    Guard("anna", "s:cret").check_login(headers, query)
-    for other in (Guard("anna", "other"), Guard("bert", "s:cret"), Guard()):
+    assert Guard((_READER, _ANNA)).check_login(headers, query) is _ANNA
+    for login in (Login("anna", "other", writes=True), Login("bert", "s:cret", writes=True), _READER):
+        other = Guard((login,))
         with pytest.raises(EngineFault) as caught:
             other.check_login(headers, query)
         assert caught.value.code == AUTHENTICATION_FAILED
@@ -65,15 +68,26 @@ def test_the_password_comes_in_three_ways(headers: dict[str, str], query: dict[s
 def test_unreadable_logins_are_refused(header: str):
     """A header that cannot be read is no login."""
     with pytest.raises(EngineFault) as caught:
-        Guard("anna", "s:cret").check_login({"authorization": header}, {})
+        Guard((_ANNA,)).check_login({"authorization": header}, {})
     assert caught.value.code == AUTHENTICATION_FAILED
 
 
-def test_without_a_password_nobody_is_asked():
-    """The default user needs no password."""
-    Guard().check_login({}, {})
+def test_each_login_has_its_own_password():
+    """The reader's password opens nothing for the operator, and says who has come."""
+    guard = Guard((_ANNA, _READER))
+    assert guard.check_login({}, {"user": "reader", "password": "0ther"}) is _READER
+    for query in (
+        {"user": "anna", "password": "0ther"},
+        {"user": "reader", "password": "s:cret"},
+        {"user": "reader", "password": ""},
+        {"user": "b\udcff", "password": "\udcff"},
+        {},
+    ):
+        with pytest.raises(EngineFault) as caught:
+            guard.check_login({}, query)
+        assert caught.value.code == AUTHENTICATION_FAILED
 
 
 def test_the_password_is_not_shown():
     """A guard in a log does not give the password away."""
-    assert "s:cret" not in repr(Guard("anna", "s:cret"))
+    assert "s:cret" not in repr(Guard((_ANNA,)))

@@ -78,16 +78,53 @@ def test_a_missing_password_file_is_said(launched, tmp_path: Path):
     assert "cannot read CLICKHOUSE_PASSWORD_FILE" in _refusal(process)
 
 
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        pytest.param({}, "has no password", id="none"),
+        pytest.param({"CLICKHOUSE_PASSWORD": "s:cret"}, "has no password", id="in the environment"),
+        pytest.param({"CLICKHOUSE_PASSWORD_FILE": "/dev/null"}, "which is empty", id="empty"),
+        pytest.param({"CLICKHOUSE_USER": "reader", "CLICKHOUSE_PASSWORD_FILE": "/dev/null"}, "only reads", id="reader"),
+    ],
+)
+def test_it_wants_a_password(launched, tmp_path: Path, environ: dict[str, str], said: str):
+    """Without a password in a file it does not start."""
+    assert said in _refusal(launched(tmp_path, "--port", "0", environ=environ))
+
+
 def test_with_a_password_it_listens_elsewhere(start, tmp_path: Path):
     """Behind a password it answers under any name."""
     arguments = ("--host", "0.0.0.0")  # noqa: S104
-    with start(tmp_path, *arguments, environ={"CLICKHOUSE_PASSWORD": "s:cret"}) as server:
+    (tmp_path / "secret").write_text("s:cret\n")
+    with start(tmp_path / "data", *arguments, environ={"CLICKHOUSE_PASSWORD_FILE": str(tmp_path / "secret")}) as server:
         request = urllib.request.Request(  # the test's own
             f"http://127.0.0.1:{server.port}/?query=SELECT%201",
             headers={"Host": "ledger.example", "X-ClickHouse-Key": "s:cret"},
         )
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # the same
             assert answer.read() == b"1\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="no /proc here")
+def test_the_process_holds_no_secret_of_the_shell(start, tmp_path: Path):
+    """What the shell knows is neither in its environment nor among its arguments."""
+    (tmp_path / "secret").write_text("s:cret\n")
+    environ = {"CLICKHOUSE_PASSWORD_FILE": str(tmp_path / "secret"), "KAFKA_SASL_PASSWORD": "hidden", "ANY": "hidden"}
+    with start(tmp_path / "data", environ=environ) as server:
+        for name in ("environ", "cmdline"):
+            said = Path(f"/proc/{server.process.pid}/{name}").read_bytes()
+            assert b"hidden" not in said
+            assert b"s:cret" not in said
+
+
+def test_metrics_refuse_another_host(start, tmp_path: Path):
+    """A web page whose name was made to point here gets nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with start(tmp_path, "--metrics-port", str(port)):
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Host": "evil.example"})
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(request, timeout=10)  # noqa: S310  # the test's own
 
 
 def test_metrics_and_health(start, tmp_path: Path):

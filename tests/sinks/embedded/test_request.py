@@ -1,6 +1,6 @@
 import pytest
 
-from sinks.embedded.faults import BAD_ARGUMENTS, NOT_IMPLEMENTED, EngineFault
+from sinks.embedded.faults import BAD_ARGUMENTS, NOT_IMPLEMENTED, UNKNOWN_FORMAT, UNKNOWN_SETTING, EngineFault
 from sinks.embedded.request import Request, State, read_request
 
 
@@ -47,7 +47,7 @@ def test_every_request_has_an_id():
 )
 def test_get_is_read_only(method: str, query: dict[str, str], readonly: bool):
     """A GET changes nothing, whatever its settings say."""
-    assert _read(method, **query).readonly is readonly
+    assert _read(method, **query).state.readonly is readonly
 
 
 def test_inserts_throw_on_dates_out_of_range():
@@ -65,7 +65,11 @@ def test_inserts_throw_on_dates_out_of_range():
         pytest.param({"decompress": "1"}, NOT_IMPLEMENTED, id="decompress"),
         pytest.param({"max_threads = 1, readonly": "0"}, BAD_ARGUMENTS, id="setting"),
         pytest.param({"param_a = 1, readonly": "0"}, BAD_ARGUMENTS, id="parameter"),
-        pytest.param({"default_format": "CSV; DROP TABLE t"}, BAD_ARGUMENTS, id="format"),
+        pytest.param({"default_format": "CSV; DROP TABLE t"}, UNKNOWN_FORMAT, id="format"),
+        pytest.param({"format_schema": "/etc/passwd:m"}, UNKNOWN_SETTING, id="setting that names a file"),
+        pytest.param({"query_id": "a\r\nSet-Cookie: b"}, BAD_ARGUMENTS, id="query id of two lines"),
+        pytest.param({"query_id": "ø"}, BAD_ARGUMENTS, id="query id that fits no header"),
+        pytest.param({"session_timezone": "UTC\r\nX: 1"}, BAD_ARGUMENTS, id="time zone of two lines"),
     ],
 )
 def test_what_cannot_be_served_is_refused(query: dict[str, str], code: int):

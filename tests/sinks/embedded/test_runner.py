@@ -27,6 +27,8 @@ def test_queries_that_end_while_they_are_being_killed():
         class Told:
             """A pool that tells the engine, and returns when the query is over."""
 
+            known = None
+
             def kill(self, mark: str | None) -> None:
                 assert mark is None
                 loop.call_soon_threadsafe(end)
