@@ -101,7 +101,7 @@ def read_request(
         if name.startswith("param_"):
             params[_identifier(name, "parameter")[6:]] = value
         elif name not in _TRANSPORT:
-            check_setting(_identifier(name, "setting"), rights)
+            check_setting(_identifier(name, "setting"), value, rights)
             settings[name] = value
     default_format = fields.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated"
     check_format(default_format)

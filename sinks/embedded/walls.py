@@ -19,6 +19,7 @@ from sinks.embedded.faults import (
     UNKNOWN_SETTING,
     EngineFault,
 )
+from sinks.settings import PINNED
 
 _TOKEN: Final = re.compile(
     r"""
@@ -159,9 +160,9 @@ def check_format(name: str) -> None:
         raise EngineFault(UNKNOWN_FORMAT, f"Unknown format {name}, or one that is not served here")
 
 
-def check_setting(name: str, rights: Rights) -> None:
-    """Refuse a setting that a request may not change."""
-    if name not in rights.settings:
+def check_setting(name: str, value: str, rights: Rights) -> None:
+    """Refuse a setting that a request may not change; those by which figures are counted may be given their value."""
+    if name not in rights.settings and str(PINNED.get(name)) != value:
         raise EngineFault(UNKNOWN_SETTING, f"Unknown setting '{name}', or one that a request may not change here")
 
 
@@ -204,7 +205,7 @@ def _check_settings(found: list[Part], rights: Rights) -> None:
             literal = value.kind in ("text", "number") or value.is_word(*_LITERALS)
             if not (name.names and equals.is_sign("=") and literal):
                 raise _denied("a setting takes one plain value here")
-            check_setting(name.value, rights)
+            check_setting(name.value, f"-{value.value}" if minus else value.value, rights)
             place += 4 if minus else 3
             if place >= len(found) or not found[place].is_sign(","):
                 break
