@@ -5,6 +5,7 @@ The folder holds the inputs to begin with and takes those that reach new code.
 
 import importlib
 import sys
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
@@ -28,9 +29,19 @@ def main() -> None:
         if planted != "-":
             _import(Path(planted))
     target = TARGETS[name]
+    prefix = next(option.partition("=")[2] for option in options if option.startswith("-artifact_prefix="))
+
+    def check(data: bytes) -> None:
+        """Keeps the input first: libFuzzer does so at the end of the process, which not every fault lets it reach."""
+        try:
+            target.check(data)
+        except Exception:
+            Path(f"{prefix}{sha256(data).hexdigest()[:16]}").write_bytes(data)
+            raise
+
     mutator = Mutator(target.seeds(), lambda data: atheris.Mutate(data, len(data) + 64))
     arguments = [sys.argv[0], *options, folder]
-    atheris.Setup(arguments, target.check, custom_mutator=mutator.mutate)
+    atheris.Setup(arguments, check, custom_mutator=mutator.mutate)
     atheris.Fuzz()
 
 

@@ -17,6 +17,8 @@ _NULL: Final = (1 << 8 * _SIZE) - 1
 MOST_RECORDS: Final = 64
 MOST_HEADERS: Final = 20_000
 """Headers of a case, repeats included."""
+_MOST_BYTES: Final = 256 << 10
+"""Bytes of all headers of a case, repeats included."""
 ARRIVED: Final = 1_525_392_000_000
 """2018-05-04T00:00:00Z, a day after what sound events tell of."""
 
@@ -82,15 +84,17 @@ def decoded(data: bytes) -> Case:
     """The case that an input is; every input is one."""
     rest = _Rest(data)
     case = Case([], rest.sized() or b"")
-    left = MOST_HEADERS
+    left, room = MOST_HEADERS, _MOST_BYTES
     while rest.more() and len(case.records) < MOST_RECORDS:
         one = One(key=rest.sized(), value=rest.sized())
         for _ in range(rest.number(1)):
             if not rest.more():
                 break
-            times = min(rest.number(2), left)
-            left -= times
-            one.headers.append(Header(times=times, name=rest.sized() or b"", value=rest.sized()))
+            times, name, value = rest.number(2), rest.sized() or b"", rest.sized()
+            size = len(name) + len(value or b"") + 1
+            times = min(times, left, max(1, room // size))
+            left, room = left - times, room - times * size
+            one.headers.append(Header(name, value, times))
         case.records.append(one)
     return case
 

@@ -15,7 +15,7 @@ from streams.batch import Place
 from streams.register import Register
 from streams.topics import EVENTS
 
-_LAST_DELTA, _COUNT = 23, 57
+_CODEC_AT, _LAST_DELTA, _COUNT = 22, 23, 57
 """Where in the header of a batch they are."""
 BASE: Final = 1000
 KEPT: Final = 1 << 20
@@ -28,16 +28,15 @@ def wire_bytes(data: bytes) -> None:
     if not case.records:
         return  # no broker takes a batch without records
     raws = [one.raw for one in case.records]
-    codec = case.setting(0) % 6
-    whole = wire.batch_bytes(raws, codec=codec if codec in wire.CODECS.values() else 0, base_offset=BASE)
+    whole = wire.batch_bytes(raws, codec=wire.CODECS[case.setting(0) % len(wire.CODECS)], base=BASE)
     damaged = _damaged(whole, case)
     last = struct.unpack_from(">i", damaged, _LAST_DELTA)[0]
-    after = wire.batch_bytes(raws[:1] or [wire.Raw(b"{}")], base_offset=BASE + last + 1)
+    after = wire.batch_bytes(raws[:1], base=BASE + last + 1)
     records = list(wire.read_batches(damaged + after))
     assert records, "nothing was read"
     assert records[-1].offset == BASE + last + 1, "the next batch was not read"
     _given(records[:-1], last)
-    if damaged == whole and codec < 5:
+    if damaged == whole:
         _as_written(records[:-1], case)
     decided = deciding.process_batch(
         Place(EVENTS, 0, 0, 3),
@@ -72,8 +71,8 @@ def _damaged(whole: bytes, case: Case) -> bytes:
         count = 1 + case.setting(9)
         struct.pack_into(">i", changed, _COUNT, count)
         struct.pack_into(">i", changed, _LAST_DELTA, count - 1)
-    if case.setting(0) % 6 == 5:
-        changed[22] = changed[22] & ~7 | case.setting(9) % 8
+    if case.setting(11):  # another codec than it was packed by
+        changed[_CODEC_AT] = changed[_CODEC_AT] & ~7 | case.setting(11) % 8
     if case.setting(10):
         changed += changed[wire.HEAD_SIZE :] * (case.setting(10) % 4)
     return wire.with_checksum(bytes(changed))

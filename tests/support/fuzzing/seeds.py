@@ -67,9 +67,11 @@ def wire() -> list[bytes]:
     """Batches in every codec, some of them damaged."""
     sound = of_raw([Raw(event(company), b"%08d" % company, [(b"h", b"v")]) for company in CVRS[:3]])
     found = []
-    for codec in range(6):
+    for codec in range(9):
         for damage in (0, 1, 2, 3):
-            settings_ = bytes([codec, damage, 17 * damage, 255 - codec, 90, 3, 200, 254, int(codec == 4), 5, 0, 0])
+            settings_ = bytes(
+                [codec, damage, 17 * damage, 255 - codec, 90, 3, 200, 254, int(codec == 4), 5, 0, int(codec == 8)]
+            )
             found.append(encoded(Case(sound.records, settings_)))
     return found + [encoded(Case(of_raw([one.raw]).records)) for one in REFUSED if _worth(one.raw)][::3]
 
