@@ -19,6 +19,8 @@ DOUBLED = 3
 """Times longer that twice as long a text may take."""
 _SHORT, _ENOUGH = 0.0005, 0.004
 """Seconds: what a text of some kB takes that is worth a closer look, and what is long enough to be compared."""
+_FEW, _MANY = 500, 4000
+"""Pieces of a text: many, unless few already take long."""
 BEGINNINGS = (
     "", "application/", "application/json", "2018-05-03T14:05:09", "2018-05-03T14:05:09.", "ANTAL_1000", "a/0/", "a@1/",
     "org.clustertrack.", "x@",
@@ -58,16 +60,16 @@ def test_time_grows_with_the_text(pattern, searched):
 
 @pytest.mark.parametrize(
     "text",
-    [r"(a+)+", r"(?:a|a)*b", r".*.*.*x", r"(\s*;\s*)*x", r"[\w.]+\+json|(a*)*json"],
-    ids=["nested", "either", "many dots", "blanks", "behind another"],
+    [r"a*a*b", r"2018-05-03T14:05:09\.\d+\d*Z", r"application/json\s*;?\s*$"],
+    ids=["twice", "digits", "blanks"],
 )
 def test_an_expression_that_gets_lost_is_seen(text):
-    """Well-known mistakes exceed the factor."""
+    """Two parts that can share a text between them in many ways take time that grows with its square."""
     with pytest.raises(AssertionError):
-        _linear(re.compile(text), searched=False, times=8)
+        _linear(re.compile(text), searched=False)
 
 
-def _linear(pattern: Any, *, searched: bool, times: int = 500) -> None:
+def _linear(pattern: Any, *, searched: bool) -> None:
     for begin in BEGINNINGS:
         for piece in PIECES:
             for end in ("", "!"):
@@ -77,9 +79,7 @@ def _linear(pattern: Any, *, searched: bool, times: int = 500) -> None:
                     return made.encode() if isinstance(pattern.pattern, bytes) else made
 
                 for match in (pattern.fullmatch, pattern.search) if searched else (pattern.fullmatch,):
-                    number = times
-                    while number < 8 * times and _seconds(match, text(number)) < _SHORT:
-                        number *= 2 if times < 100 else 8
+                    number = _FEW if _seconds(match, text(_FEW)) > _SHORT else _MANY
                     one, two = _least(match, text(number), 3), _least(match, text(2 * number), 3)
                     if two > max(_ENOUGH, DOUBLED * one):  # perhaps the machine was busy
                         one, two = _least(match, text(number), 20), _least(match, text(2 * number), 20)

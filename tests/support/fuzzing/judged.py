@@ -54,7 +54,7 @@ def _judge(value: bytes | None, headers: Mapping[str, bytes | None] | None, arri
 def _other_mode(value: bytes | None, found: Judged, arrived: int) -> None:
     """The same event in binary mode, where that can say the same: with attributes that are texts."""
     try:
-        document = json.loads(value or b"")
+        document = json.loads(value or b"", object_pairs_hook=_single)
     except (ValueError, RecursionError):
         return
     if not isinstance(document, dict) or "data" not in document or len(document) > MOST:
@@ -79,6 +79,15 @@ def _other_mode(value: bytes | None, found: Judged, arrived: int) -> None:
     else:
         assert not isinstance(other, list), (found, other)
         assert found[0] == other[0]
+
+
+def _single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose names are all different: of an extension that stands twice the first one is judged too, which
+    binary mode cannot say.
+    """
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError("a name stands twice")
+    return dict(pairs)
 
 
 # ---- headers
