@@ -1,4 +1,6 @@
-"""One target of scripts/fuzz under libFuzzer, in a process of its own: `fuzz_child.py TARGET FOLDER [libFuzzer's options]`.
+"""One target of scripts/fuzz under libFuzzer, in a process of its own.
+
+Arguments: the target, a folder, a module that plants a fault or `-`, and libFuzzer's options.
 
 The folder holds the inputs to begin with and takes those that reach new code.
 """

@@ -195,7 +195,10 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, help="of all random choices; drawn and printed when not given")
     parser.add_argument(
-        "--keep", metavar="FOLDER", default="fuzz-finds", help="where inputs are kept that show a fault (default: %(default)s)"
+        "--keep",
+        metavar="FOLDER",
+        default="fuzz-finds",
+        help="where inputs are kept that show a fault (default: %(default)s)",
     )
     parser.add_argument(
         "--planted", type=Path, metavar="FILE", help="a module that plants a fault, to see that it is found"

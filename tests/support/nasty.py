@@ -42,8 +42,11 @@ def weight(records: list[Raw]) -> int:
 
 def size_of(record: Raw) -> int:
     """Bytes of a record, with the least that Kafka adds to each part."""
-    return len(record.key or b"") + len(record.value or b"") + 8 + sum(
-        len(name) + len(value or b"") + 2 for name, value in record.headers
+    return (
+        len(record.key or b"")
+        + len(record.value or b"")
+        + 8
+        + sum(len(name) + len(value or b"") + 2 for name, value in record.headers)
     )
 
 
@@ -171,12 +174,15 @@ for _name, _piece in {
     "texts": b'"x%d":""',
     "numbers": b'"x%d":1',
 }.items():
-    KINDS[f"attributes: {_name}"] = lambda size, piece=_piece: [
-        Raw(_numbered(size, SOUND[:-1] + b",", piece, b"}"))
-    ]
+    KINDS[f"attributes: {_name}"] = lambda size, piece=_piece: [Raw(_numbered(size, SOUND[:-1] + b",", piece, b"}"))]
 
 for _name in ("specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "x"):
-    for _what, _text in {"letters": b"x", "escapes": b"\\u0000", "digits": b"1", "letters of 4 bytes": "\U0001f41f".encode()}.items():
+    for _what, _text in {
+        "letters": b"x",
+        "escapes": b"\\u0000",
+        "digits": b"1",
+        "letters of 4 bytes": "\U0001f41f".encode(),
+    }.items():
         KINDS[f"{_name}: {_what}"] = lambda size, name=_name, text=_text: [
             Raw(_filled(size, _with(**{name: "~"})[0] + b'"', text, b'"' + _with(**{name: "~"})[1]))
         ]
@@ -185,7 +191,12 @@ for _name in ("specversion", "id", "source", "type", "subject", "time", "datacon
     ]
 
 for _name in ("activity_id", "occurred_on", "cluster", "membership", "title", "reason"):
-    for _what, _text in {"letters": b"x", "escapes": b"\\u0000", "blanks": b" ", "letters of 4 bytes": "\U0001f41f".encode()}.items():
+    for _what, _text in {
+        "letters": b"x",
+        "escapes": b"\\u0000",
+        "blanks": b" ",
+        "letters of 4 bytes": "\U0001f41f".encode(),
+    }.items():
         KINDS[f"data.{_name}: {_what}"] = lambda size, name=_name, text=_text: [
             Raw(_filled(size, _with(data={name: "~"})[0] + b'"', text, b'"' + _with(data={name: "~"})[1]))
         ]
@@ -223,9 +234,7 @@ for _name, _piece in {
     "unknown fields with lists": b'"f%d":[]',
     "unknown fields with long names": b'"' + b"f" * 300 + b'%d":1',
 }.items():
-    KINDS[f"data: {_name}"] = lambda size, piece=_piece: [
-        Raw(_numbered(size, SOUND[:-2] + b",", piece, b"}}"))
-    ]
+    KINDS[f"data: {_name}"] = lambda size, piece=_piece: [Raw(_numbered(size, SOUND[:-2] + b",", piece, b"}}"))]
 
 for _name, _piece in {
     "unknown outcomes": b'"o%d"',
@@ -273,7 +282,9 @@ for _name, _value in {
     "no UTF-8 at the end of a text": lambda size: b'"' + "\u00e6".encode() * (size // 2) + b'\xff"',
     "surrogates": lambda size: b'"' + b"\\ud800" * (size // 6) + b'"',
     "no text at all": lambda size: b"\xff" * size,
-    "names of many lengths": lambda size: b"{" + b",".join(b'"' + b"a" * (n % 200) + b'":[]' for n in range(size // 106)) + b"}",
+    "names of many lengths": lambda size: (
+        b"{" + b",".join(b'"' + b"a" * (n % 200) + b'":[]' for n in range(size // 106)) + b"}"
+    ),
     "names that share a hash": lambda size: _numbered(size, b"{", b'"%d":1', b"}"),
     "colons in names": lambda size: _numbered(size, SOUND[:-1] + b",", b'"\\ud83d\\udc1f%d":[]', b"}"),
 }.items():
@@ -313,4 +324,7 @@ def _numbers(size: int) -> list[Raw]:
 
 @_kind("records: days of their own")
 def _days(size: int) -> list[Raw]:
-    return [Raw(event(HERE[0], time=f"{n:04}-01-01T00:00:00.{n}Z", data={"occurred_on": f"{n:04}-01-01"})) for n in range(size // 300)]
+    return [
+        Raw(event(HERE[0], time=f"{n:04}-01-01T00:00:00.{n}Z", data={"occurred_on": f"{n:04}-01-01"}))
+        for n in range(size // 300)
+    ]

@@ -122,9 +122,7 @@ def _again(whole: Batch, place: Place, records: Sequence[Record], condemned: Map
     assert not repeated.marks
 
 
-def _in_pieces(
-    whole: Batch, place: Place, records: Sequence[Record], condemned: Mapping[int, str], where: int
-) -> None:
+def _in_pieces(whole: Batch, place: Place, records: Sequence[Record], condemned: Mapping[int, str], where: int) -> None:
     cut = where % (len(records) + 1)
     first = _decided(place, records[:cut], {}, condemned)
     second = _decided(place, records[cut:], first.marks, condemned)

@@ -1,4 +1,4 @@
-"""Changes one thing of a case at random, and knows what JSON is, so that most of what comes out gets past the parser."""
+"""Changes a case at random, and knows what JSON is, so that most of what comes out gets past the parser."""
 
 import json
 import random
@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any, Final
 
 from fuzzing.cases import Case, Header, One, decoded, encoded
-from fuzzing.words import ATTRIBUTES, COMPANY, DATA, HEADER_VALUES, HEADERS, NUMBERS, PIECES, TEXTS
+from fuzzing.words import ATTRIBUTES, COMPANY, DATA, FITTING, HEADER_VALUES, HEADERS, NUMBERS, PIECES, TEXTS
 
 Edit = Callable[[bytes], bytes]
 _MOST_CHANGES: Final = 4
@@ -56,7 +56,8 @@ class Mutator:
             case.records[number : number + chance.randint(0, 1)] = other.records[:3]
         else:
             settings = bytearray(case.settings.ljust(12, b"\0")[:12])
-            settings[chance.randrange(len(settings))] = chance.choice((0, 1, 2, 3, 4, 127, 128, 255, chance.randrange(256)))
+            values = (0, 1, 2, 3, 4, 127, 128, 255, chance.randrange(256))
+            settings[chance.randrange(len(settings))] = chance.choice(values)
             case.settings = bytes(settings)
 
     # ---- values
@@ -125,7 +126,7 @@ def _json_change(document: Any, chance: random.Random) -> Any:
             # What is inside an object is as likely as what is beside it.
             inner = [name for name in names if isinstance(document[name], dict | list)]
             name = chance.choice(inner) if inner and chance.random() < 0.5 else chance.choice(names)
-            document[name] = _json_change(document[name], chance)
+            document[name] = _fitting(name, chance) or _json_change(document[name], chance)
             return document
         draw = chance.random()
         if names and draw < 0.3:
@@ -134,7 +135,8 @@ def _json_change(document: Any, chance: random.Random) -> Any:
             document |= {f"f{n}": chance.choice(NUMBERS) for n in range(chance.choice((5, 60, 70, 120)))}
         else:
             words = COMPANY if "cvr" in document else DATA if "specversion" not in document else ATTRIBUTES
-            document[chance.choice((*words, chance.choice(TEXTS)))] = _leaf(chance)
+            name = chance.choice((*words, chance.choice(TEXTS)))
+            document[name] = _fitting(name, chance) or _leaf(chance)
         return document
     if isinstance(document, list) and document and chance.random() < 0.7:
         draw = chance.random()
@@ -148,6 +150,11 @@ def _json_change(document: Any, chance: random.Random) -> Any:
     if isinstance(document, str) and chance.random() < 0.5:
         return _text_change(document, chance)
     return _leaf(chance)
+
+
+def _fitting(name: str, chance: random.Random) -> Any:
+    """In half of the cases a value that the field may have; else None."""
+    return deepcopy(chance.choice(FITTING[name])) if name in FITTING and chance.random() < 0.5 else None
 
 
 def _leaf(chance: random.Random) -> Any:
@@ -165,7 +172,7 @@ def _text_change(text: str, chance: random.Random) -> str:
     start = chance.randint(0, len(text))
     draw = chance.random()
     if draw < 0.4:
-        new = chance.choice(("", "0", "1", "9", "-", ".", ":", "+", "T", "Z", " ", "\0", "\u0661", "\ud800", "\U0001f41f"))
+        new = chance.choice((*"019-.:+TZ \0\u0661\ud800\U0001f41f", ""))
         return text[:start] + new + text[start + chance.randint(0, 1) :]
     if draw < 0.8:
         code = chance.choice((chance.randrange(0x20, 0x7F), chance.randrange(0x250), chance.randrange(0x110000)))

@@ -18,7 +18,8 @@ DATA: Final = (
     "product_id", "company", "cpr",
 )  # fmt: skip
 COMPANY: Final = (
-    "cvr", "valid_from", "revision", "withdrawn", "name", "legal_form", "kind", "employees", "employees_is_band", "nuts",
+    "cvr", "valid_from", "revision", "withdrawn", "name", "legal_form", "kind", "employees", "employees_is_band",
+    "nuts",
     "industry_scheme", "industry", "successor_cvr", "ceased_on",
 )  # fmt: skip
 TYPES: Final = tuple(TYPE_PREFIX + name + TYPE_SUFFIX for name in EVENT_TYPES)
@@ -31,6 +32,25 @@ TEXTS: Final = (
     "DB07", "DB25", "620100", "80", "company", "other",
     "org.clustertrack.workshop.attended.v2", "activity.events.v1/1/17", "activity.events.v1@1/0/3",
 )  # fmt: skip
+FITTING: Final[dict[str, tuple[object, ...]]] = {
+    "type": TYPES,
+    "subject": tuple(map(str, CVRS)),
+    "source": (SOURCE, SHARED, ENDED),
+    "time": (
+        "2018-05-03T14:05:09Z",
+        "2018-12-31T23:30:00.5+01:00",
+        "2018-10-28T02:30:00+02:00",
+        "2016-02-29T00:00:00z",
+    ),
+    "occurred_on": ("2018-05-03", "2000-01-01", "2016-02-29", "2017-01-01"),
+    "cluster": ("food-bio", "ended", "kelp", "wool"),
+    "membership": ("member", "participant"),
+    "outcomes": ([], ["new_ideas"], ["new_products", "new_competencies"], ["new_ideas", "new_ideas"]),
+    "reason": ("entered twice", " "),
+    "specversion": ("1.0",),
+    "datacontenttype": ("application/json", "application/x+json; a=b"),
+}
+"""Field -> values that it may have: what is accepted goes further than what is rejected."""
 NUMBERS: Final = (
     0, 1, -1, 0.5, 1e300, 2**31 - 1, 2**31, -(2**31) - 1, 2**63 - 1, 2**63, 2**64, 10**400, CVRS[0], 10_000_000, True,
     False, None,
@@ -48,8 +68,8 @@ HEADER_VALUES: Final = (
     str(CVRS[0]).encode(), b"2018-05-03T14:05:09Z",
 )  # fmt: skip
 PIECES: Final = (
-    b"\0", b"\xff", b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"null", b"\\ud800", b"1e999", b"\xc3\xa6", b"-", b".",
-    b"\\u0000", b" ",
+    b"\0", b"\xff", b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"null", b"\\ud800", b"1e999", b"\xc3\xa6", b"-",
+    b".", b"\\u0000", b" ",
 )  # fmt: skip
 
 
