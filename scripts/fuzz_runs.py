@@ -173,7 +173,7 @@ def report(outcomes: Sequence[Outcome]) -> int:
             print(f"\n{one.target}:\n{one.said[-4000:]}", file=sys.stderr)
         for path in one.finds:
             target = FINDS / one.target
-            print(f"\nFound: {path}\nTo make it a test: mkdir -p {target} && cp {path} {target}/a-name-that-says-what")
+            print(f"\nFound: {path}\nTo make it a test: mkdir -p {target} && cp {path} {target}/a-good-name")
     failed = [one.target for one in outcomes if one.said or one.finds]
     print(f"Failed: {', '.join(failed)}" if failed else "Nothing was found.")
     return 1 if failed else 0

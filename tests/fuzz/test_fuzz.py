@@ -1,4 +1,4 @@
-"""The fuzzer: what it begins with and what it has found hold; it finds what is planted, and nothing else in a minute."""
+"""The fuzzer: what it begins with and what it found hold; it finds what is planted, and nothing else in a minute."""
 
 import sys
 from importlib.util import find_spec

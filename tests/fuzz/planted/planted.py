@@ -11,9 +11,9 @@ def _faulty(value: Any, *others: Any) -> Any:
     found = _read(value, *others)
     if isinstance(found, tuple):
         row, event = found
-        if row.membership:  # noqa: SIM102  (the same)
+        if row.reported:  # noqa: SIM102  (the same)
             if event["data"].get("cluster"):  # noqa: SIM102  (each is a branch of its own)
-                if row.reported:
+                if event["data"].get("product_id"):
                     raise RuntimeError("the planted fault was found")
     return found
 
