@@ -182,8 +182,8 @@ def report(outcomes: Sequence[Outcome]) -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/fuzz",
-        description="Looks for records, headers and batches that break a promise of the worker, guided by the code that "
-        "they reach. The inputs begin with the corpora of the tests. Ends with 1 if something was found.",
+        description="Looks for records, headers and batches that break a promise of the worker, guided by the code "
+        "that they reach. The inputs begin with the corpora of the tests. Ends with 1 if something was found.",
     )
     long = parser.add_mutually_exclusive_group()
     long.add_argument("--minutes", type=float, help="how long in all")

@@ -150,7 +150,7 @@ def test_the_numbers_that_libfuzzer_prints_are_read():
 
 @needs_atheris
 def test_a_planted_fault_is_found(tmp_path):
-    """Guided by the code that it reaches, the search finds an event that fulfils three rare conditions at once."""
+    """The search finds an event that one in thousands of changes makes, and that it does not begin with."""
     kept = tmp_path / "kept"
     kept.mkdir()
     found = fuzz_runs.fuzz("event", 60, 1, tmp_path, kept, PLANTED)

@@ -1,4 +1,4 @@
-"""A fault that a search finds in a minute only if it is guided by coverage: each condition is one step further."""
+"""A fault that no input which the fuzzer begins with shows: an accepted event with an outcome of its own."""
 
 from typing import Any
 
@@ -11,10 +11,8 @@ def _faulty(value: Any, *others: Any) -> Any:
     found = _read(value, *others)
     if isinstance(found, tuple):
         row, event = found
-        if row.reported:  # noqa: SIM102  (the same)
-            if event["data"].get("cluster"):  # noqa: SIM102  (each is a branch of its own)
-                if event["data"].get("product_id"):
-                    raise RuntimeError("the planted fault was found")
+        if row.reported and event["specversion"] == "1.0":
+            raise RuntimeError("the planted fault was found")
     return found
 
 

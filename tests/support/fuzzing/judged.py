@@ -64,6 +64,8 @@ def _other_mode(value: bytes | None, found: Judged, arrived: int) -> None:
     data = document.pop("data")
     given = document.pop("datacontenttype", "application/json")
     texts = all(isinstance(text, str) and name == name.lower() for name, text in document.items())
+    if not document:
+        return  # without attributes it is no CloudEvent, and nothing is said of its data
     if not texts or given != "application/json" or "datacontenttype" in document:
         return
     try:
