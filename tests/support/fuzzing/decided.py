@@ -67,7 +67,7 @@ def one_receipt_each(found: Batch, place: Place, records: Sequence[Record]) -> N
         assert len(receipt.source) <= 200
         assert receipt.reason == "" or receipt.status in ("rejected", "rerouted")
         assert (receipt.sent_to == NO_PARTITION) == (receipt.status != "rerouted")
-        assert receipt.origin_partition == NO_PARTITION or receipt.origin_partition < place.partitions
+        assert receipt.origin_partition != place.partition
         if receipt.status == "rejected":
             row = rejected[record.offset]
             sound_faults(row.faults)
@@ -93,7 +93,7 @@ def fitting(outputs: Sequence[Output]) -> None:
 
 def _marked(found: Batch, place: Place) -> None:
     firsts = [receipt.offset for receipt in found.rows.receipts if receipt.status in ("accepted", "retracted")]
-    marks = [MARK.unpack(mark) for mark in found.marks.values()]
+    marks = [MARK.unpack(mark[: MARK.size]) for mark in found.marks.values()]
     assert [offset for _, offset, _ in marks] == firsts
     assert {epoch for epoch, _, _ in marks} <= {place.topic_epoch}
 
@@ -156,9 +156,9 @@ def register(data: bytes) -> None:
         assert row.known_at == record.timestamp == ARRIVED + record.offset
         version = row.version
         assert version.key == record.key
-        assert read_company(version.key, version.to_json()) == version
+        assert read_company(version.key, version.to_json(), record.timestamp) == version
         assert 10_000_000 <= version.cvr <= 99_999_999
-        assert 0 <= version.revision < 2**63
+        assert 0 <= version.revision <= record.timestamp + 600_000
         assert version.employees is None or 0 <= version.employees < 10_000_000
         known.apply(version)
         for day in _DAYS:
