@@ -35,7 +35,7 @@ def wire_bytes(data: bytes) -> None:
     records = list(wire.read_batches(damaged + after))
     assert records, "nothing was read"
     assert records[-1].offset == BASE + last + 1, "the next batch was not read"
-    _given(records[:-1], last)
+    _given(records[:-1], last, whole=damaged == whole)
     if damaged == whole:
         _as_written(records[:-1], case)
     decided = deciding.process_batch(
@@ -78,9 +78,13 @@ def _damaged(whole: bytes, case: Case) -> bytes:
     return wire.with_checksum(bytes(changed))
 
 
-def _given(records: Sequence[Any], last: int) -> None:
+def _given(records: Sequence[Any], last: int, *, whole: bool) -> None:
     offsets = [record.offset for record in records]
-    assert offsets == list(range(BASE, BASE + last + 1)), (last, offsets[:20])
+    expected = range(BASE, BASE + last + 1)
+    if whole:
+        assert offsets == list(expected), (last, offsets[:20])
+    # Of a damaged one offsets can be left out: compaction leaves such gaps too, and they cannot be told apart.
+    assert offsets == sorted(set(offsets) & set(expected)), (last, offsets[:20])
     for record in records:
         assert len(record.value or b"") <= KEPT
         assert len(record.key or b"") <= KEPT
