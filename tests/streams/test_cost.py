@@ -111,9 +111,8 @@ def test_what_grows_with_the_square_is_seen(monkeypatch):
     read = deciding.read_headers
 
     def comparing(headers: Any) -> Any:
-        seen: list[bytes] = []
         for name, _ in headers:
-            seen = [*seen, name.encode()]
+            assert sum(name == other for other, _ in headers)
         return read(headers)
 
     monkeypatch.setattr(deciding, "read_headers", comparing)
