@@ -102,9 +102,12 @@ class RecordBatch:
         """By aiokafka's parser; what that cannot read is read again by ours, from that record on."""
         header = bytearray(self._data[: HEADER.size])
         header[_ATTRIBUTES] = (int.from_bytes(header[_ATTRIBUTES], "big") & ~0x07).to_bytes(2, "big")
-        read = 0
+        read, last, end = 0, self._batch.base_offset - 1, self._batch.next_offset
         try:
             for record in DefaultRecordBatch(bytes(header) + plain):
+                if not last < record.offset < end:
+                    raise ValueError(record.offset)  # noqa: TRY301  (what aiokafka does not ask, ours reports)
+                last = record.offset
                 yield record
                 read += 1
         except (KafkaError, ValueError):

@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing: what is tried (`cases`, `mutating`, `seeds`), and what must hold (`targets`)."""
