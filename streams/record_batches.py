@@ -27,7 +27,7 @@ from brokers.unpacking import DamagedError
 
 QUICK: Final = 4 << 20
 """Bytes of a batch that are unpacked at once: some hundredths of a second."""
-PORTION: Final = 2 << 20
+PORTION: Final = 1 << 20
 """Weight of the records that one fetch hands on of a partition: what is decided on at once has to stay short."""
 _PORTION_RECORDS: Final = 2000
 _SHORT: Final = 128 << 10
