@@ -19,6 +19,7 @@ from sinks.embedded.faults import (
     UNKNOWN_SETTING,
     EngineFault,
 )
+from sinks.settings import PINNED
 
 _TOKEN: Final = re.compile(
     r"""
@@ -84,9 +85,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What a login may do."""
+    """What a login may do; `any_setting` is for tests of what settings do."""
 
     writes: bool
+    any_setting: bool = False
 
     @property
     def settings(self) -> frozenset[str]:
@@ -159,9 +161,12 @@ def check_format(name: str) -> None:
         raise EngineFault(UNKNOWN_FORMAT, f"Unknown format {name}, or one that is not served here")
 
 
-def check_setting(name: str, rights: Rights) -> None:
-    """Refuse a setting that a request may not change."""
-    if name not in rights.settings:
+def check_setting(name: str, value: str, rights: Rights) -> None:
+    """Refuse a setting that a request may not change; one that the product pins may have that value and no other.
+
+    Some of those hold expressions, which the engine would run.
+    """
+    if not rights.any_setting and name not in rights.settings and str(PINNED.get(name)) != value:
         raise EngineFault(UNKNOWN_SETTING, f"Unknown setting '{name}', or one that a request may not change here")
 
 
@@ -204,7 +209,7 @@ def _check_settings(found: list[Part], rights: Rights) -> None:
             literal = value.kind in ("text", "number") or value.is_word(*_LITERALS)
             if not (name.names and equals.is_sign("=") and literal):
                 raise _denied("a setting takes one plain value here")
-            check_setting(name.value, rights)
+            check_setting(name.value, f"-{value.value}" if minus else value.value, rights)
             place += 4 if minus else 3
             if place >= len(found) or not found[place].is_sign(","):
                 break
