@@ -113,7 +113,17 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseS
 
 
 def _clickhouse_command(path: Path, port: int) -> Command:
-    arguments = [sys.executable, "-m", "sinks.embedded", "--without-password", "--path", path, "--port", str(port)]
+    arguments = [
+        sys.executable,
+        "-m",
+        "sinks.embedded",
+        "--without-password",
+        "--any-setting",
+        "--path",
+        path,
+        "--port",
+        str(port),
+    ]
     # Whatever the shell says about a real server must not ask for a password here.
     return Command(
         "clickhouse", arguments, dict.fromkeys(("CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD", "CLICKHOUSE_PASSWORD_FILE"))

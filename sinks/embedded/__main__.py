@@ -42,7 +42,8 @@ class _Uvicorn(uvicorn.Server):
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind; others need a password.")
 @click.option("--metrics-port", type=int, help="Port of /metrics and /healthz on 127.0.0.1.")
 @click.option("--without-password", is_flag=True, help="Let every local user write, as tests do.")
-def main(path: Path, port: int, host: str, metrics_port: int | None, without_password: bool) -> None:
+@click.option("--any-setting", is_flag=True, help="With --without-password: let requests change every setting.")
+def main(path: Path, port: int, host: str, metrics_port: int | None, without_password: bool, any_setting: bool) -> None:
     """Serve the ClickHouse HTTP interface from an embedded engine.
 
     The password of CLICKHOUSE_USER (`default` unless set) is read from the file that CLICKHOUSE_PASSWORD_FILE names,
@@ -52,7 +53,7 @@ def main(path: Path, port: int, host: str, metrics_port: int | None, without_pas
     Example:
       CLICKHOUSE_PASSWORD_FILE=secret python -m sinks.embedded --path data/clickhouse --port 8123
     """
-    logins = read_logins(os.environ, without_password=without_password)
+    logins = read_logins(os.environ, without_password=without_password, any_setting=any_setting)
     clean_environment()
     _serve(path, port, host, metrics_port, logins)
 

@@ -4,9 +4,11 @@ from typing import Final
 
 FUNCTION_CATEGORIES: Final = frozenset(
     {
-        "Aggregate Functions", "Arithmetic", "Arrays", "Bit", "Bitmap", "Comparison", "Conditional", "Dates and Times",
+        "Aggregate Functions", "Arithmetic", "Arrays", "Bit", "Bitmap", "Comparison", "Conditional",
+        "Dates and Times",
         "Distance", "Encoding", "Encryption", "Financial", "Geo", "Geo Polygon", "Hash", "IP Address", "JSON",
-        "Logical", "Map", "Mathematical", "Null", "NumericIndexedVector", "QBit", "Random Number", "Rounding", "String",
+        "Logical", "Map", "Mathematical", "Null", "NumericIndexedVector", "QBit", "Random Number", "Rounding",
+        "String",
         "String Replacement", "String Search", "String Splitting", "Time Series", "Time Window", "Tuple",
         "Type Conversion", "URL", "UUID",
     }
@@ -106,13 +108,15 @@ WRITER_SETTINGS: Final = READER_SETTINGS | frozenset(
         "min_insert_block_size_rows", "mutations_sync", "non_replicated_deduplication_window",
         "old_parts_lifetime", "optimize_on_insert", "optimize_throw_if_noop", "parts_to_delay_insert",
         "parts_to_throw_insert", "select_sequential_consistency", "throw_if_no_data_to_insert",
-        "type_json_skip_duplicated_paths", "wait_for_async_insert",
+        "type_json_skip_duplicated_paths",
+        "wait_for_async_insert",
     }
 )  # fmt: skip
 
 READER_STATEMENTS: Final = (
     "SELECT ", "WITH ", "(", "EXPLAIN ", "DESCRIBE TABLE ", "EXISTS TABLE ", "EXISTS VIEW ", "EXISTS DATABASE ",
-    "SHOW TABLES", "SHOW DATABASES", "SHOW CREATE TABLE ", "SHOW CREATE VIEW ", "SHOW CREATE DATABASE ", "SHOW COLUMNS",
+    "SHOW TABLES", "SHOW DATABASES", "SHOW CREATE TABLE ", "SHOW CREATE VIEW ", "SHOW CREATE DATABASE ",
+        "SHOW COLUMNS",
 )  # fmt: skip
 """How a statement begins, as the engine writes it. What only reads, anybody may send."""
 

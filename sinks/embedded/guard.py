@@ -17,11 +17,12 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A user with a password, and whether it may write."""
+    """A user with a password, and whether it may write; `any_setting` is for tests of what settings do."""
 
     user: str
     password: str = field(repr=False)
     writes: bool
+    any_setting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ _TRANSPORT = frozenset(
 )
 _QUERY_ID = re.compile(r"[!-~]([ -~]{0,198}[!-~])?")
 _TIME_ZONE = re.compile(r"[A-Za-z0-9_+/-]{1,64}")
+_ALL = Rights(writes=True)
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -85,14 +86,13 @@ def read_request(
     form: Iterable[tuple[str, str]],
     headers: Mapping[str, str],
     body: bytes,
-    writes: bool = True,
+    rights: Rights = _ALL,
 ) -> Request:
     """Read a request.
 
     `query` are the parameters of the URL, `form` the fields of a multipart body, `body` any other body, unpacked,
-    `writes` whether the login may write. A GET is read-only. Raises EngineFault.
+    `rights` are those of the login. A GET is read-only. Raises EngineFault.
     """
-    rights = Rights(writes)
     fields = dict(query)
     fields.update(form)
     settings: dict[str, str] = {}
@@ -114,14 +114,14 @@ def read_request(
     statement = read_statement(fields.get("query", "").encode("utf-8", "surrogateescape"), body)
     if statement.target:
         settings = {**INSERT_SETTINGS, **settings}
-    if not writes:
+    if not rights.writes:
         settings |= READER_LIMITS
     return Request(
         statement=statement,
         state=State(
             fields.get("database") or headers.get("x-clickhouse-database") or "default",
             frozenset(settings.items()),
-            readonly=not writes or method != "POST" or fields.get("readonly", "0") not in ("0", ""),
+            readonly=not rights.writes or method != "POST" or fields.get("readonly", "0") not in ("0", ""),
         ),
         params=params,
         default_format=default_format,

@@ -18,6 +18,7 @@ from sinks.embedded.guard import Guard, Login
 from sinks.embedded.metrics import Metrics
 from sinks.embedded.request import Request, read_request
 from sinks.embedded.runner import ClientGoneError, Done, Rows, Runner
+from sinks.embedded.walls import Rights
 
 # A batch of the worker has about 5 MB.
 MAX_BODY_BYTES = 256 << 20
@@ -89,7 +90,7 @@ class Server:
             form=form,
             headers=http.headers,
             body=body,
-            writes=login.writes,
+            rights=Rights(login.writes, login.any_setting),
         )
         return await asyncio.to_thread(read) if len(body) > _INLINE_BYTES else read()
 

@@ -23,13 +23,13 @@ ENVIRONMENT: Final = frozenset(
 """Variables that the process keeps. What else a shell holds, such as passwords, could be read from /proc."""
 
 
-def read_logins(environ: Mapping[str, str], *, without_password: bool) -> tuple[Login, ...]:
+def read_logins(environ: Mapping[str, str], *, without_password: bool, any_setting: bool) -> tuple[Login, ...]:
     """The operator's login and, with a file for it, the reader's. Raises CannotStart."""
     user = environ.get("CLICKHOUSE_USER") or "default"
     if user == READER:
         raise CannotStart(f"CLICKHOUSE_USER is {READER}, the name of the login that only reads; choose another")
     if without_password:
-        return Login(user, "", writes=True), Login(READER, "", writes=False)
+        return Login(user, "", writes=True, any_setting=any_setting), Login(READER, "", writes=False)
     password = _secret(environ, "CLICKHOUSE_PASSWORD_FILE")
     if password is None:
         raise CannotStart(

@@ -85,9 +85,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Rights:
-    """What a login may do."""
+    """What a login may do; `any_setting` is for tests of what settings do."""
 
     writes: bool
+    any_setting: bool = False
 
     @property
     def settings(self) -> frozenset[str]:
@@ -161,8 +162,11 @@ def check_format(name: str) -> None:
 
 
 def check_setting(name: str, value: str, rights: Rights) -> None:
-    """Refuse a setting that a request may not change; those by which figures are counted may be given their value."""
-    if name not in rights.settings and str(PINNED.get(name)) != value:
+    """Refuse a setting that a request may not change; one that the product pins may have that value and no other.
+
+    Some of those hold expressions, which the engine would run.
+    """
+    if not rights.any_setting and name not in rights.settings and str(PINNED.get(name)) != value:
         raise EngineFault(UNKNOWN_SETTING, f"Unknown setting '{name}', or one that a request may not change here")
 
 

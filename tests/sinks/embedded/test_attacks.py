@@ -149,7 +149,8 @@ def test_files_of_the_system_are_not_read(victim: Victim, login: tuple[str, str]
 @pytest.mark.parametrize(
     "name",
     [
-        "format_schema", "output_format_schema", "format_template_row", "readonly", "dialect", "profile",
+        "additional_table_filters", "additional_result_filter", "filter", "format_schema",
+        "output_format_schema", "format_template_row", "readonly", "dialect", "profile",
         "input_format_values_interpret_expressions", "allow_introspection_functions", "log_queries", "compatibility",
     ],
 )  # fmt: skip

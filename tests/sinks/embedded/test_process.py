@@ -83,7 +83,7 @@ def test_a_missing_password_file_is_said(launched, tmp_path: Path):
     [
         pytest.param({}, "has no password", id="none"),
         pytest.param({"CLICKHOUSE_PASSWORD": "s:cret"}, "has no password", id="in the environment"),
-        pytest.param({"CLICKHOUSE_PASSWORD_FILE": "/dev/null"}, "which is empty", id="empty"),
+        pytest.param({"CLICKHOUSE_PASSWORD_FILE": "/dev/null"}, "a pipe or a device", id="device"),
         pytest.param({"CLICKHOUSE_USER": "reader", "CLICKHOUSE_PASSWORD_FILE": "/dev/null"}, "only reads", id="reader"),
     ],
 )
