@@ -1,4 +1,4 @@
-"""A CPR number and an e-mail address in every part of a record: nothing that is printed, logged or listed shows them."""
+"""A CPR number and an e-mail address in every part of a record: nothing that is printed or logged shows them."""
 
 import json
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def planted() -> list[tuple[bytes | None, bytes | None, list[Any], int | None]]:
     """One record for each part in which something can be written."""
     key = b"%08d" % CVRS[0]
     values = [event(CVRS[0], f"F-{name}", **{name: TEXT}) for name in FIELDS]
-    values += [event(CVRS[0], **{"data": {name: TEXT}}) for name in DATA]
+    values += [event(CVRS[0], data={name: TEXT}) for name in DATA]
     values += [event(CVRS[0], data={"outcomes": [TEXT]}), event(CVRS[0], data={"title": [TEXT]}), TEXT.encode()]
     values += [event(CVRS[0], "S-1", subject="0101901234"), json.dumps({ADDRESS: {NUMBER: TEXT}}).encode()]
     records: list[tuple[bytes | None, bytes | None, list[Any], int | None]] = [(key, v, JSON, None) for v in values]
@@ -81,7 +81,7 @@ def test_no_command_shows_it(stack: Stack):
     commands += [("replay", "--all", "--dry-run"), ("replay", "--all", "--dry-run", "--json")]
     for command in commands:
         done = stack.run_here("rejected", *command, expect=None if command[0] == "replay" else 0)
-        assert done.exit_code != 2, (command, done.output)  # noqa: PLR2004  (a wrong call)
+        assert done.exit_code != 2, (command, done.output)
         assert leaks(done.output) == [], command
     stack.run_here("rejected", "discard", places[0], "--note", "poisoned")
     for more in ((), ("--json",)):
