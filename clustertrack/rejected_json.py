@@ -101,7 +101,7 @@ def _listed_dict(record: Listed, limit: int) -> dict[str, Any]:
         "arrived": record.log_time.isoformat(),
         "source": masked(record.source),
         "reason": record.faults[0].code if record.faults else "",
-        "faults": [fault._asdict() for fault in record.faults],
+        "faults": [{name: masked(text) for name, text in fault._asdict().items()} for fault in record.faults],
         "replays": record.replays,
         "at_limit": record.replays >= limit,
         "interrupted": record.interrupted,

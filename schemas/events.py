@@ -13,7 +13,6 @@ import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import date
-from json.encoder import encode_basestring
 from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -21,7 +20,6 @@ from pydantic import ValidationError
 
 from schemas.binding import MAX_FIELDS, Unbound, is_json_type, parse, unbind
 from schemas.envelope import structure_faults, too_many_fields, validate_json, validate_python
-from schemas.extensions import extensions_of
 from schemas.faults import MASK, MAX_FAULTS, Fault, fault
 from schemas.field_rules import (
     details_of,
@@ -48,6 +46,9 @@ _OTHER_VERSION: Final = re.compile(
     re.escape(TYPE_PREFIX) + "(" + "|".join(map(re.escape, EVENT_TYPES)) + r")\.v\d+", re.ASCII
 )
 _PARTS: Final = itemgetter("specversion", "id", "source", "type", "subject", "time", "data")
+_ONLY_PARTS: Final = 7
+_PARTS_AND_TYPE: Final = 8
+"""Fields of an event that has nothing beside `_PARTS`; with a datacontenttype."""
 
 
 class Activity(NamedTuple):
@@ -89,7 +90,6 @@ def read_event(
     headers: Mapping[str, bytes | None] | None,
     arrived: int,
     clusters: Clusters,
-    *,
     allow_personal_data: bool = False,
 ) -> tuple[Activity, dict[str, Any]] | list[Fault]:
     """Judge one record.
@@ -168,7 +168,7 @@ def _diagnose(
     return faults
 
 
-def _judge(
+def _judge(  # noqa: PLR0912  (each call more costs every event)
     event: dict[str, Any],
     arrived: int,
     clusters: Clusters,
@@ -181,7 +181,8 @@ def _judge(
     Fields named in `bad` are not judged: those of the envelope are None, those of `data` are absent.
     """
     specversion, event_id, source, full_type, subject, time, data = _PARTS(event)
-    if specversion != "1.0" or event.get("datacontenttype") != "application/json" or "data_base64" in event:
+    content_type = event.get("datacontenttype")
+    if specversion != "1.0" or content_type != "application/json" or "data_base64" in event:
         _judge_envelope(event, faults)
     if source is not None and not clusters.knows(source):
         faults.append(fault("source", "unknown_source", source))
@@ -218,7 +219,13 @@ def _judge(
             faults.append(resolved)
     activity_id = data.get("activity_id")
     details = "" if bad else details_of(data)
-    _judge_people(event, activity_id, details, faults, bad, allowed=allowed)
+    if not allowed and (
+        faults
+        or bad
+        or len(event) != (_PARTS_AND_TYPE if content_type == "application/json" else _ONLY_PARTS)
+        or worth_a_look(f" {event_id} {activity_id} {details}")
+    ):
+        judge_people(event, faults)
     if faults or bad or source is None or event_type is None or day is None or recorded_at is None:
         return None
     event["subject"] = str(company)  # no CVR number begins with 0
@@ -249,29 +256,6 @@ def _judge(
             max(arrived, _RELEASED_MS),
         ),
     )
-
-
-def _judge_people(
-    event: dict[str, Any],
-    activity_id: str | None,
-    details: str,
-    faults: list[Fault],
-    bad: AbstractSet[str],
-    *,
-    allowed: bool,
-) -> None:
-    """Look into each text only where all of them together may tell who a person is."""
-    if not allowed and (faults or bad or _worth_a_look(event, activity_id, details)):
-        judge_people(event, faults)
-
-
-def _worth_a_look(event: dict[str, Any], activity_id: str | None, details: str) -> bool:
-    """Whether the texts of a sound event may tell who a person is: all of them at once."""
-    if extensions_of(event) or event.get("datacontenttype") not in (None, "application/json"):
-        return True
-    text = f"{encode_basestring(event['id'])} {encode_basestring(activity_id or '')} {details}"
-    # JSON writes a backslash for control characters, which could part a number.
-    return "\\" in text or "dataschema" in event or worth_a_look(text)
 
 
 def _judge_envelope(event: dict[str, Any], faults: list[Fault]) -> None:

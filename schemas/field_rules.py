@@ -150,8 +150,11 @@ def judge_outcomes(outcomes: list[str], faults: list[Fault]) -> tuple[tuple[str,
 
 def details_of(data: dict[str, Any]) -> str:
     """What the ledger keeps of the event beside its own columns, as canonical JSON."""
-    kept = [label + encode_basestring(data[name]) for name, label in _details_in[(*data,)] if data[name] is not None]
-    return "{" + ",".join(kept) + "}"
+    kept = ""
+    for name, label in _details_in[(*data,)]:
+        if (text := data[name]) is not None:
+            kept = f"{kept},{label}{encode_basestring(text)}" if kept else label + encode_basestring(text)
+    return f"{{{kept}}}"
 
 
 def _labelled(fields: tuple[str, ...]) -> list[tuple[str, str]]:

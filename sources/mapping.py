@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from schemas.bounded_toml import MAX_BYTES, read_toml
 from schemas.errors import UsageFault
 from schemas.own_files import read_within
+from schemas.people import masked
 from sources.moments import MomentFault, has_clock, read_moment
 
 FieldName = Literal[
@@ -189,7 +190,7 @@ def own_names(path: Path, header: Iterable[str]) -> Mapping:
     advice = f"write {beside(path).name} beside it, or give --mapping"
     if unknown:
         raise MappingFault(
-            f"{path} has the unknown column {unknown[0]!r}: without a mapping the columns must be called "
+            f"{path} has the unknown column {masked(unknown[0])!r}: without a mapping the columns must be called "
             f"{', '.join(FIELDS)}; {advice}"
         )
     needed = [name for name in ("subject", "source", "type") if name not in names]

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from schemas.errors import UsageFault
 from schemas.own_files import Beginning, identity, remove_left
+from schemas.people import masked
 from sources.plain_cells import COLUMNS, as_plain_text
 
 MOST_BYTES: Final = 100 * 1024 * 1024
@@ -28,6 +29,10 @@ class Refusal(NamedTuple):
     def __str__(self) -> str:
         field = f"{self.field}: " if self.field else ""
         return f"{self.file} line {self.line}: {field}{self.reason}"
+
+    def without_people(self) -> "Refusal":
+        """To be shown: without the CPR numbers and e-mail addresses in it. The list of refused rows has them."""
+        return self._replace(field=masked(self.field), reason=masked(self.reason))
 
 
 class _Beside:

@@ -19,6 +19,7 @@ from typing import Any, Final, NamedTuple
 from schemas.company import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, CompanyVersion, version_from_row
 from schemas.cvr import CvrFault, parse_cvr
 from schemas.faults import Fault
+from schemas.people import masked
 from sources.buckets import BUCKETS, Buckets
 from sources.companies import Contradiction, Known, StatedRow, combine, describe, digest, statement
 from sources.files import FileFault
@@ -86,7 +87,7 @@ class RegisterFile:
         for column in header:
             if column not in _COLUMNS:
                 raise FileFault(
-                    path, f"has the unknown column {column!r}: remove it; it may have {', '.join(_COLUMNS)}"
+                    path, f"has the unknown column {masked(column)!r}: remove it; it may have {', '.join(_COLUMNS)}"
                 )
             if header.count(column) > 1:
                 raise FileFault(path, f"has the column {column!r} twice: remove one")

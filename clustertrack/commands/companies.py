@@ -63,7 +63,8 @@ def load(file: Path, as_of: str | None, *, dry_run: bool, as_json: bool) -> None
     register = RegisterFile(file)
     shown: list[Refusal] = []
 
-    def on_refusal(refusal: Refusal) -> None:
+    def on_refusal(refused: Refusal) -> None:
+        refusal = refused.without_people()
         if len(shown) < _IN_JSON:
             shown.append(refusal)
         if not as_json and (dry_run or len(shown) <= _SHOWN):

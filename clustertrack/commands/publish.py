@@ -12,6 +12,7 @@ import click
 from clustertrack.progress import Reached, track
 from clustertrack.settings import load_settings
 from schemas.errors import CheckFailed
+from schemas.people import masked_bytes
 from schemas.screen import say, show
 from schemas.visible import Lines, as_lines, json_lines, json_text, visible
 from sources.publisher import STRUCTURED, Counter, Publisher, kafka_publisher
@@ -40,6 +41,7 @@ class _Report:
     def refusal(self, refusal: Refusal) -> None:
         """One row was refused."""
         self._refused += 1
+        refusal = refusal.without_people()
         if self._as_json:
             if len(self._refusals) < _IN_JSON:
                 self._refusals.append(refusal)
@@ -52,7 +54,7 @@ class _Report:
         if self._as_json:
             return
         for example in outcome.examples:
-            show(_example(example))
+            show(_example(masked_bytes(example)))
         verb = "would be sent" if self._dry_run else "sent"
         text = f"{outcome.file}: {outcome.events:,} events {verb}, {outcome.refused:,} refused"
         if outcome.refused_file:
@@ -153,7 +155,9 @@ def _as_dict(outcome: Outcome) -> dict[str, Any]:
         "refused_file": str(outcome.refused_file) if outcome.refused_file else None,
         "list_trouble": outcome.list_trouble or None,
         "without_key": outcome.without_key,
-        "examples": [json.loads(example) for example in outcome.examples if example[:1] == b"{" and _is_json(example)],
+        "examples": [
+            json.loads(shown) for shown in map(masked_bytes, outcome.examples) if shown[:1] == b"{" and _is_json(shown)
+        ],
     }
 
 

@@ -67,6 +67,22 @@ def test_dry_run_as_json(run: Run, tmp_path: Path):
 
 
 @pytest.mark.usefixtures("nowhere")
+@pytest.mark.parametrize("more", [(), ("--json",)], ids=["text", "JSON"])
+@pytest.mark.parametrize("secret", ["010190-1234", "ane@example.dk"])
+def test_no_message_shows_who_a_person_is(run: Run, tmp_path: Path, secret: str, more: tuple[str, ...]):
+    """Rows with a CPR number or an e-mail address in any column are refused, and what is printed hides it."""
+    path = tmp_path / "export.csv"
+    good = ROW.strip().split(",")
+    bad = [[*good[:n], f"{good[n]} {secret}", *good[n + 1 :]] for n in range(len(good))]
+    path.write_text(HEADER + "".join(",".join(row) + "\n" for row in bad))
+    result = run(path, "--dry-run", *more)
+    assert "refused" in fault(result, CheckFailed) + result.stdout
+    assert secret not in result.output + str(result.exception)
+    path.write_text(HEADER.strip() + f",{secret}\n" + ROW.strip() + ",1\n")
+    assert secret not in fault(run(path, "--dry-run", *more))
+
+
+@pytest.mark.usefixtures("nowhere")
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

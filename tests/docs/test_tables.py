@@ -4,6 +4,7 @@ import ast
 import re
 from pathlib import Path
 
+import people_rates
 import pytest
 from pages import ROOT, Page, coded, pages
 from prometheus_client import CollectorRegistry
@@ -44,6 +45,15 @@ def shown(default: object) -> str:
     if default is None or str(default) == "":
         return ""
     return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def test_rates_of_false_alarms():
+    """The shares that CRM teams read are those that the script measures, on samples that are large enough."""
+    measured = people_rates.rates()
+    rows = CRM_TEAMS.table("sample", "refused", "of", "share")
+    assert rows == [[name, str(refused), str(of), f"{refused / of:.1%}"] for name, (refused, of) in measured.items()]
+    assert measured["titles"][1] >= 150
+    assert measured["ids"][1] >= 200
 
 
 def test_settings():

@@ -408,3 +408,27 @@ def test_companies_of_the_samples():
     assert len(HERE) >= 2
     assert ELSEWHERE
     assert PARTITIONS > 1
+
+
+# ---- extensions
+
+
+@pytest.mark.parametrize("content_type", ["application/json", None, ...], ids=["JSON", "null", "absent"])
+def test_extensions_that_are_on_no_list_are_left_out_and_counted(content_type: Any):
+    """The event is counted; those that are known stay, and one without a value is no loss."""
+    more = {"traceparent": "00-1", "partitionkey": "1", "nickname": "Ane", "salary": 3, "empty": None}
+    batch = decide([Record(0, event(COMPANY, datacontenttype=content_type, **more))])
+    (output,) = batch.outputs
+    sent = json.loads(output.value or b"")
+    assert statuses(batch) == ["accepted"]
+    assert {"traceparent", "partitionkey"} < sent.keys()
+    assert not {"nickname", "salary", "empty"} & sent.keys()
+    assert batch.dropped_extensions == 2
+
+
+@pytest.mark.parametrize("content_type", ["application/json", None, ...], ids=["JSON", "null", "absent"])
+def test_one_extension_alone_is_left_out(content_type: Any):
+    """However many fields the event has with it."""
+    batch = decide([Record(0, event(COMPANY, datacontenttype=content_type, nickname="Ane"))])
+    assert b"nickname" not in (batch.outputs[0].value or b"")
+    assert batch.dropped_extensions == 1
