@@ -78,7 +78,7 @@ def _linear(pattern: Any, *, searched: bool) -> None:
                     made = begin + piece * number + end
                     return made.encode() if isinstance(pattern.pattern, bytes) else made
 
-                for match in (pattern.fullmatch, pattern.search) if searched else (pattern.fullmatch,):
+                for match in (pattern.search,) if searched else (pattern.fullmatch,):
                     number = _FEW if _seconds(match, text(_FEW)) > _SHORT else _MANY
                     one, two = _least(match, text(number), 3), _least(match, text(2 * number), 3)
                     if two > max(_ENOUGH, DOUBLED * one):  # perhaps the machine was busy
