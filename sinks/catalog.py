@@ -14,6 +14,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.errors import CheckFailed
 from sinks.accounts import Place
+from sinks.connection import check_database_name
 
 
 class LedgerUnknown(CheckFailed):
@@ -126,8 +127,9 @@ def unread(client: Client, database: str, place: Place, first: int, stop: int) -
     Offsets that are known to hold no record, or are acknowledged as lost, are none of them.
     """
     [[count, low, high]] = client.query(
-        "SELECT sum(missing), min(first), max(last) "
-        "FROM {db:Identifier}.receipt_hole(bounds = {bounds:Array(Tuple(String, UInt16, UInt16, UInt64, UInt64))}) "
+        "SELECT sum(missing), min(first), max(last) "  # noqa: S608  (an identifier; values are bound)
+        f"FROM {check_database_name(database)}.receipt_hole("
+        "bounds = {bounds:Array(Tuple(String, UInt16, UInt16, UInt64, UInt64))}) "
         "WHERE (first, last) NOT IN (SELECT first, last FROM {db:Identifier}.no_record WHERE topic = {topic:String} "
         "AND topic_epoch = {topic_epoch:UInt16} AND partition = {partition:UInt16})",
         parameters={"db": database, **place._asdict(), "bounds": [(*place, first, stop)]},

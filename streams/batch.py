@@ -222,7 +222,7 @@ def reject(batch: Batch, place: Place, record: Record, faults: list[Fault], sour
     )
     listed = json.dumps([f._asdict() for f in faults], ensure_ascii=False).encode()
     ours: list[Header] = [(REASON, faults[0].code.encode()), (FAULTS, listed), (ORIGIN, origin_of(place, record))]
-    if cut is None and _size(record, read_headers(headers)) <= _CARRIED:
+    if cut is None and len(record.headers) <= MAX_HEADERS and _size(record, read_headers(headers)) <= _CARRIED:
         output = Output("rejected", place.partition, record.key, record.value, [*headers, *ours])
     else:
         output = Output("rejected", place.partition, None, None, ours)

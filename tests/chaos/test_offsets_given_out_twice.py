@@ -55,7 +55,7 @@ def _gone_on(stack: Stack) -> None:
     finally:
         consumer.close(autocommit=False)
     rows = ", ".join(
-        f"('{EVENTS}', 0, 0, {record.offset}, 'rerouted', fromUnixTimestamp64Milli({record.timestamp}, 'UTC'))"
+        f"('{EVENTS}', 0, 0, {record.offset}, 'rerouted', {record.timestamp / 1000:.3f})"
         for record in stack.read(EVENTS)
         if record.offset >= BEFORE + LOST
     )

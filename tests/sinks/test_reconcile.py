@@ -314,7 +314,7 @@ def test_a_rejected_record_that_is_not_kept(ledger: Client, database: str, write
     )
     ledger.command(
         f"INSERT INTO {database}.rejected (topic, partition, offset, source, log_time, faults) "
-        f"VALUES ('{TOPIC}', 0, 1, 'crm', now64(3), [('', 'too_long', '')])"
+        f"SELECT '{TOPIC}', 0, 1, 'crm', now64(3), [('', 'too_long', '')]"
     )
     write({5: "accepted"})
     found = reconcile(ledger, database, [bound(0, 6, 6)])
