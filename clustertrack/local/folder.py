@@ -45,6 +45,7 @@ def data_folder(folder: Path, ours: Mapping[str, str]) -> Iterator[Path]:
     """
     try:
         private_folder(folder, advice=_ANOTHER)
+        _check_stamp(folder, ours)  # before anything is written: it may not be ours
         with folder_lock(folder, wait=False):
             _check_stamp(folder, ours)
             close_folder(folder, advice=_ANOTHER)

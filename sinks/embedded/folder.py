@@ -31,6 +31,7 @@ def claim(path: Path) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         try:
             private_folder(path, advice=_ANOTHER)
+            _check_stamp(path)  # before anything is written: it may not be ours
             held.enter_context(locked(path / _LOCK, wait=False))
         except NotOurs as error:
             raise CannotStart(f"cannot use the data folder: {error}") from None
