@@ -199,7 +199,10 @@ def _check_settings(found: list[Part], rights: Rights) -> None:
         if not part.is_word(*_SETTINGS) or (part.value == "SET" and index > 0):
             continue
         if index and found[index - 1].is_word("RESET"):
-            raise _denied("RESET SETTING is not served here")
+            for name in found[index + 1 :]:
+                if name.names:
+                    check_setting(name.value, "", rights)
+            continue
         place = index + 1
         while True:
             name, equals, value = [*found[place : place + 3], *[Part("sign", "", spaced=False)] * 3][:3]
