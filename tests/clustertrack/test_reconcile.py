@@ -57,8 +57,17 @@ class Pipeline:
             epoch = catalog.topics(client, self.config.database)[EVENTS].topic_epoch
             with KafkaOffsets({"bootstrap_servers": [self.bootstrap]}) as offsets:
                 ends = offsets.read(group, [EVENTS]).ends
+                arrived, now = arrivals(offsets, ends), datetime.now(UTC)
             rows = [
-                (EVENTS, epoch, place.partition, offset, "rejected", "", datetime.now(UTC))
+                (
+                    EVENTS,
+                    epoch,
+                    place.partition,
+                    offset,
+                    "rejected",
+                    "",
+                    arrived.get((place, offset), datetime.now(UTC)),
+                )
                 for place, end in ends.items()
                 for offset in range(end)
                 if not leave_out(place, offset)
@@ -78,6 +87,22 @@ class Pipeline:
         """The end of partition 0."""
         with KafkaOffsets({"bootstrap_servers": [self.bootstrap]}) as offsets:
             return offsets.read("nobody", [EVENTS]).progress[Partition(EVENTS, 0)].end
+
+
+def arrivals(offsets: KafkaOffsets, ends: dict[Partition, int]) -> dict[tuple[Partition, int], datetime]:
+    """When each record arrived, by Kafka's clock: `reconcile` compares receipts with it."""
+    found: dict[tuple[Partition, int], datetime] = {}
+    with offsets.consumer(EVENTS) as consumer:
+        left = {TopicPartition(*place): end for place, end in ends.items() if end}
+        consumer.assign(list(left))
+        consumer.seek_to_beginning(*left)
+        while any(consumer.position(place) < end for place, end in left.items()):
+            for place, records in consumer.poll(timeout_ms=500).items():
+                found |= {
+                    (Partition(*place), one.offset): datetime.fromtimestamp(one.timestamp / 1000, UTC)
+                    for one in records
+                }
+    return found
 
 
 @pytest.fixture
