@@ -304,8 +304,10 @@ def _run(worker: Worker, settings: Settings) -> None:
 def _last_words(reason: BaseException) -> str:
     if isinstance(reason, ClustertrackError):
         return str(reason)
-    root = reason
-    while (cause := root.__cause__ or root.__context__) is not None:
+    root, seen = reason, {id(reason)}
+    # mode raises a crash from itself: such a chain has no end.
+    while (cause := root.__cause__ or root.__context__) is not None and id(cause) not in seen:
         root = cause
+        seen.add(id(root))
     said = f"{type(root).__name__}: {first_line(root)}" if str(root) else type(root).__name__
     return f"The worker ends ({said}); what was not counted comes again."

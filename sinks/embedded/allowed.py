@@ -108,7 +108,7 @@ WRITER_SETTINGS: Final = READER_SETTINGS | frozenset(
         "min_age_to_force_merge_seconds", "min_free_disk_bytes_to_perform_insert", "min_insert_block_size_bytes",
         "min_insert_block_size_rows", "mutations_sync", "non_replicated_deduplication_window",
         "old_parts_lifetime", "optimize_on_insert", "optimize_throw_if_noop", "parts_to_delay_insert",
-        "parts_to_throw_insert", "select_sequential_consistency", "throw_if_no_data_to_insert",
+        "parts_to_throw_insert", "select_sequential_consistency", "table_readonly", "throw_if_no_data_to_insert",
         "type_json_skip_duplicated_paths",
         "wait_for_async_insert",
     }

@@ -66,7 +66,7 @@ class Pipeline:
                     offset,
                     "rejected",
                     "",
-                    arrived.get((place, offset), datetime.now(UTC)),
+                    arrived.get((place, offset), now),
                 )
                 for place, end in ends.items()
                 for offset in range(end)
