@@ -23,7 +23,8 @@ FUNCTIONS: Final = frozenset(
         "formatReadableQuantity", "formatReadableSize", "formatReadableTimeDelta", "getSetting", "getSizeOfEnumType",
         "getSubcolumn", "identity", "ignore", "indexHint", "initializeAggregation", "isConstant", "isDecimalOverflow",
         "lowCardinalityIndices", "lowCardinalityKeys", "materialize", "neighbor", "parseReadableSize",
-        "parseReadableSizeOrNull", "parseReadableSizeOrZero", "parseTimeDelta", "queryID", "rowNumberInAllBlocks",
+        "parseReadableSizeOrNull", "parseReadableSizeOrZero", "parseTimeDelta", "queryID", "revision",
+        "rowNumberInAllBlocks",
         "rowNumberInBlock", "runningAccumulate", "runningDifference", "runningDifferenceStartingWithFirstValue",
         "sleep", "sleepEachRow", "throwIf", "toColumnTypeName", "toTypeName", "transform", "variantElement",
         "variantType", "version", "visibleWidth",
@@ -33,10 +34,11 @@ FUNCTIONS: Final = frozenset(
 
 TABLE_FUNCTIONS: Final = frozenset(
     {
-        "format", "generateSeries", "generate_series", "null", "numbers", "numbers_mt", "primes", "values", "view",
-        "viewExplain", "zeros", "zeros_mt",
+        "generateSeries", "generate_series", "numbers", "numbers_mt", "primes", "view", "viewExplain", "zeros",
+        "zeros_mt",
     }
 )  # fmt: skip
+"""None that takes the structure of a table as text: its DEFAULT, MATERIALIZED and ALIAS are expressions."""
 
 ENGINES: Final = frozenset(
     {

@@ -66,6 +66,7 @@ class Victim:
     def check(self, said: str, sql: str) -> None:
         """Nothing of the file was told, nobody came to the port, the program did not run, no file was made."""
         assert CANARY not in said, sql
+        assert "sinks.embedded" not in said, sql  # its own command line
         assert not self.listener.visitors, sql
         assert sorted(path.name for path in self.targets.folder.iterdir()) == ["canary", "program"], sql
         assert self.targets.canary.read_text() == f"{CANARY}\n", sql
