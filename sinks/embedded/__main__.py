@@ -41,8 +41,10 @@ class _Uvicorn(uvicorn.Server):
 @click.option("--port", type=int, required=True, help="Port of the HTTP interface; 0 takes a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind; others need a password.")
 @click.option("--metrics-port", type=int, help="Port of /metrics and /healthz on 127.0.0.1.")
-@click.option("--without-password", is_flag=True, help="Let every local user write, as tests do.")
-@click.option("--any-setting", is_flag=True, help="With --without-password: let requests change every setting.")
+@click.option("--without-password", is_flag=True, hidden=True, help="Let every local user write, as tests do.")
+@click.option(
+    "--any-setting", is_flag=True, hidden=True, help="With --without-password: let requests change every setting."
+)
 def main(path: Path, port: int, host: str, metrics_port: int | None, without_password: bool, any_setting: bool) -> None:
     """Serve the ClickHouse HTTP interface from an embedded engine.
 

@@ -23,7 +23,8 @@ FUNCTIONS: Final = frozenset(
         "formatReadableQuantity", "formatReadableSize", "formatReadableTimeDelta", "getSetting", "getSizeOfEnumType",
         "getSubcolumn", "identity", "ignore", "indexHint", "initializeAggregation", "isConstant", "isDecimalOverflow",
         "lowCardinalityIndices", "lowCardinalityKeys", "materialize", "neighbor", "parseReadableSize",
-        "parseReadableSizeOrNull", "parseReadableSizeOrZero", "parseTimeDelta", "queryID", "rowNumberInAllBlocks",
+        "parseReadableSizeOrNull", "parseReadableSizeOrZero", "parseTimeDelta", "queryID", "revision",
+        "rowNumberInAllBlocks",
         "rowNumberInBlock", "runningAccumulate", "runningDifference", "runningDifferenceStartingWithFirstValue",
         "sleep", "sleepEachRow", "throwIf", "toColumnTypeName", "toTypeName", "transform", "variantElement",
         "variantType", "version", "visibleWidth",
@@ -33,10 +34,11 @@ FUNCTIONS: Final = frozenset(
 
 TABLE_FUNCTIONS: Final = frozenset(
     {
-        "format", "generateSeries", "generate_series", "null", "numbers", "numbers_mt", "primes", "values", "view",
-        "viewExplain", "zeros", "zeros_mt",
+        "generateSeries", "generate_series", "numbers", "numbers_mt", "primes", "view", "viewExplain", "zeros",
+        "zeros_mt",
     }
 )  # fmt: skip
+"""None that takes the structure of a table as text: its DEFAULT, MATERIALIZED and ALIAS are expressions."""
 
 ENGINES: Final = frozenset(
     {
@@ -83,7 +85,7 @@ READER_SETTINGS: Final = frozenset(
     {
         "cast_string_to_dynamic_use_inference",
         "date_time_input_format", "date_time_output_format", "extremes", "final", "join_use_nulls", "limit",
-        "log_comment", "max_block_size", "max_result_bytes", "max_result_rows", "max_rows_to_read", "max_threads",
+        "log_comment", "max_block_size", "max_result_bytes", "max_result_rows", "max_rows_to_read",
         "offset", "output_format_arrow_string_as_string", "output_format_decimal_trailing_zeros",
         "output_format_json_escape_forward_slashes", "output_format_json_named_tuples_as_objects",
         "output_format_json_quote_64bit_integers", "output_format_json_quote_decimals",
@@ -103,7 +105,7 @@ WRITER_SETTINGS: Final = READER_SETTINGS | frozenset(
         "input_format_parallel_parsing", "input_format_skip_unknown_fields", "insert_deduplicate",
         "insert_deduplication_token", "insert_quorum", "max_bytes_before_external_group_by",
         "max_bytes_before_external_sort", "max_delay_to_insert", "max_execution_time",
-        "max_insert_block_size", "max_insert_threads",
+        "max_insert_block_size", "max_insert_threads", "max_threads",
         "max_memory_usage", "max_partitions_per_insert_block", "max_parts_in_total", "merge_with_ttl_timeout",
         "min_age_to_force_merge_seconds", "min_free_disk_bytes_to_perform_insert", "min_insert_block_size_bytes",
         "min_insert_block_size_rows", "mutations_sync", "non_replicated_deduplication_window",

@@ -269,6 +269,8 @@ def _known(keeper: Any) -> Known:  # noqa: ANN401  # chDB has no types
         return name in allowed.FUNCTIONS or category in allowed.FUNCTION_CATEGORIES
 
     good = {name for name in functions if is_good(name)}
+    tables = {row[0] for row in ask("SELECT name FROM system.table_functions")}
+    good -= tables - allowed.TABLE_FUNCTIONS  # format() is both
     types = {row[0] for row in ask("SELECT name FROM system.data_type_families")}
     places = ("table_functions", "table_engines", "database_engines", "dictionary_sources", "dictionary_layouts")
     others = {row[0] for place in places for row in ask(f"SELECT name FROM system.{place}")}  # noqa: S608  # constants
@@ -279,6 +281,7 @@ def _known(keeper: Any) -> Known:  # noqa: ANN401  # chDB has no types
         aggregates=lower(name for name in good if functions[name][2]),
         combinators=tuple(combinators),
         others=lower([*functions, *others]),
+        functions=lower(functions) - lower(good),
         keywords=frozenset(word for word in keywords if word.isupper()),
     )
 

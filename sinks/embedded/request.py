@@ -10,7 +10,7 @@ from sinks.embedded.faults import BAD_ARGUMENTS, NOT_IMPLEMENTED, EngineFault
 from sinks.embedded.statement import Statement, read_statement
 from sinks.embedded.walls import Rights, check_format, check_setting
 
-READER_LIMITS = {"max_execution_time": "300", "max_memory_usage": str(2 << 30)}
+READER_LIMITS = {"max_execution_time": "60", "max_memory_usage": str(2 << 30), "max_threads": "2"}
 # Parameters of the HTTP interface itself; everything else in the URL is a setting.
 _TRANSPORT = frozenset(
     {

@@ -25,6 +25,7 @@ from sinks.embedded.statement import Kind, cut_settings
 # proper status and its summary.
 _CHUNK_BYTES = 1 << 20
 _WAIT_SECONDS = 60.0
+_READER_WAIT_SECONDS = 5.0
 # A query looks now and then whether it shall end; on a busy machine it takes a while to get there.
 _END_SECONDS = 8.0
 
@@ -55,13 +56,18 @@ class Rows:
 
 
 class Runner:
-    """Runs at most `limit` queries at once; more wait for up to a minute."""
+    """Runs at most `limit` queries at once; more wait for up to a minute.
 
-    def __init__(self, pool: Pool, metrics: Metrics, limit: int = 32) -> None:
+    Of those at most `readers` are of the login that only reads, so that it never keeps the operator out; more of them
+    wait for a few seconds.
+    """
+
+    def __init__(self, pool: Pool, metrics: Metrics, limit: int = 32, readers: int = 8) -> None:
         self._pool = pool
         self._metrics = metrics
         self._gate = Gate(pool.known)
         self._slots = asyncio.Semaphore(limit)
+        self._reader_slots = asyncio.Semaphore(readers)
         self._threads = ThreadPoolExecutor(limit, thread_name_prefix="query")
         self._running: set[Future[Done]] = set()
         self._kills: set[Future[None]] = set()
@@ -74,7 +80,7 @@ class Runner:
         """
         if request.statement.kind is Kind.ROWS:
             return await self._stream(request, gone)
-        await self._take_slot()
+        await self._take_slot(request)
         return await asyncio.shield(self._start(request, None))
 
     async def close(self, grace: float) -> bool:
@@ -88,26 +94,33 @@ class Runner:
         self._threads.shutdown(wait=False)
         return not self._running
 
-    async def _take_slot(self) -> None:
+    async def _take_slot(self, request: Request) -> None:
+        if request.rights.writes:
+            await _acquire(self._slots, _WAIT_SECONDS)
+            return
+        await _acquire(self._reader_slots, _READER_WAIT_SECONDS)
         try:
-            async with asyncio.timeout(_WAIT_SECONDS):
-                await self._slots.acquire()
-        except TimeoutError:
-            raise EngineFault(
-                TOO_MANY_SIMULTANEOUS_QUERIES, f"No query has ended for {_WAIT_SECONDS:.0f} s; try again later"
-            ) from None
+            await _acquire(self._slots, _WAIT_SECONDS)
+        except BaseException:  # Ctrl-C and cancellation too
+            self._reader_slots.release()
+            raise
+
+    def _give_slot(self, request: Request) -> None:
+        self._slots.release()
+        if not request.rights.writes:
+            self._reader_slots.release()
 
     def _start(self, request: Request, sink: "_Sink | None") -> "Future[Done]":
         future = asyncio.get_running_loop().run_in_executor(self._threads, self._execute, request, sink)
         self._running.add(future)
         self._metrics.in_use.inc()
         future.add_done_callback(self._ended)
+        future.add_done_callback(lambda _: self._give_slot(request))
         return future
 
     def _ended(self, future: "Future[Done]") -> None:
         self._running.discard(future)
         self._metrics.in_use.dec()
-        self._slots.release()
         if not future.cancelled():
             future.exception()  # taken note of, even when the client is gone
 
@@ -119,7 +132,7 @@ class Runner:
         )
         sink = _Sink(writer, secrets.token_hex(8))
         try:
-            await self._take_slot()
+            await self._take_slot(request)
         except BaseException:  # Ctrl-C and cancellation too
             transport.close()
             os.close(writer)
@@ -192,6 +205,16 @@ class _Sink:
 
     descriptor: int
     mark: str
+
+
+async def _acquire(slots: asyncio.Semaphore, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await slots.acquire()
+    except TimeoutError:
+        raise EngineFault(
+            TOO_MANY_SIMULTANEOUS_QUERIES, f"No query has ended for {seconds:.0f} s; try again later"
+        ) from None
 
 
 def _complete(request: Request, sink: _Sink | None) -> bytes:

@@ -64,13 +64,15 @@ class Known:
     """What the engine has.
 
     `callable` are the names, in lower case, that may stand before a parenthesis; `aggregates` those of them that take
-    the endings in `combinators`; `others` are all other names that mean something to the engine; `keywords` its words.
+    the endings in `combinators`; `others` are all other names that mean something to the engine, `functions` those of
+    them that it calls without a parenthesis where it expects a function; `keywords` its words.
     """
 
     callable: frozenset[str]
     aggregates: frozenset[str]
     combinators: tuple[str, ...]
     others: frozenset[str]
+    functions: frozenset[str]
     keywords: frozenset[str]
 
     def calls(self, name: str) -> bool:
@@ -141,6 +143,7 @@ def check_statement(
         # Data within the statement: the engine would look for another statement behind them.
         raise _denied("the data of an INSERT follow in the body")
     _check_settings(found, rights)
+    _check_named_functions(found, known)
     for index, part in enumerate(found):
         after = found[index + 1] if index + 1 < len(found) else None
         before = found[index - 1] if index else None
@@ -226,6 +229,38 @@ def _check_call(name: str, known: Known, is_view: Callable[[str], bool]) -> None
         raise _denied(f"{name}() is not served here: it is not known to stay within the data folder")
     if not is_view(name):
         raise EngineFault(UNKNOWN_FUNCTION, f"Unknown function or parameterised view '{name}'")
+
+
+def _check_named_functions(found: list[Part], known: Known) -> None:
+    """Refuse what the engine may call without a parenthesis: `arrayMap(file, x)`, `* APPLY file`.
+
+    Only the arguments of a call and what follows APPLY are called like that. Elsewhere it is a column, and with a table
+    before it (`t.file`) everywhere.
+    """
+    inside: list[bool] = []  # of each open parenthesis: whether a call is around it
+    nothing = Part("sign", "", spaced=False)
+    for index, part in enumerate(found):
+        before = found[index - 1] if index else nothing
+        after = found[index + 1] if index + 1 < len(found) else nothing
+        in_call = bool(inside) and inside[-1]
+        if part.is_sign("("):
+            inside.append(in_call or not part.spaced)
+        elif part.is_sign(")") and inside:
+            inside.pop()
+        elif not part.names:
+            continue
+        elif before.is_word("APPLY") and not known.calls(part.value):
+            raise _denied(f"APPLY {part.value} is not served here: it is not known to stay within the data folder")
+        elif (in_call or after.is_word("AS")) and not before.is_sign(".") and part.value.lower() in known.functions:
+            raise _denied(f"{part.value} may be the function here: write table.{part.value} if it is a column")
+        elif in_call and part.is_word("Identifier") and before.is_sign(":") and not _is_qualified(found, index):
+            raise _denied("a parameter of the type Identifier may be a function here: write the name itself")
+
+
+def _is_qualified(found: list[Part], index: int) -> bool:
+    """Whether the parameter `{name:Identifier}` has a dot before or behind it; `index` is that of its type."""
+    around = (found[place] for place in (index - 4, index + 2) if 0 <= place < len(found))
+    return any(part.is_sign(".") for part in around)
 
 
 def _check_engine(part: Part) -> None:

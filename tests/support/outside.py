@@ -116,6 +116,42 @@ PLACES: Final = (
 )
 """Where an expression, a table, an engine or a source can be written; `{x}` is the call."""
 
+NAMED: Final = (
+    "SELECT arrayMap({f}, ['{own}'])",
+    "SELECT arrayMap(({f}), ['{own}'])",
+    "SELECT arrayMap({f} AS g, ['{own}'])",
+    "WITH {f} AS g SELECT arrayMap(g, ['{own}'])",
+    "SELECT arrayMap({{t:Identifier}}, ['{own}'])",
+    "SELECT arrayFilter({f}, ['{own}'])",
+    "SELECT arraySort({f}, ['{own}'])",
+    "SELECT arrayFold({f}, ['{own}'], '')",
+    "SELECT arrayMap(e -> arrayMap({f}, [e]), ['{own}'])",
+    "SELECT arrayReduce('{f}', ['{own}'])",
+    "SELECT * APPLY({f}) FROM (SELECT '{own}' AS a)",
+    "SELECT * APPLY {f} FROM (SELECT '{own}' AS a)",
+    "SELECT q.* APPLY(toString) APPLY({f}) FROM (SELECT '{own}' AS a) AS q",
+    "SELECT COLUMNS('a') APPLY {f} FROM (SELECT '{own}' AS a)",
+    "SELECT COLUMNS(a) APPLY(e -> arrayMap({f}, [e])) FROM (SELECT '{own}' AS a)",
+    "SELECT * REPLACE (arrayMap({f}, [a]) AS a) FROM (SELECT '{own}' AS a)",
+    "SELECT 1 AS n, [''] AS a ORDER BY n WITH FILL TO 3 INTERPOLATE (a AS arrayMap({f}, ['{own}']))",
+    "SELECT 1 WHERE arrayMap({f}, ['{own}']) = [throwIf(1, arrayMap({f}, ['{own}'])[1])]",
+    "SELECT * FROM format(JSONEachRow, 'a Int8, y String DEFAULT {f}(''{own}'')', '{{\"a\":1}}')",
+    "SELECT * FROM format(JSONEachRow, 'a Int8, y String MATERIALIZED {f}(''{own}'')', '{{\"a\":1}}')",
+    "SELECT y FROM format(JSONEachRow, 'a Int8, y String ALIAS {f}(''{own}'')', '{{\"a\":1}}')",
+    "SELECT y FROM values('a Int8, y String ALIAS {f}(''{own}'')', (1))",
+    "SELECT y FROM generateRandom('a Int8, y String ALIAS {f}(''{own}'')') LIMIT 1",
+    "SELECT y FROM null('a Int8, y String ALIAS {f}(''{own}'')')",
+    "INSERT INTO {db}.t SELECT y FROM input('a Int8, y String DEFAULT {f}(''{own}'')') FORMAT CSV\n1\n",
+    "CREATE VIEW {db}.n AS SELECT arrayMap({f}, ['{own}']) AS a",
+    "CREATE TABLE {db}.n (a Array(String)) ENGINE = Memory AS SELECT arrayMap({f}, ['{own}']) AS a",
+    "CREATE TABLE {db}.n (a Array(String) DEFAULT arrayMap({f}, ['{own}'])) ENGINE = Memory",
+    "CREATE TABLE {db}.n (a String, CONSTRAINT c CHECK has(arrayMap({f}, ['{own}']), a)) ENGINE = Memory",
+    "CREATE TABLE {db}.n (a String, INDEX i arrayMap({f}, [a]) TYPE set(1)) ENGINE = MergeTree ORDER BY a",
+    "CREATE TABLE {db}.n (a String, PROJECTION p (SELECT arrayMap({f}, [a]))) ENGINE = MergeTree ORDER BY a",
+    "ALTER TABLE {db}.t UPDATE a = arrayMap({f}, ['{own}'])[1] WHERE 1",
+)
+"""Where the name of a function, without a parenthesis, or a text makes the engine call it."""
+
 WHOLE: Final = (
     "SELECT * FROM `{canary}`",
     "SELECT * FROM default.`{canary}`",
@@ -227,7 +263,7 @@ class Targets:
         """A template with the addresses of the targets."""
         return template.format(
             canary=self.canary, folder=self.folder, program=self.program, port=self.port, db=self.database,
-            url=f"http://127.0.0.1:{self.port}/", address=f"127.0.0.1:{self.port}", **more,
+            own="/proc/self/cmdline", url=f"http://127.0.0.1:{self.port}/", address=f"127.0.0.1:{self.port}", **more,
         )  # fmt: skip
 
 
@@ -235,8 +271,13 @@ def statements(targets: Targets, names: list[str], seed: int, number: int) -> It
     """The whole statements, and `number` others that are put together at random from the engine's own names."""
     for template in WHOLE:
         yield targets.filled(template)
+    for template in NAMED:
+        yield targets.filled(template, f="file")
     dice = random.Random(seed)  # the same ones at every run
-    for _ in range(number):
+    for index in range(number):
+        if index % 8 == 0:
+            yield targets.filled(dice.choice(NAMED), f=_spelled(dice, dice.choice(names)))
+            continue
         call = targets.filled(dice.choice(CALLS), f=_spelled(dice, dice.choice(names)))
         yield targets.filled(dice.choice(PLACES), x=_disguised(dice, call))
 

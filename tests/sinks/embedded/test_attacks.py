@@ -6,6 +6,7 @@ import socket
 import threading
 import urllib.parse
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,7 @@ class Victim:
     def check(self, said: str, sql: str) -> None:
         """Nothing of the file was told, nobody came to the port, the program did not run, no file was made."""
         assert CANARY not in said, sql
+        assert "sinks.embedded" not in said, sql  # its own command line
         assert not self.listener.visitors, sql
         assert sorted(path.name for path in self.targets.folder.iterdir()) == ["canary", "program"], sql
         assert self.targets.canary.read_text() == f"{CANARY}\n", sql
@@ -220,11 +222,36 @@ def test_the_reader_asks(victim: Victim):
         "SHOW TABLES FROM whole",
         "SELECT name, comment FROM system.tables WHERE database = 'whole'",
         "EXPLAIN SELECT a FROM whole.t",
-        "SELECT a FROM whole.t LIMIT 1 SETTINGS max_threads = 1",
+        "SELECT a FROM whole.t LIMIT 1 SETTINGS max_block_size = 1000",
     ):
         status, said = victim.ask(sql, READER)
         assert (status, said != "") == (200, True), (sql, said)
     assert victim.ask("SELECT getSetting('readonly')", READER) == (200, "2\n")
+
+
+def test_the_reader_leaves_slots_to_the_operator(victim: Victim):
+    """However many queries it sends, some run, the others are told so, and the operator is answered meanwhile."""
+    endless = "SELECT max(cityHash64(number, number + 1)) FROM numbers_mt(1e12)"
+    refused = threading.Event()
+    running = "SELECT count() FROM system.processes WHERE query LIKE '%cityHash64%' AND query NOT LIKE '%processes%'"
+
+    def ask() -> tuple[int, str]:
+        answer = victim.ask(endless, READER)
+        if answer[0] == 429:
+            refused.set()
+        return answer
+
+    with ThreadPoolExecutor(34) as crowd:
+        asked = [crowd.submit(ask) for _ in range(34)]
+        try:
+            assert refused.wait(40)
+            assert victim.ask("SELECT 1") == (200, "1\n")
+            assert victim.ask(running) == (200, "8\n")
+        finally:
+            while not all(one.done() for one in asked):
+                victim.ask("KILL QUERY WHERE query LIKE '%cityHash64%' AND query NOT LIKE 'KILL%'")
+                wait(asked, timeout=1)
+    assert sum("TOO_MANY_SIMULTANEOUS_QUERIES" in one.result()[1] for one in asked) >= 10
 
 
 @pytest.mark.parametrize("sql", ["SELECT * FROM nothing(1)", "SELECT nowhere(1)"])
