@@ -91,8 +91,9 @@ def structure_faults(error: ValidationError, event: dict[str, Any]) -> tuple[lis
     sound = {**_UNSET, **event, "data": data}
     for found in error.errors(include_url=False, include_context=False):
         top, *path = found["loc"]
-        # An extension that fits none of its types has an error for each of them, and one fault.
         known = top in ATTRIBUTES or top == "data"
+        if not known and str(top) in faults:
+            continue  # an extension that fits none of its types has an error for each of them, and one fault
         name = ".".join(map(str, (top, *path))) if known else str(top)
         given = found["input"]
         code = _CODES.get(found["type"], "invalid_type")

@@ -82,7 +82,7 @@ def fault(field: str, code: str, value: object = "") -> Fault:
         return Fault(_shown(field), code, MASK)
     text = value if isinstance(value, str) else repr(value)
     hidden = code == "personal_data" or (field == "subject" and _of_a_person(text))
-    return Fault(_shown(field), code, MASK if hidden else _shown(text))
+    return Fault(_shown(field), code, MASK if hidden or text == MASK else _shown(text))
 
 
 def _of_a_person(text: str) -> bool:
@@ -92,5 +92,6 @@ def _of_a_person(text: str) -> bool:
 
 
 def _shown(text: str) -> str:
+    shown = masked(text[:_LOOKED_AT], MAX_VALUE)
     # Lone surrogates cannot be written as UTF-8 anywhere: show them escaped.
-    return masked(text[:_LOOKED_AT], MAX_VALUE).encode("utf-8", "backslashreplace").decode("utf-8")
+    return shown if shown.isascii() else shown.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -42,6 +42,11 @@ DROPPED_EXTENSIONS = Counter(
 OLDEST_UNACKED = Gauge(
     "clustertrack_oldest_unacked_seconds", "Age of the oldest record taken and not yet acked", ["pipeline"]
 )
+LOOP_LATE_SECONDS = Histogram(
+    "clustertrack_loop_late_seconds",
+    "How late the event loop's heartbeat came, four times a second: what blocks the loop makes it late",
+    buckets=SECONDS,
+)
 LAG = Gauge("clustertrack_lag_records", "Records between the committed offset and the end", ["topic", "partition"])
 REGISTER_COMPANIES = Gauge("clustertrack_register_companies", "Companies in the register in memory")
 

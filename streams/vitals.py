@@ -22,7 +22,8 @@ DELIVERY_TIMES: Final = 5
 LONGEST_START: Final = 600.0
 """Seconds that assignment and recovery may take, without a mark that is recovered, before a worker that reads nothing
 counts as stalled."""
-BEAT_SECONDS: Final = 1.0
+BEAT_SECONDS: Final = 0.25
+"""A beat that comes late tells how long something has blocked the event loop, but for so much."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +111,10 @@ class Vitals:
 
     async def run(self) -> None:
         """Beat, and refresh the gauges that are read off the app. Raises GroupLost."""
+        due = self._now()
         while True:
             self._beat = self._now()
+            metrics.LOOP_LATE_SECONDS.observe(max(0.0, self._beat - due))
             membership.check(self._delivery.client, self._app.conf.id)
             if self._flowing():
                 self._flowed_at = self._beat
@@ -120,6 +123,7 @@ class Vitals:
                 self._taken_at = self._beat
             for pipeline in self._pipelines.values():
                 metrics.OLDEST_UNACKED.labels(pipeline.name).set(pipeline.oldest_unacked)
+            due = self._now() + BEAT_SECONDS
             await asyncio.sleep(BEAT_SECONDS)
 
     def signs(self) -> Signs:
@@ -135,7 +139,7 @@ class Vitals:
             recovering=self._recovering(),
             held=bool(busy),
             delivery_age=max((now - pipeline.alive_at for pipeline in busy), default=0.0),
-            # The heart beats once a second: what is younger means nothing.
+            # Between two beats nothing is known.
             untaken_for=max(0.0, self._beat - self._taken_at),
             not_flowing_for=now - max(self._flowed_at, self._delivery.recovered_at),
             register_ready=self._register_ready(),

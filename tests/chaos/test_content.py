@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from chaos import COMPANIES, EVENTS, NODES, SEED, Outcome, record
+from prometheus_client.parser import text_string_to_metric_families
 from rawkafka import Parcel, Raw, send_raw
+from runs import ALONE
 from samples import event
 from stack import Stack
 
@@ -19,6 +22,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 CODECS = ("gzip", "snappy", "lz4", "zstd")
 GROWTH = 400 * 2**20
 """Bytes that a worker may take more at its peak: two groups of 48 MB, what is made of them, and the pieces at hand."""
+BLOCKED = 1.0 if ALONE else 5.0
+"""Seconds for which nothing may block a worker's event loop; beside other tests it is late for want of a processor."""
 DOCUMENT = json.loads(event())
 
 
@@ -78,6 +83,18 @@ def peak(stack: Stack) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
+def late(stack: Stack) -> dict[float, int]:
+    """Seconds -> beats of the worker's event loop so far that were no later than that, and all under infinity."""
+    name = "clustertrack_loop_late_seconds"
+    samples = {
+        sample.labels.get("le", ""): sample.value
+        for family in text_string_to_metric_families(stack.metrics(stack.workers[0]))
+        for sample in family.samples
+        if sample.name == f"{name}_bucket"
+    }
+    return {float(bound): int(number) for bound, number in samples.items()}
+
+
 def ordered(stack: Stack, company: int, prefix: str, number: int) -> Parcel:
     """Corrections of one activity, in their order."""
     partition = partition_of(company, stack.partitions)
@@ -96,7 +113,7 @@ def test_attack(stack: Stack, name: str) -> None:
     number = list(ATTACKS).index(name)
     company = COMPANIES[number]
     partition = partition_of(company, stack.partitions)
-    pid, before = stack.workers[0].pid, peak(stack)
+    pid, before, beats = stack.workers[0].pid, peak(stack), late(stack)
     outcome = Outcome(f"content: {name}", seed=SEED, nodes=stack.nodes, events=20 + len(records), faults=len(records))
     parcels = [
         ordered(stack, company, f"BEFORE-{number}", 10),
@@ -131,6 +148,10 @@ def test_attack(stack: Stack, name: str) -> None:
         outcome.notes.append("the worker ended")
     if (grown := peak(stack) - before) > GROWTH:
         outcome.notes.append(f"the worker took {grown / 2**20:.0f} MB more")
+    new = {bound: number - beats[bound] for bound, number in late(stack).items()}
+    print("beats by how late they were:", new)  # noqa: T201 - shown when it fails
+    if (blocked := new[math.inf] - new[BLOCKED]) or not new[math.inf]:
+        outcome.notes.append(f"{blocked} of {new[math.inf]} beats of the loop were more than {BLOCKED} s late")
     record(outcome)
 
 

@@ -13,7 +13,7 @@ from samples import CLUSTERS, CVRS, event
 from schemas.ledger import LedgerRefused, LedgerUnavailable, Rows
 from streams.batch import Batch, Place, process_batch
 from streams.partitions import partition_of
-from streams.pipeline import Pipeline, StateFailure
+from streams.pipeline import AT_ONCE, Pipeline, StateFailure
 from streams.register import Register
 
 PARTITIONS = 1
@@ -105,6 +105,52 @@ def test_a_group_goes_through_all_steps_and_is_acked() -> None:
     assert bench.seen.applied[0] == 1
     assert bench.acked == [1]
     assert bench.pipeline.idle
+
+
+def test_many_records_at_once_leave_the_loop_free() -> None:
+    """They are decided on in parts, between which others run; a repeat knows its original, and one ack is for all."""
+    parts: list[int] = []
+    ticks: list[int] = []
+
+    async def go(bench: Bench) -> None:
+        decide = bench.pipeline._step
+
+        def counting(place: Place, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
+            parts.append(len(records))
+            return decide(place, records, condemned)
+
+        async def tick() -> None:
+            while True:
+                ticks.append(len(parts))
+                await asyncio.sleep(0)
+
+        bench.pipeline._step = counting
+        ticking = asyncio.create_task(tick())
+        await bench.add(*(Record(n, event(activity=f"WS-{n % (2 * AT_ONCE)}")) for n in range(3 * AT_ONCE - 1)))
+        ticking.cancel()
+        await bench.until(lambda: bench.acked)
+
+    bench = run(go, max_rows=2 * AT_ONCE)
+    assert parts == [AT_ONCE, AT_ONCE, AT_ONCE - 1]
+    assert {1, 2} <= set(ticks)
+    assert bench.statuses() == ["accepted"] * 2 * AT_ONCE + ["duplicate"] * (AT_ONCE - 1)
+    assert bench.acked == [3 * AT_ONCE - 2]
+    assert bench.pipeline.idle
+
+
+def test_records_forgotten_between_two_parts_are_dropped() -> None:
+    """The rest of them joins no group of the new assignment: all of them come again."""
+
+    async def go(bench: Bench) -> None:
+        adding = asyncio.create_task(bench.add(*(Record(n, event(activity=f"WS-{n}")) for n in range(2 * AT_ONCE))))
+        await asyncio.sleep(0)
+        assert not bench.pipeline.idle
+        bench.pipeline.forget()
+        await adding
+
+    bench = run(go, linger=5)
+    assert bench.pipeline.idle
+    assert bench.acked == bench.statuses() == []
 
 
 def test_marks_in_flight_are_seen_by_the_next_batch() -> None:

@@ -10,3 +10,5 @@ NODES = int(os.environ.get("CHAOS_NODES", "1"))
 """Brokers: 1 or 3."""
 OUTAGE = float(os.environ.get("CHAOS_OUTAGE", "30"))
 """Seconds that ClickHouse is away under back-pressure."""
+ALONE = "CHAOS_OUTCOMES" in os.environ
+"""Whether no other tests run on the machine meanwhile, so that seconds mean something."""

@@ -224,6 +224,11 @@ class Stack:
 
         wait_for(ready, START_SECONDS, f"{worker.name} to be ready")
 
+    def metrics(self, worker: Child) -> str:
+        """What a worker tells Prometheus."""
+        with urllib.request.urlopen(f"http://{HOST}:{worker.metrics_port}/metrics", timeout=10) as answer:
+            return str(answer.read(), "utf-8")
+
     def kill(self, process: Child) -> None:
         """SIGKILL, at once."""
         os.killpg(process.pid, signal.SIGKILL)
