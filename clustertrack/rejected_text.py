@@ -6,9 +6,10 @@ from typing import Final, NamedTuple
 
 from reports.layout import number
 from schemas import company, faults
+from schemas.addresses import RecordAddress
 from schemas.faults import SET_ASIDE, Fault
 from schemas.people import masked
-from schemas.replays import RecordPlace, RejectedRecord, replays_of
+from schemas.replays import RejectedRecord, replays_of
 from schemas.visible import Lines, as_lines, is_visible, stacked, table, visible
 from sinks.rejected import Count, Listed, Page
 from sinks.rejected_actions import Done, Story
@@ -25,7 +26,7 @@ SHOWN: Final = 20
 class Would(NamedTuple):
     """What a dry run would send."""
 
-    place: RecordPlace
+    place: RecordAddress
     to: str
     sent: Outgoing
     faults: list[Fault]

@@ -14,12 +14,13 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
-from kafka import KafkaConsumer, TopicPartition
+from kafka import KafkaConsumer
+from kafka import TopicPartition as KafkaPartition
 from kafka.errors import OffsetOutOfRangeError
 
 from clustertrack.offsets import KafkaOffsets, Partition, Progress
+from schemas.addresses import TopicPartition
 from sinks import catalog
-from sinks.accounts import Place
 from streams.topics import EVENTS
 
 SAMPLES: Final = 16
@@ -43,7 +44,7 @@ class Peeked(NamedTuple):
 class Replaced:
     """Offsets of a partition whose receipts are of other records, both ends included."""
 
-    place: Place
+    place: TopicPartition
     first: int
     last: int
 
@@ -71,7 +72,9 @@ def replaced(
             stop = min(standing.committed or 0, standing.end)
             if partition.topic != EVENTS or stop <= standing.low:
                 continue
-            look = _Look(client, database, consumer, Place(*partition[:1], topic_epoch, partition.partition), deadline)
+            look = _Look(
+                client, database, consumer, TopicPartition(*partition[:1], topic_epoch, partition.partition), deadline
+            )
             found += look.between(standing.low, stop - 1, samples)
     return found
 
@@ -92,7 +95,7 @@ class _Look:
     client: Client
     database: str
     consumer: Any
-    place: Place
+    place: TopicPartition
     deadline: float
     seen: dict[int, Peeked] = field(default_factory=dict)
 
@@ -150,7 +153,7 @@ class _Look:
         """The record there, or the next one up to `last`; None without any, or without time to look."""
         if offset in self.seen:
             return self.seen[offset]
-        place = TopicPartition(self.place.topic, self.place.partition)
+        place = KafkaPartition(self.place.topic, self.place.partition)
         if self.consumer.assignment() != {place}:
             self.consumer.assign([place])
         with suppress(OffsetOutOfRangeError):  # deleted at this moment

@@ -14,12 +14,13 @@ from clickhouse_connect.driver.client import Client
 from clustertrack import rejected_text as text
 from clustertrack.rejected_text import Would
 from clustertrack.settings import Settings
+from schemas.addresses import RecordAddress
 from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed, UsageFault
 from schemas.events import read_event
 from schemas.faults import SET_ASIDE
 from schemas.own_files import read_within
-from schemas.replays import NamedPlace, RecordPlace, RejectedRecord
+from schemas.replays import NamedPlace, RejectedRecord
 from sinks.rejected import Wanted, find_places, open_places, read_records
 from sinks.rejected_actions import story_of
 from sources.replay import Outgoing, as_edited, as_replay, event_headers
@@ -46,7 +47,7 @@ def named(client: Client, database: str, wanted: Wanted) -> tuple[Wanted, Result
     return replace(wanted, places=exact), results
 
 
-def resolve(client: Client, database: str, named: list[NamedPlace]) -> list[RecordPlace]:
+def resolve(client: Client, database: str, named: list[NamedPlace]) -> list[RecordAddress]:
     """Where the named records stand. Raises CheckFailed for one that is not there, UsageFault for an ambiguous one."""
     found = find_places(client, database, named)
     for name, places in found.items():
@@ -77,7 +78,7 @@ def plan(record: RejectedRecord, *, partitions: int, limit: int, edit: Path | No
 def dry_run(
     client: Client,
     settings: Settings,
-    chunks: Iterator[list[RecordPlace]],
+    chunks: Iterator[list[RecordAddress]],
     plan: Callable[[RejectedRecord], Outgoing | str],
     results: Results,
 ) -> list[Would]:

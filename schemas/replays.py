@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
+from schemas.addresses import RecordAddress
 from schemas.errors import UsageFault
 from schemas.faults import Fault
 from schemas.ledger import Header, Headers, Original
@@ -28,19 +29,6 @@ _PLACE: Final = re.compile(r"([A-Za-z0-9._-]{1,249})(?:@(\d{1,5}))?/(\d{1,5})/(\
 _NOT_READ: Final = frozenset({"too_many_headers", "unreadable", "set_aside"})
 """Reasons for which a record is not kept as it came, or not at all."""
 _COUNT: Final = re.compile(rb"[0-9]{1,4}")
-
-
-class RecordPlace(NamedTuple):
-    """Where a record stands. As text `topic/partition/offset`; `topic@epoch/..` for a topic that was made again."""
-
-    topic: str
-    topic_epoch: int
-    partition: int
-    offset: int
-
-    def __str__(self) -> str:
-        epoch = f"@{self.topic_epoch}" if self.topic_epoch else ""
-        return f"{self.topic}{epoch}/{self.partition}/{self.offset}"
 
 
 class NamedPlace(NamedTuple):
@@ -71,7 +59,7 @@ def read_place(text: str) -> NamedPlace:
 class RejectedRecord:
     """A refused record as it came, with everything that is wrong with it."""
 
-    place: RecordPlace
+    place: RecordAddress
     log_time: datetime
     """When it arrived, UTC."""
     source: str
@@ -128,7 +116,7 @@ class Action(NamedTuple):
     replace each other in this order.
     """
 
-    place: RecordPlace
+    place: RecordAddress
     attempt: UUID
     action: Literal["replaying", "abandoned", "replayed", "discarded"]
     acted_at: datetime
@@ -138,5 +126,5 @@ class Action(NamedTuple):
     replays: int = 0
     """Header ct-replays of the record as sent again; 0 for an edited one."""
     edited: bool = False
-    to: RecordPlace | None = None
+    to: RecordAddress | None = None
     """Where the record stands that was sent; of a replay under way: the first place at which it can stand."""

@@ -17,17 +17,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import NamedTuple
 
-
-class Place(NamedTuple):
-    """One partition of one epoch of a topic."""
-
-    topic: str
-    topic_epoch: int
-    partition: int
-
-    def __str__(self) -> str:
-        epoch = f"@{self.topic_epoch}" if self.topic_epoch else ""
-        return f"{self.topic}{epoch}/{self.partition}"
+from schemas.addresses import TopicPartition
 
 
 class Bound(NamedTuple):
@@ -45,9 +35,9 @@ class Bound(NamedTuple):
     committed: int
 
     @property
-    def place(self) -> Place:
+    def place(self) -> TopicPartition:
         """The partition itself."""
-        return Place(self.topic, self.topic_epoch, self.partition)
+        return TopicPartition(self.topic, self.topic_epoch, self.partition)
 
     @property
     def settled(self) -> int:
@@ -94,9 +84,9 @@ class LostReceipt(NamedTuple):
     status: str
 
     @property
-    def place(self) -> Place:
+    def place(self) -> TopicPartition:
         """The partition that it stands on."""
-        return Place(self.topic, self.topic_epoch, self.partition)
+        return TopicPartition(self.topic, self.topic_epoch, self.partition)
 
 
 class LostReroute(NamedTuple):
@@ -109,9 +99,9 @@ class LostReroute(NamedTuple):
     sent_to: int
 
     @property
-    def place(self) -> Place:
+    def place(self) -> TopicPartition:
         """The partition that it was sent on from."""
-        return Place(self.topic, self.topic_epoch, self.partition)
+        return TopicPartition(self.topic, self.topic_epoch, self.partition)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,9 +137,9 @@ class FormerAccount(Counts):
     partition: int
 
     @property
-    def place(self) -> Place:
+    def place(self) -> TopicPartition:
         """The partition itself."""
-        return Place(self.topic, self.topic_epoch, self.partition)
+        return TopicPartition(self.topic, self.topic_epoch, self.partition)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +224,7 @@ class Reconciliation:
     activity_difference: int = 0
     replaced: int = 0
     """Offsets that Kafka gave out again: their receipts are of other records."""
-    replaced_ranges: tuple[tuple[Place, Range], ...] = ()
+    replaced_ranges: tuple[tuple[TopicPartition, Range], ...] = ()
     unsettled: int = 0
     """Rows without a receipt and activities that differ, while records were in work that may explain them."""
 

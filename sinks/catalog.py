@@ -12,8 +12,8 @@ from uuid import UUID
 
 from clickhouse_connect.driver.client import Client
 
+from schemas.addresses import TopicPartition
 from schemas.errors import CheckFailed
-from sinks.accounts import Place
 from sinks.connection import check_database_name
 
 
@@ -108,7 +108,7 @@ def receipts_among(
     return {(partition, offset) for partition, offset in rows}
 
 
-def receipt_times(client: Client, database: str, place: Place, offsets: Collection[int]) -> dict[int, int]:
+def receipt_times(client: Client, database: str, place: TopicPartition, offsets: Collection[int]) -> dict[int, int]:
     """Offset -> broker's time of the record that its receipt is of, in ms; those without a receipt are left out."""
     if not offsets:
         return {}
@@ -121,7 +121,7 @@ def receipt_times(client: Client, database: str, place: Place, offsets: Collecti
     return {int(offset): int(time) for offset, time in rows}
 
 
-def unread(client: Client, database: str, place: Place, first: int, stop: int) -> tuple[int, int, int] | None:
+def unread(client: Client, database: str, place: TopicPartition, first: int, stop: int) -> tuple[int, int, int] | None:
     """How many offsets from `first` up to `stop` have no receipt, the first and the last of them; None without any.
 
     Offsets that are known to hold no record, or are acknowledged as lost, are none of them.

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import clickhouse_connect
@@ -164,3 +165,8 @@ def _is_local(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def utc(value: datetime) -> datetime:
+    """The driver gives instants of UTC columns without their zone."""
+    return value if value.tzinfo else value.replace(tzinfo=UTC)

@@ -16,7 +16,8 @@ from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from sinks.accounts import Bound, Place, Probe, Range, merged, size, within, without
+from schemas.addresses import TopicPartition
+from sinks.accounts import Bound, Probe, Range, merged, size, within, without
 from sinks.connection import check_database_name
 
 PAGE: Final = 100_000
@@ -31,7 +32,7 @@ _HOLES: Final = (
 )
 
 Row = tuple[Any, ...]
-NoRecord = Callable[[Place, Sequence[Range]], Probe]
+NoRecord = Callable[[TopicPartition, Sequence[Range]], Probe]
 """Which of these offsets of a partition are records; asked for one part of them after the other, in rising order."""
 
 
@@ -175,7 +176,7 @@ class Holes:
             self._keep(place, new)
         return merged([*known, *new]), given_up, merged(probe.unread)
 
-    def _keep(self, place: Place, ranges: Sequence[Range], acknowledged: str = "") -> None:
+    def _keep(self, place: TopicPartition, ranges: Sequence[Range], acknowledged: str = "") -> None:
         rows = [[*place, first, last, datetime.now(UTC), acknowledged] for first, last in ranges]
-        names = [*Place._fields, "first", "last", "seen_at", "acknowledged"]
+        names = [*TopicPartition._fields, "first", "last", "seen_at", "acknowledged"]
         self._client.insert("no_record", rows, column_names=names, database=self._database)

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
+from schemas.addresses import TopicPartition
 from schemas.ledger import NO_PARTITION
 from sinks.accounts import (
     Bound,
@@ -26,7 +27,6 @@ from sinks.accounts import (
     LostReceipt,
     LostReroute,
     PartitionAccount,
-    Place,
     Probe,
     Reconciliation,
     Version,
@@ -53,9 +53,9 @@ _REROUTES: Final = (
 )
 
 Row = tuple[Any, ...]
-Ends = Callable[[AbstractSet[Place]], Mapping[Place, int]]
+Ends = Callable[[AbstractSet[TopicPartition]], Mapping[TopicPartition, int]]
 """The offsets that the next records of these partitions get, as Kafka says now."""
-ReadToEnd = Callable[[AbstractSet[Place]], AbstractSet[Place]]
+ReadToEnd = Callable[[AbstractSet[TopicPartition]], AbstractSet[TopicPartition]]
 """Of these partitions, those whose every record until now is committed; it may wait a while for the others."""
 
 
@@ -115,7 +115,7 @@ class _Reconciler:
         self._holes = Holes(client, database, no_record, acknowledge)
         self._read_to_end = read_to_end
         self._ends = ends
-        self._statuses: dict[Place, dict[str, Any]] = defaultdict(Counter)
+        self._statuses: dict[TopicPartition, dict[str, Any]] = defaultdict(Counter)
         """Fields of `Counts` by partition."""
         self._days: dict[tuple[str, date], Counter[str]] = defaultdict(Counter)
         self._sources: dict[str, set[str]] = defaultdict(set)
@@ -167,7 +167,7 @@ class _Reconciler:
             unsettled=0 if settled else rows_left.count + differences_left.count,
         )
 
-    def _add(self, place: Place, key: tuple[str, date], what: str, number: int) -> None:
+    def _add(self, place: TopicPartition, key: tuple[str, date], what: str, number: int) -> None:
         self._statuses[place][what] += number
         self._days[key][what] += number
 
@@ -180,9 +180,9 @@ class _Reconciler:
         )
         return max(1, math.ceil(max(int(receipts), int(rows)) / PART))
 
-    def _places(self) -> list[Place]:
+    def _places(self) -> list[TopicPartition]:
         found = self._read("SELECT DISTINCT topic, topic_epoch, partition FROM DB.receipt ORDER BY ALL")
-        return [Place(*row) for row in found]
+        return [TopicPartition(*row) for row in found]
 
     # ---- views that must be empty
 
@@ -237,12 +237,12 @@ class _Reconciler:
                 sql = f"SELECT topic, topic_epoch, partition, sender, day, count() FROM ({look.sql}) GROUP BY ALL"
                 found = Counter({row[:-1]: row[-1] for row in self._read(sql, **look.parameters)})
             for (topic, epoch, partition, source, day), number in found.items():
-                self._add(Place(topic, epoch, partition), (source, day), what, number)
+                self._add(TopicPartition(topic, epoch, partition), (source, day), what, number)
         return _joined(looks)
 
     # ---- partitions
 
-    def _count(self, place: Place, high: int, settled: int = 0) -> int:
+    def _count(self, place: TopicPartition, high: int, settled: int = 0) -> int:
         """The receipts of one partition below `high`, by status, source and day; gives those below `settled`."""
         below = 0
         for source, day, status, number, unproved, early in self._read(
@@ -267,7 +267,7 @@ class _Reconciler:
             self._charged[bound.topic, first, last] += missing
         return {**found.account(), "surplus": max(0, below - (bound.settled - found.offsets))}
 
-    def _beyond(self) -> dict[Place, int]:
+    def _beyond(self) -> dict[TopicPartition, int]:
         """Receipts of offsets that Kafka has not given out. Those of records that came meanwhile are none."""
         tops = {
             bound: top
@@ -301,7 +301,7 @@ class _Reconciler:
 
     # ---- records that were sent on
 
-    def _reroutes(self, former: Sequence[Place]) -> tuple[_Look, int]:
+    def _reroutes(self, former: Sequence[TopicPartition]) -> tuple[_Look, int]:
         """Those that never arrived, and how many may still come."""
         open_ones = {
             bound: self._read(

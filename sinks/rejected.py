@@ -10,10 +10,11 @@ from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
+from schemas.addresses import RecordAddress
 from schemas.faults import Fault
 from schemas.ledger import Headers, Original
-from schemas.replays import NamedPlace, RecordPlace, RejectedRecord, replays_of
-from sinks.connection import check_database_name
+from schemas.replays import NamedPlace, RejectedRecord, replays_of
+from sinks.connection import check_database_name, utc
 
 NOW: Final = "2200-01-01 00:00:00"
 """The instant that stands for now in the views."""
@@ -25,7 +26,7 @@ CHUNK_BYTES: Final = 16 * 1024 * 1024
 _BYTES: Final = {"String": "bytes"}
 """Texts as bytes: what a publisher sent need not be UTF-8."""
 PLACE: Final = "topic, topic_epoch, partition, offset"
-"""Columns that name a record, and so `RecordPlace`."""
+"""Columns that name a record, and so `RecordAddress`."""
 PLACES: Final = "Array(Tuple(String, UInt16, UInt16, UInt64))"
 """Type of a bound list of places."""
 
@@ -74,7 +75,7 @@ class Wanted:
 class Listed(NamedTuple):
     """A rejected record without its bytes."""
 
-    place: RecordPlace
+    place: RecordAddress
     log_time: datetime
     source: str
     faults: tuple[Fault, ...]
@@ -110,7 +111,7 @@ def count_open(client: Client, database: str, wanted: Wanted) -> Count:
     return Count(records, messages)
 
 
-def list_open(client: Client, database: str, wanted: Wanted, *, after: RecordPlace | None, limit: int) -> Page:
+def list_open(client: Client, database: str, wanted: Wanted, *, after: RecordAddress | None, limit: int) -> Page:
     """The wanted records that are open, in the order of their places, behind `after`."""
     where, bound = wanted.where()
     rows = client.query(
@@ -132,7 +133,7 @@ def list_open(client: Client, database: str, wanted: Wanted, *, after: RecordPla
     return Page(listed, len(rows) > limit)
 
 
-def open_places(client: Client, database: str, wanted: Wanted) -> Iterator[list[RecordPlace]]:
+def open_places(client: Client, database: str, wanted: Wanted) -> Iterator[list[RecordAddress]]:
     """Places of the wanted records that are open now, in chunks that can be read at once.
 
     Settled at the first call: what is rejected meanwhile, perhaps the very records that were sent again, is not among
@@ -147,20 +148,20 @@ def open_places(client: Client, database: str, wanted: Wanted) -> Iterator[list[
         "ORDER BY topic, topic_epoch, partition",
         parameters={**bound, "known": NOW},
     ).result_rows
-    chunk: list[RecordPlace] = []
+    chunk: list[RecordAddress] = []
     volume = 0
     for topic, epoch, partition, _, offsets, sizes in rows:
         for offset, size in zip(offsets, sizes, strict=True):
             if chunk and (len(chunk) == CHUNK_RECORDS or volume + size > CHUNK_BYTES):
                 yield chunk
                 chunk, volume = [], 0
-            chunk.append(RecordPlace(topic, epoch, partition, offset))
+            chunk.append(RecordAddress(topic, epoch, partition, offset))
             volume += size
     if chunk:
         yield chunk
 
 
-def read_records(client: Client, database: str, places: Sequence[RecordPlace]) -> list[RejectedRecord]:
+def read_records(client: Client, database: str, places: Sequence[RecordAddress]) -> list[RejectedRecord]:
     """The rejected records that stand there, open or not, in the order of their places."""
     rows = client.query(
         f"SELECT {PLACE}, log_time, source, faults, headers, key, payload, payload_size, payload_sha256 "  # noqa: S608  (values are bound)
@@ -183,14 +184,16 @@ def read_records(client: Client, database: str, places: Sequence[RecordPlace]) -
     ]
 
 
-def find_places(client: Client, database: str, wanted: Sequence[NamedPlace]) -> Mapping[NamedPlace, list[RecordPlace]]:
+def find_places(
+    client: Client, database: str, wanted: Sequence[NamedPlace]
+) -> Mapping[NamedPlace, list[RecordAddress]]:
     """Where rejected records stand, open or not, that a person named; several when an epoch was left out."""
     where, bound = Wanted(places=wanted).where()
     rows = client.query(
         f"SELECT DISTINCT {PLACE} FROM {{db:Identifier}}.rejected WHERE {where} ORDER BY {PLACE}",  # noqa: S608  (values are bound)
         parameters={**bound, "db": database},
     ).result_rows
-    found = [RecordPlace(*row) for row in rows]
+    found = [RecordAddress(*row) for row in rows]
     return {
         name: [
             place
@@ -207,17 +210,12 @@ def _open(database: str) -> str:
     return f"{check_database_name(database)}.rejected_open(known = {{known:DateTime64(3, 'UTC')}})"
 
 
-def _place(row: Sequence[Any]) -> RecordPlace:
-    return RecordPlace(_text(row[0]), *row[1:4])
+def _place(row: Sequence[Any]) -> RecordAddress:
+    return RecordAddress(_text(row[0]), *row[1:4])
 
 
 def _text(value: bytes) -> str:
     return value.decode("utf-8", "replace")
-
-
-def utc(value: datetime) -> datetime:
-    """The driver gives instants of UTC columns without their zone."""
-    return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
 def _instant(value: datetime) -> str:

@@ -7,13 +7,15 @@ from uuid import UUID
 
 from clickhouse_connect.driver.client import Client
 
-from schemas.replays import Action, RecordPlace
-from sinks.rejected import PLACE, PLACES, Wanted, utc
+from schemas.addresses import RecordAddress
+from schemas.replays import Action
+from sinks.connection import utc
+from sinks.rejected import PLACE, PLACES, Wanted
 
 _COLUMNS: Final = (
     f"{PLACE}, attempt, action, acted_at, acted_by, note, replays, edited, to_topic, to_epoch, to_partition, to_offset"
 )
-_NOWHERE: Final = RecordPlace("", 0, 0, 0)
+_NOWHERE: Final = RecordAddress("", 0, 0, 0)
 
 
 class Done(NamedTuple):
@@ -34,7 +36,7 @@ class Story:
     """Status of its own receipt; empty where it has none."""
     done: list[Done] = field(default_factory=list)
     """What was done with it, the oldest first."""
-    replay_of: RecordPlace | None = None
+    replay_of: RecordAddress | None = None
     """The rejected record in whose place this one was sent."""
 
 
@@ -55,7 +57,7 @@ class ActionBook:
         ]
         self._client.insert("rejected_action", rows, column_names=_COLUMNS.split(", "), database=self._database)
 
-    def read(self, places: Sequence[RecordPlace]) -> list[Action]:
+    def read(self, places: Sequence[RecordAddress]) -> list[Action]:
         """What was done with the records at these places, the oldest first."""
         rows = self._client.query(
             f"SELECT {_COLUMNS} FROM {{db:Identifier}}.rejected_action FINAL "  # noqa: S608  (values are bound)
@@ -65,7 +67,9 @@ class ActionBook:
         return [_action(row) for row in rows]
 
 
-def list_closed(client: Client, database: str, wanted: Wanted, *, after: RecordPlace | None, limit: int) -> list[Done]:
+def list_closed(
+    client: Client, database: str, wanted: Wanted, *, after: RecordAddress | None, limit: int
+) -> list[Done]:
     """The actions that closed wanted records, in the order of these, behind `after`.
 
     A record has two of them where two people replayed it at the same moment.
@@ -83,7 +87,7 @@ def list_closed(client: Client, database: str, wanted: Wanted, *, after: RecordP
     return _with_receipts(client, database, [_action(row) for row in rows])
 
 
-def story_of(client: Client, database: str, place: RecordPlace) -> Story:
+def story_of(client: Client, database: str, place: RecordAddress) -> Story:
     """What happened to the rejected record at `place`."""
     own = _receipts(client, database, [place])
     before = client.query(
@@ -94,7 +98,7 @@ def story_of(client: Client, database: str, place: RecordPlace) -> Story:
     return Story(
         status=own[place][0] if place in own else "",
         done=_with_receipts(client, database, ActionBook(client, database).read([place])),
-        replay_of=RecordPlace(*before[0]) if before else None,
+        replay_of=RecordAddress(*before[0]) if before else None,
     )
 
 
@@ -106,7 +110,7 @@ def _with_receipts(client: Client, database: str, actions: Sequence[Action]) -> 
     ]
 
 
-def _receipts(client: Client, database: str, places: Sequence[RecordPlace]) -> dict[RecordPlace, tuple[str, str]]:
+def _receipts(client: Client, database: str, places: Sequence[RecordAddress]) -> dict[RecordAddress, tuple[str, str]]:
     """Status and reason of the receipts at these places."""
     if not places:
         return {}
@@ -115,14 +119,14 @@ def _receipts(client: Client, database: str, places: Sequence[RecordPlace]) -> d
         f"WHERE ({PLACE}) IN {{places:{PLACES}}}",
         parameters={"db": database, "places": list(places)},
     ).result_rows
-    return {RecordPlace(*row[:4]): (row[4], row[5]) for row in rows}
+    return {RecordAddress(*row[:4]): (row[4], row[5]) for row in rows}
 
 
 def _action(row: Sequence[Any]) -> Action:
-    to = RecordPlace(*row[11:15])
+    to = RecordAddress(*row[11:15])
     attempt, kind, at, by, note, replays, edited = row[4:11]
     return Action(
-        RecordPlace(*row[:4]),
+        RecordAddress(*row[:4]),
         UUID(str(attempt)),
         kind,
         utc(at),

@@ -6,9 +6,9 @@ from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
+from schemas.addresses import RecordAddress
 from schemas.faults import SET_ASIDE
-from schemas.replays import RecordPlace
-from sinks.rejected import utc
+from sinks.connection import utc
 
 COLUMNS: Final = "topic, topic_epoch, partition, first, last, ordered_at, ordered_by, reason"
 
@@ -27,7 +27,7 @@ class Order(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        first = RecordPlace(self.topic, self.topic_epoch, self.partition, self.first)
+        first = RecordAddress(self.topic, self.topic_epoch, self.partition, self.first)
         return f"{first}" if self.first == self.last else f"{first}-{self.last}"
 
 
@@ -61,7 +61,7 @@ def ordered_offsets(client: Client, database: str, topic: str, topic_epoch: int)
     return {partition: frozenset(offsets) for partition, offsets in rows}
 
 
-def first_counted(client: Client, database: str, place: RecordPlace, last: int) -> int | None:
+def first_counted(client: Client, database: str, place: RecordAddress, last: int) -> int | None:
     """The first offset from a place to `last` that has a receipt."""
     rows = client.query(
         "SELECT offset FROM {db:Identifier}.receipt WHERE topic = {topic:String} AND topic_epoch = {epoch:UInt16} "
@@ -79,7 +79,7 @@ def first_counted(client: Client, database: str, place: RecordPlace, last: int) 
     return int(rows[0][0]) if rows else None
 
 
-def orders_of(client: Client, database: str, place: RecordPlace) -> list[Order]:
+def orders_of(client: Client, database: str, place: RecordAddress) -> list[Order]:
     """The orders that name a record, oldest first."""
     rows: list[Any] = client.query(
         f"SELECT {COLUMNS} FROM {{db:Identifier}}.set_aside FINAL WHERE topic = {{topic:String}} "  # noqa: S608  (values are bound)

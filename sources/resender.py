@@ -11,7 +11,8 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 
 from brokers import kafka_python
 from brokers.explain import KafkaUnreachable, await_usable, explain, is_authorization, right
-from schemas.replays import EDITED_FROM, REPLAY_OF, RecordPlace
+from schemas.addresses import RecordAddress
+from schemas.replays import EDITED_FROM, REPLAY_OF
 from sources.publisher import MAX_RECORD
 from sources.replay import Outgoing
 from sources.resending import LEASE_SECONDS, NotConfirmed, Standing, Window
@@ -86,7 +87,7 @@ class KafkaTopic:
                 return False
             for name, value in record.headers:
                 if name in (REPLAY_OF, EDITED_FROM):
-                    stands = RecordPlace(self.name, self.epoch, record.partition, record.offset)
+                    stands = RecordAddress(self.name, self.epoch, record.partition, record.offset)
                     standing.found.setdefault((value or b"").decode("utf-8", "replace"), []).append(stands)
         return True
 

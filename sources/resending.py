@@ -23,8 +23,9 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
 
+from schemas.addresses import RecordAddress
 from schemas.errors import Unreachable
-from schemas.replays import Action, RecordPlace, RejectedRecord
+from schemas.replays import Action, RejectedRecord
 from sources.replay import Outgoing
 
 LEASE_SECONDS: Final = 60
@@ -49,7 +50,7 @@ class Book(Protocol):
     def write(self, actions: Sequence[Action]) -> None:
         """Keep actions; one that is written twice is kept once."""
 
-    def read(self, places: Sequence[RecordPlace]) -> list[Action]:
+    def read(self, places: Sequence[RecordAddress]) -> list[Action]:
         """What was done with the records at these places, the oldest first; of each attempt its last state."""
 
 
@@ -65,7 +66,7 @@ class Window(NamedTuple):
 class Standing(NamedTuple):
     """What was found where it can stand."""
 
-    found: dict[str, list[RecordPlace]]
+    found: dict[str, list[RecordAddress]]
     """Place of a rejected record -> where those stand that were sent in its place."""
     lows: dict[int, int]
     """Partition -> the oldest offset that Kafka still has: nobody knows what stood before it."""
@@ -95,7 +96,7 @@ class Topic(Protocol):
 class Refused(NamedTuple):
     """A record that was not sent again, and why."""
 
-    place: RecordPlace
+    place: RecordAddress
     why: str
 
 
@@ -157,7 +158,7 @@ def resend(records: Sequence[RejectedRecord], run: Run, topic: Topic, book: Book
     done: list[Action] = []
     try:
         for (intent, plan), offset in zip(sending, topic.send([plan for _, plan in sending]), strict=False):
-            stands = RecordPlace(topic.name, topic.epoch, plan.partition, offset)
+            stands = RecordAddress(topic.name, topic.epoch, plan.partition, offset)
             done.append(intent._replace(action="replayed", acted_at=run.clock(), to=stands))
     finally:  # also when Kafka goes away or the user has enough: what is confirmed is so
         book.write(done)
@@ -176,7 +177,7 @@ def _find_out(
     places = [record.place for record in records]
     actions = book.read(places)
     begun = under_way(actions)
-    unknown: set[RecordPlace] = set()
+    unknown: set[RecordAddress] = set()
     if begun:
         last = max(action.acted_at for action in begun)
         wait = (last + timedelta(seconds=LEASE_SECONDS) - run.clock()).total_seconds()
@@ -205,7 +206,7 @@ def _noted_together(begun: Sequence[Action]) -> Iterator[list[Action]]:
         left = [action for action in left if action.acted_at > until]
 
 
-def _settle(begun: Sequence[Action], run: Run, topic: Topic, book: Book, results: Results) -> set[RecordPlace]:
+def _settle(begun: Sequence[Action], run: Run, topic: Topic, book: Book, results: Results) -> set[RecordAddress]:
     """Note of each replay under way where its record stands, or that it never left; gives those nobody knows of."""
     windows: dict[int, Window] = {}
     for action in begun:
@@ -234,7 +235,7 @@ def _settle(begun: Sequence[Action], run: Run, topic: Topic, book: Book, results
     return unknown
 
 
-def _first_place(action: Action, topic: Topic) -> RecordPlace | None:
+def _first_place(action: Action, topic: Topic) -> RecordAddress | None:
     """The first place at which the record can stand; None where the topic was made anew since, and it is gone."""
     to = action.to
     return to if to is not None and (to.topic, to.topic_epoch) == (topic.name, topic.epoch) else None
@@ -242,7 +243,7 @@ def _first_place(action: Action, topic: Topic) -> RecordPlace | None:
 
 def _note_intents(
     planned: Sequence[tuple[RejectedRecord, Outgoing]], run: Run, topic: Topic, book: Book
-) -> dict[RecordPlace, Action]:
+) -> dict[RecordAddress, Action]:
     """Step 2."""
     ends = topic.ends({plan.partition for _, plan in planned})
     intents = {
@@ -255,7 +256,7 @@ def _note_intents(
             note=run.note,
             replays=plan.replays,
             edited=plan.edited,
-            to=RecordPlace(topic.name, topic.epoch, plan.partition, ends[plan.partition]),
+            to=RecordAddress(topic.name, topic.epoch, plan.partition, ends[plan.partition]),
         )
         for record, plan in planned
     }
@@ -263,10 +264,10 @@ def _note_intents(
     return intents
 
 
-def _alone(intents: dict[RecordPlace, Action], book: Book, run: Run, results: Results) -> set[RecordPlace]:
+def _alone(intents: dict[RecordAddress, Action], book: Book, run: Run, results: Results) -> set[RecordAddress]:
     """Step 3. Returns the places on which nobody else is at work."""
     mine = {action.attempt for action in intents.values()}
-    others: dict[RecordPlace, set[str]] = defaultdict(set)
+    others: dict[RecordAddress, set[str]] = defaultdict(set)
     for action in book.read(list(intents)):
         if action.attempt not in mine and action.action != "abandoned":
             others[action.place].add(action.acted_by)

@@ -18,11 +18,12 @@ from clustertrack.reconcile_metrics import ReconcileMetrics
 from clustertrack.reconcile_text import as_dict, as_text, verdict_of
 from clustertrack.replaced import replaced
 from clustertrack.settings import Settings, load_settings
+from schemas.addresses import TopicPartition
 from schemas.errors import CheckFailed, UsageFault
 from schemas.screen import show
 from schemas.visible import json_lines
 from sinks import catalog
-from sinks.accounts import Bound, Place, Probe, Range, Reconciliation
+from sinks.accounts import Bound, Probe, Range, Reconciliation
 from sinks.reconcile import reconcile
 from streams import topics
 
@@ -101,18 +102,18 @@ def examine(settings: Settings, client: Client, offsets: KafkaOffsets, *, acknow
     recorded = recorded_topic(client, database)
     check_topic(settings, recorded)
 
-    deadlines: dict[Place, float] = {}
+    deadlines: dict[TopicPartition, float] = {}
 
-    def no_record(place: Place, ranges: Sequence[Range]) -> Probe:
+    def no_record(place: TopicPartition, ranges: Sequence[Range]) -> Probe:
         left = deadlines.setdefault(place, time.monotonic() + PROBE_SECONDS) - time.monotonic()
         probed = offsets.probe(Partition(place.topic, place.partition), ranges, left)
         return Probe([Range(*found) for found in probed.empty], [Range(*found) for found in probed.unread])
 
-    def ends(places: AbstractSet[Place]) -> dict[Place, int]:
+    def ends(places: AbstractSet[TopicPartition]) -> dict[TopicPartition, int]:
         written = offsets.written([topics.EVENTS])
         return {place: written[Partition(place.topic, place.partition)] for place in places}
 
-    def committed(places: AbstractSet[Place]) -> set[Place]:
+    def committed(places: AbstractSet[TopicPartition]) -> set[TopicPartition]:
         asked = {Partition(place.topic, place.partition): place for place in places}
         return {asked[found] for found in offsets.await_committed(group, asked.keys(), SETTLE_SECONDS)}
 

@@ -18,10 +18,11 @@ from clustertrack.ledger import open_ledger
 from clustertrack.offsets import KafkaOffsets, Partition
 from clustertrack.set_aside import LEARNED_SECONDS, check_offsets, check_place, read_range
 from clustertrack.settings import load_settings
+from schemas.addresses import RecordAddress
 from schemas.errors import CheckFailed, UsageFault
 from schemas.faults import MAX_VALUE, SET_ASIDE
 from schemas.own_files import write_whole
-from schemas.replays import Action, RecordPlace, RejectedRecord, read_place, without_people
+from schemas.replays import Action, RejectedRecord, read_place, without_people
 from schemas.screen import say, say_bytes, show
 from schemas.visible import as_lines, json_lines
 from sinks import catalog
@@ -117,7 +118,7 @@ def list_(wanted: Wanted, closed: bool, after: str | None, limit: int, as_json: 
     behind = None
     if after is not None:
         named = read_place(after)
-        behind = RecordPlace(named.topic, named.topic_epoch or 0, named.partition, named.offset)
+        behind = RecordAddress(named.topic, named.topic_epoch or 0, named.partition, named.offset)
     with open_ledger(settings.clickhouse()) as client:
         if closed:
             done = list_closed(client, database, wanted, after=behind, limit=limit)
@@ -309,7 +310,7 @@ def set_aside_(place: str, reason: str, dry_run: bool, as_json: bool) -> None:
         group = topics.app_id(settings.kafka_consumer_group, catalog.ledger_id(client, database))
         with KafkaOffsets(settings.kafka_client_config()) as offsets:
             progress = offsets.read(group, [topics.EVENTS]).progress[Partition(topics.EVENTS, named.partition)]
-        where = RecordPlace(topics.EVENTS, recorded.topic_epoch, named.partition, named.offset)
+        where = RecordAddress(topics.EVENTS, recorded.topic_epoch, named.partition, named.offset)
         check_offsets(named, last, progress, first_counted(client, database, where, last))
         order = Order(*where, last, datetime.now(UTC), replays.user(), reason[:MAX_VALUE])
         if not dry_run:

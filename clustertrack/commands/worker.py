@@ -34,12 +34,12 @@ from clustertrack.ledger import open_ledger
 from clustertrack.offsets import KafkaOffsets, Partition, Progress
 from clustertrack.replaced import replaced, sentence
 from clustertrack.settings import Settings, load_settings
+from schemas.addresses import TopicPartition
 from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed, ClustertrackError, UsageFault
 from schemas.own_folders import close_folder, private_folder, set_private_umask
 from schemas.screen import StandardError, say
 from sinks import catalog
-from sinks.accounts import Place
 from sinks.connection import first_line
 from sinks.set_aside import ordered_offsets
 from sinks.writer import LedgerWriter
@@ -196,7 +196,9 @@ def _tell_expired(client: Client, database: str, progress: Mapping[Partition, Pr
         first = standing.committed or 0  # of a group that has not committed yet, as `reconcile` counts it
         if first >= standing.low:
             continue
-        unread = catalog.unread(client, database, Place(place.topic, epoch, place.partition), first, standing.low)
+        unread = catalog.unread(
+            client, database, TopicPartition(place.topic, epoch, place.partition), first, standing.low
+        )
         if unread is not None:
             log.error(
                 "Kafka deleted records before they were read, `clustertrack reconcile` counts them",

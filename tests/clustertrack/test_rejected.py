@@ -14,8 +14,9 @@ from samples import CVRS, event
 from stack import Stack
 
 from clustertrack.cli import root
+from schemas.addresses import RecordAddress
 from schemas.errors import ClustertrackError
-from schemas.replays import Action, RecordPlace
+from schemas.replays import Action
 from sinks.rejected_actions import ActionBook
 from streams.partitions import partition_of
 from streams.topics import COMPANIES, EVENTS
@@ -188,7 +189,7 @@ def test_the_loop_guard(stack: Stack) -> None:
     )
     assert (event_id != json.loads(edited.read_bytes())["id"], source) == (True, NEW_CRM)
     [record] = [r for r in stack.read(EVENTS) if dict(r.headers).get("ct-edited-from") == place.encode()]
-    assert (json.loads(record.value)["id"], str(RecordPlace(EVENTS, 0, record.partition, record.offset))) == (
+    assert (json.loads(record.value)["id"], str(RecordAddress(EVENTS, 0, record.partition, record.offset))) == (
         event_id, done["to"],
     )  # fmt: skip
     assert listed(stack) == []
@@ -215,9 +216,9 @@ def interrupted(stack: Stack) -> Callable[[str, datetime, int], None]:
 
     def interrupted(place: str, at: datetime, first: int) -> None:
         topic, partition, offset = place.split("/")
-        stands = RecordPlace(topic, 0, int(partition), int(offset))
+        stands = RecordAddress(topic, 0, int(partition), int(offset))
         client = stack.client()
-        to = RecordPlace(topic, 0, partition_of(CVRS[0], PARTITIONS), first)
+        to = RecordAddress(topic, 0, partition_of(CVRS[0], PARTITIONS), first)
         ActionBook(client, "impact").write([Action(stands, uuid.uuid4(), "replaying", at, "anna", "", 1, to=to)])
         client.close()
 

@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 
 from clustertrack.rejected_json import show_dict
 from clustertrack.rejected_text import show_text
+from schemas.addresses import RecordAddress
 from schemas.faults import fault
-from schemas.replays import RecordPlace, RejectedRecord, without_people
+from schemas.replays import RejectedRecord, without_people
 from sinks.rejected_actions import Story
 
 NUMBER, ADDRESS = "010190-1234", "ane@example.dk"
 RECORD = RejectedRecord(
-    place=RecordPlace("activity.events.v1", 0, 1, 2),
+    place=RecordAddress("activity.events.v1", 0, 1, 2),
     log_time=datetime(2026, 11, 1, tzinfo=UTC),
     source=f"mailto:{ADDRESS}",
     faults=(fault("source", "unknown_source", f"mailto:{ADDRESS}"), fault(f"data.{ADDRESS}", "extra_field", NUMBER)),

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from clustertrack.rejected_text import SHOWN, Would, list_text, outcome, replayed_text, show_text
+from schemas.addresses import RecordAddress
 from schemas.faults import Fault
-from schemas.replays import Action, RecordPlace, RejectedRecord
+from schemas.replays import Action, RejectedRecord
 from schemas.visible import visible
 from sinks.rejected import Count, Listed, Page
 from sinks.rejected_actions import Done, Story
@@ -15,7 +16,7 @@ from sources.replay import Outgoing
 from sources.resending import NOT_KNOWN, Refused, Results
 
 ARRIVED = datetime(2026, 11, 1, 12, 30, 5, tzinfo=UTC)
-PLACE, THERE = RecordPlace("activity.events.v1", 0, 2, 17), RecordPlace("activity.events.v1", 0, 3, 40)
+PLACE, THERE = RecordAddress("activity.events.v1", 0, 2, 17), RecordAddress("activity.events.v1", 0, 3, 40)
 FAULTS = (Fault("source", "unknown_source", "x"), Fault("data.name", "extra_field", "***"))
 
 

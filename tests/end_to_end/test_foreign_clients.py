@@ -21,7 +21,8 @@ from stack import Stack, wait_for
 from tales import UNKNOWN_COMPANY
 
 from brokers.batches import KEPT
-from schemas.replays import Action, RecordPlace
+from schemas.addresses import RecordAddress
+from schemas.replays import Action
 from sinks.rejected_actions import ActionBook
 from streams.partitions import partition_of
 from streams.topics import COMPANIES, EVENTS, TopicAdmin, TopicSpec
@@ -251,10 +252,10 @@ def test_replay_finds_what_foreign_batches_hide(told: Told) -> None:
     for codec, send in clients:
         part = Part([Sent(values[codec], key, (STRUCTURED,)), *events(f"before-{codec}")])
         [[[place, *_]]] = send(stack.bootstrap, [Job(codec, "plain", [part])])
-        sent[codec] = RecordPlace(EVENTS, 0, *place)
+        sent[codec] = RecordAddress(EVENTS, 0, *place)
     stack.wait_counted()
     end = max(place.offset for place in sent.values()) + 1
-    to = RecordPlace(EVENTS, 0, partition_of(CVRS[0], stack.partitions), end)
+    to = RecordAddress(EVENTS, 0, partition_of(CVRS[0], stack.partitions), end)
     client = stack.client()
     noted = datetime.now(UTC) - timedelta(minutes=5)  # by then a command that lives has gone on
     ActionBook(client, "impact").write(

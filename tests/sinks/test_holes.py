@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from sinks.accounts import Bound, Place, Probe, Range
+from schemas.addresses import TopicPartition
+from sinks.accounts import Bound, Probe, Range
 from sinks.reconcile import reconcile
 
 TOPIC = "activity.events.v1"
@@ -58,7 +59,7 @@ def test_borders(
 def test_no_record(ledger: Client, database: str, write: Callable[..., None]):
     """Offsets at which Kafka delivers nothing are no holes, wherever they lie in one."""
     write({0: "accepted", 5: "accepted"})
-    markers = {Place(TOPIC, 0, 0): [Range(1, 1), Range(3, 3), Range(6, 6)]}
+    markers = {TopicPartition(TOPIC, 0, 0): [Range(1, 1), Range(3, 3), Range(6, 6)]}
     [account] = reconcile(
         ledger, database, [bound(0, 8, 7)], no_record=lambda place, _ranges: Probe(markers[place])
     ).partitions
@@ -69,10 +70,10 @@ def test_no_record(ledger: Client, database: str, write: Callable[..., None]):
 def test_what_kafka_said_is_kept(ledger: Client, database: str, write: Callable[..., None]):
     """Kafka is asked once: later, when it has deleted what lay around them, such offsets are still no loss."""
     write({0: "accepted", 5: "accepted"})
-    markers = {Place(TOPIC, 0, 0): [Range(1, 2), Range(4, 4)]}
+    markers = {TopicPartition(TOPIC, 0, 0): [Range(1, 2), Range(4, 4)]}
     asked = []
 
-    def no_record(place: Place, ranges: list[Range]) -> Probe:
+    def no_record(place: TopicPartition, ranges: list[Range]) -> Probe:
         asked.append(ranges)
         return Probe(markers[place])
 
@@ -98,7 +99,7 @@ def markers_between(ledger: Client, database: str, receipts: int) -> None:
     )
 
 
-def all_empty(_place: Place, ranges: Sequence[Range]) -> Probe:
+def all_empty(_place: TopicPartition, ranges: Sequence[Range]) -> Probe:
     return Probe(ranges)
 
 
@@ -111,7 +112,7 @@ def test_more_markers_than_are_read_at_a_time(ledger: Client, database: str):
     assert found.whole
     assert (found.partitions[0].no_record, found.partitions[0].missing) == (receipts - 1, 0)
 
-    def never(_place: Place, _ranges: Sequence[Range]) -> Probe:
+    def never(_place: TopicPartition, _ranges: Sequence[Range]) -> Probe:
         raise AssertionError("all is known")
 
     assert reconcile(ledger, database, bounds, no_record=never) == found
@@ -123,7 +124,7 @@ def test_pages_give_the_same(ledger: Client, database: str, page: int, monkeypat
     markers_between(ledger, database, 9)
     asked: list[Range] = []
 
-    def no_record(_place: Place, ranges: Sequence[Range]) -> Probe:
+    def no_record(_place: TopicPartition, ranges: Sequence[Range]) -> Probe:
         asked.extend(ranges)
         return Probe([found for found in ranges if found.first != 11])
 
@@ -143,7 +144,7 @@ def test_what_kafka_could_not_be_asked_for(ledger: Client, database: str, page: 
     asked: list[Range] = []
     answers = [2]
 
-    def no_record(_place: Place, ranges: Sequence[Range]) -> Probe:
+    def no_record(_place: TopicPartition, ranges: Sequence[Range]) -> Probe:
         asked.extend(ranges)
         left = min(len(ranges), answers[0])
         answers[0] -= left
@@ -200,7 +201,7 @@ def test_a_hole_that_grew_behind_what_is_acknowledged(ledger: Client, database: 
     reconcile(ledger, database, [bound(3, 10, 2)], acknowledge="first")
     asked: list[Range] = []
 
-    def no_record(_place: Place, ranges: Sequence[Range]) -> Probe:
+    def no_record(_place: TopicPartition, ranges: Sequence[Range]) -> Probe:
         asked.extend(ranges)
         return Probe([Range(7, 7)])
 

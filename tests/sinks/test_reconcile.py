@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from schemas.addresses import TopicPartition
 from schemas.ledger import NO_PARTITION
-from sinks.accounts import Bound, LostReceipt, LostReroute, PartitionAccount, Place, Range, Version
+from sinks.accounts import Bound, LostReceipt, LostReroute, PartitionAccount, Range, Version
 from sinks.reconcile import reconcile
 
 TOPIC = "activity.events.v1"
@@ -129,7 +130,7 @@ def test_a_reroute_that_arrived(ledger: Client, database: str, send: Send):
     send((0, 0), to=1)
     send((1, 0), came=(0, 0))
 
-    def never(_places: object) -> set[Place]:
+    def never(_places: object) -> set[TopicPartition]:
         raise AssertionError("there is nothing to wait for")
 
     found = reconcile(ledger, database, [bound(0, 1, 1), bound(0, 1, 1, partition=1)], read_to_end=never)
@@ -190,8 +191,8 @@ def test_a_former_epoch(ledger: Client, database: str, write: Callable[..., None
     write({0: "accepted"}, epoch=1)
     found = reconcile(ledger, database, [bound(0, 1, 1, epoch=1), bound(0, 1, 1, epoch=1, partition=3)])
     assert [(a.place, a.received, a.without_row, a.not_arrived) for a in found.former] == [
-        (Place(TOPIC, 0, 0), 3, 1, 0),
-        (Place(TOPIC, 0, 1), 1, 0, 1),
+        (TopicPartition(TOPIC, 0, 0), 3, 1, 0),
+        (TopicPartition(TOPIC, 0, 1), 1, 0, 1),
     ]
     assert found.reroutes_not_arrived == (LostReroute(TOPIC, 0, 1, 0, 3),)
     assert all(account.whole for account in found.partitions)
@@ -273,14 +274,14 @@ def test_receipts_of_records_that_came_meanwhile(
     write({0: "rejected"}, partition=1)
     asked = []
 
-    def ends(places: set[Place]) -> dict[Place, int]:
+    def ends(places: set[TopicPartition]) -> dict[TopicPartition, int]:
         asked.append(places)
         write({9: "rejected"})  # one that comes after the answer is no fault either
         return dict.fromkeys(places, end)
 
     found = reconcile(ledger, database, [bound(0, 2, 2), bound(0, 1, 1, partition=1)], ends=ends)
     assert (found.faults["beyond"], found.whole) == (beyond, beyond == 0)
-    assert asked == [{Place(TOPIC, 0, 0)}]
+    assert asked == [{TopicPartition(TOPIC, 0, 0)}]
 
 
 def test_two_receipts_of_one_offset(ledger: Client, database: str, write: Callable[..., None]):

@@ -7,9 +7,10 @@ from uuid import uuid4
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from schemas.addresses import RecordAddress
 from schemas.faults import Fault
 from schemas.ledger import Headers, Receipt, Rejection, Rows
-from schemas.replays import Action, NamedPlace, RecordPlace
+from schemas.replays import Action, NamedPlace
 from sinks import rejected as sinks_rejected
 from sinks.connection import ClickHouse
 from sinks.rejected import Count, Wanted, count_open, find_places, list_open, open_places, read_records
@@ -25,18 +26,18 @@ ALL = Wanted()
 pytestmark = pytest.mark.integration
 
 
-def place(offset: int, partition: int = 0, topic: str = EVENTS, epoch: int = 0) -> RecordPlace:
-    return RecordPlace(topic, epoch, partition, offset)
+def place(offset: int, partition: int = 0, topic: str = EVENTS, epoch: int = 0) -> RecordAddress:
+    return RecordAddress(topic, epoch, partition, offset)
 
 
 @pytest.fixture
-def reject(server: ClickHouse, ledger: Client, database: str) -> Callable[..., RecordPlace]:
+def reject(server: ClickHouse, ledger: Client, database: str) -> Callable[..., RecordAddress]:
     """Writes a rejected record and its receipt the way a worker does; returns its place."""
     assert ledger.database == database, "migrated before anything is written"
     writer = LedgerWriter(ClickHouse(host=server.host, port=server.port, database=database))
 
     def reject(
-        stands: RecordPlace,
+        stands: RecordAddress,
         *,
         codes: tuple[str, ...] = ("unknown_source",),
         source: str = CRM,
@@ -45,7 +46,7 @@ def reject(server: ClickHouse, ledger: Client, database: str) -> Callable[..., R
         payload: bytes | None = b"{}",
         arrived: datetime = ARRIVED,
         status: str | None = "rejected",
-    ) -> RecordPlace:
+    ) -> RecordAddress:
         at = int(arrived.timestamp() * 1000)
         faults = tuple(Fault("source", code, "x") for code in codes)
         rows = Rows(rejected=[Rejection(*stands, at, source, faults, headers, key, payload, 1)])
@@ -62,7 +63,7 @@ def reject(server: ClickHouse, ledger: Client, database: str) -> Callable[..., R
 def act(ledger: Client, database: str) -> Callable[..., Action]:
     """Writes what somebody did with a record."""
 
-    def act(stands: RecordPlace, action: str, to: RecordPlace | None = None, **more: object) -> Action:
+    def act(stands: RecordAddress, action: str, to: RecordAddress | None = None, **more: object) -> Action:
         made = Action(stands, uuid4(), action, ARRIVED + timedelta(days=1), "anna", to=to)._replace(**more)
         ActionBook(ledger, database).write([made])
         return made
@@ -71,10 +72,10 @@ def act(ledger: Client, database: str) -> Callable[..., Action]:
 
 
 @pytest.fixture
-def opened(ledger: Client, database: str) -> Callable[..., list[RecordPlace]]:
+def opened(ledger: Client, database: str) -> Callable[..., list[RecordAddress]]:
     """Places of the wanted open records, as `list` gives them."""
 
-    def opened(wanted: Wanted = ALL, after: RecordPlace | None = None, limit: int = 1000) -> list[RecordPlace]:
+    def opened(wanted: Wanted = ALL, after: RecordAddress | None = None, limit: int = 1000) -> list[RecordAddress]:
         page = list_open(ledger, database, wanted, after=after, limit=limit)
         return [record.place for record in page.records]
 
@@ -254,7 +255,7 @@ def test_closed_records_are_chosen_by_the_same_filters(ledger: Client, database:
         act(stands, "discarded", note="tests")
     act(place(3), "replaying", to=place(4))
 
-    def closed(wanted: Wanted, after: RecordPlace | None = None) -> list[RecordPlace]:
+    def closed(wanted: Wanted, after: RecordAddress | None = None) -> list[RecordAddress]:
         return [d.action.place for d in list_closed(ledger, database, wanted, after=after, limit=10)]
 
     assert closed(ALL) == [one, two, place(77)]

@@ -8,7 +8,8 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from replaying import PARTITIONS, START, Crash, Dying, MemoryBook, Person, noise, record, standing
 
-from schemas.replays import Action, RecordPlace, RejectedRecord
+from schemas.addresses import RecordAddress
+from schemas.replays import Action, RejectedRecord
 from sources.replay import Outgoing, as_replay
 from sources.resender import KafkaTopic
 from sources.resending import NOT_KNOWN, Results, Window, resend
@@ -68,7 +69,7 @@ def only_intents(topic: KafkaTopic, *records: RejectedRecord) -> MemoryBook:
     return book
 
 
-def cut(kafka, topic: KafkaTopic, to: RecordPlace) -> None:
+def cut(kafka, topic: KafkaTopic, to: RecordAddress) -> None:
     """Kafka deletes what stands before this place, as retention does."""
     admin = KafkaAdminClient(bootstrap_servers=[kafka.bootstrap])
     admin.delete_records({TopicPartition(topic.name, to.partition): to.offset})
@@ -149,7 +150,7 @@ def test_intents_of_different_days_are_looked_for_apart(topic: KafkaTopic):
     book, results = MemoryBook(), Results()
     for n, one in enumerate(records):
         at = START + timedelta(days=n)
-        book.write([Action(one.place, uuid.uuid4(), "replaying", at, "anna", to=RecordPlace(topic.name, 0, 0, 0))])
+        book.write([Action(one.place, uuid.uuid4(), "replaying", at, "anna", to=RecordAddress(topic.name, 0, 0, 0))])
     asked = []
 
     class Asked(Dying):
@@ -166,7 +167,9 @@ def test_intents_of_different_days_are_looked_for_apart(topic: KafkaTopic):
 def test_an_intent_of_a_former_topic_is_abandoned(kafka, topic: KafkaTopic):
     """Where the topic was made anew, what an interrupted replay sent is gone with the old one."""
     old = record(topic)
-    intent = Action(old.place, uuid.uuid4(), "replaying", START, "anna", replays=1, to=RecordPlace(topic.name, 0, 1, 0))
+    intent = Action(
+        old.place, uuid.uuid4(), "replaying", START, "anna", replays=1, to=RecordAddress(topic.name, 0, 1, 0)
+    )
     book, results = MemoryBook(), Results()
     book.write([intent])
     topic.epoch = 1

@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 import pytest
 from samples import CLUSTERS, CVRS, SOURCE, event
 
+from schemas.addresses import RecordAddress
 from schemas.errors import UsageFault
 from schemas.events import read_event
 from schemas.faults import Fault
-from schemas.replays import NamedPlace, RecordPlace, RejectedRecord, read_place, replays_of
+from schemas.replays import NamedPlace, RejectedRecord, read_place, replays_of
 from sources.publisher import MAX_RECORD, key_hash
 from sources.replay import EditFault, Outgoing, as_edited, as_replay, company_of, event_headers
 
-PLACE = RecordPlace("activity.events.v1", 0, 3, 17)
+PLACE = RecordAddress("activity.events.v1", 0, 3, 17)
 PARTITIONS = 12
 NOW = 1_790_000_000_000
 STRUCTURED = ("content-type", b"application/cloudevents+json; charset=utf-8")
@@ -288,5 +289,5 @@ def test_other_texts_are_no_places(text: str):
 
 def test_a_place_names_its_epoch_only_where_there_was_another():
     """The first life of a topic is its plain name."""
-    assert str(RecordPlace("t", 0, 1, 2)) == "t/1/2"
-    assert str(RecordPlace("t", 3, 1, 2)) == "t@3/1/2"
+    assert str(RecordAddress("t", 0, 1, 2)) == "t/1/2"
+    assert str(RecordAddress("t", 3, 1, 2)) == "t@3/1/2"

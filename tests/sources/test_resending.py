@@ -8,7 +8,8 @@ import pytest
 from replaying import START, Dying, MemoryBook, Person, record, standing
 
 from brokers.explain import KafkaUnreachable
-from schemas.replays import Action, RecordPlace
+from schemas.addresses import RecordAddress
+from schemas.replays import Action
 from sources.replay import Outgoing
 from sources.resender import KafkaTopic, kafka_topic
 from sources.resending import LEASE_SECONDS, NotConfirmed, Results, resend
@@ -39,7 +40,7 @@ def test_a_replay_that_may_be_at_work_is_waited_for(topic: KafkaTopic):
     other = Action(record(topic).place, uuid.uuid4(), "replaying", START, "ben", replays=1)
     book.write([other])
     anna = Person(now=START + timedelta(seconds=20))
-    sent = other._replace(action="replayed", to=RecordPlace(topic.name, 0, 0, 0))
+    sent = other._replace(action="replayed", to=RecordAddress(topic.name, 0, 0, 0))
     book.before_read = [lambda: None, lambda: book.write([sent])]
     resend([record(topic)], anna.run(), topic, book, results)
     assert anna.slept == [pytest.approx(LEASE_SECONDS - 20, abs=0.1)]

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from samples import CVRS, event
 
+from schemas.addresses import RecordAddress
 from schemas.faults import Fault
-from schemas.replays import Action, RecordPlace, RejectedRecord
+from schemas.replays import Action, RejectedRecord
 from sources.replay import Outgoing, as_replay
 from sources.resender import KafkaTopic
 from sources.resending import Run
@@ -22,7 +23,7 @@ START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 class MemoryBook:
     """Actions by attempt, as the table keeps them after a merge; `before_read` happens before the next readings."""
 
-    rows: dict[tuple[RecordPlace, uuid.UUID], Action] = field(default_factory=dict)
+    rows: dict[tuple[RecordAddress, uuid.UUID], Action] = field(default_factory=dict)
     before_read: list[Callable[[], None]] = field(default_factory=list)
 
     def write(self, actions: Sequence[Action]) -> None:
@@ -33,7 +34,7 @@ class MemoryBook:
             if key not in self.rows or rank.index(action.action) >= rank.index(self.rows[key].action):
                 self.rows[key] = action
 
-    def read(self, places: Sequence[RecordPlace]) -> list[Action]:
+    def read(self, places: Sequence[RecordAddress]) -> list[Action]:
         """The oldest first."""
         if self.before_read:
             self.before_read.pop(0)()
@@ -98,7 +99,7 @@ class Dying:
 def record(topic: KafkaTopic, offset: int = 7, **changes: object) -> RejectedRecord:
     """A rejected record of the topic."""
     fields = {
-        "place": RecordPlace(topic.name, topic.epoch, 1, offset),
+        "place": RecordAddress(topic.name, topic.epoch, 1, offset),
         "log_time": START,
         "source": "",
         "faults": (Fault("", "unknown_source", ""),),
@@ -109,7 +110,7 @@ def record(topic: KafkaTopic, offset: int = 7, **changes: object) -> RejectedRec
     return RejectedRecord(**{**fields, **changes})
 
 
-def standing(kafka, topic: KafkaTopic) -> dict[RecordPlace, tuple[bytes | None, bytes | None, list]]:
+def standing(kafka, topic: KafkaTopic) -> dict[RecordAddress, tuple[bytes | None, bytes | None, list]]:
     """Everything on the topic."""
     consumer = KafkaConsumer(bootstrap_servers=[kafka.bootstrap], auto_offset_reset="earliest")
     partitions = [TopicPartition(topic.name, partition) for partition in range(PARTITIONS)]
@@ -118,7 +119,7 @@ def standing(kafka, topic: KafkaTopic) -> dict[RecordPlace, tuple[bytes | None, 
     found = {}
     while any(consumer.position(partition) < ends[partition] for partition in partitions):
         for records in consumer.poll(timeout_ms=200).values():
-            found |= {RecordPlace(topic.name, 0, r.partition, r.offset): (r.key, r.value, r.headers) for r in records}
+            found |= {RecordAddress(topic.name, 0, r.partition, r.offset): (r.key, r.value, r.headers) for r in records}
     consumer.close()
     return found
 
