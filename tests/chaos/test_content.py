@@ -15,7 +15,7 @@ from runs import ALONE
 from samples import event
 from stack import Stack
 
-from streams.partitions import partition_of
+from brokers.partitioning import partition_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

@@ -12,7 +12,7 @@ from proxy import Fault, Proxy
 from runs import SCALE
 from stack import Stack, answer, wait_for, waited
 
-from sinks.embedded.pool import FREE_DISK_BYTES
+from clustertrack.local.clickhouse.pool import FREE_DISK_BYTES
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

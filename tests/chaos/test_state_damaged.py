@@ -24,8 +24,8 @@ from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, Ne
 from kafka.errors import BrokerResponseError
 from stack import wait_for
 
+from brokers.partitioning import partition_of
 from clustertrack.local.child import Child
-from streams.partitions import partition_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

@@ -11,7 +11,7 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
 from stack import Stack, wait_for
 
-from streams.partitions import partition_of
+from brokers.partitioning import partition_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
