@@ -10,7 +10,8 @@ from typing import NamedTuple
 import pytest
 from openpyxl import Workbook
 
-from sources.files.source_file import FileFault, checked_archive
+from sources.files import checked_archive
+from sources.files.source_file import FileFault
 from sources.files.spreadsheet import Row
 from sources.files.workbook import MOST_COLUMNS, XlsxSheet
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sources.files import conflicts
 from sources.files.buckets import Buckets
 from sources.files.conflicts import TooManyConflicts, find_conflicts, mark, note
-from sources.files.source_file import conflicts
 
 ROWS = st.lists(
     st.tuples(st.sampled_from("ab"), st.sampled_from(["1", "2", "3"]), st.integers(0, 3), st.integers(1, 3)),

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from sources.files import refused_rows as refusals_module
 from sources.files.file_publisher import Outcome, Table, open_input, send, survey
 from sources.files.mapping import MappingFault
 from sources.files.refused_rows import Refusal
 from sources.files.source_file import FileFault
-from sources.files.source_file import refused_rows as refusals_module
 from sources.publisher import DeliveryFailed, MemoryPublisher, Place
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
