@@ -2,6 +2,7 @@
 
 import pytest
 import site_links
+from pages import pages
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,8 @@ def test_pages_from_outside():
     """Every page of a forge that has its place elsewhere than in docs is on the site, and no page has two sources."""
     assert all((site_links.ROOT / path).is_file() for path in site_links.OUTSIDE)
     assert not [page for page in site_links.OUTSIDE.values() if (site_links.ROOT / "docs" / page).exists()]
+
+
+def test_no_page_of_the_site_draws_with_mermaid():
+    """The theme would fetch mermaid from another host when the page is read; the README is no page of the site."""
+    assert [page.name for page in pages() if page.name != "README.md" and page.blocks("mermaid")] == []
