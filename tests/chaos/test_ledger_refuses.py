@@ -43,8 +43,8 @@ def often(action: str) -> Fault:
 FAULTS = [
     pytest.param(always("error 243"), 5, "ClickHouse: disk full", id="disk full"),
     pytest.param(always("error 164"), 5, "ClickHouse: read only", id="read only"),
-    pytest.param(often("error 252"), 5, "ClickHouse: too many parts, now and then", id="too many parts, now and then"),
     pytest.param(often("lose"), 4, "ClickHouse: answer lost after the insert", id="answer lost after the insert"),
+    pytest.param(often("error 252"), 5, "ClickHouse: too many parts, now and then", id="too many parts, now and then"),
     pytest.param(often("page 200"), 4, "ClickHouse: a proxy's page for an answer", id="a page for an answer"),
     pytest.param(always("slow 5"), 2, "ClickHouse: five seconds an insert", id="five seconds an insert"),
 ]
