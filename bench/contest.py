@@ -18,7 +18,7 @@ from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaExcepti
 from confluent_kafka.admin import AdminClient, NewTopic
 from stack import Process, Stack, cpu_seconds, resident_mb, say, wait_for
 
-from streams.topics import ENRICHED, EVENTS
+from brokers.topics import ENRICHED, EVENTS
 
 HERE = Path(__file__).parent
 PARTITIONS = 4

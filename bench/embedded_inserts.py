@@ -62,7 +62,7 @@ def main() -> None:
         command = [
             sys.executable,
             "-m",
-            "sinks.embedded",
+            "clustertrack.local.clickhouse",
             "--without-password",
             "--path",
             f"{folder}/data",

@@ -29,16 +29,16 @@ import generate
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import ConsumerRecord
 
+from brokers.partitioning import partition_of
 from schemas.clusters import ClusterRegistry
 from schemas.company import CompanyVersion
 from schemas.events import read_event
 from sinks import writer
 from streams.app import GC_THRESHOLD, PRODUCER_BATCH
-from streams.batch import Place, process_batch
+from streams.company_register import Register
+from streams.decide import Place, process_batch
+from streams.deliver import Group
 from streams.outbox import Filled, KafkaParcel
-from streams.partitions import partition_of
-from streams.pipeline import Group
-from streams.register import Register
 
 PARTITIONS = 4
 BATCH = 2_000

@@ -21,7 +21,7 @@ from confluent_kafka import Message, Producer
 from contest import Arena, events_file
 from stack import running, wait_for
 
-from streams.topics import EVENTS
+from brokers.topics import EVENTS
 
 WARM_SECONDS = 5.0
 POLL_SECONDS = 0.02

@@ -20,7 +20,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from stack import PYTHON, say
 
-from sinks.migrate import migrate
+from sinks.migrator import migrate
 
 BLOCK = 100_000
 NEWER = 20_000  # versions that arrived since the last merge of everything
@@ -78,7 +78,16 @@ def main(arguments: Sequence[str]) -> list[dict[str, Any]]:
 
 def _measure(activities: int, repeats: int) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="clustertrack-reads-") as folder:
-        command = [str(PYTHON), "-m", "sinks.embedded", "--without-password", "--path", f"{folder}/data", "--port", "0"]
+        command = [
+            str(PYTHON),
+            "-m",
+            "clustertrack.local.clickhouse",
+            "--without-password",
+            "--path",
+            f"{folder}/data",
+            "--port",
+            "0",
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             try:
                 line = server.stdout.readline() if server.stdout else ""

@@ -20,9 +20,9 @@ from pathlib import Path
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
-from sinks.accounts import Bound
-from sinks.migrate import migrate
-from sinks.reconcile import reconcile
+from clustertrack.reconcile.account import Bound
+from clustertrack.reconcile.account_run import reconcile
+from sinks.migrator import migrate
 
 _DATABASE, _TOPIC, _PARTITIONS = "impact", "activity.events.v1", 12
 _BLOCK = 5_000_000
@@ -75,7 +75,7 @@ def _measure(records: int) -> None:
         command = [
             sys.executable,
             "-m",
-            "sinks.embedded",
+            "clustertrack.local.clickhouse",
             "--without-password",
             "--path",
             f"{folder}/data",

@@ -22,9 +22,9 @@ from confluent_kafka import Producer
 from contest import PARTITIONS, Arena, events_file, produce
 from stack import Process, Stack, resident_mb, running, say, wait_for
 
+from brokers.topics import app_id, changelog_topic
 from schemas.indicators import PIPELINE_VERSION
-from streams.batch import MARK
-from streams.topics import app_id, changelog_topic
+from streams.decide import MARK
 
 START_SECONDS = 900
 

@@ -128,7 +128,9 @@ class Stack:
         self.bootstrap, self.clickhouse_port = f"{HOST}:{base}", base + 1
         by_command = {Path(f"/proc/{pid}/cmdline").read_bytes(): pid for pid in children_of(supervisor)}
         self.kafka = next(pid for command, pid in by_command.items() if b"kafka.Kafka" in command)
-        self.clickhouse = next(pid for command, pid in by_command.items() if b"sinks.embedded" in command)
+        self.clickhouse = next(
+            pid for command, pid in by_command.items() if b"clustertrack.local.clickhouse" in command
+        )
         self._processes: list[Process] = []
 
     def environment(self, database: str) -> dict[str, str]:

@@ -10,9 +10,9 @@ from datetime import datetime
 import structlog
 from clickhouse_connect.driver.client import Client
 
+from brokers import topics
 from clustertrack.settings import Settings
 from sinks import catalog
-from streams import topics
 
 log = structlog.get_logger()
 

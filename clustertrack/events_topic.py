@@ -2,11 +2,11 @@
 
 from clickhouse_connect.driver.client import Client
 
+from brokers.topics import EVENTS, TopicAdmin
 from clustertrack.settings import Settings
 from schemas.errors import CheckFailed
 from sinks import catalog
 from sinks.catalog import TopicRecord
-from streams.topics import EVENTS, TopicAdmin
 
 
 def recorded_topic(client: Client, database: str) -> TopicRecord:

@@ -14,9 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from clustertrack.local.clickhouse.host_guard import LOOPBACK, is_loopback
 from schemas.errors import UsageFault
 from schemas.visible import json_text
-from sinks.embedded.guard import LOOPBACK, is_loopback
 
 _JSON = "application/json; charset=utf-8"
 _TEXT = "text/plain; charset=utf-8"

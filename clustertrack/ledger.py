@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from clickhouse_connect.driver.client import Client
 
 from schemas.errors import CheckFailed
-from sinks.connection import UNKNOWN_DATABASE, ClickHouse, ClickHouseFault, ClickHouseRefused, connect, explained
+from sinks.clickhouse import UNKNOWN_DATABASE, ClickHouse, ClickHouseFault, ClickHouseRefused, connect, explained
 
 _NOT_MIGRATED = frozenset({46, 60})
 """Codes: a parameterised view is missing (an unknown function to ClickHouse), a table is missing."""

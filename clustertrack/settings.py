@@ -18,7 +18,7 @@ from schemas.errors import UsageFault
 from schemas.own_files import TooLarge, read_within
 
 if TYPE_CHECKING:
-    from sinks.connection import ClickHouse
+    from sinks.clickhouse import ClickHouse
 
 _MAX_SECRET: Final = 64 * 1024
 """Bytes of a file with a password."""
@@ -204,8 +204,8 @@ class Settings(BaseSettings):
         return config
 
     def clickhouse(self) -> "ClickHouse":
-        """Where ClickHouse is and how to log in, as the value that `sinks.connection.connect` takes."""
-        from sinks.connection import ClickHouse  # noqa: PLC0415  (`up` and `publish` need no ClickHouse client)
+        """Where ClickHouse is and how to log in, as the value that `sinks.clickhouse.connect` takes."""
+        from sinks.clickhouse import ClickHouse  # noqa: PLC0415  (`up` and `publish` need no ClickHouse client)
 
         return ClickHouse(
             host=self.clickhouse_host,

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from reports.days import is_provisional, known_instant
+from reports.as_known import is_provisional, known_instant
 from reports.model import (
     FIGURES,
     AllNotCounted,

@@ -27,7 +27,7 @@ from schemas.classifications import (
 )
 from schemas.cvr import CvrFault, parse_cvr
 from schemas.faults import Fault, fault
-from schemas.register_days import DayFault, parse_day, sound_day
+from schemas.register_dates import DayFault, parse_day, sound_day
 
 REQUIRED_COLUMNS: Final = (
     "cvr",

@@ -10,7 +10,7 @@ from typing import Final
 from stdnum.dk import cvr as stdnum_cvr
 from stdnum.exceptions import InvalidChecksum, ValidationError
 
-from schemas.remembered import Remembered
+from schemas.bounded_cache import Remembered
 
 _LONGEST: Final = 64
 """Characters of the longest text that is looked at: a cache must not keep whatever a hostile publisher sends."""

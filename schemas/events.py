@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from schemas.binding import MAX_FIELDS, Unbound, is_json_type, parse, unbind
 from schemas.envelope import structure_faults, too_many_fields, validate_json, validate_python
+from schemas.event_time import EPOCH_ORDINAL, copenhagen_day, to_ms
 from schemas.faults import MASK, MAX_FAULTS, Fault, fault
 from schemas.field_rules import (
     details_of,
@@ -32,7 +33,6 @@ from schemas.field_rules import (
     judge_time,
 )
 from schemas.indicators import DERIVED, EVENT_TYPES, PIPELINE_RELEASED, TYPE_PREFIX, TYPE_SUFFIX
-from schemas.instants import EPOCH_ORDINAL, copenhagen_day, to_ms
 from schemas.people import worth_a_look
 from schemas.revisions import revision_of
 

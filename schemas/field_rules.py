@@ -9,13 +9,13 @@ from datetime import UTC, date, datetime, timedelta
 from json.encoder import encode_basestring
 from typing import Any, Final
 
+from schemas.bounded_cache import Remembered
 from schemas.cvr import read_cvr
+from schemas.event_time import HOUR_MS, copenhagen_day, parse_day, parse_instant, to_ms
 from schemas.extensions import extensions_of
 from schemas.faults import Fault, fault
 from schemas.indicators import OUTCOMES
-from schemas.instants import HOUR_MS, copenhagen_day, parse_day, parse_instant, to_ms
 from schemas.people import holds_personal_data
-from schemas.remembered import Remembered
 
 MEMBERSHIPS: Final = ("member", "participant")
 FIRST_DAY: Final = date(2000, 1, 1)

@@ -102,7 +102,7 @@ class LedgerUnavailable(ClustertrackError):
 
 
 class LedgerRefused(ClustertrackError):
-    """The ledger says that what a row holds cannot be stored. Said once, it proves nothing: see `streams.pipeline`."""
+    """The ledger says that what a row holds cannot be stored. Said once, it proves nothing: see `streams.deliver`."""
 
 
 class Ledger(Protocol):

@@ -17,7 +17,7 @@ from typing import Final
 
 from pydantic_core import SchemaValidator, core_schema
 
-from schemas.remembered import Remembered
+from schemas.bounded_cache import Remembered
 
 MASK: Final = "***"
 

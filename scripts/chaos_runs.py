@@ -27,7 +27,7 @@ import pytest_child
 from pytest_child import ROOT
 
 PAGE = ROOT / "docs" / "delivery-guarantees.md"
-BEGIN, END = "<!-- what scripts/chaos --write has written: begin -->", "<!-- end -->"
+END = "<!-- end -->"
 BROKERS = (1, 3)
 LONGEST_FILE_SECONDS = 3600
 HEAD = (
@@ -91,7 +91,7 @@ def _finish(options: argparse.Namespace, runs: Sequence[Kept]) -> int:
     if options.json and not options.join:
         Path(_here(), options.json).write_text(json.dumps(runs[0], indent=1) + "\n")
     if options.write:
-        write(PAGE, page)
+        write(PAGE, options.only, page)
     return 1 if any(one["failed"] or not one["outcomes"] for one in runs) else 0
 
 
@@ -232,11 +232,18 @@ def _line(name: str, runs: Outcomes) -> list[str]:
     ]
 
 
-def write(path: Path, page: Sequence[str]) -> None:
-    """Put the lines between the two marks of a page, in place of what stands there."""
-    before, rest = path.read_text(encoding="utf-8").split(BEGIN)
+def begin(only: Sequence[str]) -> str:
+    """The mark in a page under which a run of these files is put."""
+    chosen = "".join(f" --only {name}" for name in only)
+    return f"<!-- what scripts/chaos{chosen} --write has written: begin -->"
+
+
+def write(path: Path, only: Sequence[str], page: Sequence[str]) -> None:
+    """Put the lines between the two marks of a page, in place of what is there."""
+    mark = begin(only)
+    before, rest = path.read_text(encoding="utf-8").split(mark)
     after = rest.split(END, 1)[1]
-    path.write_text("\n".join([before + BEGIN, "", *page, "", END + after]), encoding="utf-8")
+    path.write_text("\n".join([before + mark, "", *page, "", END + after]), encoding="utf-8")
 
 
 def _options() -> argparse.Namespace:
@@ -270,8 +277,15 @@ def _options() -> argparse.Namespace:
         "--only", metavar="NAME", action="append", default=[], help="only files of that name, or part; may be repeated"
     )
     parser.add_argument("--json", metavar="FILE", help="write the run, and every outcome, to this file too")
-    parser.add_argument("--write", action="store_true", help="put the table into docs/delivery-guarantees.md")
-    return parser.parse_args()
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="put the table into docs/delivery-guarantees.md, where the mark of the same --only is",
+    )
+    options = parser.parse_args()
+    if options.write and begin(options.only) not in PAGE.read_text(encoding="utf-8"):
+        parser.error(f"{PAGE.name} has no place for these files: it lacks the line {begin(options.only)}")
+    return options
 
 
 if __name__ == "__main__":

@@ -19,11 +19,11 @@ WRITERS = {Path("schemas/own_files.py"), Path("schemas/own_folders.py")}
 """Where files and folders are written, renamed and removed."""
 
 IN_MEMORY = {
-    (Path("sources/simulator/exports.py"), "save()"),
-    (Path("sources/simulator/exports.py"), "ZipFile() for writing"),
-    (Path("sinks/embedded/kernel_wall.py"), "os.open"),
-    (Path("sinks/embedded/kernel_wall.py"), "os.O_PATH"),
-    (Path("sinks/embedded/start.py"), "os.execve"),
+    (Path("clustertrack/simulator/exports.py"), "save()"),
+    (Path("clustertrack/simulator/exports.py"), "ZipFile() for writing"),
+    (Path("clustertrack/local/clickhouse/kernel_wall.py"), "os.open"),
+    (Path("clustertrack/local/clickhouse/kernel_wall.py"), "os.O_PATH"),
+    (Path("clustertrack/local/clickhouse/start.py"), "os.execve"),
 }
 """Calls that write to a stream of theirs; names of folders for the kernel, and this program once more."""
 

@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.addresses import TopicPartition
 from schemas.errors import CheckFailed
-from sinks.connection import check_database_name
+from sinks.clickhouse import check_database_name
 
 
 class LedgerUnknown(CheckFailed):

@@ -8,7 +8,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.addresses import RecordAddress
 from schemas.faults import SET_ASIDE
-from sinks.connection import utc
+from sinks.clickhouse import utc
 
 COLUMNS: Final = "topic, topic_epoch, partition, first, last, ordered_at, ordered_by, reason"
 

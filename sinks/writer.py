@@ -13,7 +13,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.events import Activity
 from schemas.ledger import CompanyRow, LedgerRefused, LedgerUnavailable, Original, Receipt, Rejection, Rows
-from sinks.connection import (
+from sinks.clickhouse import (
     ClickHouse,
     ClickHouseFault,
     ClickHouseUnreachable,
@@ -63,7 +63,7 @@ BROKEN: Final = frozenset(
 start, where the same trouble is named before it takes partitions from others."""
 
 INSERT_SETTINGS: Final = {"async_insert": 0, "insert_deduplicate": 0, "throw_if_no_data_to_insert": 0}
-"""Those of an insert; the others are `sinks.settings.PINNED`. The last one is for the empty insert of `probe`."""
+"""Those of an insert, besides `sinks.pinned_settings.PINNED`. The last one is for the empty insert of `probe`."""
 INSERT_TIMEOUT: Final = 60
 """Seconds to wait for one insert; a slower one is repeated."""
 

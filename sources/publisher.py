@@ -5,8 +5,8 @@
     ├── MemoryPublisher   keeps the records in a list: tests
     └── KafkaPublisher    kafka-python's idempotent producer, acks=all
 
-Errors: those of `sources.brokers` before anything is sent; `DeliveryFailed` with the last place up to which everything
-is confirmed.
+Errors: those of `brokers.connection` before anything is sent; `DeliveryFailed` with the last place up to which
+everything is confirmed.
 """
 
 from collections import deque
@@ -20,9 +20,9 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.partitioner import murmur2
 from kafka.structs import TopicPartition
 
+from brokers.connection import CONNECT_MS, NOTHING_SENT, first_line, require_topic
 from brokers.explain import explain, is_authorization, right
 from schemas.errors import Unreachable
-from sources.brokers import CONNECT_MS, NOTHING_SENT, first_line, require_topic
 
 MAX_RECORD: Final = 1024 * 1024
 """Bytes of one record batch that the events topic takes (`max.message.bytes`)."""

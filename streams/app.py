@@ -17,21 +17,22 @@ from typing import Any, Final
 import faust
 import structlog
 
+from brokers.topics import COMPANIES, ENRICHED, EVENTS, REJECTED
 from schemas.events import Clusters
 from schemas.faults import SET_ASIDE
 from schemas.ledger import Ledger
-from streams import metrics, record_batches, silence
-from streams.batch import Batch, Place, Record, process_batch
-from streams.companies import process_companies
+from streams import record_batches, silence
+from streams import worker_metrics as metrics
+from streams.company_register import Register
+from streams.company_step import process_companies
+from streams.decide import Batch, Place, Record, process_batch
+from streams.deliver import Pipeline
 from streams.faultpoints import reach_record
+from streams.liveness import STALLED_SECONDS, Vitals
 from streams.outbox import KafkaOutbox
-from streams.pipeline import Pipeline
-from streams.register import Register
 from streams.register_feed import RegisterFeed
 from streams.seen import STORE_OPTIONS, STORE_URL, TABLE, RocksSeen
-from streams.topics import COMPANIES, ENRICHED, EVENTS, REJECTED
 from streams.transport import SCHEME, SLOW_SCHEME, Delivery, Fetched
-from streams.vitals import STALLED_SECONDS, Vitals
 
 DRAIN_SECONDS: Final = 5.0
 """How long work in flight may take to finish when partitions move or the worker stops; the rest is dropped."""

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import pydantic_core
 
+from schemas.bounded_cache import Remembered
 from schemas.events import Activity
-from schemas.remembered import Remembered
-from streams.register import Register
+from streams.company_register import Register
 
 _SPOT: Final = b'"company":[]'
 """Holds the place of what is added. Nothing else reads so: inside a text quotes are escaped, and neither an extension

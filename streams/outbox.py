@@ -12,7 +12,7 @@ from typing import Any
 from aiokafka.record.default_records import DefaultRecordBatch
 
 from schemas.ledger import Header
-from streams.batch import Output
+from streams.decide import Output
 
 Entry = tuple[bytes | None, bytes | None, list[Header]]
 NewBatch = Callable[[], Any]

@@ -13,8 +13,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas.company import read_company
-from streams import metrics
-from streams.register import Register
+from streams import worker_metrics as metrics
+from streams.company_register import Register
 
 POLL_MS = 1000
 RETRY_SECONDS = 1.0

@@ -18,7 +18,7 @@ from faust.stores.rocksdb import Store as RocksStore
 from faust.types.tuples import TP
 
 from schemas.own_folders import move, remove
-from streams.pipeline import StateFailure
+from streams.deliver import StateFailure
 
 log = structlog.get_logger()
 

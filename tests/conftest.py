@@ -116,7 +116,7 @@ def _clickhouse_command(path: Path, port: int) -> Command:
     arguments = [
         sys.executable,
         "-m",
-        "sinks.embedded",
+        "clustertrack.local.clickhouse",
         "--without-password",
         "--any-setting",
         "--path",

@@ -13,17 +13,17 @@ from typing import Any, NamedTuple
 
 from confluent_kafka import Consumer, TopicPartition
 
+from brokers.topics import COMPANIES
 from schemas.clusters import ClusterRegistry
 from schemas.company import read_company
 from schemas.events import Activity, read_event
 from schemas.indicators import PIPELINE_VERSION
 from schemas.ledger import Receipt, Rejection, Rows
 from schemas.revisions import version_key
-from sinks.connection import ClickHouse
+from sinks.clickhouse import ClickHouse
 from sinks.writer import LedgerWriter
+from streams.company_register import Register
 from streams.enrichment import enriched, written
-from streams.register import Register
-from streams.topics import COMPANIES
 
 CONTENT_TYPE = ("content-type", b"application/cloudevents+json; charset=utf-8")
 Headers = Sequence[tuple[str, bytes | None]]

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from schemas.clusters import ClusterRegistry
 from schemas.ledger import Headers, Rows
-from streams.batch import Place, process_batch
+from streams.decide import Place, process_batch
 
 BATCH = 20_000
 SECONDS = 0.3

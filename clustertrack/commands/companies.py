@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from brokers import topics
 from brokers.codecs import require_codecs
 from clustertrack.progress import track
 from clustertrack.settings import Settings, load_settings
@@ -18,13 +19,12 @@ from schemas.company import LATEST_REVISION_MS, CompanyVersion
 from schemas.errors import CheckFailed, UsageFault
 from schemas.screen import say, show
 from schemas.visible import json_lines, json_text
-from sources.buckets import BUCKETS, Buckets
-from sources.moments import MomentFault, read_moment
+from sources.files.buckets import BUCKETS, Buckets
+from sources.files.cell_dates import MomentFault, read_moment
+from sources.files.refused_rows import Refusal, RefusedRows
 from sources.publisher import Counter, DeliveryFailed, Publisher, kafka_publisher
-from sources.refusals import Refusal, RefusedRows
-from sources.register_file import Loaded, Loader, Refusals, RegisterFile, spread_known
-from sources.register_topic import read_topic
-from streams import topics
+from sources.register.register_file import Loaded, Loader, Refusals, RegisterFile, spread_known
+from sources.register.register_topic import read_topic
 
 _COPENHAGEN: Final = ZoneInfo("Europe/Copenhagen")
 _EXAMPLES: Final = 3

@@ -9,16 +9,16 @@ import click
 from clickhouse_connect.driver.client import Client
 
 from brokers.codecs import require_codecs
-from clustertrack.guard import lost_receipts, older_than_commits
-from clustertrack.offsets import KafkaOffsets
-from clustertrack.replaced import replaced, sentence
+from brokers.offsets import KafkaOffsets
+from brokers.topics import COMPANIES, EVENTS, TopicAdmin, TopicFault, TopicSpec, TopicState, app_id, topic_specs
 from clustertrack.settings import Settings, load_settings
 from schemas.errors import CheckFailed, UsageFault
 from schemas.screen import say
 from sinks import catalog
-from sinks.connection import connect, explained
-from sinks.migrate import migrate
-from streams.topics import COMPANIES, EVENTS, TopicAdmin, TopicFault, TopicSpec, TopicState, app_id, topic_specs
+from sinks.clickhouse import connect, explained
+from sinks.guard import lost_receipts, older_than_commits
+from sinks.migrator import migrate
+from sinks.replaced import replaced, sentence
 
 
 @dataclass(frozen=True)

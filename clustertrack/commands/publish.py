@@ -9,16 +9,16 @@ from typing import Any, Final
 
 import click
 
+from brokers import topics
 from clustertrack.progress import Reached, track
 from clustertrack.settings import load_settings
 from schemas.errors import CheckFailed
 from schemas.people import masked_bytes
 from schemas.screen import say, show
 from schemas.visible import Lines, as_lines, json_lines, json_text, visible
+from sources.files.file_publisher import Input, Outcome, Table, open_input, send, survey
+from sources.files.refused_rows import Refusal
 from sources.publisher import STRUCTURED, Counter, Publisher, kafka_publisher
-from sources.publishing import Input, Outcome, Table, open_input, send, survey
-from sources.refusals import Refusal
-from streams import topics
 
 _EXAMPLES: Final = 3
 _SHOWN: Final = 20

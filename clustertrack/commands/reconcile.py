@@ -10,22 +10,22 @@ from typing import Final
 import click
 from clickhouse_connect.driver.client import Client
 
+from brokers import topics
 from brokers.codecs import require_codecs
+from brokers.offsets import PROBE_SECONDS, KafkaOffsets, Partition, Reading
 from clustertrack.events_topic import check_topic, recorded_topic
 from clustertrack.ledger import open_ledger
-from clustertrack.offsets import PROBE_SECONDS, KafkaOffsets, Partition, Reading
-from clustertrack.reconcile_metrics import ReconcileMetrics
-from clustertrack.reconcile_text import as_dict, as_text, verdict_of
-from clustertrack.replaced import replaced
+from clustertrack.reconcile.account import Bound, Probe, Range, Reconciliation
+from clustertrack.reconcile.account_metrics import ReconcileMetrics
+from clustertrack.reconcile.account_run import reconcile
+from clustertrack.reconcile.account_text import as_dict, as_text, verdict_of
 from clustertrack.settings import Settings, load_settings
 from schemas.addresses import TopicPartition
 from schemas.errors import CheckFailed, UsageFault
 from schemas.screen import show
 from schemas.visible import json_lines
 from sinks import catalog
-from sinks.accounts import Bound, Probe, Range, Reconciliation
-from sinks.reconcile import reconcile
-from streams import topics
+from sinks.replaced import replaced
 
 SETTLE_SECONDS: Final = 10.0
 """How long running workers are waited for, where records in work may explain what looks wrong."""

@@ -10,28 +10,29 @@ from typing import Any, Final
 
 import click
 
+from brokers import topics
 from brokers.codecs import require_codecs
-from clustertrack import rejected_json, replays
-from clustertrack import rejected_text as text
+from brokers.offsets import KafkaOffsets, Partition
 from clustertrack.events_topic import check_topic, recorded_topic
 from clustertrack.ledger import open_ledger
-from clustertrack.offsets import KafkaOffsets, Partition
-from clustertrack.set_aside import LEARNED_SECONDS, check_offsets, check_place, read_range
+from clustertrack.rejected import choose as replays
+from clustertrack.rejected import rejected_json
+from clustertrack.rejected import rejected_text as text
+from clustertrack.rejected.actions import ActionBook, list_closed, story_of
+from clustertrack.rejected.records import Action, RejectedRecord, read_place, without_people
+from clustertrack.rejected.replay import Refused, Results, Run, resend, under_way
+from clustertrack.rejected.replay_topic import kafka_topic
+from clustertrack.rejected.set_aside_checks import LEARNED_SECONDS, check_offsets, check_place, read_range
+from clustertrack.rejected.store import Wanted, count_open, list_open, open_places, read_records
 from clustertrack.settings import load_settings
 from schemas.addresses import RecordAddress
 from schemas.errors import CheckFailed, UsageFault
 from schemas.faults import MAX_VALUE, SET_ASIDE
 from schemas.own_files import write_whole
-from schemas.replays import Action, RejectedRecord, read_place, without_people
 from schemas.screen import say, say_bytes, show
 from schemas.visible import as_lines, json_lines
 from sinks import catalog
-from sinks.rejected import Wanted, count_open, list_open, open_places, read_records
-from sinks.rejected_actions import ActionBook, list_closed, story_of
 from sinks.set_aside import Order, first_counted, orders_of, write_order
-from sources.resender import kafka_topic
-from sources.resending import Refused, Results, Run, resend, under_way
-from streams import topics
 
 PAGE: Final = 100
 

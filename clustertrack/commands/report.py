@@ -10,7 +10,7 @@ import click
 from clustertrack.ledger import open_ledger
 from clustertrack.settings import load_settings
 from reports.annual import annual_report, published_mapping
-from reports.days import COPENHAGEN, FIRST_YEAR, LAST_YEAR
+from reports.as_known import COPENHAGEN, FIRST_YEAR, LAST_YEAR
 from reports.model import AnnualReport
 from reports.table import annual_csv
 from reports.text import annual_text

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import click
 
+from brokers.topics import EVENTS
 from clustertrack.progress import Reached, bar
 from clustertrack.settings import load_settings
+from clustertrack.simulator.build import STAGES, simulate
+from clustertrack.simulator.raw import publish_raw, read_raw
+from clustertrack.simulator.scenario import SCENARIOS
 from schemas.errors import UsageFault
 from schemas.screen import is_terminal, say, show
 from schemas.visible import json_lines
-from sources.simulator.build import STAGES, simulate
-from sources.simulator.raw import publish_raw, read_raw
-from sources.simulator.scenario import SCENARIOS
-from streams.topics import EVENTS
 
 _DEFAULT_SEED = 2018
 

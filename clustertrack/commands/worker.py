@@ -17,10 +17,22 @@ import structlog
 from clickhouse_connect.driver.client import Client
 from prometheus_client import REGISTRY
 
+from brokers import topics
 from brokers.codecs import require_codecs
 from brokers.explain import not_allowed
+from brokers.offsets import KafkaOffsets, Partition, Progress
 from clustertrack import allocators, changelog, logs, watchdog
-from clustertrack.guard import (
+from clustertrack.health import Health, serve
+from clustertrack.ledger import open_ledger
+from clustertrack.settings import Settings, load_settings
+from schemas.addresses import TopicPartition
+from schemas.clusters import ClusterRegistry
+from schemas.errors import CheckFailed, ClustertrackError, UsageFault
+from schemas.own_folders import close_folder, private_folder, set_private_umask
+from schemas.screen import StandardError, say
+from sinks import catalog
+from sinks.clickhouse import first_line
+from sinks.guard import (
     MIGRATE,
     Belonging,
     GuardedLedger,
@@ -29,21 +41,9 @@ from clustertrack.guard import (
     lost_receipts,
     older_than_commits,
 )
-from clustertrack.health import Health, serve
-from clustertrack.ledger import open_ledger
-from clustertrack.offsets import KafkaOffsets, Partition, Progress
-from clustertrack.replaced import replaced, sentence
-from clustertrack.settings import Settings, load_settings
-from schemas.addresses import TopicPartition
-from schemas.clusters import ClusterRegistry
-from schemas.errors import CheckFailed, ClustertrackError, UsageFault
-from schemas.own_folders import close_folder, private_folder, set_private_umask
-from schemas.screen import StandardError, say
-from sinks import catalog
-from sinks.connection import first_line
+from sinks.replaced import replaced, sentence
 from sinks.set_aside import ordered_offsets
 from sinks.writer import LedgerWriter
-from streams import topics
 from streams.app import TopicPlace, Worker, WorkerConfig, build
 
 STOP_SECONDS = 18.0

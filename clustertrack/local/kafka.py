@@ -214,7 +214,7 @@ def _java(node: KafkaNode, java: Java, jars: Path) -> list[str | Path]:
         java.program,
         f"-Xmx{node.heap}",
         # The first compiler only: the second one, which makes hot code fast, is busy for seconds after every start.
-        *(["-XX:TieredStopAtLevel=1"] if node.short_lived else []),
+        *(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"] if node.short_lived else []),
         "-Djava.awt.headless=true",
         f"-Dlog4j2.configurationFile={_log4j2_file(node).absolute()}",
         f"-Dclustertrack.kafka={KAFKA_VERSION}",

@@ -154,7 +154,7 @@ class Stack:
         }
         flags = [str(part) for pair in arguments.items() for part in pair]
         return Service(
-            Command("clickhouse", [sys.executable, "-m", "sinks.embedded", *flags], environment),
+            Command("clickhouse", [sys.executable, "-m", "clustertrack.local.clickhouse", *flags], environment),
             ready_at(self.ports.clickhouse, "/ping"),
             grace=_CLICKHOUSE_GRACE_SECONDS,
         )

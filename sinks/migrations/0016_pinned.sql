@@ -1,5 +1,5 @@
 -- The same figures whatever the server, its profiles or a session are set to: each view of figures says itself by which
--- settings it is counted, PINNED of sinks/settings.py. And days beyond those that an activity can have are an error: they
+-- settings it is counted, PINNED of sinks/pinned_settings.py. And days beyond those that an activity can have are an error: they
 -- wrapped round, and the empty answer read as nobody was helped.
 
 DROP VIEW IF EXISTS ${DATABASE}.activity_at ${ON_CLUSTER};

@@ -15,11 +15,11 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from samples import event
 from secured import Secured, acl
 
+from brokers.topics import COMPANIES, ENRICHED, EVENTS, app_id
 from clustertrack.cli import root
 from clustertrack.local.ports import free_ports
 from sinks import catalog
-from sinks.connection import ClickHouse, connect
-from streams.topics import COMPANIES, ENRICHED, EVENTS, app_id
+from sinks.clickhouse import ClickHouse, connect
 
 pytestmark = pytest.mark.integration
 

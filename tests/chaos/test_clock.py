@@ -14,7 +14,7 @@ from offclock import wrong_clock
 from samples import event
 from stack import wait_for
 
-from streams.partitions import partition_of
+from brokers.partitioning import partition_of
 
 pytestmark = [pytest.mark.timeout(300)]
 

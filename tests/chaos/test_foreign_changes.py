@@ -8,9 +8,9 @@ from kafka import KafkaAdminClient, KafkaConsumer
 from samples import event
 from stack import Stack, answer, wait_for
 
+from brokers.partitioning import partition_of
+from brokers.topics import EVENTS, app_id
 from sinks import catalog
-from streams.partitions import partition_of
-from streams.topics import EVENTS, app_id
 
 pytestmark = pytest.mark.integration
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 from chaos import Load, conclude
-from runs import SCALE
+from runs import LONG_FORM, SCALE
 from stack import Stack, wait_for
 from tcp_proxy import TcpProxy
 
@@ -28,6 +28,7 @@ def kill_brokers(stack: Stack) -> None:
         stack.kill(broker)
 
 
+@LONG_FORM
 def test_the_broker_is_killed_and_comes_back(load: Load) -> None:
     """Dead for some seconds under load: the worker goes on by itself when it is back, and is not restarted."""
     stack = load.stack
@@ -83,6 +84,7 @@ def test_connections_are_cut(load: Load, wires: list[TcpProxy]) -> None:
     assert worker.stop(20), "a graceful stop"
 
 
+@LONG_FORM
 def test_connections_fall_silent(load: Load, wires: list[TcpProxy]) -> None:
     """Nobody is told that they are dead: the worker gives up its requests, and connects anew. What it had sent before
     arrives at last, behind its repeats: records, and commits of older offsets.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from chaos import Load, conclude
-from runs import OUTAGE, SCALE
+from runs import LONG_FORM, OUTAGE, SCALE
 from stack import Stack, answer, wait_for, waited
 from tcp_proxy import TcpProxy
 
@@ -34,6 +34,7 @@ def memory(worker: Child) -> int:
     return int(kilobytes) // 1024
 
 
+@LONG_FORM
 def test_killed_under_load(load: Load) -> None:
     """Killed with -9 and back after some seconds: the worker waits, says so in /readyz, and loses nothing."""
     stack = load.stack

@@ -9,6 +9,7 @@ from chaos import EVENTS, Load, conclude
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.structs import OffsetAndMetadata
+from runs import LONG_FORM
 from stack import Stack, wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -110,6 +111,7 @@ def test_restored_while_no_worker_runs(copied: Load) -> None:
     assert worker.stop(20)
 
 
+@LONG_FORM
 def test_wiped(load: Load) -> None:
     """A new ledger is filled from the beginning of the topic, and calls nothing a duplicate for its old marks."""
     stack = load.stack
@@ -128,6 +130,7 @@ def test_wiped(load: Load) -> None:
     assert worker.stop(20)
 
 
+@LONG_FORM
 def test_no_false_alarm(load: Load) -> None:
     """A commit behind which there are only aborted records is no sign of a restored ledger."""
     stack = load.stack

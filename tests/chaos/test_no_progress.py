@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 from chaos import Load, conclude
 from prometheus_client import CollectorRegistry
-from runs import SCALE
+from runs import ALONE, SCALE
 from stack import wait_for
 
 from clustertrack.local.child import Command
@@ -112,7 +112,7 @@ def why_red(port: int) -> str:
     return str(json.loads(answer[1])["why"]) if answer is not None and answer[0] != 200 else ""
 
 
-@pytest.mark.parametrize(("fault", "why"), FAULTS)
+@pytest.mark.parametrize(("fault", "why"), FAULTS if ALONE else FAULTS[:2])
 def test_the_supervisor_replaces_it(
     load: Load, watched: Watched, fault: str, why: str, request: pytest.FixtureRequest
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from chaos import EVENTS
 from kafka import KafkaConsumer, TopicPartition
 from kafka.structs import OffsetAndMetadata
+from runs import LONG_FORM
 from samples import event
 from stack import Stack
 
@@ -65,7 +66,7 @@ def _gone_on(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize(
-    "noticed", [pytest.param(True, id="before a worker"), pytest.param(False, id="after a worker")]
+    "noticed", [pytest.param(True, id="before a worker"), pytest.param(False, id="after a worker", marks=LONG_FORM)]
 )
 def test_the_new_events_are_counted(stack: Stack, noticed: bool) -> None:
     """`reconcile` names the range, no worker goes on silently, and after `migrate` every event is counted once."""

@@ -20,11 +20,11 @@ from samples import event
 from stack import Stack, wait_for
 
 from brokers import kafka_python
+from brokers.partitioning import partition_of
+from clustertrack.rejected.replay import Window
+from clustertrack.rejected.replay_topic import kafka_topic
 from schemas.events import read_event
-from sources.register_topic import read_topic
-from sources.resender import kafka_topic
-from sources.resending import Window
-from streams.partitions import partition_of
+from sources.register.register_topic import read_topic
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -65,7 +65,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Bench"]:
         encoding="utf-8",
     )
     (folder / "sitecustomize.py").write_text(
-        "from streams.register import Register\n"
+        "from streams.company_register import Register\n"
         "real = Register.company_as_at\n"
         "def broken(self, cvr, days):\n"
         f"    if cvr == {UNPROCESSABLE}:\n"

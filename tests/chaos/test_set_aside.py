@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 from samples import CVRS, event
 from stack import Stack, wait_for
 
+from brokers.topics import ENRICHED, EVENTS
 from clustertrack.cli import root
 from sinks.set_aside import Order, write_order
-from streams.topics import ENRICHED, EVENTS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

@@ -22,10 +22,11 @@ from faust.stores.rocksdb import RocksDBOptions
 from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType, KafkaAdminClient, NewTopic
 from kafka.errors import BrokerResponseError
+from runs import LONG_FORM
 from stack import wait_for
 
+from brokers.partitioning import partition_of
 from clustertrack.local.child import Child
-from streams.partitions import partition_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -301,6 +302,7 @@ def test_an_older_copy_of_the_folder(load: Load, marks: Marks, keeper: Start) ->
 # ---- partitions that move
 
 
+@LONG_FORM
 def test_partitions_move_away_and_back(load: Load, keeper: Start) -> None:
     """Again and again to another worker and back, in one process: every database is closed and opened again."""
     said = keeper()

@@ -9,9 +9,10 @@ import pytest
 from chaos import EVENTS, Load, conclude
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import OffsetSpec
+from runs import LONG_FORM
 from stack import Stack, wait_for
 
-from streams.partitions import partition_of
+from brokers.partitioning import partition_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -72,6 +73,7 @@ def test_made_again_under_a_running_worker(load: Load, kafka: KafkaAdminClient) 
     assert heir.stop(20)
 
 
+@LONG_FORM
 def test_made_again_with_the_wrong_settings(load: Load, kafka: KafkaAdminClient) -> None:
     """As a broker makes topics by itself: one sentence each says what is wrong, `migrate` mends what it can."""
     stack = load.stack

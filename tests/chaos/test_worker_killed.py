@@ -6,7 +6,7 @@ import random
 import pytest
 from chaos import EVENTS, Load, conclude
 from kafka import KafkaConsumer, TopicPartition
-from runs import SEED
+from runs import LONG_FORM, SEED
 from stack import Stack, wait_for
 
 from streams.faultpoints import POINTS
@@ -54,6 +54,7 @@ def waiting(stack: Stack) -> int:
         consumer.close()
 
 
+@LONG_FORM
 def test_killed_again_and_again(load: Load) -> None:
     """Two workers share the load, and die again and again at moments that the seed draws: at work, while they join or
     recover, and both at once.

@@ -9,6 +9,7 @@ from http import HTTPStatus
 import pytest
 from chaos import Load, conclude
 from proxy import Proxy
+from runs import LONG_FORM
 from stack import wait_for
 
 from clustertrack.local.probes import get
@@ -26,6 +27,7 @@ def proxy(load: Load) -> Iterator[Proxy]:
     made.close()
 
 
+@LONG_FORM
 def test_joining_and_leaving_under_load(load: Load) -> None:
     """Partitions go to and fro between one worker and four, each with one; every stop ends by itself in under 20 s."""
     stack, turns = load.stack, load.size(1)

@@ -11,7 +11,7 @@ from chaos import EVENTS, SEED, Load, conclude
 from rawkafka import Parcel, Raw, send_raw
 from stack import Stack, wait_for
 
-from streams.partitions import partition_of
+from brokers.partitioning import partition_of
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

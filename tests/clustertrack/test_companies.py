@@ -12,13 +12,13 @@ from click.testing import CliRunner, Result
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
+from brokers import topics
 from brokers.explain import KafkaUnreachable
 from clustertrack.commands.companies import command
 from clustertrack.local.ports import free_ports
 from schemas.company import standing
 from schemas.errors import CheckFailed, UsageFault
-from sources.register_topic import read_topic
-from streams import topics
+from sources.register.register_topic import read_topic
 
 Run = Callable[..., Result]
 HEADER = "cvr,valid_from,name,legal_form,employees,region,industry_scheme,industry,successor_cvr,successor_from\n"

@@ -13,9 +13,9 @@ from hostile import FORGED, HOSTILE, tricks
 from samples import CVRS, event
 from stack import Stack
 
+from brokers.topics import EVENTS
 from clustertrack.cli import VERBS, main
 from clustertrack.local.ports import free_ports
-from streams.topics import EVENTS
 
 TEXTS = list(HOSTILE.values())
 NAMES = [text for text in TEXTS if "\0" not in text and "\ud800" not in text]

@@ -10,12 +10,12 @@ from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
 from brokers.explain import KafkaUnreachable
+from brokers.topics import COMPANIES, ENRICHED, EVENTS, REJECTED, TopicAdmin, TopicFault, app_id
 from clustertrack.cli import root
 from schemas.errors import CheckFailed, UsageFault
 from sinks import catalog
-from sinks.connection import ClickHouse, ClickHouseUnreachable, connect
-from sinks.migrate import load
-from streams.topics import COMPANIES, ENRICHED, EVENTS, REJECTED, TopicAdmin, TopicFault, app_id
+from sinks.clickhouse import ClickHouse, ClickHouseUnreachable, connect
+from sinks.migrator import load
 
 TOPICS = (EVENTS, COMPANIES, ENRICHED, REJECTED)
 Run = Callable[..., Result]

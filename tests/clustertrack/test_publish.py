@@ -11,10 +11,10 @@ from click.testing import CliRunner, Result
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
 from kafka.admin import NewTopic
 
+from brokers import topics
 from clustertrack.commands.publish import command
 from clustertrack.local.ports import free_ports
 from schemas.errors import CheckFailed, ClustertrackError
-from streams import topics
 
 Run = Callable[..., Result]
 PARTITIONS = 4

@@ -11,10 +11,10 @@ from click.testing import CliRunner, Result
 from clustertrack.cli import root
 from clustertrack.commands.report import FORMATS, write_whole
 from clustertrack.ledger import LedgerNotMigrated
-from reports.days import COPENHAGEN, ReportFault
+from reports.as_known import COPENHAGEN, ReportFault
 from schemas.errors import UsageFault
-from sinks.connection import ClickHouse, connect
-from sinks.migrate import migrate
+from sinks.clickhouse import ClickHouse, connect
+from sinks.migrator import migrate
 
 Run = Callable[..., Result]
 

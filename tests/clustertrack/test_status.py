@@ -12,6 +12,8 @@ from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
 from brokers.explain import KafkaUnreachable
+from brokers.offsets import KafkaOffsets, Partition, Progress, Reading
+from brokers.topics import COMPANIES, EVENTS, app_id
 from clustertrack.cli import root
 from clustertrack.commands.status import (
     TOPICS,
@@ -20,10 +22,8 @@ from clustertrack.commands.status import (
     wait_until_counted,
 )
 from clustertrack.ledger import LedgerNotMigrated
-from clustertrack.offsets import KafkaOffsets, Partition, Progress, Reading
 from sinks import catalog
-from sinks.connection import ClickHouse, ClickHouseUnreachable, connect
-from streams.topics import COMPANIES, EVENTS, app_id
+from sinks.clickhouse import ClickHouse, ClickHouseUnreachable, connect
 
 PLACE = Partition(EVENTS, 0)
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient
 
+from brokers.topics import EVENTS
 from clustertrack.local.folder import STAMP
 from clustertrack.local.ports import HOST, taken_ports
 from clustertrack.local.probes import get
 from clustertrack.local.secrets import SecretFault, secret_files
 from clustertrack.local.stack import Ports
-from streams.topics import EVENTS
 
 ENDS_WITHIN = 60
 STARTS_WITHIN = 150

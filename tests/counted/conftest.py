@@ -19,8 +19,8 @@ from tally.records import History
 from tally.seeds import LONG_RUN, seeds
 from tally.shrink import listed, smaller
 
-from sinks.connection import ClickHouse, connect
-from sinks.migrate import Migration, migrate
+from sinks.clickhouse import ClickHouse, connect
+from sinks.migrator import Migration, migrate
 
 
 class _Server(Protocol):

@@ -18,8 +18,8 @@ from tally.ledger import keep_unmerged, load, merge
 from tally.sabotage import Sabotage, read_sabotages
 from tally.seeds import LONG_RUN
 
-from sinks.migrate import ONE_NODE, Migration
-from sinks.migrate import load as load_migrations
+from sinks.migrator import ONE_NODE, Migration
+from sinks.migrator import load as load_migrations
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 

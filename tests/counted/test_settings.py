@@ -24,8 +24,8 @@ from tally.histories import YEARS, random_history
 from tally.ledger import keep_unmerged, load
 
 from reports.annual import annual_report, published_mapping
-from sinks.connection import ClickHouse, connect
-from sinks.settings import OF_VIEWS
+from sinks.clickhouse import ClickHouse, connect
+from sinks.pinned_settings import OF_VIEWS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(3000)]
 

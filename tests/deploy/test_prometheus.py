@@ -8,11 +8,11 @@ import pytest
 import yaml
 from prometheus_client import REGISTRY
 
-from clustertrack.reconcile_metrics import ReconcileMetrics
+from clustertrack.reconcile.account_metrics import ReconcileMetrics
 from clustertrack.settings import Settings
 from schemas.faults import CODES
 from schemas.ledger import Status
-from streams import metrics
+from streams import worker_metrics as metrics
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))

@@ -20,10 +20,10 @@ from schemas.clusters import ClusterRegistry
 from schemas.company import version_from_row
 from schemas.events import read_event
 from schemas.ledger import CompanyRow, Receipt, Rejection, Rows
-from sinks.connection import ClickHouse, connect
-from sinks.migrate import migrate
+from sinks.clickhouse import ClickHouse, connect
+from sinks.migrator import migrate
 from sinks.writer import LedgerWriter
-from sources.mapping import load_mapping
+from sources.files.mapping import load_mapping
 
 CRM_TEAMS = Page("docs/crm-teams.md")
 ANALYSTS = Page("docs/analysts.md")

@@ -10,17 +10,17 @@ from pages import ROOT, Page, coded, pages
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
 
+from brokers.topics import DAY_MS, topic_specs
+from clustertrack.local.clickhouse.metrics import Metrics
 from clustertrack.local.stack import Ports
 from clustertrack.local.supervisor import Supervisor
-from clustertrack.reconcile_metrics import ReconcileMetrics
+from clustertrack.reconcile.account_metrics import ReconcileMetrics
 from clustertrack.settings import Settings, variable
 from schemas import company, faults
 from schemas.envelope import Envelope, EventData
 from schemas.indicators import DERIVED, EVENT_TYPES, TYPE_PREFIX, TYPE_SUFFIX
-from sinks.embedded.metrics import Metrics
-from sources.mapping import FIELDS, ColumnRule, Mapping
-from streams import metrics
-from streams.topics import DAY_MS, topic_specs
+from sources.files.mapping import FIELDS, ColumnRule, Mapping
+from streams import worker_metrics as metrics
 
 ARCHITECTURE = Page("docs/architecture.md")
 CRM_TEAMS = Page("docs/crm-teams.md")
@@ -28,10 +28,10 @@ ANALYSTS = Page("docs/analysts.md")
 OPERATORS = Page("docs/operators.md")
 
 METRIC_FILES = {
-    "streams/metrics.py",
-    "sinks/embedded/metrics.py",
+    "streams/worker_metrics.py",
+    "clustertrack/local/clickhouse/metrics.py",
     "clustertrack/local/supervisor.py",
-    "clustertrack/reconcile_metrics.py",
+    "clustertrack/reconcile/account_metrics.py",
 }
 """Where metrics may be made; `test_metrics_are_made_in_these_files` holds the code to it."""
 

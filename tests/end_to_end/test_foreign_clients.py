@@ -21,11 +21,11 @@ from stack import Stack, wait_for
 from tales import UNKNOWN_COMPANY
 
 from brokers.batches import KEPT
+from brokers.partitioning import partition_of
+from brokers.topics import COMPANIES, EVENTS, TopicAdmin, TopicSpec
+from clustertrack.rejected.actions import ActionBook
+from clustertrack.rejected.records import Action
 from schemas.addresses import RecordAddress
-from schemas.replays import Action
-from sinks.rejected_actions import ActionBook
-from streams.partitions import partition_of
-from streams.topics import COMPANIES, EVENTS, TopicAdmin, TopicSpec
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,7 @@ import pytest
 from samples import CVRS, event
 from stack import Stack
 
-from streams.topics import ENRICHED, EVENTS, REJECTED
+from brokers.topics import ENRICHED, EVENTS, REJECTED
 
 pytestmark = pytest.mark.integration
 

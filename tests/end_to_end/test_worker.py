@@ -9,8 +9,8 @@ import pytest
 from samples import CVRS, SOURCE, event
 from stack import Stack, wait_for
 
-from streams.partitions import partition_of
-from streams.topics import COMPANIES, ENRICHED, EVENTS, REJECTED
+from brokers.partitioning import partition_of
+from brokers.topics import COMPANIES, ENRICHED, EVENTS, REJECTED
 
 pytestmark = pytest.mark.integration
 

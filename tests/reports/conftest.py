@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from sinks.connection import ClickHouse, connect
-from sinks.migrate import migrate
+from sinks.clickhouse import ClickHouse, connect
+from sinks.migrator import migrate
 
 EARLY = datetime(2019, 1, 15, 12, tzinfo=UTC)
 """When records become known unless a test says otherwise."""

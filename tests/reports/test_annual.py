@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from reports.annual import annual_report, published_mapping
-from reports.days import ReportFault
+from reports.as_known import ReportFault
 from reports.model import FIGURES, AnnualReport, ClusterNotCounted
 
 pytestmark = pytest.mark.integration

@@ -12,7 +12,7 @@ from schemas import company as company_module
 from schemas import faults as faults_module
 from schemas.classifications import INDUSTRY_SCHEMES, MAX_EMPLOYEES
 from schemas.company import CompanyVersion, attributes_as_at, canonical, read_company, standing
-from schemas.register_days import FIRST_DAY, LAST_DAY
+from schemas.register_dates import FIRST_DAY, LAST_DAY
 
 CVRS = (13748136, 13585628, 10150817, 10000009, 10000017, 10000025)
 START = date(2017, 12, 1)

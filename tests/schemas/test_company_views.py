@@ -11,8 +11,8 @@ from clickhouse_connect.driver.client import Client
 from schemas.classifications import UNKNOWN
 from schemas.company import CompanyVersion, attributes_as_at, canonical, standing
 from schemas.cvr import CvrFault, parse_cvr
-from sinks.connection import ClickHouse, connect
-from sinks.migrate import migrate
+from sinks.clickhouse import ClickHouse, connect
+from sinks.migrator import migrate
 
 pytestmark = pytest.mark.integration
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from judging import accepted, ms, read, refused
 from samples import event
 
-from schemas.instants import copenhagen_day
+from schemas.event_time import copenhagen_day
 
 # ---- days
 

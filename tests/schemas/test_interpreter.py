@@ -9,7 +9,7 @@ ENTRIES = {
     "up": ["-m", "clustertrack", "up", "--data", "elsewhere"],
     "worker": ["-m", "clustertrack", "worker", "--check"],
     "help": ["-m", "clustertrack", "--help"],
-    "clickhouse": ["-m", "sinks.embedded", "--path", "elsewhere", "--port", "0"],
+    "clickhouse": ["-m", "clustertrack.local.clickhouse", "--path", "elsewhere", "--port", "0"],
 }
 
 

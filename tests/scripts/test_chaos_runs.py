@@ -93,20 +93,24 @@ def test_only_some_files() -> None:
 
 
 def test_the_page_is_written_between_its_marks(tmp_path: Path) -> None:
-    """What stood there is replaced, what stands around it stays, and writing it again changes nothing."""
+    """What was there is replaced, everything around it stays, and writing it again changes nothing."""
     page = tmp_path / "page.md"
-    page.write_text(f"before\n\n{chaos_runs.BEGIN}\n\nold\n\n{chaos_runs.END}\n\nafter\n", encoding="utf-8")
+    whole, some, end = chaos_runs.begin([]), chaos_runs.begin(["content"]), chaos_runs.END
+    assert whole != some
+    page.write_text(f"before\n\n{whole}\n\nold\n\n{end}\n\nbetween\n\n{some}\n\n{end}\n\nafter\n", encoding="utf-8")
     for _ in range(2):
-        chaos_runs.write(page, ["new", "", "lines"])
-        text = f"before\n\n{chaos_runs.BEGIN}\n\nnew\n\nlines\n\n{chaos_runs.END}\n\nafter\n"
+        chaos_runs.write(page, ["content"], ["new", "", "lines"])
+        text = f"before\n\n{whole}\n\nold\n\n{end}\n\nbetween\n\n{some}\n\nnew\n\nlines\n\n{end}\n\nafter\n"
         assert page.read_text(encoding="utf-8") == text
 
 
-def test_the_page_has_the_marks() -> None:
-    """The page has both marks once, and a table in it has the columns that the script writes."""
+@pytest.mark.parametrize("only", [[], ["content", "set_aside"]], ids=["all", "content"])
+def test_the_page_has_the_marks(only: list[str]) -> None:
+    """The page has each mark once, and a table behind it has the columns that the script writes."""
     page = Page("docs/delivery-guarantees.md")
-    assert (page.text.count(chaos_runs.BEGIN), page.text.count(chaos_runs.END)) == (1, 1)
-    between = page.text.split(chaos_runs.BEGIN)[1].split(chaos_runs.END)[0]
+    mark = chaos_runs.begin(only)
+    assert page.text.count(mark) == 1
+    between = page.text.split(mark)[1].split(chaos_runs.END)[0]
     if "| scenario |" in between:
         assert page.table(*(title for title, _ in chaos_runs.HEAD))
 

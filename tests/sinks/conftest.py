@@ -6,9 +6,9 @@ from typing import Protocol
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from sinks.connection import ClickHouse, connect
-from sinks.migrate import migrate
-from streams.topics import EVENTS
+from brokers.topics import EVENTS
+from sinks.clickhouse import ClickHouse, connect
+from sinks.migrator import migrate
 
 
 class _Address(Protocol):

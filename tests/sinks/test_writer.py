@@ -16,8 +16,8 @@ from schemas.events import Activity
 from schemas.faults import Fault
 from schemas.ledger import CompanyRow, Ledger, LedgerRefused, LedgerUnavailable, Receipt, Rejection, Rows
 from sinks import writer as writer_module
-from sinks.connection import ClickHouse, ClickHouseFault
-from sinks.migrate import migrate
+from sinks.clickhouse import ClickHouse, ClickHouseFault
+from sinks.migrator import migrate
 from sinks.writer import ABOUT_A_ROW, BROKEN, LedgerWriter
 
 ACTIVITY = Activity(

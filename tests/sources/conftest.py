@@ -8,7 +8,7 @@ import pytest
 from kafka import KafkaAdminClient
 from replaying import PARTITIONS
 
-from sources.resender import KafkaTopic, kafka_topic
+from clustertrack.rejected.replay_topic import KafkaTopic, kafka_topic
 
 
 @contextmanager

@@ -11,12 +11,12 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
+from brokers.connection import TopicMissing
 from brokers.explain import KafkaUnreachable
 from clustertrack.local import java, kafka_jars
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child
 from clustertrack.local.ports import free_ports
-from sources.brokers import TopicMissing
 from sources.publisher import (
     MAX_VALUE,
     STRUCTURED,

@@ -106,7 +106,7 @@ def test_packed_records_cost_no_more_than_plain_ones(codec):
 
 def test_what_grows_with_the_square_is_seen(monkeypatch):
     """A step that compares each header with all before it exceeds the factor."""
-    from streams import batch as deciding  # noqa: PLC0415  (its name is replaced)
+    from streams import decide as deciding  # noqa: PLC0415  (its name is replaced)
 
     read = deciding.read_headers
 

@@ -11,9 +11,9 @@ from judging import accepted, altered, read
 from samples import CVRS, event
 
 from schemas.company import CompanyVersion
-from schemas.instants import parse_day
+from schemas.event_time import parse_day
+from streams.company_register import Register
 from streams.enrichment import enriched, written
-from streams.register import Register
 
 SPOT = '"company":[]'
 texts = st.sampled_from([SPOT, 'a "company":[] b', '\\"company":[]', '"company":[]}}', "æ\n\u2028"])

@@ -17,9 +17,9 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 import streams.app
+from brokers.topics import COMPANIES, EVENTS
 from streams.app import QUEUED_BATCHES, TopicPlace, WorkerConfig
-from streams.topics import COMPANIES, EVENTS
-from streams.vitals import Vitals
+from streams.liveness import Vitals
 
 SOURCES = sorted(Path(streams.app.__file__).parent.glob("*.py"))
 PLACE = TP(EVENTS, 0)

@@ -16,7 +16,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 from kafka import KafkaAdminClient
 
-from streams.batch import Output
+from streams.decide import Output
 from streams.outbox import KafkaOutbox, KafkaParcel
 
 TOPICS = {"events": "events.v1", "enriched": "enriched.v1", "rejected": "rejected.v1"}

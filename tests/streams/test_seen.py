@@ -10,7 +10,7 @@ import pytest
 import structlog
 from faust.types.tuples import TP
 
-from streams.pipeline import StateFailure
+from streams.deliver import StateFailure
 from streams.seen import STORE_URL, TABLE, RocksSeen, is_damage
 
 CHANGELOG = TP("app-seen-changelog", 0)

@@ -7,8 +7,8 @@ from kafka.partitioner import murmur2
 from memory import Record
 from samples import CLUSTERS, CVRS
 
-from streams.batch import Batch, Place, process_batch
-from streams.register import Register
+from streams.company_register import Register
+from streams.decide import Batch, Place, process_batch
 
 PARTITIONS = 3
 

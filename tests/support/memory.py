@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from schemas.ledger import Activity, LedgerRefused, Receipt, Rejection, Rows
-from streams.batch import Output
+from streams.decide import Output
 
 
 @dataclass

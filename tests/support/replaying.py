@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from samples import CVRS, event
 
+from clustertrack.rejected.outgoing import Outgoing, as_replay
+from clustertrack.rejected.records import Action, RejectedRecord
+from clustertrack.rejected.replay import Run
+from clustertrack.rejected.replay_topic import KafkaTopic
 from schemas.addresses import RecordAddress
 from schemas.faults import Fault
-from schemas.replays import Action, RejectedRecord
-from sources.replay import Outgoing, as_replay
-from sources.resender import KafkaTopic
-from sources.resending import Run
 
 PARTITIONS = 3
 START = datetime(2026, 11, 1, 12, tzinfo=UTC)

@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 SEED = int(os.environ.get("CHAOS_SEED", "20181231"))
 """Of every load, of when faults strike, and of which are drawn."""
 SCALE = float(os.environ.get("CHAOS_SCALE", "1"))
@@ -12,3 +14,5 @@ OUTAGE = float(os.environ.get("CHAOS_OUTAGE", "30"))
 """Seconds that ClickHouse is away under back-pressure."""
 ALONE = "CHAOS_OUTCOMES" in os.environ
 """Whether no other tests run on the machine meanwhile, so that seconds mean something."""
+LONG_FORM = pytest.mark.skipif(not ALONE, reason="in the long form (scripts/chaos): other scenarios come close to it")
+"""On a scenario that the suite can do without, so that it stays short."""

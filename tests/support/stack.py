@@ -123,7 +123,7 @@ class Stack:
         server = [
             sys.executable,
             "-m",
-            "sinks.embedded",
+            "clustertrack.local.clickhouse",
             "--without-password",
             "--path",
             str(data),

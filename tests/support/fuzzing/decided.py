@@ -7,15 +7,15 @@ from typing import Final
 from judging import CLUSTERS
 from memory import Record
 
+from brokers.topics import COMPANIES, DERIVED_BYTES, EVENT_BYTES, EVENTS
 from fuzzing.cases import ARRIVED, decoded
 from fuzzing.holds import kept, sound_faults, storable
 from schemas.company import read_company
 from schemas.ledger import NO_PARTITION
-from streams import batch as deciding
-from streams import companies
-from streams.batch import MARK, Batch, Output, Place
-from streams.register import Register
-from streams.topics import COMPANIES, DERIVED_BYTES, EVENT_BYTES, EVENTS
+from streams import company_step as companies
+from streams import decide as deciding
+from streams.company_register import Register
+from streams.decide import MARK, Batch, Output, Place
 
 LARGEST: Final = {"events": EVENT_BYTES, "enriched": DERIVED_BYTES, "rejected": DERIVED_BYTES}
 _BATCH_BYTES: Final = 200

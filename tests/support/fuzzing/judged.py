@@ -7,13 +7,14 @@ from typing import Any, Final
 
 from judging import CLUSTERS
 
+from brokers import record_headers as stream_headers
+from clustertrack.rejected import records as replays
 from fuzzing.cases import ARRIVED, One, decoded
 from fuzzing.holds import sound_activity, sound_faults
-from schemas import binding, events, replays
+from schemas import binding, events
 from schemas.errors import UsageFault
 from schemas.events import Activity
 from schemas.faults import Fault
-from streams import headers as stream_headers
 
 Judged = tuple[Activity, dict[str, Any]] | list[Fault]
 ARRIVALS: Final = (ARRIVED, ARRIVED + 365 * 86_400_000, 1_540_688_400_000, 1_798_675_200_000, 1_456_704_000_000)

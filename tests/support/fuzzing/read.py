@@ -7,13 +7,13 @@ from typing import Any, Final
 import wire
 from judging import CLUSTERS
 
+from brokers.topics import EVENTS
 from fuzzing.cases import Case, decoded
 from fuzzing.decided import fitting, one_receipt_each
 from fuzzing.holds import storable
-from streams import batch as deciding
-from streams.batch import Place
-from streams.register import Register
-from streams.topics import EVENTS
+from streams import decide as deciding
+from streams.company_register import Register
+from streams.decide import Place
 
 _CODEC_AT, _LAST_DELTA, _COUNT = 22, 23, 57
 """Where in the header of a batch they are."""

@@ -1,0 +1,112 @@
+"""Rejected records that a person chose, and what is sent in their place: puts ledger, Kafka and registry together."""
+
+import getpass
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from clickhouse_connect.driver.client import Client
+
+from brokers import topics
+from clustertrack.rejected import rejected_text as text
+from clustertrack.rejected.actions import story_of
+from clustertrack.rejected.outgoing import Outgoing, as_edited, as_replay, event_headers
+from clustertrack.rejected.records import NamedPlace, RejectedRecord
+from clustertrack.rejected.rejected_text import Would
+from clustertrack.rejected.replay import Refused, Results
+from clustertrack.rejected.store import Wanted, find_places, open_places, read_records
+from clustertrack.settings import Settings
+from schemas.addresses import RecordAddress
+from schemas.clusters import ClusterRegistry
+from schemas.errors import CheckFailed, UsageFault
+from schemas.events import read_event
+from schemas.faults import SET_ASIDE
+from schemas.own_files import read_within
+
+_MAX_EDIT: Final = 16 * 1024 * 1024
+"""Bytes of an edited event; Kafka takes no more than 1 MiB."""
+
+
+def named(client: Client, database: str, wanted: Wanted) -> tuple[Wanted, Results]:
+    """The same records, their epochs resolved; those among the named that are not open are refused."""
+    results = Results()
+    if not wanted.places:
+        return wanted, results
+    places = resolve(client, database, list(wanted.places))
+    exact = [NamedPlace(*place) for place in places]
+    still_open = {place for chunk in open_places(client, database, Wanted(places=exact)) for place in chunk}
+    for place in places:
+        if place not in still_open:
+            story = story_of(client, database, place)
+            closing = [text.outcome(d) for d in story.done if d.action.action in ("replayed", "discarded")]
+            results.refused.append(Refused(place, f"it is closed: {closing[-1] if closing else story.status}"))
+    return replace(wanted, places=exact), results
+
+
+def resolve(client: Client, database: str, named: list[NamedPlace]) -> list[RecordAddress]:
+    """Where the named records stand. Raises CheckFailed for one that is not there, UsageFault for an ambiguous one."""
+    found = find_places(client, database, named)
+    for name, places in found.items():
+        if not places:
+            raise CheckFailed(
+                f"{name} is no rejected record; they are kept for 90 days, see `clustertrack rejected list`."
+            )
+        if len(places) > 1:
+            choice = " or ".join(f"{p.topic}@{p.topic_epoch}/{p.partition}/{p.offset}" for p in places)
+            raise UsageFault(f"{name} is ambiguous, the topic was deleted and made again: say {choice}.")
+    return [places[0] for places in found.values()]
+
+
+def plan(record: RejectedRecord, *, partitions: int, limit: int, edit: Path | None) -> Outgoing | str:
+    """What to send in place of a record: itself, or the event in the file `edit`; or a sentence why nothing."""
+    can_return = record.place.topic == topics.EVENTS
+    if edit is None and record.reason == SET_ASIDE:
+        return (
+            "it was set aside unread, there is nothing to send: publish it again from its source, or give --edit FILE"
+        )
+    if edit is None:
+        return as_replay(record, partitions=partitions, limit=limit, can_return=can_return)
+    return as_edited(
+        record, read_within(edit, _MAX_EDIT), new_id=str(uuid.uuid4()), partitions=partitions, can_return=can_return
+    )
+
+
+def dry_run(
+    client: Client,
+    settings: Settings,
+    chunks: Iterator[list[RecordAddress]],
+    plan: Callable[[RejectedRecord], Outgoing | str],
+    results: Results,
+) -> list[Would]:
+    """What would be sent, each with the faults that it would have now with the cluster registry of this machine."""
+    registry = ClusterRegistry.load(settings.clusters)
+    would: list[Would] = []
+    for chunk in chunks:
+        for record in read_records(client, settings.clickhouse_database, chunk):
+            planned = plan(record)
+            if isinstance(planned, str):
+                results.refused.append(Refused(record.place, planned))
+                continue
+            now = int(time.time() * 1000)
+            judged = read_event(
+                planned.value,
+                event_headers(planned.headers) or None,
+                now,
+                registry,
+                allow_personal_data=settings.allow_personal_data,
+            )
+            faults = judged if isinstance(judged, list) else []
+            would.append(Would(record.place, f"{topics.EVENTS}/{planned.partition}", planned, faults))
+    return would
+
+
+def user() -> str:
+    """Who runs the command."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return f"uid {os.getuid()}"

@@ -1,0 +1,207 @@
+"""What is sent in place of a rejected record. Pure: `clustertrack.rejected.replay` sends it.
+
+A *replay* is the record again, with key, value and headers as they came, and the right to be judged anew. What differs:
+
+* It goes to the partition of its company, wherever the record stood: one that was `misrouted` would be so for ever.
+  Where no company can be read, it goes where the record stood.
+* Headers `ct-*` are the pipeline's own and are written anew. In particular `ct-origin` is left out: it tells how the
+  old record came to its place, and a record that has it is never sent on.
+* Headers without a value are left out, which to CloudEvents is the same; kafka-python cannot write them.
+
+An *edited* record is a new event: its id is new, its key the CVR number that it now has, and `ct-edited-from` names the
+old one. It stays the same *activity*: where it has no `activity_id`, that becomes the id it had, which was its activity
+until then, and `occurred_on` becomes the day of its time, which was its day.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import pydantic_core
+
+from clustertrack.rejected.records import EDITED_FROM, OWN_HEADERS, REPLAY_OF, REPLAYS, RejectedRecord, replays_of
+from schemas.binding import parse, unbind
+from schemas.cvr import CvrFault, format_cvr, parse_cvr
+from schemas.errors import UsageFault
+from schemas.event_time import copenhagen_day
+from schemas.events import RETRACTION
+from schemas.faults import Fault
+from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
+from schemas.ledger import Headers
+from sources.publisher import MAX_RECORD, key_hash
+
+STRUCTURED: Final = ("content-type", b"application/cloudevents+json; charset=utf-8")
+_RETRACTION: Final = f"{TYPE_PREFIX}{RETRACTION}{TYPE_SUFFIX}"
+_FRAME: Final = 128
+"""Bytes that Kafka adds to a batch of one record at most, its lengths included, apart from those of the headers."""
+_HEADER_FRAME: Final = 10
+
+
+class EditFault(UsageFault):
+    """The edited value cannot be sent as an event."""
+
+
+class Outgoing(NamedTuple):
+    """A record to send."""
+
+    partition: int
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...]
+    replays: int
+    """Its header ct-replays; 0 for an edited one."""
+    edited: bool
+
+
+def as_replay(record: RejectedRecord, *, partitions: int, limit: int, can_return: bool) -> Outgoing | str:
+    """The record once more, or a sentence why it is not sent again.
+
+    Args:
+        record: a rejected record.
+        partitions: partitions of its topic now.
+        limit: how often a content is sent again at most.
+        can_return: whether records of its topic may be sent again.
+    """
+    replays = replays_of(record.headers) + 1
+    if not can_return:
+        return _NO_RETURN.format(topic=record.place.topic)
+    if not record.whole:
+        return "only a part of it was kept: replay it with --edit FILE, or discard it"
+    if record.payload is None:
+        return "it has no value, so it would be rejected again: discard it, or replay it with --edit FILE"
+    if replays > limit:
+        return (
+            f"it was sent again {limit} times and always rejected, which is the limit: mend it "
+            f"(clustertrack rejected replay {record.place} --edit FILE) or discard it with a note"
+        )
+    ours = [(REPLAYS, b"%d" % replays), (REPLAY_OF, str(record.place).encode())]
+    ours += [(name, value) for name, value in record.headers if name.lower() == EDITED_FROM and value is not None]
+    headers = (*_as_came(record.headers), *ours)
+    partition = _partition(company_of(record.payload, record.headers), record, partitions)
+    return _fitting(Outgoing(partition, record.key, record.payload, headers, replays, edited=False))
+
+
+def as_edited(
+    record: RejectedRecord, value: bytes, *, new_id: str, partitions: int, can_return: bool
+) -> Outgoing | str:
+    """A new event in place of the record, or a sentence why it cannot be.
+
+    Args:
+        record: a rejected record.
+        value: the mended event as JSON; for a record in binary mode also its data alone.
+        new_id: the event's id.
+        partitions: partitions of its topic now.
+        can_return: whether records of its topic may be sent again.
+
+    Raises:
+        EditFault: the value is not one JSON object.
+    """
+    if not can_return:
+        return _NO_RETURN.format(topic=record.place.topic)
+    document = parse(value)
+    if isinstance(document, Fault):
+        raise EditFault(f"The edited value is not JSON ({document.value}): mend it and repeat the command.")
+    if not isinstance(document, dict):
+        raise EditFault("The edited value is not one JSON object: mend it and repeat the command.")
+    kept = _as_came(record.headers)
+    if _is_binary(record.headers) and "specversion" not in document:
+        attributes = {
+            name.lower()[3:]: raw.decode("utf-8", "replace") for name, raw in kept if name.lower().startswith("ce_")
+        }
+        _keep_activity(attributes, document)
+        headers = [(name, raw) for name, raw in kept if name.lower() != "ce_id"]
+        headers.append(("ce_id", new_id.encode()))
+    else:
+        _keep_activity(document, document.get("data"))
+        document["id"] = new_id
+        headers = [(name, raw) for name, raw in kept if not _describes_event(name)]
+        headers.append(STRUCTURED)
+    headers.append((EDITED_FROM, str(record.place).encode()))
+    sent = pydantic_core.to_json(document)
+    company = company_of(sent, headers)
+    key = record.key if company is None else format_cvr(company).encode()
+    partition = _partition(company, record, partitions)
+    return _fitting(Outgoing(partition, key, sent, tuple(headers), 0, edited=True))
+
+
+def company_of(value: bytes, headers: Sequence[tuple[str, bytes | None]]) -> int | None:
+    """The CVR number of the event in a record, None where it cannot be read."""
+    named = event_headers(headers)
+    unbound = unbind(value, named) if named else None
+    if isinstance(unbound, list):
+        return None
+    event = parse(value) if unbound is None else unbound.event
+    subject = event.get("subject") if isinstance(event, dict) else None
+    try:
+        return parse_cvr(subject) if isinstance(subject, str) else None
+    except CvrFault:
+        return None
+
+
+def event_headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, bytes | None]:
+    """The headers that say what the record is, names in lower case; of two that differ none can be read."""
+    named: dict[str, bytes | None] = {}
+    for name, value in headers:
+        lower = name.lower()
+        if _describes_event(lower):
+            known = named.get(lower, value)
+            named[lower] = value if known == value else b"\xff"  # no UTF-8: read as an invalid header
+    return named
+
+
+_NO_RETURN: Final = (
+    "{topic} is compacted, where an old version sent again would take the place of a newer one: load the mended "
+    "extract (clustertrack companies load FILE) and discard it"
+)
+
+
+def _describes_event(name: str) -> bool:
+    return name.lower() == "content-type" or name.lower().startswith("ce_")
+
+
+def _is_binary(headers: Headers) -> bool:
+    named = event_headers(headers)
+    return bool(named) and unbind(b"{}", named) is not None
+
+
+def _as_came(headers: Headers) -> list[tuple[str, bytes]]:
+    """The publisher's own headers, in their order."""
+    return [(name, value) for name, value in headers if value is not None and not name.lower().startswith(OWN_HEADERS)]
+
+
+def _keep_activity(event: dict[str, Any], data: Any) -> None:  # noqa: ANN401  (JSON)
+    """Name in `data` the activity that the event's id stood for, before that id is replaced."""
+    old_id = event.get("id")
+    if not isinstance(data, dict) or not isinstance(old_id, str) or event.get("type") == _RETRACTION:
+        return
+    if data.get("activity_id") is None:
+        data["activity_id"] = old_id
+    if data.get("activity_id") == old_id and data.get("occurred_on") is None:
+        day = _day(event.get("time"))
+        if day is not None:
+            data["occurred_on"] = day
+
+
+def _day(time: object) -> str | None:
+    """The Danish day of an event's time; None for what is no time: the worker says so."""
+    try:
+        instant = datetime.fromisoformat(time.upper()) if isinstance(time, str) else None
+        return copenhagen_day(int(instant.timestamp() * 1000)).isoformat() if instant and instant.tzinfo else None
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _partition(company: int | None, record: RejectedRecord, partitions: int) -> int:
+    if company is not None:
+        return key_hash(format_cvr(company).encode()) % partitions
+    # A topic that was made again may have fewer partitions.
+    return record.place.partition % partitions
+
+
+def _fitting(record: Outgoing) -> Outgoing | str:
+    """The record, or why the topic would not take it: what came compressed may be larger than its limit."""
+    size = _FRAME + len(record.key or b"") + len(record.value)
+    size += sum(len(name.encode()) + len(value) + _HEADER_FRAME for name, value in record.headers)
+    if size <= MAX_RECORD:
+        return record
+    return f"it has {size:,} bytes, more than the topic takes ({MAX_RECORD:,}): ask its source for smaller events"

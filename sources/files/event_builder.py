@@ -1,0 +1,318 @@
+"""One row of a spreadsheet -> one CloudEvent, or the reason why there can be none. Pure: no file, no Kafka, no clock.
+
+The worker judges events; refused here is only a row of which no event can be made (undecodable, a column missing, no
+readable date) or whose activity names two companies at one time. Everything else is passed on as written, wrong CVR
+numbers and unknown types included: they come back as rejected records, with every fault.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final, NamedTuple, cast
+
+from pydantic_core import to_json
+
+from schemas.cvr import CvrFault, format_cvr, parse_cvr
+from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
+from sources.files.cell_dates import MomentFault, read_day, read_moment, rfc3339
+from sources.files.conflicts import mark
+from sources.files.mapping import HOLE, RETRACTED, ColumnRule, FieldName, Mapping, MappingFault
+from sources.files.refused_rows import Refusal
+from sources.files.spreadsheet import Cell, Row, heading
+from sources.publisher import MAX_VALUE
+
+_NOT_UTF8: Final = re.compile("[\ud800-\udfff]")
+_NONE: Final = "-"
+"""The cell that says "no outcomes"; an empty one says nothing."""
+
+_PLAIN: Final[tuple[FieldName, ...]] = (
+    "cluster",
+    "membership",
+    "reason",
+    "workshop_id",
+    "project_id",
+    "product_id",
+    "title",
+)
+
+
+class Event(NamedTuple):
+    """A record for the events topic."""
+
+    key: bytes | None
+    """The CVR number, 8 digits; None when the subject is none."""
+    value: bytes
+    """CloudEvent 1.0, structured JSON, UTF-8."""
+
+
+class Identity(NamedTuple):
+    """What decides which activity a row speaks of."""
+
+    source: str
+    subject: str
+    """8 digits when it is a CVR number, else as written."""
+    cvr: int | None
+    activity_id: str | None
+    id: str | None
+    moment: datetime
+
+    @property
+    def mark(self) -> bytes | None:
+        """Of this version of this activity; None when the id is made from the whole row and so cannot be shared."""
+        activity = self.activity_id or self.id
+        return None if activity is None else mark(self.source, activity, round(self.moment.timestamp() * 1000))
+
+
+class _Unbuildable(ValueError):
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+        self.reason = reason
+
+
+class Builder:
+    """Builds the events of one sheet.
+
+    Args:
+        mapping: the columns of the fields.
+        header: the sheet's headings.
+        file: as the user named it.
+        exported_at: `time` of the events when no column has it.
+        padded: a row that ends early has empty cells there, instead of lacking them.
+
+    Raises:
+        MappingFault: a column that the sheet lacks or has twice; no source of `time`.
+    """
+
+    def __init__(
+        self, mapping: Mapping, *, header: Sequence[str], file: Path, exported_at: datetime | None, padded: bool
+    ) -> None:
+        self._mapping = mapping
+        self._header = header
+        self._file = str(file)
+        self._padded = padded
+        self._zone = mapping.zone
+        self._exported_at = exported_at
+        if "time" not in mapping.fields and exported_at is None:
+            raise MappingFault(
+                f"{file} has no `time`: map a column with date and time of the last change, or give the instant of the "
+                "export (exported_at in the mapping, or --exported-at)"
+            )
+        self._columns = {name: self._resolve(name, rule) for name, rule in mapping.fields.items()}
+        used = {index: name for name, indices in self._columns.items() for index in indices}
+        self._used: list[tuple[int, FieldName]] = sorted(used.items())
+        self._last = self._used[-1][0]
+        self._templates = {name for name, rule in mapping.fields.items() if HOLE.search(rule.column)}
+        self._subject = self._columns["subject"][0] if len(self._columns["subject"]) == 1 else -1
+        self._readers = {
+            name: self._reader(name, rule)
+            for name, rule in mapping.fields.items()
+            if name not in ("time", "occurred_on")
+        }
+        self._plain = [name for name in _PLAIN if name in mapping.fields]
+
+    @property
+    def ends_with_company(self) -> bool:
+        """Whether each activity_id ends with the 8 digits of its company: then no two companies can share one."""
+        rule = self._mapping.fields.get("activity_id")
+        if rule is None or rule.values or HOLE.split(rule.column)[-1]:
+            return False
+        return self._columns["activity_id"][-1] == self._subject
+
+    def identify(self, row: Row) -> Identity | Refusal:
+        """Who, what and when: enough to look for conflicts."""
+        try:
+            return self._identify(row)
+        except _Unbuildable as fault:
+            return Refusal(self._file, row.line, fault.field, fault.reason)
+
+    def build(self, row: Row, conflicts: frozenset[bytes]) -> Event | Refusal:
+        """The event of a row, or why there is none."""
+        try:
+            return self._build(row, conflicts)
+        except _Unbuildable as fault:
+            return Refusal(self._file, row.line, fault.field, fault.reason)
+
+    # ---- columns
+
+    def _resolve(self, name: str, rule: ColumnRule) -> list[int]:
+        indices = []
+        for column in rule.columns:
+            wanted = heading(column)
+            places = [index for index, title in enumerate(self._header) if title == wanted]
+            if len(places) != 1:
+                what = "no column" if not places else f"{len(places)} columns"
+                known = ", ".join(repr(title) for title in self._header if title)[:500]
+                advice = known.encode("utf-8", "replace").decode()
+                raise MappingFault(
+                    f"{self._file} has {what} {column!r} (fields.{name} of its mapping); it has {advice}"
+                )
+            indices.append(places[0])
+        return indices
+
+    def _reader(self, name: FieldName, rule: ColumnRule) -> Callable[[Sequence[str], str], str]:
+        """A function (cells as text, normalised subject) -> text of the field."""
+        indices = self._columns[name]
+        parts = HOLE.split(rule.column)
+        values = rule.values or {}
+        if len(parts) == 1:
+            (index,) = indices
+            if index == self._subject and name != "subject":
+                return lambda _, subject: values.get(subject, subject)
+            if values and name != "outcomes":
+                return lambda texts, _: values.get(texts[index], texts[index])
+            return lambda texts, _: texts[index]
+
+        literals = parts[::2]
+
+        def fill(texts: Sequence[str], subject: str) -> str:
+            text = literals[0]
+            for index, literal in zip(indices, literals[1:], strict=True):
+                cell = subject if index == self._subject and name != "subject" else texts[index]
+                if not cell and index != self._subject:
+                    raise _Unbuildable(name, f"the column {self._header[index]!r} is empty")
+                text += cell + literal
+            return values.get(text, text)
+
+        return fill
+
+    def _cell(self, name: FieldName, cells: Sequence[Cell]) -> Cell:
+        """A dated cell: as the workbook keeps it, or the text of a column or template."""
+        if name not in self._templates:
+            return cells[self._columns[name][0]]
+        texts = iter([_as_text(cells[index]) for index in self._columns[name]])
+        return HOLE.sub(lambda _: next(texts), self._mapping.fields[name].column).strip()
+
+    # ---- rows
+
+    def _sound_cells(self, row: Row) -> tuple[Sequence[Cell], Sequence[str]]:
+        """The cells of a row that has what the mapping needs: as they are, and as text."""
+        cells = row.cells
+        if cells is None:
+            raise _Unbuildable("", row.problem)
+        width = len(self._header)
+        if self._padded:
+            if len(cells) < width:
+                cells = [*cells, *[""] * (width - len(cells))]
+            return cells, [cell if isinstance(cell, str) else _as_text(cell) for cell in cells]
+        texts = cast("Sequence[str]", cells)
+        if len(texts) != width:
+            self._check_width(texts)
+        together = "".join(texts)
+        if not together.isascii() and _NOT_UTF8.search(together):
+            self._check_decoded(texts)
+        return texts, texts
+
+    def _check_width(self, texts: Sequence[str]) -> None:
+        width = len(self._header)
+        if len(texts) <= self._last:
+            name = next(name for index, name in self._used if index >= len(texts))
+            column = next(self._header[index] for index in self._columns[name] if index >= len(texts))
+            raise _Unbuildable(name, f"the row ends after {len(texts)} of {width} columns, before {column!r}")
+        if any(texts[width:]):
+            raise _Unbuildable(
+                "", f"the row has {len(texts)} cells and the header {width}: quote the cell with a separator"
+            )
+
+    def _check_decoded(self, texts: Sequence[str]) -> None:
+        for index, name in self._used:
+            if _NOT_UTF8.search(texts[index]):
+                column = self._header[index]
+                raise _Unbuildable(name, f"the column {column!r} cannot be decoded: not the file's encoding")
+
+    def _identify(self, row: Row) -> Identity:
+        return self._identity(*self._sound_cells(row))
+
+    def _identity(self, cells: Sequence[Cell], texts: Sequence[str]) -> Identity:
+        readers = self._readers
+        written = readers["subject"](texts, "")
+        try:
+            cvr: int | None = parse_cvr(written)
+        except CvrFault:
+            cvr = None
+        subject = written if cvr is None else format_cvr(cvr)
+        source = readers["source"](texts, subject) if "source" in readers else str(self._mapping.source)
+        activity_id = readers["activity_id"](texts, subject) if "activity_id" in readers else None
+        own_id = readers["id"](texts, subject) if "id" in readers else None
+        if "time" in self._columns:
+            try:
+                moment = read_moment(self._cell("time", cells), self._mapping.fields["time"].format, self._zone)
+            except MomentFault as fault:
+                raise _Unbuildable("time", str(fault)) from None
+        else:
+            moment = self._exported_at  # type: ignore[assignment]  # the constructor has seen to it
+        return Identity(source, subject, cvr, activity_id, own_id, moment)
+
+    def _build(self, row: Row, conflicts: frozenset[bytes]) -> Event:
+        cells, texts = self._sound_cells(row)
+        identity = self._identity(cells, texts)
+        subject, activity_id = identity.subject, identity.activity_id
+        readers = self._readers
+        kind = readers["type"](texts, subject) if "type" in readers else str(self._mapping.type)
+        data: dict[str, Any] = {}
+        if activity_id is not None:
+            data["activity_id"] = activity_id
+        day = self._day(cells, retracted=kind.removeprefix(TYPE_PREFIX).removesuffix(TYPE_SUFFIX) == RETRACTED)
+        if day:
+            data["occurred_on"] = day
+        if "outcomes" in readers and (outcomes := self._outcomes(readers["outcomes"](texts, subject))) is not None:
+            data["outcomes"] = outcomes
+        for name in self._plain:
+            text = readers[name](texts, subject)
+            if text:
+                data[name] = text
+        if conflicts and (version := identity.mark) in conflicts and version is not None:
+            raise _Unbuildable("activity_id", f"{activity_id or identity.id!r} names two companies at the same time")
+        kind = kind if kind.startswith(TYPE_PREFIX) else f"{TYPE_PREFIX}{kind}{TYPE_SUFFIX}"
+        time = rfc3339(identity.moment)
+        own_id = identity.id
+        if own_id is None:
+            # The instant of the export is no part of the row: the same row exported again keeps its id.
+            stated = time if "time" in self._columns else None
+            content = to_json([identity.source, activity_id, kind, subject, stated, data])
+            own_id = blake2b(content, digest_size=16).hexdigest()
+        value = to_json(
+            {
+                "specversion": "1.0",
+                "id": own_id,
+                "source": identity.source,
+                "type": kind,
+                "subject": subject,
+                "time": time,
+                "datacontenttype": "application/json",
+                "data": data,
+            }
+        )
+        if len(value) > MAX_VALUE:
+            raise _Unbuildable("", f"its event would have {len(value):,} bytes, more than Kafka takes ({MAX_VALUE:,})")
+        return Event(None if identity.cvr is None else subject.encode(), value)
+
+    def _day(self, cells: Sequence[Cell], *, retracted: bool) -> str | None:
+        if "occurred_on" not in self._columns:
+            return None
+        cell = self._cell("occurred_on", cells)
+        # Without an activity_id the day of `time` stands in; a retraction has no day.
+        if cell == "" and (retracted or "activity_id" not in self._columns):
+            return None
+        try:
+            return read_day(cell, self._mapping.fields["occurred_on"].format, self._zone)
+        except MomentFault as fault:
+            raise _Unbuildable("occurred_on", str(fault)) from None
+
+    def _outcomes(self, text: str) -> list[str] | None:
+        if not text:
+            return None
+        if text == _NONE:
+            return []
+        rule = self._mapping.fields["outcomes"]
+        values = rule.values or {}
+        items = (item.strip() for item in text.split(rule.separator))
+        return [values.get(item, item) for item in items if item]
+
+
+def _as_text(cell: Cell) -> str:
+    if isinstance(cell, str):
+        return cell
+    return cell.isoformat(sep=" ") if isinstance(cell, datetime) else cell.isoformat()

@@ -1,0 +1,221 @@
+"""Files -> Kafka in two rounds: every file is looked at as a whole before the first record of any of them is sent.
+
+1. `open_input` and `survey`: can the file be read, does it fit its mapping, which activities name two companies
+   at one time. A file that cannot be used ends the command here, with nothing sent.
+2. `send`: row by row to the publisher; what cannot become an event goes to FILE.refused.csv.
+
+Sending is safe to repeat: an event is a function of its row (and the instant of the export), so what arrives twice is
+counted once.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from sources.files.buckets import Buckets
+from sources.files.cell_dates import MomentFault
+from sources.files.conflicts import find_conflicts, note
+from sources.files.event_builder import Builder, Event, Identity
+from sources.files.jsonlines import JsonLines
+from sources.files.mapping import FIELDS, Mapping, MappingFault, beside, load_mapping, own_names
+from sources.files.refused_rows import Refusal, RefusedLines, RefusedRows
+from sources.files.source_file import FileFault
+from sources.files.spreadsheet import CsvSheet, Row, Sheet, heading
+from sources.publisher import Place, Publisher
+
+JSON_LINES: Final = (".jsonl", ".ndjson")
+DELIMITED: Final = (".csv", ".tsv")
+WORKBOOK: Final = ".xlsx"
+
+Progress = Callable[[int], object]
+"""Told how many bytes of the file have been read."""
+
+
+@dataclass
+class Outcome:
+    """What became of one file."""
+
+    file: str
+    events: int = 0
+    refused: int = 0
+    refused_file: Path | None = None
+    """Where the refused rows wait to be corrected; None without any, in a dry run, and where it cannot be written."""
+    list_trouble: str = ""
+    """Why the list of refused rows is missing, or not whole."""
+    without_key: int = 0
+    """Events whose subject is no CVR number: the worker will reject them."""
+    examples: list[bytes] = field(default_factory=list)
+
+
+class Table:
+    """A spreadsheet with its mapping.
+
+    Args:
+        path: a .csv or .xlsx file.
+        mapping: the mapping file; None: the one beside it, else the columns' own names.
+        exported_at: overrides the mapping's.
+
+    Raises:
+        FileFault, MappingFault
+    """
+
+    def __init__(self, path: Path, *, mapping: Path | None, exported_at: str | None) -> None:
+        self.path = path
+        place = mapping or (beside(path) if beside(path).exists() else None)
+        rules = load_mapping(place) if place else None
+        self.sheet = _open_sheet(path, rules)
+        rules = rules or own_names(path, self.sheet.header)
+        try:
+            instant = rules.exported(exported_at)
+        except MomentFault as fault:
+            raise MappingFault(f"--exported-at: {fault}") from None
+        self.builder = Builder(
+            rules,
+            header=self.sheet.header,
+            file=path,
+            exported_at=instant,
+            padded=self.sheet.short_rows_are_padded,
+        )
+        # An id made from the whole row cannot be shared by two companies.
+        self._conflicts_are_possible = bool({"activity_id", "id"} & set(rules.fields))
+
+    def survey(self, buckets: Buckets | None, progress: Progress) -> None:
+        """Round 1: read the file to its end, and note which company each version of an activity names.
+
+        Raises:
+            FileFault: the file cannot be read as a table to its end.
+        """
+        for row in self.sheet.rows(progress):
+            if buckets is None or not self._conflicts_are_possible:
+                continue
+            identity = self.builder.identify(row)
+            if isinstance(identity, Identity) and identity.cvr is not None and (version := identity.mark):
+                note(buckets, version, identity.cvr)
+
+    def records(
+        self, progress: Progress, conflicts: frozenset[bytes], refused: RefusedRows | None
+    ) -> Iterator[tuple[int, Event | Refusal]]:
+        """Round 2: (line, record or refusal); what is refused is also written to `refused`."""
+        for row in self.sheet.rows(progress):
+            built = self.builder.build(row, conflicts)
+            if refused is not None and isinstance(built, Refusal):
+                refused.add(built, _as_written(row))
+            yield row.line, built
+
+    def refused_rows(self) -> RefusedRows:
+        """The file beside this one for its refused rows."""
+        sheet = self.sheet
+        return RefusedRows(self.path, header=sheet.header, encoding=sheet.encoding, separator=sheet.separator)
+
+
+Input = Table | JsonLines
+
+
+def open_input(path: Path, *, mapping: Path | None, exported_at: str | None) -> Input:
+    """A file by the ending of its name.
+
+    Raises:
+        FileFault, MappingFault
+    """
+    suffix = path.suffix.lower()
+    if suffix in JSON_LINES:
+        return JsonLines(path)
+    if suffix in DELIMITED or suffix == WORKBOOK:
+        return Table(path, mapping=mapping, exported_at=exported_at)
+    kinds = ", ".join((*DELIMITED, WORKBOOK, *JSON_LINES))
+    raise FileFault(path, f"is of no kind that can be published ({kinds}): export it as one of these")
+
+
+def survey(inputs: Sequence[Input], progress: Callable[[Table], AbstractContextManager[Progress]]) -> frozenset[bytes]:
+    """Round 1 for all files: the versions of activities that name two companies.
+
+    Raises:
+        FileFault, TooManyConflicts
+    """
+    tables = [one for one in inputs if isinstance(one, Table)]
+    # Where every activity_id ends with its company no two companies share one, in whichever of the files they stand.
+    apart = all(table.builder.ends_with_company for table in tables)
+    with Buckets() as buckets:
+        for table in tables:
+            with progress(table) as reached:
+                table.survey(None if apart else buckets, reached)
+        return find_conflicts(buckets)
+
+
+def send(
+    source: Input,
+    publisher: Publisher,
+    *,
+    conflicts: frozenset[bytes],
+    progress: Progress,
+    on_refusal: Callable[[Refusal], object],
+    examples: int,
+    write_refused: bool,
+) -> Outcome:
+    """Round 2 for one file: returns when every event is confirmed.
+
+    Args:
+        source: the file.
+        publisher: where to.
+        conflicts: what `survey` found, over all files of the command.
+        progress: told the bytes read.
+        on_refusal: told each refused row.
+        examples: how many of the first events to keep in the outcome.
+        write_refused: write FILE.refused.csv (FILE.refused for JSON lines), or remove that of an earlier run.
+
+    Raises:
+        DeliveryFailed, FileFault
+    """
+    name = str(source.path)
+    outcome = Outcome(name)
+    refused: RefusedRows | RefusedLines | None
+    if isinstance(source, Table):
+        refused = source.refused_rows() if write_refused else None
+        records = source.records(progress, conflicts, refused)
+    else:
+        refused = RefusedLines(source.path) if write_refused else None
+        records = source.records(progress, refused)
+    try:
+        for line, record in records:
+            if isinstance(record, Refusal):
+                outcome.refused += 1
+                on_refusal(record)
+                continue
+            publisher.send(record.key, record.value, Place(name, line))
+            outcome.events += 1
+            outcome.without_key += record.key is None
+            if len(outcome.examples) < examples:
+                outcome.examples.append(record.value)
+        publisher.flush()
+    except BaseException:  # Ctrl-C and cancellation too
+        if refused is not None:
+            refused.abandon()
+        raise
+    if refused is not None:
+        outcome.refused_file = refused.finish()
+        outcome.list_trouble = refused.trouble
+    return outcome
+
+
+def _open_sheet(path: Path, rules: Mapping | None) -> Sheet:
+    if path.suffix.lower() == WORKBOOK:
+        from sources.files.workbook import XlsxSheet  # noqa: PLC0415  (openpyxl is half a second that others need not pay)
+
+        return XlsxSheet(path, sheet=rules.sheet if rules else None)
+    if rules and rules.sheet:
+        raise MappingFault(f"{path} is no workbook, but its mapping names the sheet {rules.sheet!r}: remove that key")
+    wanted = [column for rule in rules.fields.values() for column in rule.columns] if rules else list(FIELDS)
+    return CsvSheet(
+        path,
+        encoding=rules.encoding if rules else None,
+        separator=rules.separator if rules else None,
+        wanted=[heading(column) for column in wanted],
+    )
+
+
+def _as_written(row: Row) -> list[object]:
+    if row.cells is None:
+        return [row.raw]
+    return list(row.cells)

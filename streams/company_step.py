@@ -1,0 +1,35 @@
+"""The second agent's step: records of the company register, on their way into the ledger. Pure.
+
+The topic is compacted, so its records have no receipts; what cannot be read goes to `rejected` like any other record.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from schemas.company import CompanyVersion, read_company
+from schemas.faults import Fault, fault
+from schemas.ledger import CompanyRow
+from streams.decide import Batch, Place, Record, cut_of, reject
+
+
+def process_companies(place: Place, records: Sequence[Record], *, condemned: Mapping[int, str]) -> Batch:
+    """Decide on records of one partition of the register.
+
+    Args:
+        place: where the records stand.
+        records: consecutive records of that partition.
+        condemned: offset -> fault code of records that cannot be processed or stored.
+    """
+    batch = Batch()
+    for record in records:
+        version: CompanyVersion | list[Fault]
+        if record.offset in condemned:
+            version = [fault("", condemned[record.offset])]
+        elif (cut := cut_of(record)) is not None:
+            version = [fault("", cut.code, cut.value)]
+        else:
+            version = read_company(record.key, record.value, record.timestamp)
+        if isinstance(version, list):
+            reject(batch, place, record, version)
+        else:
+            batch.rows.companies.append(CompanyRow(version, record.timestamp))
+    return batch

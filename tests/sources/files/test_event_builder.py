@@ -1,0 +1,270 @@
+"""Row -> event: what is built, what is refused, and that an event is a function of its row."""
+
+import json
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cloudevents.core.bindings.kafka import KafkaMessage, from_structured_event
+from samples import CLUSTERS, SOURCE
+
+from schemas.events import read_event
+from sources.files.conflicts import mark
+from sources.files.event_builder import Builder, Event, Identity
+from sources.files.mapping import Mapping, MappingFault
+from sources.files.refused_rows import Refusal
+from sources.files.spreadsheet import Cell, Row
+from sources.publisher import MAX_VALUE, STRUCTURED
+
+HEADER = ["Nr", "CVR-nr", "Firma", "Type", "Workshop", "Dato", "Opdateret", "Udbytte", "Titel"]
+FIELDS: dict[str, Any] = {
+    "subject": "CVR-nr",
+    "id": "Nr",
+    "activity_id": "{Workshop}/{CVR-nr}",
+    "type": {"column": "Type", "values": {"Kursus": "workshop.attended", "Slettet": "activity.retracted"}},
+    "occurred_on": {"column": "Dato", "format": "%d-%m-%Y"},
+    "time": {"column": "Opdateret", "format": "%d-%m-%Y %H:%M"},
+    "outcomes": {"column": "Udbytte", "separator": "+", "values": {"Idé": "new_ideas", "Evner": "new_competencies"}},
+    "title": "Titel",
+}
+GOOD: dict[str, Cell] = {
+    "Nr": "r-1",
+    "CVR-nr": "DK 13 74 81 36",
+    "Firma": "Blåbær ApS",
+    "Type": "Kursus",
+    "Workshop": "WS-113",
+    "Dato": "03-05-2018",
+    "Opdateret": "04-05-2018 09:30",
+    "Udbytte": "Idé + Evner",
+    "Titel": "Æbler",
+}
+ARRIVED = 1_600_000_000_000
+
+
+def builder(*, without: str = "", exported_at: str | None = None, padded: bool = False, **fields: Any) -> Builder:
+    """A builder of the sample's mapping; `without` leaves fields out, `fields` replaces some."""
+    chosen = {name: rule for name, rule in (FIELDS | fields).items() if name not in without.split()}
+    mapping = Mapping.model_validate({"source": SOURCE, "fields": chosen})
+    instant = datetime.fromisoformat(exported_at) if exported_at else None
+    return Builder(mapping, header=HEADER, file=Path("export.csv"), exported_at=instant, padded=padded)
+
+
+def row(**changed: Cell) -> Row:
+    """The sample row with other cells; names as in HEADER, `CVR-nr` as CVR."""
+    cells = GOOD | {"CVR-nr" if name == "CVR" else name: cell for name, cell in changed.items()}
+    return Row(7, [cells[name] for name in HEADER])
+
+
+def built(one: Builder, of: Row | None = None) -> dict[str, Any]:
+    """The event of a row as an object."""
+    event = one.build(of or row(), frozenset())
+    assert isinstance(event, Event), event
+    document: dict[str, Any] = json.loads(event.value)
+    return document
+
+
+def refused(one: Builder, of: Row) -> Refusal:
+    """The refusal of a row."""
+    refusal = one.build(of, frozenset())
+    assert isinstance(refusal, Refusal), refusal
+    return refusal
+
+
+def test_whole_event():
+    """Every mapped field arrives where the design puts it; what is not mapped stays out."""
+    assert built(builder()) == {
+        "specversion": "1.0",
+        "id": "r-1",
+        "source": SOURCE,
+        "type": "org.clustertrack.workshop.attended.v1",
+        "subject": "13748136",
+        "time": "2018-05-04T09:30:00+02:00",
+        "datacontenttype": "application/json",
+        "data": {
+            "activity_id": "WS-113/13748136",
+            "occurred_on": "2018-05-03",
+            "outcomes": ["new_ideas", "new_competencies"],
+            "title": "Æbler",
+        },
+    }
+
+
+def test_key_is_the_normalised_number():
+    """The record's key is the CVR number as 8 digits; without a readable one there is none, and the worker judges."""
+    good, bad = builder().build(row(), frozenset()), builder().build(row(CVR="13585627"), frozenset())
+    assert isinstance(good, Event)
+    assert isinstance(bad, Event)
+    assert good.key == b"13748136"
+    assert bad.key is None
+    assert json.loads(bad.value)["subject"] == "13585627"
+
+
+def test_worker_takes_it():
+    """What is built passes the worker's own validation, and the CloudEvents SDK reads it as a CloudEvent."""
+    event = builder().build(row(), frozenset())
+    assert isinstance(event, Event)
+    activity = read_event(event.value, {name: value for name, value in STRUCTURED}, ARRIVED, CLUSTERS)  # noqa: C416
+    assert not isinstance(activity, list), activity
+    message = KafkaMessage(headers=dict(STRUCTURED), key=event.key, value=event.value)
+    read = from_structured_event(message)
+    assert read.get_id() == "r-1"
+    assert read.get_subject() == "13748136"
+
+
+@pytest.mark.parametrize(
+    ("cell", "outcomes"),
+    [
+        pytest.param("", None, id="empty says nothing"),
+        pytest.param("-", [], id="dash says none"),
+        pytest.param("Idé", ["new_ideas"], id="one"),
+        pytest.param("Idé+ +Andet", ["new_ideas", "Andet"], id="unknown is passed on"),
+    ],
+)
+def test_outcomes(cell: str, outcomes: list[str] | None):
+    """An absent list and an empty one are different statements."""
+    assert built(builder(), row(Udbytte=cell))["data"].get("outcomes") == outcomes
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        pytest.param("Kursus", "org.clustertrack.workshop.attended.v1", id="mapped"),
+        pytest.param("Frokost", "org.clustertrack.Frokost.v1", id="unknown is passed on"),
+        pytest.param("org.clustertrack.company.joined.v1", "org.clustertrack.company.joined.v1", id="already whole"),
+    ],
+)
+def test_types(cell: str, written: str):
+    """A short type is written out; an unknown one goes on for the worker to reject."""
+    assert built(builder(), row(Type=cell))["type"] == written
+
+
+def test_retraction_without_a_day():
+    """A retraction has no day: its empty cell is no reason to refuse."""
+    assert "occurred_on" not in built(builder(), row(Type="Slettet", Dato="", Udbytte=""))["data"]
+
+
+def test_id_from_the_row():
+    """Without a column the id is the same for the same row, another for any other, whenever it was exported."""
+    one = builder(without="id time", exported_at="2020-01-15T08:00:00+01:00")
+    later = builder(without="id time", exported_at="2020-02-15T08:00:00+01:00")
+    first = built(one)
+    assert first["time"] == "2020-01-15T08:00:00+01:00"
+    assert built(one)["id"] == first["id"] == built(later)["id"]
+    assert built(later)["time"] != first["time"]
+    changes: list[dict[str, Cell]] = [
+        {"Titel": "B"},
+        {"CVR": "13585628"},
+        {"Dato": "04-05-2018"},
+        {"Udbytte": ""},
+        {"Workshop": "W"},
+    ]
+    assert len({first["id"], *(built(one, row(**changed))["id"] for changed in changes)}) == 1 + len(changes)
+    assert built(one, row(Firma="another cell"))["id"] == first["id"]
+
+
+def test_workbook_cells():
+    """Dates and times of a workbook need no format; a number stays a number's digits."""
+    event = built(
+        builder(padded=True),
+        row(CVR="13748136", Dato=date(2018, 5, 3), Opdateret=datetime(2018, 5, 4, 9, 30)),  # noqa: DTZ001
+    )
+    assert event["time"] == "2018-05-04T09:30:00+02:00"
+    assert event["data"]["occurred_on"] == "2018-05-03"
+
+
+def test_time_from_two_columns():
+    """A template joins date and clock."""
+    one = builder(time={"column": "{Dato} {Titel}", "format": "%d-%m-%Y %H.%M"})
+    assert built(one, row(Titel="09.30"))["time"] == "2018-05-03T09:30:00+02:00"
+
+
+@pytest.mark.parametrize(
+    ("changed", "field", "reason"),
+    [
+        pytest.param({"Dato": ""}, "occurred_on", "is empty", id="no day"),
+        pytest.param({"Dato": "i går"}, "occurred_on", "is not written as", id="day in words"),
+        pytest.param({"Opdateret": ""}, "time", "is empty", id="no time"),
+        pytest.param({"Opdateret": "04-05-2018"}, "time", "is not written as", id="day instead of time"),
+        pytest.param({"Opdateret": "25-03-2018 02:30"}, "time", "does not exist", id="hour that was skipped"),
+        pytest.param({"Workshop": ""}, "activity_id", "'Workshop' is empty", id="hole in a template"),
+        pytest.param({"Titel": "x\udc81"}, "title", "cannot be decoded", id="undecodable"),
+        pytest.param({"Titel": "x" * MAX_VALUE}, "", "more than Kafka takes", id="too large"),
+    ],
+)
+def test_rows_that_are_refused(changed: dict[str, Cell], field: str, reason: str):
+    """A row of which no event can be made is refused with file, line, field and reason."""
+    refusal = refused(builder(), row(**changed))
+    assert (refusal.file, refusal.line, refusal.field) == ("export.csv", 7, field)
+    assert reason in refusal.reason
+
+
+def test_undecodable_cell_that_nobody_reads():
+    """A broken cell in a column that is not mapped does not matter."""
+    assert built(builder(), row(Firma="x\udc81"))["id"] == "r-1"
+
+
+def test_width_of_rows():
+    """A row of CSV that ends before a mapped column, or goes beyond the header, is refused; a workbook's is not."""
+    cells = [str(cell) for cell in row().cells or ()]
+    short = refused(builder(), Row(3, cells[:4]))
+    assert (short.field, short.reason) == ("activity_id", "the row ends after 4 of 9 columns, before 'Workshop'")
+    assert refused(builder(), Row(3, [*cells, "more"])).field == ""
+    assert built(builder(), Row(3, [*cells, ""]))["id"] == "r-1"
+    assert built(builder(padded=True), Row(3, [*cells, "more"]))["id"] == "r-1"
+    assert "title" not in built(builder(padded=True), Row(3, cells[:8]))["data"]
+    assert refused(builder(), Row(3, None, "a stray quotation mark", "raw")).reason == "a stray quotation mark"
+
+
+@pytest.mark.parametrize(
+    ("template", "ends"),
+    [
+        ("{Workshop}/{CVR-nr}", True),
+        ("{CVR-nr}", True),
+        ("{CVR-nr}/{Workshop}", False),
+        ("{Workshop}/{CVR-nr}.", False),
+        ("{Workshop}/{Nr}", False),
+        ("Workshop", False),
+    ],
+)
+def test_which_activities_cannot_be_shared(template: str, ends: bool):
+    """Only where the last 8 characters are the company: anything else may read the same for two of them."""
+    assert builder(activity_id=template).ends_with_company is ends
+
+
+def test_an_activity_named_by_a_table_may_be_shared():
+    """Two texts may be given one name."""
+    rule = {"column": "{Workshop}/{CVR-nr}", "values": {"a/13748136": "x", "b/10150817": "x"}}
+    assert not builder(activity_id=rule).ends_with_company
+
+
+def test_conflict_is_refused():
+    """A row whose activity names two companies at that time is refused at activity_id."""
+    one = builder()
+    identity = one.identify(row())
+    assert isinstance(identity, Identity)
+    assert identity.mark == mark(SOURCE, "WS-113/13748136", 1_525_419_000_000)
+    refusal = one.build(row(), frozenset([identity.mark]))
+    assert isinstance(refusal, Refusal)
+    assert refusal.field == "activity_id"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param({"title": "Tittel"}, r"no column 'Tittel' \(fields.title", id="unknown column"),
+        pytest.param({"activity_id": "{Workshop}/{X}"}, "no column 'X'", id="unknown column in a template"),
+        pytest.param({"without": "time"}, "has no `time`: map a column", id="no time at all"),
+    ],
+)
+def test_mappings_that_do_not_fit(options: dict[str, Any], message: str):
+    """A mapping that does not fit the file is refused before anything is sent."""
+    with pytest.raises(MappingFault, match=message):
+        builder(**options)
+
+
+def test_heading_that_stands_twice():
+    """Two columns of one name are not guessed between."""
+    mapping = Mapping.model_validate({"source": SOURCE, "fields": FIELDS})
+    with pytest.raises(MappingFault, match="2 columns 'Titel'"):
+        Builder(mapping, header=[*HEADER, "Titel"], file=Path("f"), exported_at=None, padded=False)

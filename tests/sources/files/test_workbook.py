@@ -1,0 +1,127 @@
+"""Workbooks as a stream of rows."""
+
+import zipfile
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openpyxl import Workbook
+
+from sources.files import checked_archive
+from sources.files.source_file import FileFault
+from sources.files.spreadsheet import Row
+from sources.files.workbook import XlsxSheet
+
+
+def saved(folder: Path, rows: list[list[Any]], *, name: str = "Aktiviteter", before: str | None = None) -> Path:
+    """A workbook with one sheet, or with another one before it."""
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    if before:
+        sheet.title = before
+        sheet.append(["something else"])
+        sheet = book.create_sheet(name)
+    else:
+        sheet.title = name
+    for row in rows:
+        sheet.append(row)
+    path = folder / "export.xlsx"
+    book.save(path)
+    return path
+
+
+def read(path: Path, sheet: str | None = None) -> list[Row]:
+    """Its rows."""
+    return list(XlsxSheet(path, sheet=sheet).rows(lambda _: None))
+
+
+def test_cells_of_all_kinds(tmp_path: Path):
+    """Numbers lose no digit and gain no point; days and times stay what the workbook says they are."""
+    row = [13748136, 1.5, " text ", True, datetime(2018, 5, 3, 14, 5), date(2018, 5, 3), time(9, 30), None, "z"]  # noqa: DTZ001
+    (found,) = read(saved(tmp_path, [["a", "b", "c", "d", "e", "f", "g", "h", "i"], row]))
+    assert found.line == 2
+    assert found.cells == [
+        "13748136",
+        "1.5",
+        "text",
+        "TRUE",
+        datetime(2018, 5, 3, 14, 5),  # noqa: DTZ001
+        date(2018, 5, 3),
+        "09:30:00",
+        "",
+        "z",
+    ]
+    assert type(found.cells[5]) is date
+
+
+def test_midnight_is_a_time_where_the_cell_shows_one(tmp_path: Path):
+    """Midnight in a cell that shows hours is a time; in one that does not it is a day."""
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["time", "day"])
+    sheet.append([datetime(2018, 5, 3), datetime(2018, 5, 3)])  # noqa: DTZ001
+    sheet["A2"].number_format = "dd-mm-yyyy hh:mm"
+    sheet["B2"].number_format = "dd-mm-yyyy"
+    path = tmp_path / "export.xlsx"
+    book.save(path)
+    (found,) = read(path)
+    assert found.cells is not None
+    assert [type(cell) for cell in found.cells] == [datetime, date]
+
+
+def test_row_numbers_and_blank_rows(tmp_path: Path):
+    """A row keeps the number that Excel shows, blank rows before the header and between count."""
+    path = saved(tmp_path, [[], ["a", "b"], ["1", "2"], [], [None, "3"]])
+    assert XlsxSheet(path, sheet=None).header == ["a", "b"]
+    assert read(path) == [Row(3, ["1", "2"]), Row(5, ["", "3"])]
+
+
+def test_sheet_by_name(tmp_path: Path):
+    """The mapping can name the sheet; one that is missing is answered with those that exist."""
+    path = saved(tmp_path, [["a"], ["1"]], before="Læs mig")
+    assert read(path, "Aktiviteter") == [Row(2, ["1"])]
+    with pytest.raises(FileFault, match=r"no sheet 'Ark1'; its sheets are Læs mig, Aktiviteter"):
+        read(path, "Ark1")
+
+
+def test_size_is_checked_before_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A workbook that unpacks to too much is refused by its directory alone."""
+    path = saved(tmp_path, [["a"], ["x" * 1000]])
+    monkeypatch.setattr(checked_archive, "MAX_UNPACKED", 6000)
+    with pytest.raises(FileFault, match=r"unpacks to .* save the sheet as CSV"):
+        XlsxSheet(path, sheet=None)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(b"", "is empty", id="empty"),
+        pytest.param(b"CVR;Titel\n", r"is no \.xlsx workbook", id="text"),
+        pytest.param(b"\xd0\xcf\x11\xe0" + bytes(100), r"old \.xls or has a password", id="old or encrypted"),
+        pytest.param(b"PK\x03\x04" + bytes(100), r"is no \.xlsx workbook", id="broken archive"),
+    ],
+)
+def test_files_that_are_no_workbook(tmp_path: Path, content: bytes, message: str):
+    """A file that is no workbook is refused in one sentence."""
+    path = tmp_path / "export.xlsx"
+    path.write_bytes(content)
+    with pytest.raises(FileFault, match=message):
+        XlsxSheet(path, sheet=None)
+
+
+@pytest.mark.parametrize("damage", ["another archive", "broken sheet"])
+def test_archives_that_are_no_workbook(tmp_path: Path, damage: str):
+    """An archive without a workbook in it, or with a broken sheet, is refused in one sentence."""
+    good, path = saved(tmp_path, [["a"], ["1"]]), tmp_path / "broken.xlsx"
+    with zipfile.ZipFile(good) as source, zipfile.ZipFile(path, "w") as target:
+        for name in source.namelist():
+            if damage == "another archive":
+                target.writestr("x" + name.replace("/", "-"), b"?")
+            else:
+                content = source.read(name)
+                target.writestr(name, content[:200] if name.endswith("sheet1.xml") else content)
+    with pytest.raises(FileFault, match="is a broken workbook"):
+        read(path)

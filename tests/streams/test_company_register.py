@@ -1,0 +1,201 @@
+"""The register in memory: which version counts, and what enrichment says of a company."""
+
+import json
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from samples import CVRS
+
+from schemas.company import CompanyVersion
+from streams import company_register as register_module
+from streams.company_register import Register
+
+COMPANY, OTHER, THIRD = CVRS[:3]
+START = date(2018, 1, 1)
+
+
+def version(day: int = 0, *, cvr: int = COMPANY, revision: int = 1, **fields: Any) -> CompanyVersion:
+    """A version that begins so many days after 2018-01-01."""
+    return CompanyVersion(cvr=cvr, valid_from=START + timedelta(day), revision=revision, **fields)
+
+
+def filled(*versions: CompanyVersion) -> Register:
+    """A register that took in the versions, in this order."""
+    register = Register()
+    for one in versions:
+        register.apply(one)
+    return register
+
+
+def on(register: Register, day: int, cvr: int = COMPANY) -> Mapping[str, Any]:
+    """The company so many days after 2018-01-01."""
+    told: dict[str, Any] = json.loads(register.company_as_at(cvr, (START + timedelta(day) - date(1970, 1, 1)).days))
+    return told
+
+
+def test_everything_that_is_said():
+    """A reader of an enriched event has every attribute as at the day, with its band and region."""
+    company = version(
+        name="Æblegården",
+        legal_form="80",
+        kind="company",
+        employees=49,
+        nuts="DK032",
+        industry_scheme="DB07",
+        industry="620100",
+    )
+    assert on(filled(company), 3) == {
+        "cvr": "13748136",
+        "known": True,
+        "as_at": "2018-01-04",
+        "name": "Æblegården",
+        "kind": "company",
+        "legal_form": "80",
+        "employees": 49,
+        "size_band": "20-49",
+        "nuts": "DK032",
+        "region": "DK03",
+        "industry_scheme": "DB07",
+        "industry": "620100",
+    }
+
+
+def test_unknown_attributes_are_said_to_be_unknown():
+    """A company whose row is empty has no size, never a small one."""
+    company = on(filled(version()), 0)
+    assert (company["known"], company["employees"], company["size_band"], company["region"]) == (
+        True,
+        None,
+        "unknown",
+        "",
+    )
+
+
+def test_a_company_without_a_row():
+    """A company that the register lacks is counted and told, with its number alone."""
+    assert on(Register(), 0) == {"cvr": "13748136", "known": False, "as_at": "2018-01-01"}
+
+
+@pytest.mark.parametrize(
+    ("day", "name"),
+    [
+        pytest.param(-400, "first", id="before the first"),
+        pytest.param(0, "first", id="first day"),
+        pytest.param(9, "first", id="last day"),
+        pytest.param(10, "second", id="next version"),
+        pytest.param(4000, "second", id="long after"),
+    ],
+)
+def test_the_version_of_the_day(day: int, name: str):
+    """A version holds until the next one begins, and the first one before that."""
+    register = filled(version(10, name="second"), version(0, name="first"))
+    assert on(register, day)["name"] == name
+
+
+def test_mergers_are_followed():
+    """A merged company is told as the one that it was merged into, from the day of the merger on."""
+    register = filled(
+        version(name="small"),
+        version(10, successor_cvr=OTHER),
+        version(cvr=OTHER, name="middle"),
+        version(20, cvr=OTHER, successor_cvr=THIRD),
+    )
+    assert [on(register, day)["cvr"] for day in (9, 10, 19, 20)] == [
+        f"{cvr:08d}" for cvr in (COMPANY, OTHER, OTHER, THIRD)
+    ]
+    assert [on(register, day)["known"] for day in (9, 10, 20)] == [True, True, False]
+    assert on(register, 10)["name"] == "middle"
+
+
+def test_a_cycle_leaves_the_company_as_itself():
+    """Two companies that name each other are each told as themselves."""
+    register = filled(version(successor_cvr=OTHER, name="a"), version(cvr=OTHER, successor_cvr=COMPANY, name="b"))
+    assert [on(register, 0, cvr)["name"] for cvr in (COMPANY, OTHER)] == ["a", "b"]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)], ids=str)
+def test_the_highest_revision_holds(order: tuple[int, ...]):
+    """Whatever the order of arrival, the newest extract wins."""
+    versions = [version(revision=number, name=f"extract {number}") for number in range(3)]
+    register = filled(*(versions[number] for number in order))
+    assert on(register, 0)["name"] == "extract 2"
+    assert len(register.versions_of(COMPANY)) == 1
+
+
+def test_of_equal_revisions_the_first_holds():
+    """As in the ledger, which keeps what it knew first."""
+    assert on(filled(version(name="first"), version(name="second")), 0)["name"] == "first"
+
+
+def test_a_withdrawn_version_never_held():
+    """A withdrawal takes out one version; an older extract does not bring it back, a newer one does."""
+    register = filled(version(name="first"), version(10, name="second"), version(10, revision=5, withdrawn=True))
+    assert on(register, 20)["name"] == "first"
+    register.apply(version(10, revision=4, name="older"))
+    assert on(register, 20)["name"] == "first"
+    register.apply(version(10, revision=6, name="newer"))
+    assert on(register, 20)["name"] == "newer"
+
+
+def test_a_company_without_versions_is_gone():
+    """The register counts companies with a version in force."""
+    register = filled(version(), version(cvr=OTHER))
+    assert len(register) == 2
+    register.apply(version(revision=2, withdrawn=True))
+    assert len(register) == 1
+    assert not on(register, 0)["known"]
+    assert list(register.versions_of(COMPANY)) == []
+
+
+def test_what_was_told_is_told_anew_after_a_change():
+    """An answer that is kept ready does not outlive a change of the register, a successor's included."""
+    register = filled(version(successor_cvr=OTHER))
+    assert not on(register, 0)["known"]
+    register.apply(version(cvr=OTHER, name="successor"))
+    assert on(register, 0)["name"] == "successor"
+    register.apply(version(cvr=OTHER, revision=2, name="renamed"))
+    assert on(register, 0)["name"] == "renamed"
+
+
+def test_answers_kept_ready_have_an_end(monkeypatch: pytest.MonkeyPatch):
+    """However many companies and days are asked for, memory stays bounded and the answers right."""
+    monkeypatch.setattr(register_module, "_CACHED", 2)
+    register = filled(version(name="first"), version(50, name="second"), version(cvr=OTHER, name="other"))
+    names = [on(register, day, cvr)["name"] for day in range(100) for cvr in (COMPANY, OTHER)]
+    assert names == ["first", "other"] * 50 + ["second", "other"] * 50
+    assert not any(on(register, 0, cvr)["known"] for cvr in CVRS[2:])
+    assert len(register._cache) <= 2
+
+
+changes = st.lists(
+    st.builds(
+        version,
+        st.integers(0, 3),
+        cvr=st.sampled_from([COMPANY, OTHER]),
+        revision=st.integers(0, 4),
+        withdrawn=st.booleans(),
+        name=st.text("ab", max_size=2),
+    ),
+    max_size=15,
+)
+
+
+@given(changes, st.integers(-1, 4), st.sampled_from([COMPANY, OTHER]))
+def test_any_order_of_changes(versions: list[CompanyVersion], day: int, cvr: int):
+    """After any changes the register says what a search through all of them says."""
+    register = filled(*versions)
+    newest: dict[date, CompanyVersion] = {}
+    for one in versions:
+        if one.cvr == cvr and (one.valid_from not in newest or one.revision > newest[one.valid_from].revision):
+            newest[one.valid_from] = one
+    held = sorted((one for one in newest.values() if not one.withdrawn), key=lambda one: one.valid_from)
+    begun = [one for one in held if one.valid_from <= START + timedelta(day)]
+    assert list(register.versions_of(cvr)) == held
+    told = on(register, day, cvr)
+    assert told["known"] is bool(held)
+    if held:
+        assert told["name"] == (begun[-1] if begun else held[0]).name
