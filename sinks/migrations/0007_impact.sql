@@ -1,14 +1,23 @@
--- The published figures: thin views over fact.
+-- The published figures. How an annual one is counted stands in impact_annual_figures alone; the views and the report read it.
 
-CREATE VIEW IF NOT EXISTS ${DATABASE}.impact_annual_as_known ${ON_CLUSTER} AS
+CREATE VIEW IF NOT EXISTS ${DATABASE}.impact_annual_figures ${ON_CLUSTER} AS
 WITH kind = 'company' AS firm
-SELECT outcome,
+SELECT outcome, level, toString(name) AS cluster,
        uniqExactIf(company_id, firm) AS companies, uniqExactIf(company_id, firm AND under_50) AS companies_under_50, uniqExactIf(company_id, firm AND isNull(employees)) AS companies_unknown_size,
        uniqExactIf(company_id, firm AND reported) AS reported_companies, uniqExactIf(company_id, firm AND reported AND under_50) AS reported_companies_under_50,
        uniqExactIf(company_id, firm AND derived) AS derived_companies, uniqExactIf(company_id, firm AND derived AND under_50) AS derived_companies_under_50,
-       uniqExactIf(company_id, kind = 'other') AS participants_other
-FROM ${DATABASE}.fact(from = makeDate32(least({year:UInt16}, 2200), 1, 1), to = makeDate32(least({year:UInt16}, 2200), 12, 31), as_at = makeDate32(least({year:UInt16}, 2200), 12, 31), known = {known:DateTime64(3, 'UTC')})
-GROUP BY outcome
+       uniqExactIf(company_id, kind = 'other') AS participants_other,
+       uniqExactIf(company_id, company_id NOT IN (SELECT company_id FROM ${DATABASE}.company_known(known = {known:DateTime64(3, 'UTC')}))) AS companies_without_register_row
+FROM (SELECT outcome, arrayJoin(['national unique', 'cluster']) AS level, if(level = 'cluster', cluster, '') AS name, company_id, kind, employees, under_50, reported, derived
+      FROM ${DATABASE}.fact(from = makeDate32(least({year:UInt16}, 2200), 1, 1), to = makeDate32(least({year:UInt16}, 2200), 12, 31), as_at = makeDate32(least({year:UInt16}, 2200), 12, 31), known = {known:DateTime64(3, 'UTC')}))
+GROUP BY outcome, level, name  -- not GROUPING SETS: who asks for one level pays for one
+SETTINGS ${PINNED}
+COMMENT 'How an annual figure is counted: distinct companies per outcome in a calendar year, of the country (level national unique, cluster empty) and of each cluster, as known at an instant (UTC). clustertrack report, impact_annual and impact_cluster read it and say what the columns mean; companies_without_register_row count with unknown attributes. SELECT * FROM ${DATABASE}.impact_annual_figures(year = 2020, known = ''2200-01-01 00:00:00'')';
+
+CREATE VIEW IF NOT EXISTS ${DATABASE}.impact_annual_as_known ${ON_CLUSTER} AS
+SELECT outcome, companies, companies_under_50, companies_unknown_size, reported_companies, reported_companies_under_50, derived_companies, derived_companies_under_50, participants_other
+FROM ${DATABASE}.impact_annual_figures(year = {year:UInt16}, known = {known:DateTime64(3, 'UTC')})
+WHERE level = 'national unique'
 SETTINGS ${PINNED}
 COMMENT 'impact_annual as it would have been computed at an instant (UTC); gives the same figures for ever. SELECT * FROM ${DATABASE}.impact_annual_as_known(year = 2020, known = ''2021-03-01 00:00:00'')';
 
@@ -16,6 +25,16 @@ CREATE VIEW IF NOT EXISTS ${DATABASE}.impact_annual ${ON_CLUSTER} AS
 SELECT * FROM ${DATABASE}.impact_annual_as_known(year = {year:UInt16}, known = '2200-01-01 00:00:00')
 SETTINGS ${PINNED}
 COMMENT 'Distinct companies per outcome in a calendar year (1970 to 2148, else an error), helped = any activity; public bodies are counted apart as participants_other, unknown sizes as companies_unknown_size. companies counts outcomes reported by the cluster or derived from the event type; reported_ and derived_ columns count one basis (helped needs none). Size, region, industry and mergers as at 31 December. SELECT * FROM ${DATABASE}.impact_annual(year = 2020)';
+
+CREATE VIEW IF NOT EXISTS ${DATABASE}.impact_cluster ${ON_CLUSTER} AS
+SELECT outcome, shown AS level, if(shown = 'cluster', f.cluster, '') AS cluster, sum(f.companies) AS companies, sum(f.companies_under_50) AS companies_under_50,
+       sum(f.reported_companies) AS reported_companies, sum(f.reported_companies_under_50) AS reported_companies_under_50,
+       sum(f.derived_companies) AS derived_companies, sum(f.derived_companies_under_50) AS derived_companies_under_50, sum(f.participants_other) AS participants_other
+FROM ${DATABASE}.impact_annual_figures(year = {year:UInt16}, known = '2200-01-01 00:00:00') AS f
+ARRAY JOIN if(f.level = 'cluster', ['cluster', 'sum over clusters'], [f.level]) AS shown
+GROUP BY outcome, level, cluster
+SETTINGS ${PINNED}
+COMMENT 'The three published numbers for a year, column level: cluster (distinct companies of one cluster), sum over clusters (a company in two clusters counts twice), national unique (every company once). Basis and public bodies as in impact_annual. SELECT * FROM ${DATABASE}.impact_cluster(year = 2020) ORDER BY outcome, level, cluster';
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.impact_annual_at_activity ${ON_CLUSTER} AS
 SELECT outcome, if(grouping(band) = 1, 'all', band) AS size_band, uniqExactIf(company_id, kind = 'company') AS companies, uniqExactIf(company_id, kind = 'company' AND under_50) AS companies_under_50,
@@ -48,23 +67,6 @@ GROUP BY GROUPING SETS ((outcome),
     (outcome, d_size_band, d_event_type))
 SETTINGS ${PINNED}
 COMMENT 'Distinct companies in a year per outcome and by one or two of cluster, region (NUTS 2), industry (scheme and 2-digit division), size_band, event_type; ''all'' = not broken down, ''unknown'' = not in the register. Pick one breakdown: SELECT * FROM ${DATABASE}.impact_annual_by(year = 2020) WHERE breakdown = ''cluster, size_band''. Never add rows up: a company may be in several clusters. A row may hold participants_other only. More dimensions: ${DATABASE}.fact';
-
-CREATE VIEW IF NOT EXISTS ${DATABASE}.impact_cluster ${ON_CLUSTER} AS
-SELECT outcome, level, if(level = 'cluster', ifNull(toString(c), ''), '') AS cluster, sum(n) AS companies, sum(n50) AS companies_under_50,
-       sum(r) AS reported_companies, sum(r50) AS reported_companies_under_50, sum(d) AS derived_companies, sum(d50) AS derived_companies_under_50, sum(other) AS participants_other
-FROM
-(
-    WITH kind = 'company' AS firm
-    SELECT outcome, cluster AS c, grouping(cluster) AS g, uniqExactIf(company_id, firm) AS n, uniqExactIf(company_id, firm AND under_50) AS n50,
-           uniqExactIf(company_id, firm AND reported) AS r, uniqExactIf(company_id, firm AND reported AND under_50) AS r50,
-           uniqExactIf(company_id, firm AND derived) AS d, uniqExactIf(company_id, firm AND derived AND under_50) AS d50, uniqExactIf(company_id, kind = 'other') AS other
-    FROM ${DATABASE}.fact(from = makeDate32(least({year:UInt16}, 2200), 1, 1), to = makeDate32(least({year:UInt16}, 2200), 12, 31), as_at = makeDate32(least({year:UInt16}, 2200), 12, 31), known = '2200-01-01 00:00:00')
-    GROUP BY GROUPING SETS ((outcome), (outcome, cluster))
-)
-ARRAY JOIN if(g = 1, ['national unique'], ['cluster', 'sum over clusters']) AS level
-GROUP BY outcome, level, cluster
-SETTINGS ${PINNED}
-COMMENT 'The three published numbers for a year, column level: cluster (distinct companies of one cluster), sum over clusters (a company in two clusters counts twice), national unique (every company once). Basis and public bodies as in impact_annual. SELECT * FROM ${DATABASE}.impact_cluster(year = 2020) ORDER BY outcome, level, cluster';
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.impact_rolling_basis ${ON_CLUSTER} AS
 WITH toInt32({from:Date32}) AS a, toInt32({to:Date32}) AS b, toInt32({window_days:UInt16}) AS w,  -- days since 1970, in 32 bits: nothing wraps round

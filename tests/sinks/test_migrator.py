@@ -13,7 +13,7 @@ from sinks.migrator import ONE_NODE, Migration, MigrationFault, SchemaDiffers, a
 
 REFERENCE_OBJECTS = {
     "activity", "activity_at", "activity_difference", "activity_fill", "activity_moved", "activity_revision",
-    "company_at", "company_canonical", "company_known", "company_version", "fact",
+    "company_at", "company_canonical", "company_known", "company_version", "fact", "impact_annual_figures",
     "impact_annual", "impact_annual_as_known", "impact_annual_at_activity", "impact_annual_by", "impact_cluster",
     "impact_rolling", "impact_rolling_basis", "receipt", "receipt_hole", "receipt_without_row", "rejected",
     "retraction_without_activity", "row_without_receipt",

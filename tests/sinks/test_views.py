@@ -40,6 +40,7 @@ VIEWS = {
     "impact_annual": "year = 2018",
     "impact_annual_as_known": f"year = 2018, known = {NOW}",
     "impact_annual_at_activity": "year = 2018",
+    "impact_annual_figures": f"year = 2018, known = {NOW}",
     "impact_annual_by": "year = 2018",
     "impact_cluster": "year = 2018",
     "impact_rolling": "from = '2018-12-01', to = '2018-12-31', window_days = 365",
