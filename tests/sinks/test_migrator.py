@@ -217,6 +217,25 @@ def test_newer_database(client: Client, database: str):
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("check", [pytest.param(True, id="check"), pytest.param(False, id="migrate")])
+def test_unreleased_database(client: Client, database: str, *, check: bool):
+    """A ledger that was made before the first release is refused with one sentence, and nothing is changed."""
+    files = load()
+    former = [*files[:7], migration("0008_conservation.sql", "SELECT 1;"), migration("0011_proofs.sql", "SELECT 1;")]
+    migrate(client, database, migrations=former)
+    recorded = applied(client, database)
+    with pytest.raises(SchemaDiffers) as caught:
+        migrate(client, database, check=check)
+    assert str(caught.value) == (
+        f"Database {database} was made by an unreleased version of clustertrack (0008_conservation.sql), from which "
+        "there is no upgrade: set CLICKHOUSE_DATABASE to a new name, run `clustertrack migrate`, and publish again "
+        "what Kafka no longer has."
+    )
+    assert caught.value.exit_code == 1
+    assert applied(client, database) == recorded
+
+
+@pytest.mark.integration
 def test_failed_file(client: Client, database: str):
     """A statement that fails is named with its file; once mended, the file is run again as a whole."""
     files = load()
