@@ -139,7 +139,8 @@ def migrate(
 
     With `check` nothing is changed and the lines are the differences: pending files, files changed after they were
     applied, files that the database knows and this version does not. Without it, the last two raise SchemaDiffers
-    before anything runs. A failing statement raises MigrationFault; run again after mending, nothing is lost.
+    before anything runs. A ledger of an unreleased version raises SchemaDiffers in both cases. A failing statement
+    raises MigrationFault; run again after mending, nothing is lost.
     """
     if check_database_name(database).lower() in RESERVED:
         raise DatabaseNameFault(
@@ -147,6 +148,7 @@ def migrate(
         )
     files = load() if migrations is None else list(migrations)
     recorded = applied(client, database)
+    _refuse_unreleased(files, recorded, database)
     pending = [migration for migration in files if migration.file not in recorded]
     differing = _differing(files, recorded, database)
     if check:
@@ -176,6 +178,19 @@ def applied(client: Client, database: str) -> dict[str, str]:
         parameters={"db": database},
     ).result_rows
     return {str(file): str(sha256) for file, sha256 in rows}
+
+
+def _refuse_unreleased(files: Sequence[Migration], recorded: Mapping[str, str], database: str) -> None:
+    """Raises SchemaDiffers when the number of one of our files is taken by another file: another line of history."""
+    names = {migration.file[:4]: migration.file for migration in files}
+    unreleased = [file for file in recorded if names.get(file[:4], file) != file]
+    if unreleased:
+        sentence = (
+            f"Database {database} was made by an unreleased version of clustertrack ({unreleased[0]}), from which "
+            "there is no upgrade: set CLICKHOUSE_DATABASE to a new name, run `clustertrack migrate`, and publish again "
+            "what Kafka no longer has."
+        )
+        raise SchemaDiffers([sentence])
 
 
 def _differing(files: Sequence[Migration], recorded: Mapping[str, str], database: str) -> list[str]:

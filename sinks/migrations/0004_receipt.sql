@@ -1,4 +1,5 @@
--- What became of every Kafka record, and the records that were refused.
+-- What became of every Kafka record, the records that were rejected, and those that workers reject unread: a record on
+-- which every worker dies would stop its partition, so an operator has it set aside.
 
 CREATE TABLE IF NOT EXISTS ${DATABASE}.receipt${LOCAL} ${ON_CLUSTER}
 (
@@ -13,11 +14,14 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.receipt${LOCAL} ${ON_CLUSTER}
     activity_id  String DEFAULT ''      COMMENT 'Identity of the row in activity_revision; empty for rejected and rerouted',
     revision     UInt128 DEFAULT 0      COMMENT 'Identity of the row in activity_revision, for a duplicate that of the first occurrence, whatever pipeline wrote it; 0 for rejected and rerouted',
     pipeline_version UInt8 DEFAULT 1    COMMENT 'Version of the worker code that decided',
-    rank         UInt16 MATERIALIZED toUInt16(status IN ('accepted', 'retracted')) * 4096 + toUInt16(pipeline_version) * 8 + toUInt8(status) COMMENT 'Highest wins for one offset: what was accepted stays accepted, its row stands; then the newest pipeline, then the status with more in it'
+    rank         UInt16 MATERIALIZED toUInt16(status IN ('accepted', 'retracted')) * 4096 + toUInt16(pipeline_version) * 8 + toUInt8(status) COMMENT 'Highest wins for one offset: what was accepted stays accepted, its row stands; then the newest pipeline, then the status with more in it',
+    sent_to      UInt16 DEFAULT 65535   COMMENT 'rerouted: partition that the record was sent on to; 65535 = not sent on, or by a version that did not write it down',
+    origin_partition UInt16 DEFAULT 65535 COMMENT 'Partition of the same topic on which the record stood before it was sent on to this one, see origin_offset; 65535 = it was never sent on',
+    origin_offset UInt64 DEFAULT 0      COMMENT 'Its offset there; 0 without an origin_partition'
 )
 ENGINE = ${REPLICATED}ReplacingMergeTree(rank)
 ORDER BY (topic, topic_epoch, partition, offset)
-COMMENT 'One row per Kafka record (read with FINAL): what became of it. Check completeness with ${DATABASE}.conservation';
+COMMENT 'One row per Kafka record (read with FINAL): what became of it. Completeness is checked by clustertrack reconcile';
 
 CREATE TABLE IF NOT EXISTS ${DATABASE}.rejected${LOCAL} ${ON_CLUSTER}
 (
@@ -32,9 +36,26 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.rejected${LOCAL} ${ON_CLUSTER}
     headers      Array(Tuple(name String, value Nullable(String))) COMMENT 'Message headers in order, bytes as received',
     key          Nullable(String)       COMMENT 'Message key, bytes as received; NULL = none',
     payload      Nullable(String) CODEC(ZSTD(3)) COMMENT 'Message value, bytes as received (may not be UTF-8: use hex(payload) or base64Encode(payload)); NULL = tombstone',
-    pipeline_version UInt8 DEFAULT 1    COMMENT 'Version of the worker code that refused it; newest wins'
+    pipeline_version UInt8 DEFAULT 1    COMMENT 'Version of the worker code that refused it; newest wins',
+    payload_size UInt64 DEFAULT length(ifNull(payload, '')) COMMENT 'Bytes of the message value as it came; payload holds its beginning where that is shorter',
+    payload_sha256 String DEFAULT ''    COMMENT 'SHA-256 (32 bytes, see hex) of the message value as it came; empty where payload is all of it, or where it could not be read to its end'
 )
 ENGINE = ${REPLICATED}ReplacingMergeTree(pipeline_version)
 ORDER BY (topic, topic_epoch, partition, offset)
 TTL toDateTime(log_time) + INTERVAL 90 DAY
 COMMENT 'Messages that failed validation, kept 90 days (read with FINAL). A message accepted by a later pipeline version stays here until then; its ${DATABASE}.receipt says accepted';
+
+CREATE TABLE IF NOT EXISTS ${DATABASE}.set_aside ${ON_CLUSTER}
+(
+    topic        LowCardinality(String) COMMENT 'Kafka topic',
+    topic_epoch  UInt16                 COMMENT 'Counts how often the topic was deleted and re-created',
+    partition    UInt16                 COMMENT 'Kafka partition',
+    first        UInt64                 COMMENT 'First Kafka offset that is set aside',
+    last         UInt64                 COMMENT 'Last Kafka offset that is set aside',
+    ordered_at   DateTime64(3, 'UTC')   COMMENT 'When',
+    ordered_by   LowCardinality(String) COMMENT 'User name of the operator',
+    reason       String                 COMMENT 'Why; never empty'
+)
+ENGINE = ${REPLICATED}ReplacingMergeTree(${EVERYWHERE}ordered_at)
+ORDER BY (topic, topic_epoch, partition, first, last)
+COMMENT 'Records that workers reject unread, with the reason set_aside, kept permanently (read with FINAL). Written by clustertrack rejected set-aside; on a cluster it is whole on every node';

@@ -1,20 +1,26 @@
 -- Activities and companies as known at an instant; known = '2200-01-01 00:00:00' is now.
+-- Every view of figures, here and below, says itself by which settings it is counted (PINNED of sinks/pinned_settings.py):
+-- the same figures whatever the server, its profiles or a session are set to.
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.activity_at ${ON_CLUSTER} AS
-SELECT source, activity_id, revision, company_id, cluster, event_type,
-       if(reported = '', [], splitByChar(',', reported)) AS reported, if(derived = '', [], splitByChar(',', derived)) AS derived, occurred_on
-FROM ${DATABASE}.activity FINAL
-WHERE {known:DateTime64(3, 'UTC')} >= toDateTime64('2200-01-01 00:00:00', 3, 'UTC') AND is_deleted = 0
-UNION ALL
-SELECT source, activity_id, revision, company_id, cluster, event_type, reported, derived, occurred_on
-FROM
+SELECT * FROM
 (
-    SELECT * FROM ${DATABASE}.activity_revision
-    WHERE {known:DateTime64(3, 'UTC')} < toDateTime64('2200-01-01 00:00:00', 3, 'UTC') AND known_at <= {known:DateTime64(3, 'UTC')}
-    ORDER BY source, activity_id, revision DESC, known_at
-    LIMIT 1 BY source, activity_id
+    SELECT source, activity_id, revision, company_id, cluster, event_type,
+           if(reported = '', [], splitByChar(',', reported)) AS reported, if(derived = '', [], splitByChar(',', derived)) AS derived, occurred_on
+    FROM ${DATABASE}.activity FINAL
+    WHERE {known:DateTime64(3, 'UTC')} >= toDateTime64('2200-01-01 00:00:00', 3, 'UTC') AND is_deleted = 0
+    UNION ALL
+    SELECT source, activity_id, revision, company_id, cluster, event_type, reported, derived, occurred_on
+    FROM
+    (
+        SELECT * FROM ${DATABASE}.activity_revision
+        WHERE {known:DateTime64(3, 'UTC')} < toDateTime64('2200-01-01 00:00:00', 3, 'UTC') AND known_at <= {known:DateTime64(3, 'UTC')}
+        ORDER BY source, activity_id, revision DESC, known_at
+        LIMIT 1 BY source, activity_id
+    )
+    WHERE is_deleted = 0
 )
-WHERE is_deleted = 0
+SETTINGS ${PINNED}
 COMMENT 'Activities, one row each, as known at an instant (UTC), retractions left out. SELECT * FROM ${DATABASE}.activity_at(known = ''2200-01-01 00:00:00'') is the present state, at once; an earlier instant reads the history';
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.company_known ${ON_CLUSTER} AS
@@ -28,6 +34,7 @@ FROM
     LIMIT 1 BY company_id, valid_from
 )
 WHERE is_deleted = 0
+SETTINGS ${PINNED}
 COMMENT 'Versions of companies as known at an instant (UTC). SELECT * FROM ${DATABASE}.company_known(known = ''2200-01-01 00:00:00'') WHERE company_id = ..';
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.company_canonical ${ON_CLUSTER} AS
@@ -39,7 +46,7 @@ link AS
     (   -- company_known, of companies that ever had a successor only: read again on every step of the walk
         SELECT company_id, valid_from, is_deleted, successor_id
         FROM ${DATABASE}.company_version
-        WHERE known_at <= {known:DateTime64(3, 'UTC')} AND valid_from <= {as_at:Date}
+        WHERE known_at <= {known:DateTime64(3, 'UTC')} AND valid_from <= {as_at:Date32}
           AND company_id IN (SELECT company_id FROM ${DATABASE}.company_version WHERE successor_id != 0)
         ORDER BY company_id, valid_from, revision DESC, known_at
         LIMIT 1 BY company_id, valid_from
@@ -62,6 +69,7 @@ SELECT company_id,
        arrayPushBack(last.1, last.2) AS chain
 FROM walk
 GROUP BY company_id
+SETTINGS ${PINNED}
 COMMENT 'Companies that had been merged into another as at a day, followed to the end of the chain; a successor stays in force until another is named or its version withdrawn. in_cycle = 1: the chain comes back on itself, the company then counts as itself; repair the register. SELECT * FROM ${DATABASE}.company_canonical(as_at = ''2020-12-31'', known = ''2200-01-01 00:00:00'') WHERE in_cycle';
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.company_at ${ON_CLUSTER} AS
@@ -72,7 +80,7 @@ WITH own AS
            -- a version from ceased_on or later takes the attributes of the last one before that day
            arrayMap((v, i) -> (v.1, registered[if(v.2 <= v.1 AND registered[1].1 < v.2, arrayLastIndex(u -> u.1 < v.2, registered), i)].3), registered, arrayEnumerate(registered)) AS versions,
            arrayMap(v -> (v.1, v.2.1), versions) AS sizes,
-           versions[greatest(1, arrayLastIndex(v -> v.1 <= {as_at:Date}, versions))].2 AS v
+           versions[greatest(1, arrayLastIndex(v -> v.1 <= {as_at:Date32}, versions))].2 AS v
     FROM ${DATABASE}.company_known(known = {known:DateTime64(3, 'UTC')})
     GROUP BY company_id
 )
@@ -91,10 +99,10 @@ SELECT m.company_id AS company_id,
        if(c.v.7 = '', 'company', c.v.7) AS kind
 FROM
 (
-    SELECT o.company_id AS company_id, o.sizes AS sizes, k.in_cycle AS in_cycle, if(k.canonical_id = 0, o.company_id, k.canonical_id) AS canonical_id
+    SELECT o.company_id AS company_id, o.sizes AS sizes, k.in_cycle AS in_cycle, if(ifNull(k.canonical_id, 0) = 0, o.company_id, k.canonical_id) AS canonical_id
     FROM own AS o
-    LEFT JOIN ${DATABASE}.company_canonical(as_at = {as_at:Date}, known = {known:DateTime64(3, 'UTC')}) AS k ON k.company_id = o.company_id
+    LEFT JOIN ${DATABASE}.company_canonical(as_at = {as_at:Date32}, known = {known:DateTime64(3, 'UTC')}) AS k ON k.company_id = o.company_id
 ) AS m
 LEFT JOIN own AS c ON c.company_id = m.canonical_id
-SETTINGS join_use_nulls = 0
+SETTINGS ${PINNED}
 COMMENT 'One row per company in the register with canonical_id, the company it counts as after mergers, and that company''s attributes as at a day: a first version reaches back, a ceased company keeps its last ones from before that day, one that the register lacks counts as kind company. sizes = own employees by valid_from. SELECT * FROM ${DATABASE}.company_at(as_at = ''2020-12-31'', known = ''2200-01-01 00:00:00'')';

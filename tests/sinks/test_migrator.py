@@ -13,7 +13,7 @@ from sinks.migrator import ONE_NODE, Migration, MigrationFault, SchemaDiffers, a
 
 REFERENCE_OBJECTS = {
     "activity", "activity_at", "activity_difference", "activity_fill", "activity_moved", "activity_revision",
-    "company_at", "company_canonical", "company_known", "company_version", "conservation", "conservation_day", "fact",
+    "company_at", "company_canonical", "company_known", "company_version", "fact", "impact_annual_figures",
     "impact_annual", "impact_annual_as_known", "impact_annual_at_activity", "impact_annual_by", "impact_cluster",
     "impact_rolling", "impact_rolling_basis", "receipt", "receipt_hole", "receipt_without_row", "rejected",
     "retraction_without_activity", "row_without_receipt",
@@ -214,6 +214,25 @@ def test_newer_database(client: Client, database: str):
     migrate(client, database, migrations=[*files, migration("0999_later.sql", "SELECT 1;")])
     with pytest.raises(SchemaDiffers, match=r"0999_later\.sql is applied to \w+ but unknown here"):
         migrate(client, database)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("check", [pytest.param(True, id="check"), pytest.param(False, id="migrate")])
+def test_unreleased_database(client: Client, database: str, *, check: bool):
+    """A ledger that was made before the first release is refused with one sentence, and nothing is changed."""
+    files = load()
+    former = [*files[:7], migration("0008_conservation.sql", "SELECT 1;"), migration("0011_proofs.sql", "SELECT 1;")]
+    migrate(client, database, migrations=former)
+    recorded = applied(client, database)
+    with pytest.raises(SchemaDiffers) as caught:
+        migrate(client, database, check=check)
+    assert str(caught.value) == (
+        f"Database {database} was made by an unreleased version of clustertrack (0008_conservation.sql), from which "
+        "there is no upgrade: set CLICKHOUSE_DATABASE to a new name, run `clustertrack migrate`, and publish again "
+        "what Kafka no longer has."
+    )
+    assert caught.value.exit_code == 1
+    assert applied(client, database) == recorded
 
 
 @pytest.mark.integration

@@ -90,7 +90,8 @@ def _annual(
         yield _figures("impact_annual", f"year = {year}", year)
     for known in instants:
         year = rng.choice(years[1:-1])
-        yield _figures("impact_annual_as_known", f"year = {year}, known = {_instant(known)}", year, known)
+        for view in ("impact_annual_figures", "impact_annual_as_known"):
+            yield _figures(view, f"year = {year}, known = {_instant(known)}", year, known)
     for year in some:
         for view in ("impact_annual_by", "impact_annual_at_activity", "impact_cluster"):
             yield _figures(view, f"year = {year}", year)
@@ -148,8 +149,7 @@ def _core(rng: random.Random, years: Sequence[int], instants: Sequence[datetime]
 
 def _proofs(bounds: Sequence[Bound]) -> Iterator[Call]:
     text = f"bounds = [{', '.join(map(_bound, bounds))}]"
-    for view in ("receipt_hole", "conservation", "conservation_day"):
-        yield _of("proofs", view, text, bounds)
+    yield _of("proofs", "receipt_hole", text, bounds)
     for view in (
         "receipt_without_row",
         "row_without_receipt",

@@ -123,6 +123,22 @@ class Figures:
 
     # ---- figures of a year
 
+    def impact_annual_figures(self, year: int, known: datetime) -> list[Row]:
+        """Of the country and of each cluster."""
+        registered = self.register(known).versions
+        return _grouped(
+            self.year(year, known),
+            lambda fact: [
+                {"outcome": fact["outcome"], "level": "national unique", "cluster": ""},
+                {"outcome": fact["outcome"], "level": "cluster", "cluster": fact["cluster"]},
+            ],
+            lambda facts: {
+                **_basis_counts(facts),
+                "companies_unknown_size": _count(facts, size_band="unknown"),
+                "companies_without_register_row": len({fact["company_id"] for fact in facts} - set(registered)),
+            },
+        )
+
     def impact_annual_as_known(self, year: int, known: datetime) -> list[Row]:
         """National figures."""
         return _grouped(

@@ -1,14 +1,13 @@
 """The proofs of completeness by brute force: offsets and their receipts, receipts and their rows, rows and receipts."""
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from tally.figures import Figures
 from tally.records import NOW, NOWHERE, Activity, Bound, History, Receipt
 
 Row = dict[str, Any]
-STATUSES = ("accepted", "retracted", "duplicate", "rejected", "rerouted")
 _RANKS = {"duplicate": 1, "rejected": 2, "rerouted": 3, "accepted": 4, "retracted": 5}
 _PIPELINE = 0xFF << 55
 
@@ -121,58 +120,6 @@ class Proofs:
         shown = ("source", "activity_id", "revision", "is_deleted", "event_id", "recorded_at")
         return [{name: getattr(row, name) for name in shown} for row in found.values()]
 
-    def conservation(self, bounds: Sequence[Bound]) -> list[Row]:
-        """Per partition."""
-        rows = []
-        for bound in bounds:
-            receipts, holes = self._within(bound), self._holes(bound)
-            lost, missing = len(self._lost(receipts)), sum(hole.missing for hole in holes)
-            rows.append(
-                {
-                    **_partition(bound),
-                    "low": bound.low,
-                    "high": bound.high,
-                    "expected": bound.high - bound.low,
-                    "received": len(receipts),
-                    **_by_status(receipts),
-                    "missing": missing,
-                    "holes": tuple((hole.first, hole.last) for hole in holes),
-                    "without_row": lost,
-                    "whole": not missing and not lost and len(receipts) == bound.high - bound.low,
-                }
-            )
-        return rows
-
-    def conservation_day(self, bounds: Sequence[Bound]) -> list[Row]:
-        """Per source and UTC day; a hole is charged to all sources of its topic on all days between its neighbours."""
-        received: dict[tuple[str, date], list[Receipt]] = {}
-        missing: dict[tuple[str, date], int] = {}
-        for bound in bounds:
-            for receipt in self._within(bound):
-                received.setdefault((receipt.source or "unknown", receipt.log_time.date()), []).append(receipt)
-            sources = {r.source or "unknown" for r in self.history.receipts if r.topic == bound.topic}
-            for hole in self._holes(bound):
-                times = [time.date() for time in (hole.before, hole.after) if time is not None]
-                for day in _days(times):
-                    for source in sources:
-                        missing[source, day] = missing.get((source, day), 0) + hole.missing
-        rows = []
-        for source, day in {**received, **missing}:
-            receipts, at_most = received.get((source, day), []), missing.get((source, day), 0)
-            lost = len(self._lost(receipts))
-            rows.append(
-                {
-                    "source": source,
-                    "day": day,
-                    "received": len(receipts),
-                    **_by_status(receipts),
-                    "without_row": lost,
-                    "missing_at_most": at_most,
-                    "whole": not lost and not at_most,
-                }
-            )
-        return rows
-
     def activity_difference(self, strays: Sequence[Activity] = ()) -> list[Row]:
         """Where the current table, the history with some strays, and the history alone disagree."""
         current = {row.identity: row for row in Figures(self._with(strays)).standing(NOW)}
@@ -239,14 +186,3 @@ def _answers_for(named: int, revision: int) -> bool:
 
 def _partition(bound: Bound) -> Row:
     return {"topic": bound.topic, "topic_epoch": bound.topic_epoch, "partition": bound.partition}
-
-
-def _by_status(receipts: Sequence[Receipt]) -> dict[str, int]:
-    return {status: sum(receipt.status == status for receipt in receipts) for status in STATUSES}
-
-
-def _days(days: Sequence[date]) -> list[date]:
-    """Every day from the first to the last of them."""
-    if not days:
-        return []
-    return [min(days) + timedelta(days=n) for n in range((max(days) - min(days)).days + 1)]
