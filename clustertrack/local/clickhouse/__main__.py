@@ -13,9 +13,6 @@ from pathlib import Path
 import click
 import uvicorn
 
-import clustertrack
-import schemas
-import sinks
 from clustertrack.local.clickhouse.data_folder import claim, scratch_folder
 from clustertrack.local.clickhouse.engine_errors import CannotStart
 from clustertrack.local.clickhouse.host_guard import LOOPBACK, Guard, Login
@@ -71,7 +68,7 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None, logins: t
     listener = _bind(host, port)
     with claim(path):
         # Before the engine is loaded: it starts threads, which this would not reach.
-        confine(path, [Path(package.__path__[0]) for package in (schemas, sinks, clustertrack)])
+        confine(path)
         os.environ["TMPDIR"] = scratch_folder(path)
         # Late: loads the engine, which takes a second and needs the folder to be ours.
         from clustertrack.local.clickhouse.metrics import Metrics, serve_metrics  # noqa: PLC0415

@@ -8,9 +8,12 @@ connected to. A kernel without Landlock (before 5.13, or another system) leaves 
 import ctypes
 import os
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
+
+import clustertrack
+import schemas
+import sinks
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _PATH_BENEATH: Final = 1
@@ -34,6 +37,8 @@ _SYSTEM: Final = (
     "/etc/ssl",
 )  # fmt: skip
 """Where programs and libraries are, and what the engine asks of the kernel. Of /proc nothing of other processes."""
+_CODE: Final = tuple(package.__path__[0] for package in (clustertrack, schemas, sinks))
+"""Our own packages that the server is made of."""
 
 
 class _PathBeneath(ctypes.Structure):
@@ -41,13 +46,8 @@ class _PathBeneath(ctypes.Structure):
     _fields_ = (("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32))
 
 
-def confine(data: Path, code: Iterable[Path]) -> bool:
-    """Confine this thread, and all that it will start, to the folders; False where the kernel cannot.
-
-    Args:
-        data: Folder that may be written.
-        code: Folders of Python packages, beside those of the interpreter, that may be read.
-    """
+def confine(data: Path) -> bool:
+    """Confine this thread, and all that it will start, to the data folder; False where the kernel cannot."""
     if sys.platform != "linux":
         return False
     libc = ctypes.CDLL(None, use_errno=True)
@@ -61,7 +61,7 @@ def confine(data: Path, code: Iterable[Path]) -> bool:
     if ruleset < 0:
         return False
     try:
-        for path in (*_SYSTEM, sys.prefix, sys.base_prefix, *map(str, code)):
+        for path in (*_SYSTEM, sys.prefix, sys.base_prefix, *_CODE):
             _allow(libc, ruleset, path, (_READ_FILE | _READ_DIR) & everything)
         _allow(libc, ruleset, "/dev/null", (_READ_FILE | _WRITE_FILE) & everything)
         _allow(libc, ruleset, str(data), everything & ~_EXECUTE & ~_MAKE_SPECIAL)

@@ -169,12 +169,11 @@ def test_the_engine_limits_itself(tmp_path: Path):
 _THIRD_WALL = """
 import os, socket, subprocess, sys, tempfile
 from pathlib import Path
-import schemas, sinks
 from clustertrack.local.clickhouse.kernel_wall import confine
 
 data, canary, port = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 data.mkdir()
-if not confine(data, [Path(package.__path__[0]) for package in (schemas, sinks)]):
+if not confine(data):
     print("no Landlock", flush=True)
     os._exit(0)
 os.environ["TMPDIR"] = str(data)
