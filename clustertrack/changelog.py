@@ -32,7 +32,7 @@ def put_in_order(
     known = recorded.get(name)
     if known is None:
         return dict(recorded)  # never migrated: that is said elsewhere
-    with topics.TopicAdmin(settings.kafka_client_config()) as admin:
+    with topics.TopicAdmin(settings.kafka()) as admin:
         states = admin.describe([name, topics.EVENTS])
         if topics.EVENTS not in states or (name in states and states[name].topic_id == known.topic_id):
             return dict(recorded)

@@ -19,7 +19,7 @@ def recorded_topic(client: Client, database: str) -> TopicRecord:
 
 def check_topic(settings: Settings, recorded: TopicRecord) -> None:
     """Raises CheckFailed when Kafka's topic is not the one that was recorded."""
-    with TopicAdmin(settings.kafka_client_config()) as admin:
+    with TopicAdmin(settings.kafka()) as admin:
         actual = admin.describe([EVENTS]).get(EVENTS)
     if actual is None or actual.topic_id != recorded.topic_id:
         raise CheckFailed(f"Topic {EVENTS} is not the one that the ledger knows: run `clustertrack migrate`.")

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_va
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from brokers.connection import KafkaConnection
 from schemas.errors import UsageFault
 from schemas.own_files import TooLarge, read_within
 
@@ -187,21 +188,17 @@ class Settings(BaseSettings):
             _check_certificates(self.kafka_ssl_cafile)
         return self
 
-    def kafka_client_config(self) -> dict[str, Any]:
-        """Keyword arguments for kafka-python's clients: where the brokers are and how to log in; nothing else."""
-        config: dict[str, Any] = {
-            "bootstrap_servers": self.kafka_bootstrap_servers.split(","),
-            "security_protocol": self.kafka_security_protocol,
-        }
-        if self.kafka_security_protocol.startswith("SASL") and self.kafka_sasl_password is not None:
-            config |= {
-                "sasl_mechanism": self.kafka_sasl_mechanism,
-                "sasl_plain_username": self.kafka_sasl_username,
-                "sasl_plain_password": self.kafka_sasl_password.get_secret_value(),
-            }
-        if self.kafka_ssl_cafile is not None:
-            config["ssl_cafile"] = str(self.kafka_ssl_cafile)
-        return config
+    def kafka(self) -> KafkaConnection:
+        """Where Kafka is and how to log in."""
+        password = self.kafka_sasl_password
+        return KafkaConnection(
+            bootstrap_servers=self.kafka_bootstrap_servers,
+            security_protocol=self.kafka_security_protocol,
+            sasl_mechanism=self.kafka_sasl_mechanism,
+            sasl_username=self.kafka_sasl_username,
+            sasl_password=None if password is None else password.get_secret_value(),
+            ssl_cafile=self.kafka_ssl_cafile,
+        )
 
     def clickhouse(self) -> "ClickHouse":
         """Where ClickHouse is and how to log in, as the value that `sinks.clickhouse.connect` takes."""

@@ -5,12 +5,12 @@
     ├── MemoryPublisher   keeps the records in a list: tests
     └── KafkaPublisher    kafka-python's idempotent producer, acks=all
 
-Errors: those of `brokers.connection` before anything is sent; `DeliveryFailed` with the last place up to which
+Errors: those of `brokers.admin` before anything is sent; `DeliveryFailed` with the last place up to which
 everything is confirmed.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
@@ -20,8 +20,9 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from kafka.partitioner import murmur2
 from kafka.structs import TopicPartition
 
-from brokers.connection import CONNECT_MS, NOTHING_SENT, first_line, require_topic
-from brokers.explain import explain, is_authorization, right
+from brokers.admin import CONNECT_MS, NOTHING_SENT, require_topic
+from brokers.connection import KafkaConnection
+from brokers.explain import explained, is_authorization, right
 from schemas.errors import Unreachable
 
 MAX_RECORD: Final = 1024 * 1024
@@ -239,13 +240,13 @@ class KafkaPublisher:
 
     def _failure(self, place: Place, cause: BaseException) -> DeliveryFailed:
         lacks = is_authorization(cause)
-        reason = f"the user lacks the right {right('Write', 'topic', self._topic)}" if lacks else first_line(cause)
+        reason = f"the user lacks the right {right('Write', 'topic', self._topic)}" if lacks else _first_line(cause)
         return DeliveryFailed(place=place, confirmed=self.confirmed, records=self.records, cause=reason)
 
 
 @contextmanager
 def kafka_publisher(
-    client: Mapping[str, Any],
+    kafka: KafkaConnection,
     topic: str,
     *,
     headers: Headers = (),
@@ -256,7 +257,7 @@ def kafka_publisher(
     """A publisher to `topic`, closed at the end. The caller flushes: leaving without it may leave records unconfirmed.
 
     Args:
-        client: where the brokers are and how to log in (`Settings.kafka_client_config()`).
+        kafka: where the brokers are.
         topic: must exist.
         headers: of every record.
         connect_ms: how long to try to reach a broker, and to learn of the topic.
@@ -266,10 +267,11 @@ def kafka_publisher(
     Raises:
         KafkaUnreachable, NotAllowed, KafkaRefuses, TopicMissing
     """
-    require_topic(client, topic, needs="Write", timeout_ms=connect_ms)
-    try:
+    require_topic(kafka, topic, needs="Write", timeout_ms=connect_ms)
+    write = right("Write", "topic", topic)
+    with explained(kafka, needs=write, note=NOTHING_SENT):
         producer = KafkaProducer(
-            **client,
+            **kafka.for_kafka_python(),
             acks="all",
             enable_idempotence=True,
             batch_size=_BATCH,
@@ -281,16 +283,17 @@ def kafka_publisher(
             request_timeout_ms=request_ms,
             delivery_timeout_ms=max(delivery_ms, request_ms + _LINGER_MS),
         )
-    except (KafkaError, OSError) as error:
-        raise explain(client, error, needs=right("Write", "topic", topic), note=NOTHING_SENT) from error
     try:
-        try:
+        with explained(kafka, needs=write, note=NOTHING_SENT):
             publisher = KafkaPublisher(producer, topic, headers=headers, patience=(delivery_ms + request_ms) / 1000)
-        except KafkaError as error:
-            raise explain(client, error, needs=right("Write", "topic", topic), note=NOTHING_SENT) from error
         yield publisher
     finally:
         _close(producer)
+
+
+def _first_line(error: BaseException) -> str:
+    """What an error says, short enough for a sentence."""
+    return (str(error).split("\n", 1)[0].strip() or type(error).__name__)[:200]
 
 
 def _close(producer: KafkaProducer) -> None:

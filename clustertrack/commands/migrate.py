@@ -94,7 +94,7 @@ def command(*, check: bool, partitions: int | None, recreate: bool) -> None:
     # The ledger's own database may not exist yet.
     with explained(config), connect(config, database="default") as client:
         lines = migrate(client, settings.clickhouse_database, check=check)
-        with TopicAdmin(settings.kafka_client_config()) as admin:
+        with TopicAdmin(settings.kafka()) as admin:
             place = _Place(settings, client, admin)
             if check:
                 lines += _differences(place)
@@ -120,7 +120,7 @@ def _delete_resized(place: _Place) -> list[str]:
     for name in names:
         left = ""
         if name in (EVENTS, COMPANIES):
-            with KafkaOffsets(place.settings.kafka_client_config()) as offsets:
+            with KafkaOffsets(place.settings.kafka()) as offsets:
                 reading = offsets.read(app_id(place.settings.kafka_consumer_group, known), [name])
             if reading.workers:
                 raise TopicFault(f"{reading.workers} workers are running: stop them before {name} is deleted.", name)
@@ -187,7 +187,7 @@ def _outdated(place: _Place, ledger: str, recorded: Mapping[str, catalog.TopicRe
             return _Outdated(f"Ledger {ledger} was filled from a topic {name} that is gone")
     if EVENTS not in known:
         return None
-    with KafkaOffsets(place.settings.kafka_client_config()) as offsets:
+    with KafkaOffsets(place.settings.kafka()) as offsets:
         progress = offsets.read(app_id(place.settings.kafka_consumer_group, ledger), [EVENTS]).progress
         asked = (place.client, place.database, offsets, progress, recorded[EVENTS].topic_epoch)
         lost, again = lost_receipts(*asked), replaced(*asked)

@@ -113,10 +113,10 @@ def command(
     gc.set_threshold(50_000, 5, 10)
     gc.freeze()
     report = _Report(as_json=as_json, dry_run=dry_run)
-    client = load_settings().kafka_client_config()
+    kafka = load_settings().kafka()
     inputs = [open_input(path, mapping=mapping, exported_at=exported_at) for path in files]
     conflicts = survey(inputs, _checking)
-    opened: Any = nullcontext(Counter()) if dry_run else kafka_publisher(client, topics.EVENTS, headers=STRUCTURED)
+    opened: Any = nullcontext(Counter()) if dry_run else kafka_publisher(kafka, topics.EVENTS, headers=STRUCTURED)
     with opened as publisher:
         for source in inputs:
             report.outcome(_send(source, publisher, report, conflicts, dry_run=dry_run))

@@ -79,7 +79,7 @@ def command(*, acknowledge: str | None, by_day: bool, textfile: Path | None, as_
     settings = load_settings()
     require_codecs()
     started = time.monotonic()
-    with open_ledger(settings.clickhouse()) as client, KafkaOffsets(settings.kafka_client_config()) as offsets:
+    with open_ledger(settings.clickhouse()) as client, KafkaOffsets(settings.kafka()) as offsets:
         result = examine(settings, client, offsets, acknowledge=reason)
     if textfile is not None:
         metrics = ReconcileMetrics()

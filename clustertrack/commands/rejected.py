@@ -224,7 +224,7 @@ def replay(
             may_repeat=may_repeat,
         )
         book = ActionBook(client, database)
-        with kafka_topic(settings.kafka_client_config(), topics.EVENTS, recorded.topic_epoch) as topic:
+        with kafka_topic(settings.kafka(), topics.EVENTS, recorded.topic_epoch) as topic:
             try:
                 for chunk in chunks:
                     resend(read_records(client, database, chunk), run, topic, book, results)
@@ -309,7 +309,7 @@ def set_aside_(place: str, reason: str, dry_run: bool, as_json: bool) -> None:
         check_place(named, recorded)
         check_topic(settings, recorded)
         group = topics.app_id(settings.kafka_consumer_group, catalog.ledger_id(client, database))
-        with KafkaOffsets(settings.kafka_client_config()) as offsets:
+        with KafkaOffsets(settings.kafka()) as offsets:
             progress = offsets.read(group, [topics.EVENTS]).progress[Partition(topics.EVENTS, named.partition)]
         where = RecordAddress(topics.EVENTS, recorded.topic_epoch, named.partition, named.offset)
         check_offsets(named, last, progress, first_counted(client, database, where, last))

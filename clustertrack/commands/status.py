@@ -113,7 +113,7 @@ def command(seconds: float | None, as_json: bool) -> None:
     with open_ledger(settings.clickhouse()) as client:
         ledger = catalog.ledger_id(client, settings.clickhouse_database)
         group = topics.app_id(settings.kafka_consumer_group, ledger)
-        with KafkaOffsets(settings.kafka_client_config()) as offsets:
+        with KafkaOffsets(settings.kafka()) as offsets:
             reading = offsets.read(group, TOPICS)
             left = 0
             if seconds is not None:

@@ -1,16 +1,13 @@
 """`clustertrack worker`: one worker process, wired."""
 
 import asyncio
-import logging
 import os
-import ssl
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import aiokafka.helpers
 import click
 import faust
 import structlog
@@ -77,7 +74,6 @@ def command(*, check: bool) -> None:
     settings = load_settings()
     require_codecs()
     logs.configure(settings.log_level)
-    logging.getLogger("kafka").setLevel(logging.ERROR)  # it warns of members of a group that it cannot decode: Faust's
     clusters = ClusterRegistry.load(settings.clusters)
     config, belonging, aside = _checked(settings, mend=not check)
     if check:
@@ -86,7 +82,7 @@ def command(*, check: bool) -> None:
     set_private_umask()
     _claim(settings.data_dir, config.app_id)
     writer = LedgerWriter(settings.clickhouse())
-    ledger = GuardedLedger(writer, belonging, settings.clickhouse(), settings.kafka_client_config())
+    ledger = GuardedLedger(writer, belonging, settings.clickhouse(), settings.kafka())
     worker = build(config, ledger=ledger, clusters=clusters)
     worker.app.delivery.reset.append(ledger.forget)
 
@@ -151,7 +147,7 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
         if mend:
             recorded = changelog.put_in_order(settings, client, recorded, ledger_id, datetime.now(UTC))
         config = _worker_config(settings, ledger_id, recorded)
-        with KafkaOffsets(settings.kafka_client_config()) as offsets:
+        with KafkaOffsets(settings.kafka()) as offsets:
             progress = offsets.read(config.app_id, [topics.EVENTS]).progress
             epoch = recorded[topics.EVENTS].topic_epoch
             asked = (client, settings.clickhouse_database, offsets, progress, epoch)
@@ -180,11 +176,11 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
 def _check_rights(settings: Settings, ledger_id: str) -> None:
     """Raise NotAllowed for the rights on Kafka that the worker will need: without some it would fail at a record."""
     app_id = topics.app_id(settings.kafka_consumer_group, ledger_id)
-    client = settings.kafka_client_config()
-    with topics.TopicAdmin(client) as admin:
+    kafka = settings.kafka()
+    with topics.TopicAdmin(kafka) as admin:
         lacking = admin.missing_rights(topics.worker_rights(app_id), app_id)
     if lacking:
-        raise not_allowed(client, ", ".join(lacking))
+        raise not_allowed(kafka, ", ".join(lacking))
 
 
 def _tell_expired(client: Client, database: str, progress: Mapping[Partition, Progress], epoch: int) -> None:
@@ -213,7 +209,7 @@ def _tell_expired(client: Client, database: str, progress: Mapping[Partition, Pr
 def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, catalog.TopicRecord]) -> WorkerConfig:
     app_id = topics.app_id(settings.kafka_consumer_group, ledger_id)
     needed = [topics.EVENTS, topics.COMPANIES, topics.ENRICHED, topics.REJECTED, topics.changelog_topic(app_id)]
-    with topics.TopicAdmin(settings.kafka_client_config()) as admin:
+    with topics.TopicAdmin(settings.kafka()) as admin:
         states = admin.describe(needed)
     actual = [
         catalog.ActualTopic(topic=name, topic_id=state.topic_id, partitions=state.partitions, config=state.config)
@@ -226,7 +222,7 @@ def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, ca
         raise TopicsDiffer("The worker does not start. " + " ".join(reasons))
     return WorkerConfig(
         app_id=app_id,
-        servers=tuple(settings.kafka_bootstrap_servers.split(",")),
+        kafka=settings.kafka(),
         topics={
             name: TopicPlace(topic_epoch=recorded[name].topic_epoch, partitions=recorded[name].partitions)
             for name in (topics.EVENTS, topics.COMPANIES)
@@ -239,35 +235,7 @@ def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, ca
         stalled_seconds=settings.stalled_seconds,
         slow_mode=settings.slow_mode,
         allow_personal_data=settings.allow_personal_data,
-        credentials=_credentials(settings),
-        kafka=_aiokafka(settings),
     )
-
-
-def _ssl_context(settings: Settings) -> ssl.SSLContext | None:
-    if "SSL" not in settings.kafka_security_protocol:
-        return None
-    cafile = str(settings.kafka_ssl_cafile) if settings.kafka_ssl_cafile else None
-    context: ssl.SSLContext = aiokafka.helpers.create_ssl_context(cafile=cafile)
-    return context
-
-
-def _credentials(settings: Settings) -> Any:  # noqa: ANN401 - Faust has no types
-    context = _ssl_context(settings)
-    if settings.kafka_sasl_password is not None and settings.kafka_security_protocol.startswith("SASL"):
-        return faust.SASLCredentials(
-            username=settings.kafka_sasl_username,
-            password=settings.kafka_sasl_password.get_secret_value(),
-            mechanism=settings.kafka_sasl_mechanism,
-            ssl_context=context,
-        )
-    return faust.SSLCredentials(context) if context else None
-
-
-def _aiokafka(settings: Settings) -> dict[str, Any]:
-    config = settings.kafka_client_config()
-    config.pop("ssl_cafile", None)
-    return config | {"ssl_context": _ssl_context(settings)}
 
 
 class _Service(faust.Worker):  # type: ignore[misc]

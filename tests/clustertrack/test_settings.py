@@ -5,6 +5,7 @@ import certifi
 import pytest
 from pydantic import ValidationError
 
+from brokers.connection import KafkaConnection
 from clustertrack.settings import Settings, SettingsFault, load_settings, variable
 
 SAMPLE = Path(__file__).parents[2] / "deploy" / "settings.env.example"
@@ -126,7 +127,7 @@ def test_secrets_come_from_files_too_and_stay_hidden(monkeypatch, tmp_path, name
     settings = load_settings()
 
     assert getattr(settings, name.lower()).get_secret_value() == "hunter2"
-    assert "hunter2" not in f"{settings!r} {settings.clickhouse()!r}"
+    assert "hunter2" not in f"{settings!r} {settings.clickhouse()!r} {settings.kafka()!r}"
 
 
 def test_a_secret_is_not_given_twice(monkeypatch, tmp_path):
@@ -147,12 +148,9 @@ def test_a_secret_file_that_is_missing_is_a_sentence(monkeypatch, tmp_path):
         load_settings()
 
 
-def test_client_configuration_with_login(monkeypatch):
-    """kafka-python gets servers as a list, and login and certificates only where they are set."""
-    assert load_settings().kafka_client_config() == {
-        "bootstrap_servers": ["127.0.0.1:9092"],
-        "security_protocol": "PLAINTEXT",
-    }
+def test_the_connection_to_kafka(monkeypatch):
+    """The variables are those of the connection: none set, and all of them."""
+    assert load_settings().kafka() == KafkaConnection("127.0.0.1:9092")
     for name, value in {
         "KAFKA_BOOTSTRAP_SERVERS": "a:9092, b:9092",
         "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
@@ -163,14 +161,14 @@ def test_client_configuration_with_login(monkeypatch):
     }.items():
         monkeypatch.setenv(name, value)
 
-    assert load_settings().kafka_client_config() == {
-        "bootstrap_servers": ["a:9092", "b:9092"],
-        "security_protocol": "SASL_SSL",
-        "sasl_mechanism": "SCRAM-SHA-512",
-        "sasl_plain_username": "foodbio",
-        "sasl_plain_password": "hunter2",
-        "ssl_cafile": certifi.where(),
-    }
+    assert load_settings().kafka() == KafkaConnection(
+        "a:9092,b:9092",
+        security_protocol="SASL_SSL",
+        sasl_mechanism="SCRAM-SHA-512",
+        sasl_username="foodbio",
+        sasl_password="hunter2",  # noqa: S106
+        ssl_cafile=Path(certifi.where()),
+    )
 
 
 @pytest.mark.parametrize("name", ["KAFKA_BOOTSTRAP_SERVERS", "CLICKHOUSE_HOST"])

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable
 from brokers.offsets import KafkaOffsets, Partition, Progress, Reading
 from brokers.topics import COMPANIES, EVENTS, app_id
@@ -195,7 +196,7 @@ def counted(environment: dict[str, str], kafka, run) -> Iterator[Callable[[], No
     admin = KafkaAdminClient(bootstrap_servers=[kafka.bootstrap])
 
     def commit() -> None:
-        with KafkaOffsets({"bootstrap_servers": [kafka.bootstrap]}) as offsets:
+        with KafkaOffsets(KafkaConnection(kafka.bootstrap)) as offsets:
             ends = offsets.read(group, TOPICS).ends
         admin.alter_group_offsets(
             group, {TopicPartition(*place): OffsetAndMetadata(end, "", None) for place, end in ends.items()}

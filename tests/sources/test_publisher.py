@@ -11,7 +11,8 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
-from brokers.connection import TopicMissing
+from brokers.admin import TopicMissing
+from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable
 from clustertrack.local import java, kafka_jars
 from clustertrack.local import kafka as local_kafka
@@ -83,7 +84,7 @@ def _kafka(
 ) -> tuple[Publisher, Callable[[], list[tuple[bytes | None, bytes]]]]:
     servers = bootstrap()
     topic = make_topic(servers)
-    publisher = stack.enter_context(kafka_publisher({"bootstrap_servers": [servers]}, topic))
+    publisher = stack.enter_context(kafka_publisher(KafkaConnection(servers), topic))
     return publisher, lambda: [(record.key, record.value) for record in read_all(servers, topic)]
 
 
@@ -111,7 +112,7 @@ def test_partition_and_headers_on_kafka(kafka: Any):
     """A keyed record lies on the partition that Java would choose; those without a key are spread; headers are kept."""
     topic = make_topic(kafka.bootstrap)
     keys = [f"{number}".encode() for number in range(13748136, 13748136 + 60)]
-    with kafka_publisher({"bootstrap_servers": [kafka.bootstrap]}, topic, headers=STRUCTURED) as publisher:
+    with kafka_publisher(KafkaConnection(kafka.bootstrap), topic, headers=STRUCTURED) as publisher:
         for line, key in enumerate(keys):
             publisher.send(key, b"{}", Place("f", line))
             publisher.send(None, b"no key", Place("f", line))
@@ -130,7 +131,7 @@ def test_same_records_as_kafka_pythons_own_send(kafka: Any):
     """We append below `KafkaProducer.send`: its own way, with its own partitioner, gives the same records."""
     ours, theirs = make_topic(kafka.bootstrap), make_topic(kafka.bootstrap)
     records = [(f"{13748136 + n % 60}".encode(), f"value {n}".encode()) for n in range(3_000)]
-    with kafka_publisher({"bootstrap_servers": [kafka.bootstrap]}, ours, headers=STRUCTURED) as publisher:
+    with kafka_publisher(KafkaConnection(kafka.bootstrap), ours, headers=STRUCTURED) as publisher:
         for line, (key, value) in enumerate(records):
             publisher.send(key, value, Place("f", line))
         publisher.flush()
@@ -155,7 +156,7 @@ def test_largest_value_fits_the_topic(kafka: Any):
     """A value of MAX_VALUE bytes passes a topic whose limit is 1 MiB."""
     topic = make_topic(kafka.bootstrap, **{"max.message.bytes": str(1024 * 1024)})
     value = b"x" * MAX_VALUE
-    with kafka_publisher({"bootstrap_servers": [kafka.bootstrap]}, topic, headers=STRUCTURED) as publisher:
+    with kafka_publisher(KafkaConnection(kafka.bootstrap), topic, headers=STRUCTURED) as publisher:
         publisher.send(b"13748136", value, Place("f", 1))
         publisher.flush()
     assert [record.value for record in read_all(kafka.bootstrap, topic)] == [value]
@@ -164,7 +165,7 @@ def test_largest_value_fits_the_topic(kafka: Any):
 @pytest.mark.integration
 def test_missing_topic_is_named(kafka: Any):
     """A topic that does not exist ends the command with what to do, within the time limit."""
-    opened = kafka_publisher({"bootstrap_servers": [kafka.bootstrap]}, "nobody-made-this", connect_ms=1_500)
+    opened = kafka_publisher(KafkaConnection(kafka.bootstrap), "nobody-made-this", connect_ms=1_500)
     with pytest.raises(TopicMissing, match="clustertrack migrate"), opened:
         pass
 
@@ -172,7 +173,7 @@ def test_missing_topic_is_named(kafka: Any):
 def test_nobody_listens():
     """A broker that cannot be reached ends the command with its address and what to do."""
     (port,) = free_ports(1)
-    opened = kafka_publisher({"bootstrap_servers": [f"127.0.0.1:{port}"]}, "events", connect_ms=500)
+    opened = kafka_publisher(KafkaConnection(f"127.0.0.1:{port}"), "events", connect_ms=500)
     with pytest.raises(KafkaUnreachable, match=rf"127\.0\.0\.1:{port} cannot be used.*Nothing was sent"), opened:
         pass
 
@@ -196,7 +197,7 @@ def test_broker_dies_midway(mortal: tuple[str, Child], wait_until: Callable[...,
     bootstrap, child = mortal
     wait_until(lambda: local_kafka.is_ready(bootstrap), 60, "the broker")
     topic = make_topic(bootstrap)
-    client = {"bootstrap_servers": [bootstrap]}
+    client = KafkaConnection(bootstrap)
     opened = kafka_publisher(client, topic, request_ms=1_000, delivery_ms=2_000)
     with opened as publisher:
         for line in range(1, 101):

@@ -17,6 +17,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 import streams.app
+from brokers.connection import KafkaConnection
 from brokers.topics import COMPANIES, EVENTS
 from streams.app import QUEUED_BATCHES, TopicPlace, WorkerConfig
 from streams.liveness import Vitals
@@ -30,13 +31,12 @@ def config(folder: Path) -> WorkerConfig:
     place = TopicPlace(topic_epoch=1, partitions=4)
     return WorkerConfig(
         app_id="clustertrack-test",
-        servers=("127.0.0.1:1",),
+        kafka=KafkaConnection("127.0.0.1:1"),
         topics={EVENTS: place, COMPANIES: place},
         changelog_id="changelog",
         data_dir=folder,
         linger=0.05,
         max_rows=100,
-        kafka={},
     )
 
 
