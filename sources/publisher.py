@@ -12,17 +12,16 @@ everything is confirmed.
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
-from kafka.partitioner import murmur2
 from kafka.structs import TopicPartition
 
 from brokers.admin import CONNECT_MS, NOTHING_SENT, require_topic
 from brokers.connection import KafkaConnection
 from brokers.explain import explained, is_authorization, right
+from brokers.partitioning import key_hash
 from schemas.errors import Unreachable
 
 MAX_RECORD: Final = 1024 * 1024
@@ -30,9 +29,6 @@ MAX_RECORD: Final = 1024 * 1024
 
 MAX_VALUE: Final = MAX_RECORD - 256
 """Bytes of a value that certainly fit: a batch adds 61 bytes, a record up to 30, its key and its header 60."""
-
-STRUCTURED: Final = (("content-type", b"application/cloudevents+json"),)
-"""Headers of a CloudEvent that is the record's whole value (CloudEvents 1.0, Kafka binding, structured mode)."""
 
 _CLOSE_SECONDS: Final = 1
 _REQUEST_MS: Final = 15_000
@@ -147,15 +143,6 @@ class Counter:
 
     def flush(self) -> None:
         """There is nothing to wait for."""
-
-
-@lru_cache(maxsize=262_144)
-def key_hash(key: bytes) -> int:
-    """Java's `Utils.toPositive(Utils.murmur2(key))`; its remainder by the partition count is the partition.
-
-    Remembered because kafka-python computes it in Python (4 us) and a company comes back hundreds of times.
-    """
-    return int(murmur2(key)) & 0x7FFFFFFF
 
 
 class KafkaPublisher:

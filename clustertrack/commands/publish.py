@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from brokers import topics
+from brokers.record_headers import STRUCTURED
 from clustertrack.progress import Reached, track
 from clustertrack.settings import load_settings
 from schemas.errors import CheckFailed
@@ -18,7 +19,7 @@ from schemas.screen import say, show
 from schemas.visible import Lines, as_lines, json_lines, json_text, visible
 from sources.files.file_publisher import Input, Outcome, Table, open_input, send, survey
 from sources.files.refused_rows import Refusal
-from sources.publisher import STRUCTURED, Counter, Publisher, kafka_publisher
+from sources.publisher import Counter, Publisher, kafka_publisher
 
 _EXAMPLES: Final = 3
 _SHOWN: Final = 20
@@ -116,7 +117,7 @@ def command(
     kafka = load_settings().kafka()
     inputs = [open_input(path, mapping=mapping, exported_at=exported_at) for path in files]
     conflicts = survey(inputs, _checking)
-    opened: Any = nullcontext(Counter()) if dry_run else kafka_publisher(kafka, topics.EVENTS, headers=STRUCTURED)
+    opened: Any = nullcontext(Counter()) if dry_run else kafka_publisher(kafka, topics.EVENTS, headers=[STRUCTURED])
     with opened as publisher:
         for source in inputs:
             report.outcome(_send(source, publisher, report, conflicts, dry_run=dry_run))

@@ -12,9 +12,10 @@ from typing import Final
 from clickhouse_connect.driver.client import Client
 
 from brokers import topics
+from brokers.record_headers import read_headers
 from clustertrack.rejected import rejected_text as text
 from clustertrack.rejected.actions import story_of
-from clustertrack.rejected.outgoing import Outgoing, as_edited, as_replay, event_headers
+from clustertrack.rejected.outgoing import Outgoing, as_edited, as_replay
 from clustertrack.rejected.records import NamedPlace, RejectedRecord
 from clustertrack.rejected.rejected_text import Would
 from clustertrack.rejected.replay import Refused, Results
@@ -94,7 +95,7 @@ def dry_run(
             now = int(time.time() * 1000)
             judged = read_event(
                 planned.value,
-                event_headers(planned.headers) or None,
+                read_headers(planned.headers).event,
                 now,
                 registry,
                 allow_personal_data=settings.allow_personal_data,

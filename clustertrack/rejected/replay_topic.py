@@ -11,8 +11,8 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable, await_usable, explained, is_authorization, right
 from brokers.kafka_python import consumer
+from brokers.record_headers import EDITED_FROM, REPLAY_OF
 from clustertrack.rejected.outgoing import Outgoing
-from clustertrack.rejected.records import EDITED_FROM, REPLAY_OF
 from clustertrack.rejected.replay import LEASE_SECONDS, NotConfirmed, Standing, Window
 from schemas.addresses import RecordAddress
 from sources.publisher import MAX_RECORD
