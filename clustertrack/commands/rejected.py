@@ -13,8 +13,6 @@ import click
 from brokers import topics
 from brokers.codecs import require_codecs
 from brokers.offsets import KafkaOffsets, Partition
-from clustertrack.events_topic import check_topic, recorded_topic
-from clustertrack.ledger import open_ledger
 from clustertrack.rejected import choose as replays
 from clustertrack.rejected import rejected_json
 from clustertrack.rejected import rejected_text as text
@@ -32,6 +30,8 @@ from schemas.own_files import write_whole
 from schemas.screen import say, say_bytes, show
 from schemas.visible import as_lines, json_lines
 from sinks import catalog
+from sinks.clickhouse import open_ledger
+from sinks.events_topic import check_topic, recorded_topic
 from sinks.set_aside import Order, first_counted, orders_of, write_order
 
 PAGE: Final = 100
@@ -212,7 +212,7 @@ def replay(
             would = replays.dry_run(client, settings, chunks, plan, results)
             _finish_replay(results, would, dry_run=True, as_json=as_json)
             return
-        check_topic(settings, recorded)
+        check_topic(settings.kafka(), recorded)
         run = Run(
             acted_by=replays.user(),
             note=note,
@@ -307,7 +307,7 @@ def set_aside_(place: str, reason: str, dry_run: bool, as_json: bool) -> None:
     with open_ledger(settings.clickhouse()) as client:
         recorded = recorded_topic(client, database)
         check_place(named, recorded)
-        check_topic(settings, recorded)
+        check_topic(settings.kafka(), recorded)
         group = topics.app_id(settings.kafka_consumer_group, catalog.ledger_id(client, database))
         with KafkaOffsets(settings.kafka()) as offsets:
             progress = offsets.read(group, [topics.EVENTS]).progress[Partition(topics.EVENTS, named.partition)]

@@ -13,7 +13,6 @@ from brokers import topics
 from brokers.codecs import require_codecs
 from brokers.explain import KafkaUnreachable
 from brokers.offsets import KafkaOffsets, Partition, Reading, behind, remaining
-from clustertrack.ledger import open_ledger
 from clustertrack.progress import bar
 from clustertrack.settings import load_settings
 from reports.layout import number
@@ -21,6 +20,7 @@ from schemas.errors import CheckFailed
 from schemas.screen import is_terminal, say, show
 from schemas.visible import Lines, as_lines, json_lines, stacked, table
 from sinks import catalog
+from sinks.clickhouse import open_ledger
 
 TOPICS: Final = (topics.EVENTS, topics.COMPANIES)
 STATUSES: Final = ("accepted", "retracted", "duplicate", "rejected", "rerouted")

@@ -18,17 +18,16 @@ from brokers import topics
 from brokers.codecs import require_codecs
 from brokers.explain import not_allowed
 from brokers.offsets import KafkaOffsets, Partition, Progress
-from clustertrack import allocators, changelog, logs, watchdog
+from clustertrack import allocators, logs, watchdog
 from clustertrack.health import Health, serve
-from clustertrack.ledger import open_ledger
 from clustertrack.settings import Settings, load_settings
 from schemas.addresses import TopicPartition
 from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed, ClustertrackError, UsageFault
 from schemas.own_folders import close_folder, private_folder, set_private_umask
 from schemas.screen import StandardError, say
-from sinks import catalog
-from sinks.clickhouse import first_line
+from sinks import catalog, changelog
+from sinks.clickhouse import first_line, open_ledger
 from sinks.guard import (
     MIGRATE,
     Belonging,
@@ -145,7 +144,10 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
         recorded = catalog.topics(client, settings.clickhouse_database)
         _check_rights(settings, ledger_id)
         if mend:
-            recorded = changelog.put_in_order(settings, client, recorded, ledger_id, datetime.now(UTC))
+            group = topics.app_id(settings.kafka_consumer_group, ledger_id)
+            recorded = changelog.put_in_order(
+                settings.kafka(), client, settings.clickhouse_database, recorded, group, datetime.now(UTC)
+            )
         config = _worker_config(settings, ledger_id, recorded)
         with KafkaOffsets(settings.kafka()) as offsets:
             progress = offsets.read(config.app_id, [topics.EVENTS]).progress

@@ -22,9 +22,8 @@ from clustertrack.commands.status import (
     Status,
     wait_until_counted,
 )
-from clustertrack.ledger import LedgerNotMigrated
 from sinks import catalog
-from sinks.clickhouse import ClickHouse, ClickHouseUnreachable, connect
+from sinks.clickhouse import ClickHouse, ClickHouseUnreachable, LedgerNotMigrated, connect
 
 PLACE = Partition(EVENTS, 0)
 
