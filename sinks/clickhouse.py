@@ -76,10 +76,10 @@ class DatabaseNameFault(UsageFault):
 class ClickHouse:
     """Where the ledger is and who asks. The password never shows in `repr`."""
 
-    host: str = "127.0.0.1"
-    port: int = 8123
-    database: str = "impact"
-    user: str = "default"
+    host: str
+    port: int
+    database: str
+    user: str = "default"  # ClickHouse's own
     password: str = field(default="", repr=False)
     secure: bool = False
 

@@ -29,7 +29,7 @@ from streams.company_step import process_companies
 from streams.decide import Batch, Place, Record, process_batch
 from streams.deliver import Pipeline
 from streams.faultpoints import reach_record
-from streams.liveness import STALLED_SECONDS, Vitals
+from streams.liveness import Vitals
 from streams.outbox import KafkaOutbox
 from streams.register_feed import RegisterFeed
 from streams.seen import STORE_OPTIONS, STORE_URL, TABLE, RocksSeen
@@ -74,12 +74,12 @@ class WorkerConfig:
     linger: float
     """Seconds that a group waits for more records."""
     max_rows: int
-    session_seconds: int = 30
+    session_seconds: int
     """After so long without a sign of life a worker's partitions go to the others."""
-    stalled_seconds: float = STALLED_SECONDS
+    stalled_seconds: float
     """After so long without progress a worker is ill."""
-    slow_mode: bool = False
-    allow_personal_data: bool = False
+    slow_mode: bool
+    allow_personal_data: bool
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ def command(
     gc.set_threshold(50_000, 5, 10)
     gc.freeze()
     report = _Report(as_json=as_json, dry_run=dry_run)
-    kafka = load_settings().kafka()
+    kafka = load_settings().kafka.connection()
     inputs = [open_input(path, mapping=mapping, exported_at=exported_at) for path in files]
     conflicts = survey(inputs, _checking)
     opened: Any = nullcontext(Counter()) if dry_run else kafka_publisher(kafka, topics.EVENTS, headers=[STRUCTURED])

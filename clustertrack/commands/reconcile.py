@@ -79,7 +79,7 @@ def command(*, acknowledge: str | None, by_day: bool, textfile: Path | None, as_
     settings = load_settings()
     require_codecs()
     started = time.monotonic()
-    with open_ledger(settings.clickhouse()) as client, KafkaOffsets(settings.kafka()) as offsets:
+    with open_ledger(settings.clickhouse.connection()) as client, KafkaOffsets(settings.kafka.connection()) as offsets:
         result = examine(settings, client, offsets, acknowledge=reason)
     if textfile is not None:
         metrics = ReconcileMetrics()
@@ -97,10 +97,10 @@ def examine(settings: Settings, client: Client, offsets: KafkaOffsets, *, acknow
 
     Holes are looked up in Kafka: an offset at which it delivers nothing, such as the marker of a transaction, is none.
     """
-    database = settings.clickhouse_database
-    group = topics.app_id(settings.kafka_consumer_group, catalog.ledger_id(client, database))
+    database = settings.clickhouse.database
+    group = topics.app_id(settings.kafka.consumer_group, catalog.ledger_id(client, database))
     recorded = recorded_topic(client, database)
-    check_topic(settings.kafka(), recorded)
+    check_topic(settings.kafka.connection(), recorded)
 
     deadlines: dict[TopicPartition, float] = {}
 

@@ -48,7 +48,7 @@ def command(year: int, as_known_on: datetime | None, format_: str, out: Path | N
     """Print the annual statistics: companies helped, new competencies, new ideas, new products."""
     settings = load_settings()
     today = datetime.now(COPENHAGEN).date()
-    with open_ledger(settings.clickhouse()) as client:
+    with open_ledger(settings.clickhouse.connection()) as client:
         report = annual_report(
             client,
             year,

@@ -110,10 +110,10 @@ def command(seconds: float | None, as_json: bool) -> None:
     """Show lag, receipts and running workers; with --wait, wait until all is counted."""
     settings = load_settings()
     require_codecs()
-    with open_ledger(settings.clickhouse()) as client:
-        ledger = catalog.ledger_id(client, settings.clickhouse_database)
-        group = topics.app_id(settings.kafka_consumer_group, ledger)
-        with KafkaOffsets(settings.kafka()) as offsets:
+    with open_ledger(settings.clickhouse.connection()) as client:
+        ledger = catalog.ledger_id(client, settings.clickhouse.database)
+        group = topics.app_id(settings.kafka.consumer_group, ledger)
+        with KafkaOffsets(settings.kafka.connection()) as offsets:
             reading = offsets.read(group, TOPICS)
             left = 0
             if seconds is not None:

@@ -72,16 +72,16 @@ def command(*, check: bool) -> None:
     allocators.bound()
     settings = load_settings()
     require_codecs()
-    logs.configure(settings.log_level)
-    clusters = ClusterRegistry.load(settings.clusters)
+    logs.configure(settings.worker.log_level)
+    clusters = ClusterRegistry.load(settings.worker.clusters)
     config, belonging, aside = _checked(settings, mend=not check)
     if check:
         say("settings, ledger and topics are fine")
         return
     set_private_umask()
-    _claim(settings.data_dir, config.app_id)
-    writer = LedgerWriter(settings.clickhouse())
-    ledger = GuardedLedger(writer, belonging, settings.clickhouse(), settings.kafka())
+    _claim(settings.worker.data_dir, config.app_id)
+    writer = LedgerWriter(settings.clickhouse.connection())
+    ledger = GuardedLedger(writer, belonging, settings.clickhouse.connection(), settings.kafka.connection())
     worker = build(config, ledger=ledger, clusters=clusters)
     worker.app.delivery.reset.append(ledger.forget)
 
@@ -99,12 +99,12 @@ def command(*, check: bool) -> None:
 
     server = serve(
         REGISTRY,
-        settings.metrics_host,
-        settings.metrics_port,
+        settings.worker.metrics_host,
+        settings.worker.metrics_port,
         health=lambda: _health(worker.vitals.unhealthy()),
         ready=lambda: _health(worker.vitals.unready()),
     )
-    watchdog.watch(worker.vitals.unhealthy, patience=settings.stalled_seconds)
+    watchdog.watch(worker.vitals.unhealthy, patience=settings.worker.stalled_seconds)
     try:
         _run(worker, settings)
     finally:
@@ -139,24 +139,24 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
 
     With `mend` a changelog of marks that was lost is none of the reasons: a new one is begun.
     """
-    with open_ledger(settings.clickhouse()) as client:
-        ledger_id = catalog.ledger_id(client, settings.clickhouse_database)
-        recorded = catalog.topics(client, settings.clickhouse_database)
+    with open_ledger(settings.clickhouse.connection()) as client:
+        ledger_id = catalog.ledger_id(client, settings.clickhouse.database)
+        recorded = catalog.topics(client, settings.clickhouse.database)
         _check_rights(settings, ledger_id)
         if mend:
-            group = topics.app_id(settings.kafka_consumer_group, ledger_id)
+            group = topics.app_id(settings.kafka.consumer_group, ledger_id)
             recorded = changelog.put_in_order(
-                settings.kafka(), client, settings.clickhouse_database, recorded, group, datetime.now(UTC)
+                settings.kafka.connection(), client, settings.clickhouse.database, recorded, group, datetime.now(UTC)
             )
         config = _worker_config(settings, ledger_id, recorded)
-        with KafkaOffsets(settings.kafka()) as offsets:
+        with KafkaOffsets(settings.kafka.connection()) as offsets:
             progress = offsets.read(config.app_id, [topics.EVENTS]).progress
             epoch = recorded[topics.EVENTS].topic_epoch
-            asked = (client, settings.clickhouse_database, offsets, progress, epoch)
+            asked = (client, settings.clickhouse.database, offsets, progress, epoch)
             lost, again = lost_receipts(*asked), replaced(*asked)
-        aside = ordered_offsets(client, settings.clickhouse_database, topics.EVENTS, epoch)
+        aside = ordered_offsets(client, settings.clickhouse.database, topics.EVENTS, epoch)
         if not lost and not again:
-            _tell_expired(client, settings.clickhouse_database, progress, epoch)
+            _tell_expired(client, settings.clickhouse.database, progress, epoch)
     if lost:
         raise LedgerReplaced(f"The worker does not start. {older_than_commits(lost)}: {MIGRATE}")
     if again:
@@ -177,8 +177,8 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
 
 def _check_rights(settings: Settings, ledger_id: str) -> None:
     """Raise NotAllowed for the rights on Kafka that the worker will need: without some it would fail at a record."""
-    app_id = topics.app_id(settings.kafka_consumer_group, ledger_id)
-    kafka = settings.kafka()
+    app_id = topics.app_id(settings.kafka.consumer_group, ledger_id)
+    kafka = settings.kafka.connection()
     with topics.TopicAdmin(kafka) as admin:
         lacking = admin.missing_rights(topics.worker_rights(app_id), app_id)
     if lacking:
@@ -209,9 +209,9 @@ def _tell_expired(client: Client, database: str, progress: Mapping[Partition, Pr
 
 
 def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, catalog.TopicRecord]) -> WorkerConfig:
-    app_id = topics.app_id(settings.kafka_consumer_group, ledger_id)
+    app_id = topics.app_id(settings.kafka.consumer_group, ledger_id)
     needed = [topics.EVENTS, topics.COMPANIES, topics.ENRICHED, topics.REJECTED, topics.changelog_topic(app_id)]
-    with topics.TopicAdmin(settings.kafka()) as admin:
+    with topics.TopicAdmin(settings.kafka.connection()) as admin:
         states = admin.describe(needed)
     actual = [
         catalog.ActualTopic(topic=name, topic_id=state.topic_id, partitions=state.partitions, config=state.config)
@@ -224,19 +224,19 @@ def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, ca
         raise TopicsDiffer("The worker does not start. " + " ".join(reasons))
     return WorkerConfig(
         app_id=app_id,
-        kafka=settings.kafka(),
+        kafka=settings.kafka.connection(),
         topics={
             name: TopicPlace(topic_epoch=recorded[name].topic_epoch, partitions=recorded[name].partitions)
             for name in (topics.EVENTS, topics.COMPANIES)
         },
         changelog_id=recorded[topics.changelog_topic(app_id)].topic_id,
-        data_dir=settings.data_dir,
-        linger=settings.linger_ms / 1000,
-        max_rows=settings.max_rows,
-        session_seconds=settings.session_seconds,
-        stalled_seconds=settings.stalled_seconds,
-        slow_mode=settings.slow_mode,
-        allow_personal_data=settings.allow_personal_data,
+        data_dir=settings.worker.data_dir,
+        linger=settings.worker.linger_ms / 1000,
+        max_rows=settings.worker.max_rows,
+        session_seconds=settings.worker.session_seconds,
+        stalled_seconds=settings.worker.stalled_seconds,
+        slow_mode=settings.worker.slow_mode,
+        allow_personal_data=settings.worker.allow_personal_data,
     )
 
 
@@ -264,7 +264,7 @@ def _run(worker: Worker, settings: Settings) -> None:
     said = StandardError()
     service = _Service(worker.app, loop=loop, quiet=True, redirect_stdouts=False, stdout=said, stderr=said)
     service.spinner = None
-    log.info("worker starts", group=worker.app.conf.id, metrics_port=settings.metrics_port)
+    log.info("worker starts", group=worker.app.conf.id, metrics_port=settings.worker.metrics_port)
     try:
         service.execute_from_commandline()
     finally:

@@ -84,10 +84,10 @@ def dry_run(
     results: Results,
 ) -> list[Would]:
     """What would be sent, each with the faults that it would have now with the cluster registry of this machine."""
-    registry = ClusterRegistry.load(settings.clusters)
+    registry = ClusterRegistry.load(settings.worker.clusters)
     would: list[Would] = []
     for chunk in chunks:
-        for record in read_records(client, settings.clickhouse_database, chunk):
+        for record in read_records(client, settings.clickhouse.database, chunk):
             planned = plan(record)
             if isinstance(planned, str):
                 results.refused.append(Refused(record.place, planned))
@@ -98,7 +98,7 @@ def dry_run(
                 read_headers(planned.headers).event,
                 now,
                 registry,
-                allow_personal_data=settings.allow_personal_data,
+                allow_personal_data=settings.worker.allow_personal_data,
             )
             faults = judged if isinstance(judged, list) else []
             would.append(Would(record.place, f"{topics.EVENTS}/{planned.partition}", planned, faults))

@@ -37,6 +37,10 @@ def config(folder: Path) -> WorkerConfig:
         data_dir=folder,
         linger=0.05,
         max_rows=100,
+        session_seconds=30,
+        stalled_seconds=45,
+        slow_mode=False,
+        allow_personal_data=False,
     )
 
 
@@ -315,7 +319,12 @@ def test_a_recovery_that_moves_is_no_illness(tmp_path: Path) -> None:
     async def look(app: Any) -> tuple[float, float]:
         clock = [0.0]
         vitals = Vitals(
-            now=lambda: clock[0], delivery=app.delivery, pipelines={}, app=app, register_ready=lambda: False
+            now=lambda: clock[0],
+            delivery=app.delivery,
+            pipelines={},
+            app=app,
+            register_ready=lambda: False,
+            stalled=45,
         )
         app.delivery.recovered_at = 0.0
         clock[0] = 5000.0
