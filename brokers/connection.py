@@ -1,59 +1,96 @@
-"""Is Kafka there, and does it have the topic? Asked before any work, so that the answer comes at once and in words."""
+"""How to reach Kafka: one value that every client is made from. Why it cannot be reached: `brokers.explain`."""
 
 import logging
-from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from kafka.errors import KafkaError, UnknownTopicOrPartitionError
+if TYPE_CHECKING:
+    import ssl
 
-from brokers.admin import CheckedAdmin
-from brokers.explain import address, await_usable, explain, failed, needing
-from schemas.errors import Unreachable
-
-CONNECT_MS: Final = 10_000
-"""Milliseconds for the first connection, and for the answer to one request."""
-
-NOTHING_SENT: Final = "nothing was sent"
-
-
-class TopicMissing(Unreachable):
-    """The broker answers, the topic does not exist; nothing was sent."""
+# kafka-python has a line for every attempt, and warns of members of a group that it cannot decode, which are Faust's.
+# Our sentence replaces them; its errors still arrive where logging is set up.
+_LOG: Final = logging.getLogger("kafka")
+_LOG.addHandler(logging.NullHandler())
+_LOG.setLevel(logging.ERROR)
 
 
-def require_topic(client: Mapping[str, Any], topic: str, *, needs: str, timeout_ms: int = CONNECT_MS) -> str:
-    """Make sure that the topic can be used. Returns the brokers' addresses in words.
+@dataclass(frozen=True)
+class KafkaConnection:
+    """Where the brokers are and who asks. The password never shows in `repr`."""
 
-    Args:
-        client: where the brokers are and how to log in (`Settings.kafka_client_config()`).
-        topic: its name.
-        needs: the right that the caller will use: Write or Read. Kafka hides a topic from users without one.
-        timeout_ms: for connecting, and for the answer.
+    bootstrap_servers: str
+    """host:port, several with commas."""
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str | None = None
+    sasl_username: str | None = None
+    sasl_password: str | None = field(default=None, repr=False)
+    ssl_cafile: Path | None = None
 
-    Raises:
-        KafkaUnreachable, NotAllowed, KafkaRefuses, TopicMissing
-    """
-    # kafka-python reports every failed connection as a warning; the sentences below say it better.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    servers = address(client)
-    await_usable(client, 0, note=NOTHING_SENT)
-    try:
-        admin = CheckedAdmin(**client, request_timeout_ms=timeout_ms, bootstrap_timeout_ms=timeout_ms)
-        try:
-            (described,) = admin.describe_topics([topic])
-        finally:
-            admin.close()
-    except (KafkaError, OSError) as error:
-        raise explain(client, error, note=NOTHING_SENT) from error
-    code = described["error_code"]
-    if code == UnknownTopicOrPartitionError.errno:
-        raise TopicMissing(
-            f"topic {topic!r} does not exist at {servers}: run `clustertrack migrate` first; nothing was sent"
-        )
-    if (refused := failed(code)) is not None:
-        raise explain(client, needing(refused, needs, "topic", topic), note=NOTHING_SENT)
-    return servers
+    @property
+    def servers(self) -> list[str]:
+        """host:port of each broker."""
+        return self.bootstrap_servers.split(",")
 
+    @property
+    def address(self) -> str:
+        """The brokers' addresses, for messages, without what somebody may have written before an @."""
+        return ",".join(server.rpartition("@")[2] for server in self.servers)
 
-def first_line(error: BaseException) -> str:
-    """What an error says, short enough for a sentence."""
-    return (str(error).split("\n", 1)[0].strip() or type(error).__name__)[:200]
+    @property
+    def has_tls(self) -> bool:
+        """Whether connections are encrypted."""
+        return "SSL" in self.security_protocol
+
+    @property
+    def has_login(self) -> bool:
+        """Whether a user logs in."""
+        return self.security_protocol.startswith("SASL") and self.sasl_password is not None
+
+    def for_kafka_python(self) -> dict[str, Any]:
+        """Keyword arguments of kafka-python's clients."""
+        arguments = self._common()
+        if self.ssl_cafile is not None:
+            arguments["ssl_cafile"] = str(self.ssl_cafile)
+        return arguments
+
+    def for_aiokafka(self) -> dict[str, Any]:
+        """Keyword arguments of aiokafka's clients."""
+        return {**self._common(), "ssl_context": self._ssl_context()}
+
+    def for_faust(self, scheme: str) -> dict[str, Any]:
+        """Keyword arguments of a Faust app; `scheme` names the transport in the brokers' URLs."""
+        import faust  # noqa: PLC0415  (slow, and only workers need it)
+
+        context = self._ssl_context()
+        credentials = faust.SSLCredentials(context) if context else None
+        if self.has_login:
+            credentials = faust.SASLCredentials(
+                username=self.sasl_username,
+                password=self.sasl_password,
+                mechanism=self.sasl_mechanism,
+                ssl_context=context,
+            )
+        return {"broker": [f"{scheme}://{server}" for server in self.servers], "broker_credentials": credentials}
+
+    def _common(self) -> dict[str, Any]:
+        """What both client libraries call the same."""
+        common: dict[str, Any] = {
+            "bootstrap_servers": self.servers,
+            "security_protocol": self.security_protocol,
+        }
+        if self.has_login:
+            common |= {
+                "sasl_mechanism": self.sasl_mechanism,
+                "sasl_plain_username": self.sasl_username,
+                "sasl_plain_password": self.sasl_password,
+            }
+        return common
+
+    def _ssl_context(self) -> "ssl.SSLContext | None":
+        if not self.has_tls:
+            return None
+        from aiokafka.helpers import create_ssl_context  # noqa: PLC0415  (slow, and only workers need it)
+
+        context: ssl.SSLContext = create_ssl_context(cafile=str(self.ssl_cafile) if self.ssl_cafile else None)
+        return context

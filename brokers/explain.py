@@ -14,8 +14,10 @@ connection of our own, and the first that does not work is the cause: name, conn
 import re
 import socket
 import ssl
+import struct
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from kafka.errors import (
@@ -38,6 +40,7 @@ from kafka.protocol.sasl import (
     SaslHandshakeResponse,
 )
 
+from brokers.connection import KafkaConnection
 from schemas.errors import CheckFailed, Unreachable
 
 PROBE_SECONDS: Final = 3.0
@@ -76,38 +79,45 @@ class _Trouble(Exception):
 
 
 def explain(
-    config: Mapping[str, Any], error: BaseException, *, needs: str = "", note: str = ""
+    kafka: KafkaConnection, error: BaseException, *, needs: str = "", note: str = ""
 ) -> KafkaUnreachable | NotAllowed | KafkaRefuses:
     """The error of a client as one of ours.
 
     Args:
-        config: where the brokers are and how to log in (`Settings.kafka_client_config()`).
+        kafka: where the brokers are.
         error: what kafka-python or aiokafka raised.
         needs: the right that the request asked for, as `right` writes it, unless the error says (`needing`).
         note: what the user wants to know beside it, such as "nothing was sent".
     """
     if is_authorization(error):
-        return not_allowed(config, getattr(error, "needs", needs) or _resource(error), note)
+        return not_allowed(kafka, getattr(error, "needs", needs) or _resource(error), note)
     if isinstance(error, RetriableError | OSError) or _is_retriable(error):
-        return unreachable(config, note=note, otherwise=error)
-    return KafkaRefuses(f"Kafka at {address(config)} refuses: {said(error)}.{_also(note)}")
+        return unreachable(kafka, note=note, otherwise=error)
+    return KafkaRefuses(f"Kafka at {kafka.address} refuses: {said(error)}.{_also(note)}")
 
 
-def unreachable(
-    config: Mapping[str, Any], *, note: str = "", otherwise: BaseException | None = None
-) -> KafkaUnreachable:
+@contextmanager
+def explained(kafka: KafkaConnection, *, needs: str = "", note: str = "") -> Iterator[None]:
+    """Turns the errors of a client within the block into those of this module; arguments as of `explain`."""
+    try:
+        yield
+    except (KafkaError, OSError) as error:
+        raise explain(kafka, error, needs=needs, note=note) from error
+
+
+def unreachable(kafka: KafkaConnection, *, note: str = "", otherwise: BaseException | None = None) -> KafkaUnreachable:
     """Probe the brokers, and say why none can be used; `otherwise` is the client's reason, if the probe finds none."""
-    cause = probe(config)
+    cause = probe(kafka)
     if cause is None:
         told = f" ({said(otherwise)})" if otherwise is not None else ""
         cause = f"it answers, but not this request in time{told}: try again, and look at its load and its log"
-    return KafkaUnreachable(f"Kafka at {address(config)} cannot be used: {cause}.{_also(note)}")
+    return KafkaUnreachable(f"Kafka at {kafka.address} cannot be used: {cause}.{_also(note)}")
 
 
-def not_allowed(config: Mapping[str, Any], needs: str, note: str = "") -> NotAllowed:
+def not_allowed(kafka: KafkaConnection, needs: str, note: str = "") -> NotAllowed:
     """The sentence about a missing right."""
     return NotAllowed(
-        f"Kafka at {address(config)} answers, but {user(config)} lacks the right {needs}: "
+        f"Kafka at {kafka.address} answers, but {user(kafka)} lacks the right {needs}: "
         f"give it an ACL for that (docs/operators.md lists them).{_also(note)}"
     )
 
@@ -132,17 +142,9 @@ def needing(error: KafkaError, operation: str, kind: str, name: str) -> KafkaErr
     return error
 
 
-def user(config: Mapping[str, Any]) -> str:
+def user(kafka: KafkaConnection) -> str:
     """Who asks, for a sentence."""
-    name = config.get("sasl_plain_username")
-    return f"user {name!r}" if name else "whoever does not log in"
-
-
-def address(config: Mapping[str, Any]) -> str:
-    """The brokers' addresses in words, without what somebody may have written before an @."""
-    servers = config["bootstrap_servers"]
-    servers = servers.split(",") if isinstance(servers, str) else servers
-    return ",".join(server.rpartition("@")[2] for server in servers)
+    return f"user {kafka.sasl_username!r}" if kafka.has_login else "whoever does not log in"
 
 
 def said(error: BaseException) -> str:
@@ -157,31 +159,38 @@ def failed(code: int, message: str | None = None) -> KafkaError | None:
     return for_code(code)(message or "") if code else None
 
 
-def probe(config: Mapping[str, Any], seconds: float = PROBE_SECONDS) -> str | None:
+def probe(kafka: KafkaConnection, seconds: float = PROBE_SECONDS) -> str | None:
     """Why none of the brokers can be used; None if one can. Of several causes, the first that is more than silence."""
-    trouble = _trouble(config, seconds)
+    trouble = _trouble(kafka, seconds)
     return None if trouble is None else str(trouble)
 
 
-def await_usable(config: Mapping[str, Any], seconds: float, *, note: str = "") -> None:
+def known_brokers(kafka: KafkaConnection, seconds: float = PROBE_SECONDS) -> int:
+    """Number of brokers at work, as the first one that can be used tells; 0 if none can."""
+    for server in kafka.servers:
+        with suppress(_Trouble):
+            return _probe_server(server.rpartition("@")[2], kafka, seconds)
+    return 0
+
+
+def await_usable(kafka: KafkaConnection, seconds: float, *, note: str = "") -> None:
     """Wait until a broker can be used, so that a client finds one; at most so many seconds, for what can pass.
 
     Asked first, because the clients try for all of their time limit whatever is wrong, and kafka-python leaves its
     thread and its sockets behind when it gives up. Raises KafkaUnreachable.
     """
     deadline = time.monotonic() + seconds
-    while (trouble := _trouble(config, min(PROBE_SECONDS, max(seconds, LEAST_SECONDS)))) is not None:
+    while (trouble := _trouble(kafka, min(PROBE_SECONDS, max(seconds, LEAST_SECONDS)))) is not None:
         if not trouble.passes or time.monotonic() + PAUSE > deadline:
-            raise KafkaUnreachable(f"Kafka at {address(config)} cannot be used: {trouble}.{_also(note)}")
+            raise KafkaUnreachable(f"Kafka at {kafka.address} cannot be used: {trouble}.{_also(note)}")
         time.sleep(PAUSE)
 
 
-def _trouble(config: Mapping[str, Any], seconds: float) -> _Trouble | None:
-    servers = config["bootstrap_servers"]
+def _trouble(kafka: KafkaConnection, seconds: float) -> _Trouble | None:
     found: list[_Trouble] = []
-    for server in servers.split(",") if isinstance(servers, str) else servers:
+    for server in kafka.servers:
         try:
-            _probe_server(server.rpartition("@")[2], config, seconds)
+            _probe_server(server.rpartition("@")[2], kafka, seconds)
         except _Trouble as trouble:
             found.append(trouble)
         else:
@@ -189,15 +198,15 @@ def _trouble(config: Mapping[str, Any], seconds: float) -> _Trouble | None:
     return min(found, key=lambda trouble: trouble.passes, default=None)
 
 
-def _probe_server(server: str, config: Mapping[str, Any], seconds: float) -> None:
+def _probe_server(server: str, kafka: KafkaConnection, seconds: float) -> int:
+    """The number of brokers that the server knows at work; raises _Trouble."""
     host, port = _split(server)
-    protocol = config.get("security_protocol", "PLAINTEXT")
     with _connected(host, port, seconds) as plain:
-        connection = _secured(plain, host, config) if "SSL" in protocol else plain
+        connection = _secured(plain, host, kafka) if kafka.has_tls else plain
         with connection:
             try:
-                if "SASL" in protocol:
-                    _log_in(connection, host, config)
+                if kafka.has_login:
+                    _log_in(connection, host, kafka)
                 answer = _ask(connection, MetadataRequest[METADATA_VERSION](topics=[]))
                 brokers = MetadataResponse[METADATA_VERSION].decode(answer, header=True).brokers
             except TimeoutError:
@@ -207,12 +216,13 @@ def _probe_server(server: str, config: Mapping[str, Any], seconds: float) -> Non
                     passes=True,
                 ) from None
             except ConnectionError:
-                raise _hung_up(host, port, protocol, seconds) from None
+                raise _hung_up(host, port, kafka.security_protocol, seconds) from None
             except ssl.SSLError as error:
                 raise _Trouble(f"it ended the TLS connection ({error.reason}): does it want a certificate?") from None
-            except (ValueError, IndexError, KeyError, AssertionError):
+            except (ValueError, IndexError, KeyError, AssertionError, struct.error):
                 raise _Trouble(f"what listens on {server} is not Kafka: correct KAFKA_BOOTSTRAP_SERVERS") from None
     _probe_advertised(server, [(broker.host, broker.port) for broker in brokers], seconds)
+    return len(brokers)
 
 
 def _probe_advertised(server: str, brokers: Iterable[tuple[str, int]], seconds: float) -> None:
@@ -249,9 +259,9 @@ def _connected(host: str, port: int, seconds: float) -> socket.socket:
         ) from None
 
 
-def _secured(plain: socket.socket, host: str, config: Mapping[str, Any]) -> ssl.SSLSocket:
+def _secured(plain: socket.socket, host: str, kafka: KafkaConnection) -> ssl.SSLSocket:
     try:
-        context = config.get("ssl_context") or ssl.create_default_context(cafile=config.get("ssl_cafile"))
+        context = ssl.create_default_context(cafile=kafka.ssl_cafile)
         secured: ssl.SSLSocket = context.wrap_socket(plain, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
         raise _Trouble(
@@ -261,15 +271,15 @@ def _secured(plain: socket.socket, host: str, config: Mapping[str, Any]) -> ssl.
     except (ssl.SSLError, ConnectionError, TimeoutError):
         raise _Trouble(
             f"{host} does not speak TLS on that port: correct KAFKA_SECURITY_PROTOCOL "
-            f"({config.get('security_protocol')}) or the port"
+            f"({kafka.security_protocol}) or the port"
         ) from None
     except OSError as error:
         raise _Trouble(f"the file of KAFKA_SSL_CAFILE cannot be read ({error.strerror}): correct the path") from None
     return secured
 
 
-def _log_in(connection: socket.socket, host: str, config: Mapping[str, Any]) -> None:
-    mechanism = config["sasl_mechanism"]
+def _log_in(connection: socket.socket, host: str, kafka: KafkaConnection) -> None:
+    mechanism = kafka.sasl_mechanism
     answer = _ask(connection, SaslHandshakeRequest[1](mechanism=mechanism))
     handshake = SaslHandshakeResponse[1].decode(answer, header=True)
     if handshake.error_code == UNSUPPORTED_MECHANISM:
@@ -277,13 +287,13 @@ def _log_in(connection: socket.socket, host: str, config: Mapping[str, Any]) -> 
         raise _Trouble(f"it does not log in by {mechanism}, only by {enabled}: correct KAFKA_SASL_MECHANISM")
     if handshake.error_code:
         raise _Trouble("it expects no login on that port: correct KAFKA_SECURITY_PROTOCOL or the port")
-    session = get_sasl_mechanism(mechanism)(host=host, **config)
+    session = get_sasl_mechanism(mechanism)(host=host, **kafka.for_kafka_python())
     while not session.is_done():
         answer = _ask(connection, SaslAuthenticateRequest[1](session.auth_bytes()))
         step = SaslAuthenticateResponse[1].decode(answer, header=True)
         if step.error_code:
             raise _Trouble(
-                f"it refuses the login of {user(config)} ({step.error_message or 'no reason given'}): "
+                f"it refuses the login of {user(kafka)} ({step.error_message or 'no reason given'}): "
                 "correct KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
             )
         session.receive(step.auth_bytes)
@@ -311,7 +321,7 @@ def _speaks(host: str, port: int, protocol: str, seconds: float) -> bool:
                 _ask(connection, SaslHandshakeRequest[1](mechanism="NONE")), header=True
             )
             return bool(handshake.error_code == UNSUPPORTED_MECHANISM)
-    except (OSError, ValueError, IndexError, AssertionError):
+    except (OSError, ValueError, IndexError, AssertionError, struct.error):
         return False
 
 

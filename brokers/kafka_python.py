@@ -1,15 +1,18 @@
-"""kafka-python's consumers of this process read batches within bounds, whatever is in them (see `brokers.batches`).
+"""kafka-python's consumers, which here read batches within bounds, whatever is in them (see `brokers.batches`).
 
 Commands read with kafka-python; workers read with aiokafka: `streams.record_batches`.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from kafka import KafkaConsumer
 from kafka.record import memory_records
 from kafka.record.default_records import DefaultRecordBatch
 
 from brokers.batches import read_batch, unpacked
+from brokers.connection import KafkaConnection
 
 
 class BoundedBatch(DefaultRecordBatch):  # type: ignore[misc]
@@ -26,3 +29,27 @@ class BoundedBatch(DefaultRecordBatch):  # type: ignore[misc]
 def install() -> None:
     """Make kafka-python's consumers of this process read so."""
     memory_records.DefaultRecordBatch = BoundedBatch
+
+
+@contextmanager
+def consumer(kafka: KafkaConnection, *, timeout_ms: int, **options: Any) -> Iterator[KafkaConsumer]:  # noqa: ANN401
+    """A consumer without a group, closed at the end.
+
+    Args:
+        kafka: where the brokers are.
+        timeout_ms: for connecting, and for each answer.
+        options: what else kafka-python's consumer takes.
+    """
+    install()
+    opened = KafkaConsumer(
+        **kafka.for_kafka_python(),
+        group_id=None,
+        enable_auto_commit=False,
+        request_timeout_ms=timeout_ms,
+        bootstrap_timeout_ms=timeout_ms,
+        **options,
+    )
+    try:
+        yield opened
+    finally:
+        opened.close()

@@ -4,7 +4,6 @@ Errors are those of `brokers.explain` (KafkaUnreachable when no broker can be us
 lacks, KafkaRefuses) and TopicFault for a topic that is missing.
 """
 
-import logging
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,16 +17,16 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.admin import OffsetSpec
 from kafka.errors import (
     GroupAuthorizationFailedError,
-    KafkaError,
     OffsetOutOfRangeError,
     RetriableError,
     UnknownTopicOrPartitionError,
 )
 from kafka.protocol.consumer import IsolationLevel
 
-from brokers import kafka_python
 from brokers.admin import CheckedAdmin
-from brokers.explain import await_usable, explain, failed, needing, right
+from brokers.connection import KafkaConnection
+from brokers.explain import await_usable, explained, failed, needing, right
+from brokers.kafka_python import consumer
 from brokers.topics import TopicFault
 
 CLIENT_ID: Final = "clustertrack-offsets"
@@ -46,9 +45,6 @@ NEAR: Final = 1000
 
 PAUSE: Final = 0.2
 """Seconds between two attempts."""
-
-# Our sentence replaces kafka-python's lines about every attempt; where logging is set up, they still arrive.
-logging.getLogger("kafka").addHandler(logging.NullHandler())
 
 T = TypeVar("T")
 
@@ -131,20 +127,15 @@ def remaining(target: Mapping[Partition, int], reading: Reading) -> int:
 class KafkaOffsets:
     """Reads offsets with one connection; use as a context manager.
 
-    `config` is `Settings.kafka_client_config()`. Raises KafkaUnreachable at once when no broker can be used.
+    Raises KafkaUnreachable at once when no broker can be used.
     """
 
-    def __init__(self, config: Mapping[str, Any], timeout_ms: int = TIMEOUT_MS) -> None:
-        self._config = dict(config)
+    def __init__(self, kafka: KafkaConnection, timeout_ms: int = TIMEOUT_MS) -> None:
+        self._kafka = kafka
         self._timeout_ms = timeout_ms
-        await_usable(config, 0)
-        with self._explained():
-            self._admin = CheckedAdmin(
-                **config,
-                client_id=CLIENT_ID,
-                request_timeout_ms=timeout_ms,
-                bootstrap_timeout_ms=timeout_ms,
-            )
+        await_usable(kafka, 0)
+        with explained(kafka):
+            self._admin = CheckedAdmin.connect(kafka, timeout_ms=timeout_ms, client_id=CLIENT_ID)
 
     def __enter__(self) -> Self:
         return self
@@ -162,7 +153,7 @@ class KafkaOffsets:
 
         Raises what the module says.
         """
-        with self._explained():
+        with explained(self._kafka):
             partitions = self._partitions(topics)
             committed = self._committed(group, partitions)
             low = self._ends(partitions, OffsetSpec.EARLIEST)
@@ -181,7 +172,7 @@ class KafkaOffsets:
 
         Raises what the module says.
         """
-        with self._explained():
+        with explained(self._kafka):
             ends = self._ends(self._partitions(topics), OffsetSpec.LATEST, IsolationLevel.READ_UNCOMMITTED)
         return {Partition(*place): end for place, end in ends.items()}
 
@@ -196,33 +187,28 @@ class KafkaOffsets:
         """
         partition = TopicPartition(*place)
         probed = Probed([], [])
-        with self.consumer(place.topic) as consumer:
+        with self.consumer(place.topic) as reader:
             deadline = time.monotonic() + seconds
-            consumer.assign([partition])
+            reader.assign([partition])
             for span in spans(ranges):
-                _read_span(consumer, partition, span, deadline, probed)
+                _read_span(reader, partition, span, deadline, probed)
         return probed
 
     @contextmanager
     def consumer(self, topic: str, **options: Any) -> Iterator[KafkaConsumer]:  # noqa: ANN401 - the library's
         """A consumer of a topic's committed records, without a group. Errors in the block are those of this module."""
-        kafka_python.install()
-        with self._explained(right("Read", "topic", topic)):
-            consumer = KafkaConsumer(
-                **self._config,
+        with (
+            explained(self._kafka, needs=right("Read", "topic", topic)),
+            consumer(
+                self._kafka,
+                timeout_ms=self._timeout_ms,
                 client_id=CLIENT_ID,
-                group_id=None,
-                enable_auto_commit=False,
                 auto_offset_reset="none",
                 isolation_level="read_committed",
-                request_timeout_ms=self._timeout_ms,
-                bootstrap_timeout_ms=self._timeout_ms,
                 **options,
-            )
-            try:
-                yield consumer
-            finally:
-                consumer.close()
+            ) as opened,
+        ):
+            yield opened
 
     def are_empty(self, ranges: Mapping[Partition, tuple[int, int]]) -> bool:
         """Whether Kafka delivers nothing in any of the ranges (both ends included)."""
@@ -298,13 +284,6 @@ class KafkaOffsets:
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(PAUSE)
-
-    @contextmanager
-    def _explained(self, needs: str = "") -> Iterator[None]:
-        try:
-            yield
-        except KafkaError as error:
-            raise explain(self._config, error, needs=needs) from error
 
 
 def _read_span(

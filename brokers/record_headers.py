@@ -1,11 +1,36 @@
-"""What the worker reads from the headers of a record, before and beside the event itself."""
+"""The headers of a record: their names, and what is read from them before and beside the event itself.
+
+Headers that begin with `ct-` are the pipeline's own.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from schemas.binding import STRUCTURED as STRUCTURED_TYPE
 from schemas.binding import is_structured
 from schemas.ledger import NO_PARTITION
+
+CONTENT_TYPE: Final = "content-type"
+ATTRIBUTE: Final = "ce_"
+"""How the headers begin that hold an attribute of an event in binary mode."""
+STRUCTURED: Final = (CONTENT_TYPE, STRUCTURED_TYPE.encode())
+"""Says that the value is a whole CloudEvent (CloudEvents 1.0, Kafka binding, structured mode), as `publish` says it."""
+STRUCTURED_UTF8: Final = (CONTENT_TYPE, f"{STRUCTURED_TYPE}; charset=utf-8".encode())
+"""The same with its charset, as the worker and `rejected replay --edit` say it."""
+
+OWN: Final = "ct-"
+"""How the pipeline's own headers begin."""
+REASON: Final = "ct-reason"
+"""Code of the first fault of a rejected record."""
+FAULTS: Final = "ct-faults"
+"""All faults of a rejected record, as JSON."""
+REPLAYS: Final = "ct-replays"
+"""How often the record's content was sent again."""
+REPLAY_OF: Final = "ct-replay-of"
+"""Where the record stands that this one is a replay of."""
+EDITED_FROM: Final = "ct-edited-from"
+"""Where the record stands that this one was edited from."""
 
 ORIGIN: Final = "ct-origin"
 """Header `topic/partition/offset`: the record that this one comes from. The last one of that name counts. Of a topic
@@ -39,6 +64,11 @@ class HeadersRead(NamedTuple):
 NO_HEADERS: Final = HeadersRead(None, 0, 0, None)
 
 
+def describes_event(name: str) -> bool:
+    """Whether a header, its name in lower case, says what the record is."""
+    return name == CONTENT_TYPE or name.startswith(ATTRIBUTE)
+
+
 def read_headers(headers: RawHeaders) -> HeadersRead:
     """The headers of one record."""
     named: dict[str, bytes | None] = {}
@@ -48,12 +78,12 @@ def read_headers(headers: RawHeaders) -> HeadersRead:
         lower = name.lower()
         content = value or b""
         size += len(name.encode()) + len(content) + _FRAME
-        if lower == "content-type" or lower.startswith("ce_"):
+        if describes_event(lower):
             # The same header twice: two answers to one question. No UTF-8 holds the byte between them, so the header is
             # refused. Each is cut, for there may be hundreds.
             other = named.get(lower, value)
             named[lower] = value if other == value else (other or b"")[:_QUOTED] + b"\xff" + content[:_QUOTED]
-        if lower.startswith("ce_"):
+        if lower.startswith(ATTRIBUTE):
             text = name.encode() + content
             grown += len(text) - len(text.translate(None, _CONTROL))
         if name == ORIGIN:

@@ -10,8 +10,7 @@ that number, in the events, the enriched events and the changelog of marks alike
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
@@ -20,7 +19,6 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from kafka.errors import (
     AuthorizationError,
     GroupAuthorizationFailedError,
-    KafkaError,
     RetriableError,
     TopicAlreadyExistsError,
     TopicAuthorizationFailedError,
@@ -29,7 +27,8 @@ from kafka.errors import (
 )
 
 from brokers.admin import CheckedAdmin
-from brokers.explain import KafkaUnreachable, await_usable, explain, failed, needing, not_allowed, right
+from brokers.connection import KafkaConnection
+from brokers.explain import KafkaUnreachable, await_usable, explained, failed, needing, not_allowed, right
 from schemas.errors import CheckFailed
 
 EVENTS: Final = "activity.events.v1"
@@ -144,17 +143,16 @@ def topic_specs(
 class TopicAdmin:
     """Reads and makes topics over kafka-python's admin client; use it in a `with` block.
 
-    `config` is where the brokers are and how to log in (`Settings.kafka_client_config()`). Every method raises
-    KafkaUnreachable when no broker can be used within `timeout_ms`, NotAllowed for a right that the user lacks,
-    KafkaRefuses or TopicFault for what else Kafka refuses.
+    Every method raises KafkaUnreachable when no broker can be used within `timeout_ms`, NotAllowed for a right that the
+    user lacks, KafkaRefuses or TopicFault for what else Kafka refuses.
     """
 
-    def __init__(self, config: Mapping[str, Any], *, timeout_ms: int = TIMEOUT_MS) -> None:
-        self._config = config
+    def __init__(self, kafka: KafkaConnection, *, timeout_ms: int = TIMEOUT_MS) -> None:
+        self._kafka = kafka
         self._timeout_ms = timeout_ms
-        await_usable(config, timeout_ms / 1000)
-        with self._answers():
-            self._admin = CheckedAdmin(**config, bootstrap_timeout_ms=timeout_ms, request_timeout_ms=timeout_ms)
+        await_usable(kafka, timeout_ms / 1000)
+        with explained(kafka):
+            self._admin = CheckedAdmin.connect(kafka, timeout_ms=timeout_ms)
 
     def __enter__(self) -> Self:
         return self
@@ -171,13 +169,13 @@ class TopicAdmin:
 
     def sizes(self, names: Sequence[str]) -> dict[str, tuple[str, int]]:
         """The UUID, as text, and the number of partitions of those of the topics that exist."""
-        with self._answers():
+        with explained(self._kafka):
             found = self._found(names).items()
             return {name: (str(topic["topic_id"]), len(topic["partitions"])) for name, topic in found}
 
     def delete(self, name: str) -> None:
         """Delete a topic with all that it holds; returns when the broker no longer knows it."""
-        with self._answers():
+        with explained(self._kafka):
             [answer] = self._admin.delete_topics([name], timeout_ms=self._timeout_ms, raise_errors=False)["topics"]
             error = failed(answer["error_code"], answer.get("error_message"))
             if error is not None:
@@ -192,7 +190,7 @@ class TopicAdmin:
         """State of those of the topics that exist."""
         if not names:
             return {}
-        with self._answers():
+        with explained(self._kafka):
             found = self._found(names)
             resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in found]
             configs = self._admin.describe_configs(resources, config_filter="all")["topic"] if found else {}
@@ -288,7 +286,7 @@ class TopicAdmin:
         What Kafka does not tell (a topic that does not exist, a group that has no members yet) is not among them.
         """
         lacking = []
-        with self._answers():
+        with explained(self._kafka):
             for topic in self._admin.describe_topics(list(needed)):
                 hidden = for_code(topic["error_code"]) is TopicAuthorizationFailedError
                 allowed = [] if hidden else topic["authorized_operations"]
@@ -335,7 +333,7 @@ class TopicAdmin:
             "replication_factor": spec.replication_factor,
             "configs": dict(spec.config),
         }
-        with self._answers():
+        with explained(self._kafka):
             result = self._admin.create_topics({spec.name: request}, timeout_ms=self._timeout_ms, raise_errors=False)
             [answer] = result["topics"]
             error = for_code(answer["error_code"])
@@ -351,10 +349,10 @@ class TopicAdmin:
 
     def _alter(self, spec: TopicSpec, changes: Mapping[str, str]) -> None:
         resource = ConfigResource(ConfigResourceType.TOPIC, spec.name, configs=dict(changes))
-        with self._answers():
+        with explained(self._kafka):
             answer = self._admin.alter_configs([resource])["topic"][spec.name]
         if "Authorization" in answer:
-            raise not_allowed(self._config, right("AlterConfigs", "topic", spec.name))
+            raise not_allowed(self._kafka, right("AlterConfigs", "topic", spec.name))
         if answer != "OK":
             raise TopicFault(f"Topic {spec.name} refuses {', '.join(changes)}: {answer}", spec.name)
         # The controller answers before the brokers know: a worker that starts at once would still see the old policy.
@@ -363,13 +361,6 @@ class TopicAdmin:
             if time.monotonic() > deadline:
                 raise TopicFault(f"Topic {spec.name} does not take up {', '.join(changes)}: run it again.", spec.name)
             time.sleep(CONNECT_PAUSE)
-
-    @contextmanager
-    def _answers(self) -> Iterator[None]:
-        try:
-            yield
-        except KafkaError as error:
-            raise explain(self._config, error) from error
 
 
 def partitions_differ(spec: TopicSpec, state: TopicState) -> str:

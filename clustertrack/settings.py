@@ -2,33 +2,41 @@
 
 Variables of Kafka and ClickHouse carry their own names (`KAFKA_BOOTSTRAP_SERVERS`, `CLICKHOUSE_HOST`); ours begin with
 `CLUSTERTRACK_`. A secret can also be given as a file: `KAFKA_SASL_PASSWORD_FILE`, `CLICKHOUSE_PASSWORD_FILE`. The
-defaults fit the stack of `clustertrack up`. All variables stand in deploy/settings.env.example.
+defaults fit the stack of `clustertrack up`. `scripts/settings_pages.py` prints the descriptions into
+deploy/settings.env.example and docs/operators.md.
 """
 
 import os
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from brokers.connection import KafkaConnection
 from schemas.errors import UsageFault
 from schemas.own_files import TooLarge, read_within
 
 if TYPE_CHECKING:
     from sinks.clickhouse import ClickHouse
 
+LAPTOP_PARTITIONS: Final = 4
+"""Partitions of `clustertrack up`: a laptop has few cores, and every partition costs Kafka and each worker a little."""
+
 _MAX_SECRET: Final = 64 * 1024
 """Bytes of a file with a password."""
-
-_LARGEST_PORT = 65535
+_LARGEST_PORT: Final = 65535
 # Nothing else: a password before an @ would be printed with the address.
-_HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
-_MACHINE = re.compile(r"[A-Za-z0-9._:%\[\]-]+")
+_HOST: Final = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+_MACHINE: Final = re.compile(r"[A-Za-z0-9._:%\[\]-]+")
 
 Port = Annotated[int, Field(ge=1, le=_LARGEST_PORT)]
+Options = Mapping[str, Any]
+"""Fields of a group that were given on the command line."""
 
 
 class SettingsFault(UsageFault):
@@ -67,90 +75,23 @@ def _check_certificates(file: Path) -> None:
         raise ValueError(f"KAFKA_SSL_CAFILE={file} cannot be read ({error.strerror}): correct the path") from error
 
 
-class _SecretFiles(PydanticBaseSettingsSource):
-    """Reads a secret from the file that NAME_FILE names (container platforms mount secrets as files)."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[str | None, str, bool]:
-        del field
-        variable = f"{field_name.upper()}_FILE"
-        place = os.environ.get(variable)
-        if not place:
-            return None, field_name, False
-        if os.environ.get(field_name.upper()):
-            raise SettingsFault(f"{field_name.upper()} and {variable} are both set: unset one of them")
-        try:
-            return read_within(Path(place), _MAX_SECRET).decode().rstrip("\r\n"), field_name, False
-        except (OSError, TooLarge, UnicodeDecodeError) as error:
-            raise SettingsFault(
-                f"{variable} names {place}, which cannot be read ({error}): correct the path"
-            ) from error
-
-    def __call__(self) -> dict[str, Any]:
-        found = {}
-        for name in Settings.SECRETS:
-            value, key, _ = self.get_field_value(Settings.model_fields[name], name)
-            if value is not None:
-                found[key] = value
-        return found
-
-
-class Settings(BaseSettings):
-    """All settings of a process; read once, never changed. `Settings()` reads the environment.
-
-    Use `load_settings()` where a user may have made a mistake: it turns faults into one sentence.
-    """
+class SettingsGroup(BaseSettings):
+    """Settings that belong together; read once, never changed. The docstring of a group is its heading."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True, hide_input_in_errors=True
     )
 
-    SECRETS: ClassVar[tuple[str, ...]] = ("kafka_sasl_password", "clickhouse_password")
+    SECRET: ClassVar[str] = ""
+    """The field that can also be read from a file, if there is one."""
+    HIDDEN: ClassVar[frozenset[str]] = frozenset()
+    """Fields whose values are in no message: an address may hold a password where none belongs."""
 
-    kafka_bootstrap_servers: Annotated[str, AfterValidator(_servers)] = "127.0.0.1:9092"
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = None
-    kafka_sasl_username: str | None = None
-    kafka_sasl_password: SecretStr | None = None
-    kafka_ssl_cafile: Path | None = None
-    # First part of the workers' group; the ledger's id is appended, so that a new ledger starts from the beginning.
-    kafka_consumer_group: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,150}$")] = "clustertrack"
-
-    clickhouse_host: Annotated[str, AfterValidator(_machine)] = "127.0.0.1"
-    clickhouse_port: Port = 8123
-    # Stands in SQL text, therefore letters, digits and underscores only.
-    clickhouse_database: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")] = "impact"
-    clickhouse_user: str = "default"
-    clickhouse_password: SecretStr = SecretStr("")
-    clickhouse_secure: bool = False
-
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
-    metrics_host: str = "127.0.0.1"
-    metrics_port: Port = 9100
-
-    # Of all topics alike; fixed for the life of the topics.
-    partitions: Annotated[int, Field(ge=1, le=10_000, validation_alias="CLUSTERTRACK_PARTITIONS")] = 12
-    replication_factor: Annotated[int, Field(ge=1, le=100, validation_alias="CLUSTERTRACK_REPLICATION_FACTOR")] = 1
-    min_insync_replicas: Annotated[int, Field(ge=1, le=100, validation_alias="CLUSTERTRACK_MIN_INSYNC_REPLICAS")] = 1
-    # The worker's marks of what it has seen; one folder per worker.
-    data_dir: Annotated[Path, Field(validation_alias="CLUSTERTRACK_DATA_DIR")] = Path("./data")
-    # Cluster registry (TOML); None = the one that comes with the product.
-    clusters: Annotated[Path | None, Field(validation_alias="CLUSTERTRACK_CLUSTERS")] = None
-    # One CVR number a line: institutions that never count as companies.
-    institutions: Annotated[Path | None, Field(validation_alias="CLUSTERTRACK_INSTITUTIONS")] = None
-    # Faust's own transport, one record at a time: only to compare with.
-    slow_mode: Annotated[bool, Field(validation_alias="CLUSTERTRACK_SLOW_MODE")] = False
-    # How long a small batch waits for company before it is inserted.
-    linger_ms: Annotated[int, Field(ge=0, le=60_000, validation_alias="CLUSTERTRACK_LINGER_MS")] = 300
-    # After so many seconds without a sign of life a worker's partitions go to the others.
-    session_seconds: Annotated[int, Field(ge=6, le=300, validation_alias="CLUSTERTRACK_SESSION_SECONDS")] = 30
-    # After so many seconds without progress a worker calls itself ill; after as long again it ends.
-    stalled_seconds: Annotated[int, Field(ge=4, le=3600, validation_alias="CLUSTERTRACK_STALLED_SECONDS")] = 45
-    # Records that close a group, which is inserted at once; the last batch joins it whole.
-    max_rows: Annotated[int, Field(ge=1, le=1_000_000, validation_alias="CLUSTERTRACK_MAX_ROWS")] = 16_000
-    # Whether CPR numbers and e-mail addresses in texts are counted and kept; of all workers of a ledger alike.
-    allow_personal_data: Annotated[bool, Field(validation_alias="CLUSTERTRACK_ALLOW_PERSONAL_DATA")] = False
-    # How often a rejected record is sent again at most.
-    replay_limit: Annotated[int, Field(ge=1, le=100, validation_alias="CLUSTERTRACK_REPLAY_LIMIT")] = 3
+    @classmethod
+    def variable(cls, field: str) -> str:
+        """Name of the environment variable behind a field."""
+        alias = cls.model_fields[field].validation_alias
+        return str(alias) if alias else f"{cls.model_config.get('env_prefix', '')}{field}".upper()
 
     @classmethod
     def settings_customise_sources(
@@ -163,7 +104,200 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Options beat the environment; no .env file is read behind the user's back."""
         del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, _SecretFiles(settings_cls)
+        return init_settings, env_settings, _SecretFile(settings_cls, cls)
+
+
+class _SecretFile(PydanticBaseSettingsSource):
+    """Reads a secret from the file that NAME_FILE names (container platforms mount secrets as files)."""
+
+    def __init__(self, settings_cls: type[BaseSettings], group: type[SettingsGroup]) -> None:
+        super().__init__(settings_cls)
+        self._group = group
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[str | None, str, bool]:
+        del field
+        name = self._group.variable(field_name)
+        variable = f"{name}_FILE"
+        place = os.environ.get(variable)
+        if not place:
+            return None, field_name, False
+        if os.environ.get(name):
+            raise SettingsFault(f"{name} and {variable} are both set: unset one of them")
+        try:
+            return read_within(Path(place), _MAX_SECRET).decode().rstrip("\r\n"), field_name, False
+        except (OSError, TooLarge, UnicodeDecodeError) as error:
+            raise SettingsFault(
+                f"{variable} names {place}, which cannot be read ({error}): correct the path"
+            ) from error
+
+    def __call__(self) -> dict[str, Any]:
+        secret = self._group.SECRET
+        if not secret:
+            return {}
+        value, key, _ = self.get_field_value(self._group.model_fields[secret], secret)
+        return {} if value is None else {key: value}
+
+
+class KafkaSettings(SettingsGroup):
+    """Kafka"""
+
+    model_config = SettingsConfigDict(env_prefix="KAFKA_")
+    SECRET = "sasl_password"  # noqa: S105  (the field's name)
+    HIDDEN = frozenset({"bootstrap_servers", "sasl_password"})
+
+    bootstrap_servers: Annotated[str, AfterValidator(_servers)] = Field(
+        "127.0.0.1:9092", description="host:port, several with commas"
+    )
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`"
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        None, description="`PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`"
+    )
+    sasl_username: str | None = Field(None, description="user who logs in")
+    sasl_password: SecretStr | None = Field(None, description="their password; secret")
+    ssl_cafile: Path | None = Field(None, description="certificates (PEM) of the authority that signed the brokers'")
+    consumer_group: str = Field(
+        "clustertrack",
+        pattern=r"^[A-Za-z0-9._-]{1,150}$",
+        description="first part of the workers' consumer group; the ledger's id is appended",
+    )
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        if self.security_protocol.startswith("SASL"):
+            needed = {field: getattr(self, field) for field in ("sasl_mechanism", "sasl_username", "sasl_password")}
+            missing = [self.variable(field) for field, value in needed.items() if value is None]
+            if missing:
+                raise ValueError(f"KAFKA_SECURITY_PROTOCOL={self.security_protocol} also needs {' and '.join(missing)}")
+        if self.ssl_cafile is not None and "SSL" in self.security_protocol:
+            _check_certificates(self.ssl_cafile)
+        return self
+
+    def connection(self) -> KafkaConnection:
+        """Where Kafka is and how to log in."""
+        return KafkaConnection(
+            bootstrap_servers=self.bootstrap_servers,
+            security_protocol=self.security_protocol,
+            sasl_mechanism=self.sasl_mechanism,
+            sasl_username=self.sasl_username,
+            sasl_password=None if self.sasl_password is None else self.sasl_password.get_secret_value(),
+            ssl_cafile=self.ssl_cafile,
+        )
+
+
+class ClickHouseSettings(SettingsGroup):
+    """ClickHouse, over its HTTP interface"""
+
+    model_config = SettingsConfigDict(env_prefix="CLICKHOUSE_")
+    SECRET = "password"  # noqa: S105  (the field's name)
+    HIDDEN = frozenset({"host", "password"})
+
+    host: Annotated[str, AfterValidator(_machine)] = Field(
+        "127.0.0.1",
+        description="one server, not a balancer before replicas: what a lagging replica lacks looks [lost](#restore)",
+    )
+    port: Port = Field(8123, description="port of the HTTP interface")
+    # Is part of SQL text, therefore letters, digits and underscores only.
+    database: str = Field(
+        "impact",
+        pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$",
+        description="name of the ledger's database: letters, digits, underscores",
+    )
+    user: str = Field("default", description="user who logs in")
+    password: SecretStr = Field(SecretStr(""), description="their password; secret")
+    secure: bool = Field(False, description="`true`: HTTPS")
+
+    def connection(self) -> "ClickHouse":
+        """Where ClickHouse is and how to log in, as the value that `sinks.clickhouse.connect` takes."""
+        from sinks.clickhouse import ClickHouse  # noqa: PLC0415  (`up` and `publish` need no ClickHouse client)
+
+        return ClickHouse(
+            host=self.host,
+            port=self.port,
+            database=self.database,
+            user=self.user,
+            password=self.password.get_secret_value(),
+            secure=self.secure,
+        )
+
+
+class WorkerSettings(SettingsGroup):
+    """clustertrack itself"""
+
+    model_config = SettingsConfigDict(env_prefix="CLUSTERTRACK_")
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = Field(
+        "INFO", validation_alias="LOG_LEVEL", description="`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`"
+    )
+    metrics_host: str = Field(
+        "127.0.0.1", validation_alias="METRICS_HOST", description="where a worker serves metrics and health"
+    )
+    metrics_port: Port = Field(9100, validation_alias="METRICS_PORT", description="port of metrics and health")
+    partitions: int = Field(
+        12,
+        ge=1,
+        le=10_000,
+        description="partitions of the topics when they are made; **fixed for life** "
+        f"(`clustertrack up` makes {LAPTOP_PARTITIONS} unless this is set)",
+    )
+    replication_factor: int = Field(
+        1, ge=1, le=100, description="replicas of the topics when they are made; 3 on a cluster"
+    )
+    min_insync_replicas: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="replicas that must have a record before it counts as written; 2 with three replicas",
+    )
+    data_dir: Path = Field(
+        Path("data"),
+        description="folder of a worker's marks, **one per worker**; for `clustertrack up` the folder of everything",
+    )
+    clusters: Path | None = Field(
+        None, description="your cluster registry (TOML); without it the sample in `schemas/clusters.toml`"
+    )
+    institutions: Path | None = Field(
+        None,
+        description="file with one CVR number a line: public knowledge institutions, which never count as companies",
+    )
+    slow_mode: bool = Field(False, description="`true`: Faust's own transport, record by record, only to compare with")
+    session_seconds: int = Field(
+        30,
+        ge=6,
+        le=300,
+        description="after so many seconds without a sign of life a worker's partitions go to the others",
+    )
+    stalled_seconds: int = Field(
+        45,
+        ge=4,
+        le=3600,
+        description="after so many seconds without progress a worker's `/healthz` turns red; after as long again the "
+        "worker ends itself",
+    )
+    linger_ms: int = Field(
+        300,
+        ge=0,
+        le=60_000,
+        description="milliseconds that a small batch waits for more records before it is inserted",
+    )
+    max_rows: int = Field(
+        16_000,
+        ge=1,
+        le=1_000_000,
+        description="records that close a group; up to 2,000 more may be in its insert",
+    )
+    allow_personal_data: bool = Field(
+        False,
+        description="`true`: CPR numbers and e-mail addresses in ids and texts are kept instead of refused; the same "
+        "for all workers, and for `rejected replay --dry-run`",
+    )
+    replay_limit: int = Field(
+        3,
+        ge=1,
+        le=100,
+        description="how often a rejected record is sent again at most, see [rejected.md](rejected.md)",
+    )
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
@@ -172,77 +306,47 @@ class Settings(BaseSettings):
                 f"CLUSTERTRACK_MIN_INSYNC_REPLICAS={self.min_insync_replicas} is more than "
                 f"CLUSTERTRACK_REPLICATION_FACTOR={self.replication_factor}: no record could be written"
             )
-        if self.kafka_security_protocol.startswith("SASL"):
-            needed = {
-                "KAFKA_SASL_MECHANISM": self.kafka_sasl_mechanism,
-                "KAFKA_SASL_USERNAME": self.kafka_sasl_username,
-                "KAFKA_SASL_PASSWORD": self.kafka_sasl_password,
-            }
-            missing = [name for name, value in needed.items() if value is None]
-            if missing:
-                raise ValueError(
-                    f"KAFKA_SECURITY_PROTOCOL={self.kafka_security_protocol} also needs {' and '.join(missing)}"
-                )
-        if self.kafka_ssl_cafile is not None and "SSL" in self.kafka_security_protocol:
-            _check_certificates(self.kafka_ssl_cafile)
         return self
 
-    def kafka_client_config(self) -> dict[str, Any]:
-        """Keyword arguments for kafka-python's clients: where the brokers are and how to log in; nothing else."""
-        config: dict[str, Any] = {
-            "bootstrap_servers": self.kafka_bootstrap_servers.split(","),
-            "security_protocol": self.kafka_security_protocol,
-        }
-        if self.kafka_security_protocol.startswith("SASL") and self.kafka_sasl_password is not None:
-            config |= {
-                "sasl_mechanism": self.kafka_sasl_mechanism,
-                "sasl_plain_username": self.kafka_sasl_username,
-                "sasl_plain_password": self.kafka_sasl_password.get_secret_value(),
-            }
-        if self.kafka_ssl_cafile is not None:
-            config["ssl_cafile"] = str(self.kafka_ssl_cafile)
-        return config
 
-    def clickhouse(self) -> "ClickHouse":
-        """Where ClickHouse is and how to log in, as the value that `sinks.clickhouse.connect` takes."""
-        from sinks.clickhouse import ClickHouse  # noqa: PLC0415  (`up` and `publish` need no ClickHouse client)
-
-        return ClickHouse(
-            host=self.clickhouse_host,
-            port=self.clickhouse_port,
-            database=self.clickhouse_database,
-            user=self.clickhouse_user,
-            password=self.clickhouse_password.get_secret_value(),
-            secure=self.clickhouse_secure,
-        )
+GROUPS: Final[tuple[type[SettingsGroup], ...]] = (KafkaSettings, ClickHouseSettings, WorkerSettings)
 
 
-def variable(field: str) -> str:
-    """Name of the environment variable behind a field of `Settings`."""
-    alias = Settings.model_fields[field].validation_alias
-    return str(alias) if alias else field.upper()
+@dataclass(frozen=True)
+class Settings:
+    """All settings of a process."""
+
+    kafka: KafkaSettings
+    clickhouse: ClickHouseSettings
+    worker: WorkerSettings
 
 
 def variables() -> list[str]:
     """The environment variables of all settings, those that name the file of a secret included."""
-    return [variable(field) for field in Settings.model_fields] + [f"{name.upper()}_FILE" for name in Settings.SECRETS]
+    named = [group.variable(field) for group in GROUPS for field in group.model_fields]
+    return named + [f"{group.variable(group.SECRET)}_FILE" for group in GROUPS if group.SECRET]
 
 
-def load_settings(**options: Any) -> Settings:  # noqa: ANN401  (options carry each field's own type)
-    """Read the settings; `options` are fields that were given on the command line and beat the environment.
+def load_settings(*, kafka: Options | None = None, worker: Options | None = None) -> Settings:
+    """Read the settings; `kafka` and `worker` are fields of these groups that beat the environment.
 
     Raises SettingsFault: one sentence that names the variable and what is wrong with it.
     """
+    return Settings(_read(KafkaSettings, kafka), _read(ClickHouseSettings), _read(WorkerSettings, worker))
+
+
+Group = TypeVar("Group", bound=SettingsGroup)
+
+
+def _read(group: type[Group], options: Options | None = None) -> Group:
     try:
-        return Settings(**options)
+        return group(**(options or {}))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         problem = first["msg"].removeprefix("Value error, ")
         if not first["loc"]:
             raise SettingsFault(problem) from error
         place = str(first["loc"][0])
-        name = variable(place) if place in Settings.model_fields else place.upper()
-        # An address may hold a password where none belongs.
-        shown = name.lower() not in {*Settings.SECRETS, "kafka_bootstrap_servers", "clickhouse_host"}
-        given = f"={first['input']}" if shown else ""
+        name = group.variable(place) if place in group.model_fields else place.upper()
+        given = "" if place in group.HIDDEN else f"={first['input']}"
         raise SettingsFault(f"{name}{given} cannot be used: {problem}") from error

@@ -7,7 +7,8 @@ ClustertrackError
 │   ├── ClickHouseRefused        user, password or database are not accepted
 │   └── DatabaseNameFault        a name that cannot be a database's
 └── CheckFailed
-    └── ClickHouseFault          the server answered with an error
+    ├── ClickHouseFault          the server answered with an error
+    └── LedgerNotMigrated        it answers, without the ledger or a part of it
 """
 
 import ipaddress
@@ -40,6 +41,9 @@ UNKNOWN_DATABASE: Final = 81
 NOT_ALLOWED: Final = frozenset({192, 193, 194, 291, 497, 516})
 """Codes: unknown user, wrong password, password required, no access to database, access denied, not authenticated."""
 
+_NOT_MIGRATED: Final = frozenset({46, 60})
+"""Codes: a parameterised view is missing (an unknown function to ClickHouse), a table is missing."""
+
 # Our sentence replaces the driver's log line about the same error; where logging is set up, that line still arrives.
 logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
@@ -60,6 +64,10 @@ class ClickHouseFault(CheckFailed):
         self.code = code
 
 
+class LedgerNotMigrated(CheckFailed):
+    """ClickHouse answers, but the database or one of its tables and views is not there."""
+
+
 class DatabaseNameFault(UsageFault):
     """The name cannot be the name of a database."""
 
@@ -68,10 +76,10 @@ class DatabaseNameFault(UsageFault):
 class ClickHouse:
     """Where the ledger is and who asks. The password never shows in `repr`."""
 
-    host: str = "127.0.0.1"
-    port: int = 8123
-    database: str = "impact"
-    user: str = "default"
+    host: str
+    port: int
+    database: str
+    user: str = "default"  # ClickHouse's own
     password: str = field(default="", repr=False)
     secure: bool = False
 
@@ -129,6 +137,37 @@ def explained(config: ClickHouse) -> Iterator[None]:
         yield
     except ClickHouseError as error:
         raise _explain(config, error) from error
+
+
+@contextmanager
+def open_ledger(config: ClickHouse) -> Iterator[Client]:
+    """A client for the ledger's database.
+
+    Within the block errors of ClickHouse become ClickHouseUnreachable, ClickHouseRefused, LedgerNotMigrated or
+    ClickHouseFault.
+    """
+    try:
+        with explained(config):
+            client = connect(config)
+            try:
+                yield client
+            finally:
+                client.close()
+    except ClickHouseRefused as error:
+        if getattr(error.__cause__, "code", None) != UNKNOWN_DATABASE:
+            raise
+        raise _not_migrated(config) from error
+    except ClickHouseFault as error:
+        if error.code not in _NOT_MIGRATED:
+            raise
+        raise _not_migrated(config) from error
+
+
+def _not_migrated(config: ClickHouse) -> LedgerNotMigrated:
+    return LedgerNotMigrated(
+        f"The database {config.database!r} of ClickHouse at {config.address} is missing or incomplete: "
+        "run `clustertrack migrate`, or set CLICKHOUSE_DATABASE."
+    )
 
 
 def _explain(config: ClickHouse, error: ClickHouseError) -> ClickHouseUnreachable | ClickHouseRefused | ClickHouseFault:

@@ -17,10 +17,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
+from brokers.connection import KafkaConnection
 from brokers.offsets import KafkaOffsets, Partition, Progress
 from brokers.topics import EVENTS, TopicAdmin
 from schemas.errors import CheckFailed, Unreachable
@@ -124,12 +125,12 @@ class GuardedLedger:
     one that noticed may be gone, until `migrate` gives it a new one.
     """
 
-    def __init__(self, writer: Ledger, belonging: Belonging, clickhouse: ClickHouse, kafka: Mapping[str, Any]) -> None:
+    def __init__(self, writer: Ledger, belonging: Belonging, clickhouse: ClickHouse, kafka: KafkaConnection) -> None:
         """Args:
         writer: what stores the rows.
         belonging: what must not change.
         clickhouse: where the ledger is.
-        kafka: `Settings.kafka_client_config()`.
+        kafka: where the brokers are.
         """
         self._writer, self._belonging, self._clickhouse, self._kafka = writer, belonging, clickhouse, kafka
         self._lock = threading.Lock()

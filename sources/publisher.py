@@ -5,23 +5,23 @@
     ├── MemoryPublisher   keeps the records in a list: tests
     └── KafkaPublisher    kafka-python's idempotent producer, acks=all
 
-Errors: those of `brokers.connection` before anything is sent; `DeliveryFailed` with the last place up to which
+Errors: those of `brokers.admin` before anything is sent; `DeliveryFailed` with the last place up to which
 everything is confirmed.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from typing import Any, Final, NamedTuple, Protocol
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
-from kafka.partitioner import murmur2
 from kafka.structs import TopicPartition
 
-from brokers.connection import CONNECT_MS, NOTHING_SENT, first_line, require_topic
-from brokers.explain import explain, is_authorization, right
+from brokers.admin import CONNECT_MS, NOTHING_SENT, require_topic
+from brokers.connection import KafkaConnection
+from brokers.explain import explained, is_authorization, right
+from brokers.partitioning import key_hash
 from schemas.errors import Unreachable
 
 MAX_RECORD: Final = 1024 * 1024
@@ -29,9 +29,6 @@ MAX_RECORD: Final = 1024 * 1024
 
 MAX_VALUE: Final = MAX_RECORD - 256
 """Bytes of a value that certainly fit: a batch adds 61 bytes, a record up to 30, its key and its header 60."""
-
-STRUCTURED: Final = (("content-type", b"application/cloudevents+json"),)
-"""Headers of a CloudEvent that is the record's whole value (CloudEvents 1.0, Kafka binding, structured mode)."""
 
 _CLOSE_SECONDS: Final = 1
 _REQUEST_MS: Final = 15_000
@@ -148,15 +145,6 @@ class Counter:
         """There is nothing to wait for."""
 
 
-@lru_cache(maxsize=262_144)
-def key_hash(key: bytes) -> int:
-    """Java's `Utils.toPositive(Utils.murmur2(key))`; its remainder by the partition count is the partition.
-
-    Remembered because kafka-python computes it in Python (4 us) and a company comes back hundreds of times.
-    """
-    return int(murmur2(key)) & 0x7FFFFFFF
-
-
 class KafkaPublisher:
     """Sends to one topic and confirms every record, in order of sending. Use `kafka_publisher` to open one."""
 
@@ -239,13 +227,13 @@ class KafkaPublisher:
 
     def _failure(self, place: Place, cause: BaseException) -> DeliveryFailed:
         lacks = is_authorization(cause)
-        reason = f"the user lacks the right {right('Write', 'topic', self._topic)}" if lacks else first_line(cause)
+        reason = f"the user lacks the right {right('Write', 'topic', self._topic)}" if lacks else _first_line(cause)
         return DeliveryFailed(place=place, confirmed=self.confirmed, records=self.records, cause=reason)
 
 
 @contextmanager
 def kafka_publisher(
-    client: Mapping[str, Any],
+    kafka: KafkaConnection,
     topic: str,
     *,
     headers: Headers = (),
@@ -256,7 +244,7 @@ def kafka_publisher(
     """A publisher to `topic`, closed at the end. The caller flushes: leaving without it may leave records unconfirmed.
 
     Args:
-        client: where the brokers are and how to log in (`Settings.kafka_client_config()`).
+        kafka: where the brokers are.
         topic: must exist.
         headers: of every record.
         connect_ms: how long to try to reach a broker, and to learn of the topic.
@@ -266,10 +254,11 @@ def kafka_publisher(
     Raises:
         KafkaUnreachable, NotAllowed, KafkaRefuses, TopicMissing
     """
-    require_topic(client, topic, needs="Write", timeout_ms=connect_ms)
-    try:
+    require_topic(kafka, topic, needs="Write", timeout_ms=connect_ms)
+    write = right("Write", "topic", topic)
+    with explained(kafka, needs=write, note=NOTHING_SENT):
         producer = KafkaProducer(
-            **client,
+            **kafka.for_kafka_python(),
             acks="all",
             enable_idempotence=True,
             batch_size=_BATCH,
@@ -281,16 +270,17 @@ def kafka_publisher(
             request_timeout_ms=request_ms,
             delivery_timeout_ms=max(delivery_ms, request_ms + _LINGER_MS),
         )
-    except (KafkaError, OSError) as error:
-        raise explain(client, error, needs=right("Write", "topic", topic), note=NOTHING_SENT) from error
     try:
-        try:
+        with explained(kafka, needs=write, note=NOTHING_SENT):
             publisher = KafkaPublisher(producer, topic, headers=headers, patience=(delivery_ms + request_ms) / 1000)
-        except KafkaError as error:
-            raise explain(client, error, needs=right("Write", "topic", topic), note=NOTHING_SENT) from error
         yield publisher
     finally:
         _close(producer)
+
+
+def _first_line(error: BaseException) -> str:
+    """What an error says, short enough for a sentence."""
+    return (str(error).split("\n", 1)[0].strip() or type(error).__name__)[:200]
 
 
 def _close(producer: KafkaProducer) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Final
 import faust
 import structlog
 
+from brokers.connection import KafkaConnection
 from brokers.topics import COMPANIES, ENRICHED, EVENTS, REJECTED
 from schemas.events import Clusters
 from schemas.faults import SET_ASIDE
@@ -28,7 +29,7 @@ from streams.company_step import process_companies
 from streams.decide import Batch, Place, Record, process_batch
 from streams.deliver import Pipeline
 from streams.faultpoints import reach_record
-from streams.liveness import STALLED_SECONDS, Vitals
+from streams.liveness import Vitals
 from streams.outbox import KafkaOutbox
 from streams.register_feed import RegisterFeed
 from streams.seen import STORE_OPTIONS, STORE_URL, TABLE, RocksSeen
@@ -64,8 +65,7 @@ class WorkerConfig:
 
     app_id: str
     """Consumer group and Faust app: it carries the ledger's id."""
-    servers: tuple[str, ...]
-    """host:port of the brokers."""
+    kafka: KafkaConnection
     topics: Mapping[str, TopicPlace]
     """The events and the companies topic."""
     changelog_id: str
@@ -74,16 +74,12 @@ class WorkerConfig:
     linger: float
     """Seconds that a group waits for more records."""
     max_rows: int
-    session_seconds: int = 30
+    session_seconds: int
     """After so long without a sign of life a worker's partitions go to the others."""
-    stalled_seconds: float = STALLED_SECONDS
+    stalled_seconds: float
     """After so long without progress a worker is ill."""
-    slow_mode: bool = False
-    allow_personal_data: bool = False
-    credentials: Any = None
-    """Faust's credentials; None for plain text."""
-    kafka: Mapping[str, Any]
-    """Connection settings of aiokafka, for the register's own consumer."""
+    slow_mode: bool
+    allow_personal_data: bool
 
 
 @dataclass(frozen=True)
@@ -214,13 +210,11 @@ def _faust_app(config: WorkerConfig) -> _App:
     # The pure-Python stream acks messages of an old generation that it skips; the compiled one does not.
     if _CStreamIterator is None or not USE_ROCKSDICT:
         raise RuntimeError("faust-streaming was installed without its compiled extension or without rocksdict")
-    scheme = SLOW_SCHEME if config.slow_mode else SCHEME
     return _App(
         config.app_id,
         # Else a variable like PRODUCER_ACKS or TIMEZONE, whoever set it, would beat what is written here.
         env={},
-        broker=[f"{scheme}://{server}" for server in config.servers],
-        broker_credentials=config.credentials,
+        **config.kafka.for_faust(SLOW_SCHEME if config.slow_mode else SCHEME),
         store=STORE_URL,
         # By ledger: marks of another one would be ahead of this one's changelog, and belong to other rows.
         datadir=config.data_dir / config.app_id,

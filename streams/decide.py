@@ -14,7 +14,16 @@ import pydantic_core
 
 from brokers.batches import BoundedRecord, Cut
 from brokers.partitioning import homes
-from brokers.record_headers import NO_HEADERS, ORIGIN, HeadersRead, other_place, read_headers
+from brokers.record_headers import (
+    FAULTS,
+    NO_HEADERS,
+    ORIGIN,
+    REASON,
+    STRUCTURED_UTF8,
+    HeadersRead,
+    other_place,
+    read_headers,
+)
 from schemas.events import Activity, Clusters, read_event
 from schemas.extensions import drop_extensions
 from schemas.faults import MAX_FAULTS, MAX_VALUE, SET_ASIDE, Fault, fault
@@ -25,8 +34,6 @@ from schemas.revisions import as_of_arrival, version_key, with_pipeline
 from streams.company_register import Register
 from streams.enrichment import enriched, written
 
-REASON: Final = "ct-reason"
-FAULTS: Final = "ct-faults"
 MARK: Final = Struct(">HQB")
 """Value of the dedupe state: topic epoch, offset of the first occurrence, pipeline version that saw it.
 
@@ -52,7 +59,6 @@ _pack: Final = MARK.pack
 _NOWHERE: Final = (NO_PARTITION, 0)
 _new: Final = tuple.__new__
 """A NamedTuple from a whole tuple at once: its own constructor takes twice as long."""
-_CLOUDEVENT: Final[Header] = ("content-type", b"application/cloudevents+json; charset=utf-8")
 
 
 class Record(Protocol):
@@ -195,7 +201,7 @@ def process_batch(
             receipts.append(_new(Receipt, receipt))
         else:
             receipts.append(_receipt(place, record, came_from, status, source, "", activity_id, revision))
-        headers = [_CLOUDEVENT, (ORIGIN, b"%b%d" % (origin, offset))]
+        headers: list[Header] = [STRUCTURED_UTF8, (ORIGIN, b"%b%d" % (origin, offset))]
         outputs.append(_new(Output, ("enriched", partition, company_key, enriched(text, activity, register), headers)))
     return batch
 

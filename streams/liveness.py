@@ -1,7 +1,7 @@
 """Is the worker alive, and is it ready? Signs of life, and the rule that judges them.
 
 A retry is a sign of life: waiting for ClickHouse makes a worker unready, never unhealthy. Unhealthy, so that the
-supervisor replaces it, is a worker whose event loop or fetcher shows none for 45 s while records could be taken:
+supervisor replaces it, is a worker whose event loop or fetcher shows none for a while, though records could be taken:
 Faust consumers are known to die silently (faust-streaming issues 175, 532, 640).
 """
 
@@ -16,8 +16,6 @@ from streams import worker_metrics as metrics
 from streams.deliver import Pipeline
 from streams.transport import Delivery
 
-STALLED_SECONDS: Final = 45.0
-"""With what it takes to look, red comes within a minute."""
 DELIVERY_TIMES: Final = 5
 """So many times longer may one call to the ledger or to Kafka take, all its time limits added up."""
 LONGEST_START: Final = 600.0
@@ -54,7 +52,7 @@ class Signs:
     """What it said."""
 
 
-def unhealthy(signs: Signs, stalled: float = STALLED_SECONDS) -> str | None:
+def unhealthy(signs: Signs, stalled: float) -> str | None:
     """Why the worker has to be replaced, or None; `stalled` is for how many seconds nothing may move."""
     if signs.loop_age > stalled:
         return f"the event loop has not run for {signs.loop_age:.0f} s"
@@ -95,7 +93,7 @@ class Vitals:
         pipelines: Mapping[str, Pipeline],
         app: Any,
         register_ready: Callable[[], bool],
-        stalled: float = STALLED_SECONDS,
+        stalled: float,
     ) -> None:
         """Args:
         now: the monotonic clock, in seconds.

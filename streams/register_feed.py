@@ -5,13 +5,13 @@ dict, filled by a consumer of its own without a group.
 """
 
 import asyncio
-from collections.abc import Mapping
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from brokers.connection import KafkaConnection
 from schemas.company import read_company
 from streams import worker_metrics as metrics
 from streams.company_register import Register
@@ -25,12 +25,12 @@ log = structlog.get_logger()
 class RegisterFeed:
     """Fills a register. `ready` is set when it has caught up with the end that it saw at its start."""
 
-    def __init__(self, register: Register, topic: str, partitions: int, kafka: Mapping[str, Any]) -> None:
+    def __init__(self, register: Register, topic: str, partitions: int, kafka: KafkaConnection) -> None:
         """Args:
         register: what to fill.
         topic: the compacted topic of company versions.
         partitions: how many it has.
-        kafka: connection settings of aiokafka.
+        kafka: where the brokers are.
         """
         self._register, self._topic, self._partitions, self._kafka = register, topic, partitions, kafka
         self.ready = asyncio.Event()
@@ -48,7 +48,7 @@ class RegisterFeed:
 
     async def _read(self) -> None:
         consumer = AIOKafkaConsumer(
-            **self._kafka,
+            **self._kafka.for_aiokafka(),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",

@@ -51,7 +51,7 @@ class Setup:
 
     def writer(self) -> LedgerWriter:
         """The product's inserts."""
-        return LedgerWriter(ClickHouse(port=self.clickhouse_port, database=self.database))
+        return LedgerWriter(ClickHouse(host="127.0.0.1", port=self.clickhouse_port, database=self.database))
 
 
 class Output(NamedTuple):

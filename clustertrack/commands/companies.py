@@ -59,7 +59,7 @@ def load(file: Path, as_of: str | None, *, dry_run: bool, as_json: bool) -> None
     if not dry_run:
         require_codecs()
     revision = _revision(as_of, datetime.now(UTC))
-    institutions = load_institutions(settings.institutions)
+    institutions = load_institutions(settings.worker.institutions)
     register = RegisterFile(file)
     shown: list[Refusal] = []
 
@@ -115,9 +115,7 @@ def _revision(as_of: str | None, now: datetime) -> int:
 
 @contextmanager
 def _publisher(settings: Settings, *, dry_run: bool) -> Iterator[Publisher]:
-    opened: Any = (
-        nullcontext(Counter()) if dry_run else kafka_publisher(settings.kafka_client_config(), topics.COMPANIES)
-    )
+    opened: Any = nullcontext(Counter()) if dry_run else kafka_publisher(settings.kafka.connection(), topics.COMPANIES)
     with opened as publisher:
         yield publisher
 
@@ -125,7 +123,7 @@ def _publisher(settings: Settings, *, dry_run: bool) -> Iterator[Publisher]:
 def _known(settings: Settings) -> Iterable[CompanyVersion]:
     """What the topic says now."""
     with track("reading the register on Kafka", 1, unit="records") as reached:
-        yield from read_topic(settings.kafka_client_config(), topics.COMPANIES, reached)
+        yield from read_topic(settings.kafka.connection(), topics.COMPANIES, reached)
 
 
 def _broken_off(error: DeliveryFailed, revision: int) -> DeliveryFailed:

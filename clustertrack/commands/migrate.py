@@ -11,7 +11,7 @@ from clickhouse_connect.driver.client import Client
 from brokers.codecs import require_codecs
 from brokers.offsets import KafkaOffsets
 from brokers.topics import COMPANIES, EVENTS, TopicAdmin, TopicFault, TopicSpec, TopicState, app_id, topic_specs
-from clustertrack.settings import Settings, load_settings
+from clustertrack.settings import Settings, WorkerSettings, load_settings
 from schemas.errors import CheckFailed, UsageFault
 from schemas.screen import say
 from sinks import catalog
@@ -31,15 +31,15 @@ class _Place:
 
     @property
     def database(self) -> str:
-        return self.settings.clickhouse_database
+        return self.settings.clickhouse.database
 
     def specs(self, ledger: str | None) -> list[TopicSpec]:
         """The topics as they must be; without a ledger id the changelog is left out, its name being unknown."""
         specs = topic_specs(
-            app_id(self.settings.kafka_consumer_group, ledger or ""),
+            app_id(self.settings.kafka.consumer_group, ledger or ""),
             partitions=self._partitions(),
-            replication_factor=self.settings.replication_factor,
-            min_insync_replicas=self.settings.min_insync_replicas,
+            replication_factor=self.settings.worker.replication_factor,
+            min_insync_replicas=self.settings.worker.min_insync_replicas,
         )
         return specs if ledger else specs[:-1]
 
@@ -56,13 +56,13 @@ class _Place:
 
     def _partitions(self) -> int:
         """The number asked for; unless one was asked for, the one that the topics were made with."""
-        if "partitions" in self.settings.model_fields_set:
-            return self.settings.partitions
+        if "partitions" in self.settings.worker.model_fields_set:
+            return self.settings.worker.partitions
         recorded = self.recorded().get(EVENTS)
         if recorded is not None:
             return recorded.partitions
         existing = self.admin.describe([EVENTS]).get(EVENTS)
-        return self.settings.partitions if existing is None else existing.partitions
+        return self.settings.worker.partitions if existing is None else existing.partitions
 
 
 def _as_actual(states: Mapping[str, TopicState]) -> dict[str, catalog.ActualTopic]:
@@ -77,7 +77,8 @@ def _as_actual(states: Mapping[str, TopicState]) -> dict[str, catalog.ActualTopi
 @click.option(
     "--partitions",
     type=click.IntRange(1, 10_000),
-    help="Partitions of new topics; fixed for life. Default: as the topics are, else CLUSTERTRACK_PARTITIONS or 12.",
+    help="Partitions of new topics; fixed for life. Default: as the topics are, else CLUSTERTRACK_PARTITIONS or "
+    f"{WorkerSettings.model_fields['partitions'].default}.",
 )
 @click.option(
     "--recreate",
@@ -88,13 +89,13 @@ def command(*, check: bool, partitions: int | None, recreate: bool) -> None:
     """Create or update the ClickHouse schema and the Kafka topics. Running it again changes nothing."""
     if check and recreate:
         raise UsageFault("--check changes nothing and --recreate deletes topics: give one of them")
-    settings = load_settings() if partitions is None else load_settings(partitions=partitions)
+    settings = load_settings(worker=None if partitions is None else {"partitions": partitions})
     require_codecs()  # the newest committed record of each partition is read
-    config = settings.clickhouse()
+    config = settings.clickhouse.connection()
     # The ledger's own database may not exist yet.
     with explained(config), connect(config, database="default") as client:
-        lines = migrate(client, settings.clickhouse_database, check=check)
-        with TopicAdmin(settings.kafka_client_config()) as admin:
+        lines = migrate(client, settings.clickhouse.database, check=check)
+        with TopicAdmin(settings.kafka.connection()) as admin:
             place = _Place(settings, client, admin)
             if check:
                 lines += _differences(place)
@@ -107,7 +108,7 @@ def command(*, check: bool, partitions: int | None, recreate: bool) -> None:
     if check and lines:
         raise CheckFailed(f"{len(lines)} differences: see above, then run `clustertrack migrate`.")
     if not lines:
-        say(f"Nothing to do: database {settings.clickhouse_database} and all topics are as they should be.")
+        say(f"Nothing to do: database {settings.clickhouse.database} and all topics are as they should be.")
 
 
 def _delete_resized(place: _Place) -> list[str]:
@@ -120,8 +121,8 @@ def _delete_resized(place: _Place) -> list[str]:
     for name in names:
         left = ""
         if name in (EVENTS, COMPANIES):
-            with KafkaOffsets(place.settings.kafka_client_config()) as offsets:
-                reading = offsets.read(app_id(place.settings.kafka_consumer_group, known), [name])
+            with KafkaOffsets(place.settings.kafka.connection()) as offsets:
+                reading = offsets.read(app_id(place.settings.kafka.consumer_group, known), [name])
             if reading.workers:
                 raise TopicFault(f"{reading.workers} workers are running: stop them before {name} is deleted.", name)
             again = "load the company register again" if name == COMPANIES else "publish them again"
@@ -187,8 +188,8 @@ def _outdated(place: _Place, ledger: str, recorded: Mapping[str, catalog.TopicRe
             return _Outdated(f"Ledger {ledger} was filled from a topic {name} that is gone")
     if EVENTS not in known:
         return None
-    with KafkaOffsets(place.settings.kafka_client_config()) as offsets:
-        progress = offsets.read(app_id(place.settings.kafka_consumer_group, ledger), [EVENTS]).progress
+    with KafkaOffsets(place.settings.kafka.connection()) as offsets:
+        progress = offsets.read(app_id(place.settings.kafka.consumer_group, ledger), [EVENTS]).progress
         asked = (place.client, place.database, offsets, progress, recorded[EVENTS].topic_epoch)
         lost, again = lost_receipts(*asked), replaced(*asked)
     if again:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from brokers import topics
+from brokers.record_headers import STRUCTURED
 from clustertrack.progress import Reached, track
 from clustertrack.settings import load_settings
 from schemas.errors import CheckFailed
@@ -18,7 +19,7 @@ from schemas.screen import say, show
 from schemas.visible import Lines, as_lines, json_lines, json_text, visible
 from sources.files.file_publisher import Input, Outcome, Table, open_input, send, survey
 from sources.files.refused_rows import Refusal
-from sources.publisher import STRUCTURED, Counter, Publisher, kafka_publisher
+from sources.publisher import Counter, Publisher, kafka_publisher
 
 _EXAMPLES: Final = 3
 _SHOWN: Final = 20
@@ -113,10 +114,10 @@ def command(
     gc.set_threshold(50_000, 5, 10)
     gc.freeze()
     report = _Report(as_json=as_json, dry_run=dry_run)
-    client = load_settings().kafka_client_config()
+    kafka = load_settings().kafka.connection()
     inputs = [open_input(path, mapping=mapping, exported_at=exported_at) for path in files]
     conflicts = survey(inputs, _checking)
-    opened: Any = nullcontext(Counter()) if dry_run else kafka_publisher(client, topics.EVENTS, headers=STRUCTURED)
+    opened: Any = nullcontext(Counter()) if dry_run else kafka_publisher(kafka, topics.EVENTS, headers=[STRUCTURED])
     with opened as publisher:
         for source in inputs:
             report.outcome(_send(source, publisher, report, conflicts, dry_run=dry_run))

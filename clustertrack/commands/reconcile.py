@@ -13,8 +13,6 @@ from clickhouse_connect.driver.client import Client
 from brokers import topics
 from brokers.codecs import require_codecs
 from brokers.offsets import PROBE_SECONDS, KafkaOffsets, Partition, Reading
-from clustertrack.events_topic import check_topic, recorded_topic
-from clustertrack.ledger import open_ledger
 from clustertrack.reconcile.account import Bound, Probe, Range, Reconciliation
 from clustertrack.reconcile.account_metrics import ReconcileMetrics
 from clustertrack.reconcile.account_run import reconcile
@@ -25,6 +23,8 @@ from schemas.errors import CheckFailed, UsageFault
 from schemas.screen import show
 from schemas.visible import json_lines
 from sinks import catalog
+from sinks.clickhouse import open_ledger
+from sinks.events_topic import check_topic, recorded_topic
 from sinks.replaced import replaced
 
 SETTLE_SECONDS: Final = 10.0
@@ -79,7 +79,7 @@ def command(*, acknowledge: str | None, by_day: bool, textfile: Path | None, as_
     settings = load_settings()
     require_codecs()
     started = time.monotonic()
-    with open_ledger(settings.clickhouse()) as client, KafkaOffsets(settings.kafka_client_config()) as offsets:
+    with open_ledger(settings.clickhouse.connection()) as client, KafkaOffsets(settings.kafka.connection()) as offsets:
         result = examine(settings, client, offsets, acknowledge=reason)
     if textfile is not None:
         metrics = ReconcileMetrics()
@@ -97,10 +97,10 @@ def examine(settings: Settings, client: Client, offsets: KafkaOffsets, *, acknow
 
     Holes are looked up in Kafka: an offset at which it delivers nothing, such as the marker of a transaction, is none.
     """
-    database = settings.clickhouse_database
-    group = topics.app_id(settings.kafka_consumer_group, catalog.ledger_id(client, database))
+    database = settings.clickhouse.database
+    group = topics.app_id(settings.kafka.consumer_group, catalog.ledger_id(client, database))
     recorded = recorded_topic(client, database)
-    check_topic(settings, recorded)
+    check_topic(settings.kafka.connection(), recorded)
 
     deadlines: dict[TopicPartition, float] = {}
 

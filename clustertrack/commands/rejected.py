@@ -13,8 +13,6 @@ import click
 from brokers import topics
 from brokers.codecs import require_codecs
 from brokers.offsets import KafkaOffsets, Partition
-from clustertrack.events_topic import check_topic, recorded_topic
-from clustertrack.ledger import open_ledger
 from clustertrack.rejected import choose as replays
 from clustertrack.rejected import rejected_json
 from clustertrack.rejected import rejected_text as text
@@ -32,6 +30,8 @@ from schemas.own_files import write_whole
 from schemas.screen import say, say_bytes, show
 from schemas.visible import as_lines, json_lines
 from sinks import catalog
+from sinks.clickhouse import open_ledger
+from sinks.events_topic import check_topic, recorded_topic
 from sinks.set_aside import Order, first_counted, orders_of, write_order
 
 PAGE: Final = 100
@@ -115,12 +115,12 @@ def command() -> None:
 def list_(wanted: Wanted, closed: bool, after: str | None, limit: int, as_json: bool) -> None:
     """List rejected records that wait for somebody."""
     settings = load_settings()
-    database = settings.clickhouse_database
+    database = settings.clickhouse.database
     behind = None
     if after is not None:
         named = read_place(after)
         behind = RecordAddress(named.topic, named.topic_epoch or 0, named.partition, named.offset)
-    with open_ledger(settings.clickhouse()) as client:
+    with open_ledger(settings.clickhouse.connection()) as client:
         if closed:
             done = list_closed(client, database, wanted, after=behind, limit=limit)
             made = (
@@ -132,7 +132,7 @@ def list_(wanted: Wanted, closed: bool, after: str | None, limit: int, as_json: 
             return
         count = count_open(client, database, wanted)
         page = list_open(client, database, wanted, after=behind, limit=limit)
-    most = settings.replay_limit
+    most = settings.worker.replay_limit
     if as_json:
         show(json_lines(rejected_json.list_dict(page, count, limit=most)))
     else:
@@ -154,8 +154,8 @@ def show_(place: str, raw: str | None, as_json: bool) -> None:
     CPR numbers and e-mail addresses are masked; --raw writes the payload as it came.
     """
     settings = load_settings()
-    database = settings.clickhouse_database
-    with open_ledger(settings.clickhouse()) as client:
+    database = settings.clickhouse.database
+    with open_ledger(settings.clickhouse.connection()) as client:
         [exact] = replays.resolve(client, database, [read_place(place)])
         [record] = read_records(client, database, [exact])
         story = story_of(client, database, exact)
@@ -202,17 +202,19 @@ def replay(
     settings = load_settings()
     if not dry_run:
         require_codecs()
-    database = settings.clickhouse_database
-    with open_ledger(settings.clickhouse()) as client:
+    database = settings.clickhouse.database
+    with open_ledger(settings.clickhouse.connection()) as client:
         wanted, results = replays.named(client, database, wanted)
         recorded = recorded_topic(client, database)
-        plan = functools.partial(replays.plan, partitions=recorded.partitions, limit=settings.replay_limit, edit=edit)
+        plan = functools.partial(
+            replays.plan, partitions=recorded.partitions, limit=settings.worker.replay_limit, edit=edit
+        )
         chunks = open_places(client, database, wanted)
         if dry_run:
             would = replays.dry_run(client, settings, chunks, plan, results)
             _finish_replay(results, would, dry_run=True, as_json=as_json)
             return
-        check_topic(settings, recorded)
+        check_topic(settings.kafka.connection(), recorded)
         run = Run(
             acted_by=replays.user(),
             note=note,
@@ -224,7 +226,7 @@ def replay(
             may_repeat=may_repeat,
         )
         book = ActionBook(client, database)
-        with kafka_topic(settings.kafka_client_config(), topics.EVENTS, recorded.topic_epoch) as topic:
+        with kafka_topic(settings.kafka.connection(), topics.EVENTS, recorded.topic_epoch) as topic:
             try:
                 for chunk in chunks:
                     resend(read_records(client, database, chunk), run, topic, book, results)
@@ -255,9 +257,9 @@ def discard(wanted: Wanted, everything: bool, note: str, dry_run: bool, as_json:
     if not note.strip():
         raise UsageFault("--note is empty: say why the records are discarded.")
     settings = load_settings()
-    database = settings.clickhouse_database
+    database = settings.clickhouse.database
     discarded: list[Action] = []
-    with open_ledger(settings.clickhouse()) as client:
+    with open_ledger(settings.clickhouse.connection()) as client:
         wanted, results = replays.named(client, database, wanted)
         book = ActionBook(client, database)
         for chunk in open_places(client, database, wanted):
@@ -303,13 +305,13 @@ def set_aside_(place: str, reason: str, dry_run: bool, as_json: bool) -> None:
         raise UsageFault("--reason is blank: say in a few words why the record is set aside, for those who ask later.")
     named, last = read_range(place)
     settings = load_settings()
-    database = settings.clickhouse_database
-    with open_ledger(settings.clickhouse()) as client:
+    database = settings.clickhouse.database
+    with open_ledger(settings.clickhouse.connection()) as client:
         recorded = recorded_topic(client, database)
         check_place(named, recorded)
-        check_topic(settings, recorded)
-        group = topics.app_id(settings.kafka_consumer_group, catalog.ledger_id(client, database))
-        with KafkaOffsets(settings.kafka_client_config()) as offsets:
+        check_topic(settings.kafka.connection(), recorded)
+        group = topics.app_id(settings.kafka.consumer_group, catalog.ledger_id(client, database))
+        with KafkaOffsets(settings.kafka.connection()) as offsets:
             progress = offsets.read(group, [topics.EVENTS]).progress[Partition(topics.EVENTS, named.partition)]
         where = RecordAddress(topics.EVENTS, recorded.topic_epoch, named.partition, named.offset)
         check_offsets(named, last, progress, first_counted(client, database, where, last))

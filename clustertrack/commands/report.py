@@ -7,7 +7,6 @@ from typing import Final
 
 import click
 
-from clustertrack.ledger import open_ledger
 from clustertrack.settings import load_settings
 from reports.annual import annual_report, published_mapping
 from reports.as_known import COPENHAGEN, FIRST_YEAR, LAST_YEAR
@@ -18,6 +17,7 @@ from schemas import own_files
 from schemas.errors import UsageFault
 from schemas.screen import say, show
 from schemas.visible import Lines, json_text
+from sinks.clickhouse import open_ledger
 
 FORMATS: Final[dict[str, Callable[[AnnualReport], Lines]]] = {
     "text": annual_text,
@@ -48,7 +48,7 @@ def command(year: int, as_known_on: datetime | None, format_: str, out: Path | N
     """Print the annual statistics: companies helped, new competencies, new ideas, new products."""
     settings = load_settings()
     today = datetime.now(COPENHAGEN).date()
-    with open_ledger(settings.clickhouse()) as client:
+    with open_ledger(settings.clickhouse.connection()) as client:
         report = annual_report(
             client,
             year,

@@ -67,7 +67,7 @@ def _send(path: Path, *, as_json: bool) -> None:
     total = sum(1 for _ in read_raw(path))
     with _shown(path.name, total) as reached:
         _plain(f"sending {total:,} records of {path}")
-        number = publish_raw(path, EVENTS, settings.kafka_client_config(), reached)
+        number = publish_raw(path, EVENTS, settings.kafka.connection(), reached)
     if as_json:
         show(json_lines({"file": str(path), "sent": number}))
     else:

@@ -13,7 +13,6 @@ from brokers import topics
 from brokers.codecs import require_codecs
 from brokers.explain import KafkaUnreachable
 from brokers.offsets import KafkaOffsets, Partition, Reading, behind, remaining
-from clustertrack.ledger import open_ledger
 from clustertrack.progress import bar
 from clustertrack.settings import load_settings
 from reports.layout import number
@@ -21,6 +20,7 @@ from schemas.errors import CheckFailed
 from schemas.screen import is_terminal, say, show
 from schemas.visible import Lines, as_lines, json_lines, stacked, table
 from sinks import catalog
+from sinks.clickhouse import open_ledger
 
 TOPICS: Final = (topics.EVENTS, topics.COMPANIES)
 STATUSES: Final = ("accepted", "retracted", "duplicate", "rejected", "rerouted")
@@ -110,10 +110,10 @@ def command(seconds: float | None, as_json: bool) -> None:
     """Show lag, receipts and running workers; with --wait, wait until all is counted."""
     settings = load_settings()
     require_codecs()
-    with open_ledger(settings.clickhouse()) as client:
-        ledger = catalog.ledger_id(client, settings.clickhouse_database)
-        group = topics.app_id(settings.kafka_consumer_group, ledger)
-        with KafkaOffsets(settings.kafka_client_config()) as offsets:
+    with open_ledger(settings.clickhouse.connection()) as client:
+        ledger = catalog.ledger_id(client, settings.clickhouse.database)
+        group = topics.app_id(settings.kafka.consumer_group, ledger)
+        with KafkaOffsets(settings.kafka.connection()) as offsets:
             reading = offsets.read(group, TOPICS)
             left = 0
             if seconds is not None:

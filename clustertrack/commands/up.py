@@ -20,26 +20,27 @@ from clustertrack.local.secrets import secret_files
 from clustertrack.local.space import trouble_with
 from clustertrack.local.stack import Ports, Stack
 from clustertrack.local.supervisor import Stopped, Supervisor, TaskRefused
-from clustertrack.settings import Settings, load_settings
+from clustertrack.settings import LAPTOP_PARTITIONS, Settings, WorkerSettings, load_settings
 from schemas.errors import UsageFault
 from schemas.own_folders import set_private_umask
 from schemas.screen import say
 
-# Fewer than in production: a laptop has few cores, and every partition costs Kafka and each worker a little.
-_PARTITIONS = 4
+_USUAL = Ports()
 
 
 @click.command()
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for everything that is kept; made if missing.  [default: $CLUSTERTRACK_DATA_DIR or ./data]",
+    help="Folder for everything that is kept; made if missing.  "
+    f"[default: $CLUSTERTRACK_DATA_DIR or ./{WorkerSettings.model_fields['data_dir'].default}]",
 )
 @click.option("--workers", type=click.IntRange(0, 64), default=1, show_default=True, help="Worker processes.")
 @click.option(
     "--port-base",
     type=click.IntRange(1024, 65535),
-    help="Kafka gets this port, ClickHouse the next, metrics from the fifth after it.  [default: 9092, 8123, 9100]",
+    help="Kafka gets this port, ClickHouse the next, metrics from the fifth after it.  "
+    f"[default: {_USUAL.kafka}, {_USUAL.clickhouse}, {_USUAL.metrics}]",
 )
 def command(data: Path | None, workers: int, port_base: int | None) -> None:
     """Run the whole pipeline on this machine: Kafka, ClickHouse, workers.
@@ -56,18 +57,19 @@ def command(data: Path | None, workers: int, port_base: int | None) -> None:
     set_private_umask()
     settings = _settings(port_base)
     require_codecs()
-    if workers > settings.partitions:
+    partitions = settings.worker.partitions
+    if workers > partitions:
         raise UsageFault(
-            f"{workers} workers cannot share {settings.partitions} partitions: start at most {settings.partitions}, "
+            f"{workers} workers cannot share {partitions} partitions: start at most {partitions}, "
             "or set CLUSTERTRACK_PARTITIONS before the first start"
         )
     ports = Ports.from_settings(settings) if port_base is None else Ports.from_base(port_base)
     ports.check(workers)
     java = find_java()
-    with data_folder((data or settings.data_dir).absolute(), versions()) as folder:
+    with data_folder((data or settings.worker.data_dir).absolute(), versions()) as folder:
         with shown_progress() as progress:
             jars = ensure_jars(progress)
-        _run(Stack(folder, ports, workers, java, jars, settings.partitions, secret_files(folder)))
+        _run(Stack(folder, ports, workers, java, jars, partitions, secret_files(folder)))
 
 
 def _settings(port_base: int | None) -> Settings:
@@ -75,12 +77,12 @@ def _settings(port_base: int | None) -> Settings:
     # A login of the shell's is for another ClickHouse: this one's passwords are in the data folder.
     for name in ("CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD", "CLICKHOUSE_PASSWORD_FILE"):
         os.environ.pop(name, None)
-    options: dict[str, object] = {}
-    if not os.environ.get("CLUSTERTRACK_PARTITIONS"):
-        options["partitions"] = _PARTITIONS
-    if port_base is not None:
-        options |= {"kafka_bootstrap_servers": f"{HOST}:{port_base}", "kafka_security_protocol": "PLAINTEXT"}
-    return load_settings(**options)
+    kafka = {"bootstrap_servers": f"{HOST}:{port_base}", "security_protocol": "PLAINTEXT"}
+    few = {"partitions": LAPTOP_PARTITIONS}
+    return load_settings(
+        kafka=None if port_base is None else kafka,
+        worker=None if os.environ.get("CLUSTERTRACK_PARTITIONS") else few,
+    )
 
 
 def _run(stack: Stack) -> None:

@@ -1,16 +1,13 @@
 """`clustertrack worker`: one worker process, wired."""
 
 import asyncio
-import logging
 import os
-import ssl
 import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import aiokafka.helpers
 import click
 import faust
 import structlog
@@ -21,17 +18,16 @@ from brokers import topics
 from brokers.codecs import require_codecs
 from brokers.explain import not_allowed
 from brokers.offsets import KafkaOffsets, Partition, Progress
-from clustertrack import allocators, changelog, logs, watchdog
+from clustertrack import allocators, logs, watchdog
 from clustertrack.health import Health, serve
-from clustertrack.ledger import open_ledger
 from clustertrack.settings import Settings, load_settings
 from schemas.addresses import TopicPartition
 from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed, ClustertrackError, UsageFault
 from schemas.own_folders import close_folder, private_folder, set_private_umask
 from schemas.screen import StandardError, say
-from sinks import catalog
-from sinks.clickhouse import first_line
+from sinks import catalog, changelog
+from sinks.clickhouse import first_line, open_ledger
 from sinks.guard import (
     MIGRATE,
     Belonging,
@@ -76,17 +72,16 @@ def command(*, check: bool) -> None:
     allocators.bound()
     settings = load_settings()
     require_codecs()
-    logs.configure(settings.log_level)
-    logging.getLogger("kafka").setLevel(logging.ERROR)  # it warns of members of a group that it cannot decode: Faust's
-    clusters = ClusterRegistry.load(settings.clusters)
+    logs.configure(settings.worker.log_level)
+    clusters = ClusterRegistry.load(settings.worker.clusters)
     config, belonging, aside = _checked(settings, mend=not check)
     if check:
         say("settings, ledger and topics are fine")
         return
     set_private_umask()
-    _claim(settings.data_dir, config.app_id)
-    writer = LedgerWriter(settings.clickhouse())
-    ledger = GuardedLedger(writer, belonging, settings.clickhouse(), settings.kafka_client_config())
+    _claim(settings.worker.data_dir, config.app_id)
+    writer = LedgerWriter(settings.clickhouse.connection())
+    ledger = GuardedLedger(writer, belonging, settings.clickhouse.connection(), settings.kafka.connection())
     worker = build(config, ledger=ledger, clusters=clusters)
     worker.app.delivery.reset.append(ledger.forget)
 
@@ -104,12 +99,12 @@ def command(*, check: bool) -> None:
 
     server = serve(
         REGISTRY,
-        settings.metrics_host,
-        settings.metrics_port,
+        settings.worker.metrics_host,
+        settings.worker.metrics_port,
         health=lambda: _health(worker.vitals.unhealthy()),
         ready=lambda: _health(worker.vitals.unready()),
     )
-    watchdog.watch(worker.vitals.unhealthy, patience=settings.stalled_seconds)
+    watchdog.watch(worker.vitals.unhealthy, patience=settings.worker.stalled_seconds)
     try:
         _run(worker, settings)
     finally:
@@ -144,21 +139,24 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
 
     With `mend` a changelog of marks that was lost is none of the reasons: a new one is begun.
     """
-    with open_ledger(settings.clickhouse()) as client:
-        ledger_id = catalog.ledger_id(client, settings.clickhouse_database)
-        recorded = catalog.topics(client, settings.clickhouse_database)
+    with open_ledger(settings.clickhouse.connection()) as client:
+        ledger_id = catalog.ledger_id(client, settings.clickhouse.database)
+        recorded = catalog.topics(client, settings.clickhouse.database)
         _check_rights(settings, ledger_id)
         if mend:
-            recorded = changelog.put_in_order(settings, client, recorded, ledger_id, datetime.now(UTC))
+            group = topics.app_id(settings.kafka.consumer_group, ledger_id)
+            recorded = changelog.put_in_order(
+                settings.kafka.connection(), client, settings.clickhouse.database, recorded, group, datetime.now(UTC)
+            )
         config = _worker_config(settings, ledger_id, recorded)
-        with KafkaOffsets(settings.kafka_client_config()) as offsets:
+        with KafkaOffsets(settings.kafka.connection()) as offsets:
             progress = offsets.read(config.app_id, [topics.EVENTS]).progress
             epoch = recorded[topics.EVENTS].topic_epoch
-            asked = (client, settings.clickhouse_database, offsets, progress, epoch)
+            asked = (client, settings.clickhouse.database, offsets, progress, epoch)
             lost, again = lost_receipts(*asked), replaced(*asked)
-        aside = ordered_offsets(client, settings.clickhouse_database, topics.EVENTS, epoch)
+        aside = ordered_offsets(client, settings.clickhouse.database, topics.EVENTS, epoch)
         if not lost and not again:
-            _tell_expired(client, settings.clickhouse_database, progress, epoch)
+            _tell_expired(client, settings.clickhouse.database, progress, epoch)
     if lost:
         raise LedgerReplaced(f"The worker does not start. {older_than_commits(lost)}: {MIGRATE}")
     if again:
@@ -179,12 +177,12 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
 
 def _check_rights(settings: Settings, ledger_id: str) -> None:
     """Raise NotAllowed for the rights on Kafka that the worker will need: without some it would fail at a record."""
-    app_id = topics.app_id(settings.kafka_consumer_group, ledger_id)
-    client = settings.kafka_client_config()
-    with topics.TopicAdmin(client) as admin:
+    app_id = topics.app_id(settings.kafka.consumer_group, ledger_id)
+    kafka = settings.kafka.connection()
+    with topics.TopicAdmin(kafka) as admin:
         lacking = admin.missing_rights(topics.worker_rights(app_id), app_id)
     if lacking:
-        raise not_allowed(client, ", ".join(lacking))
+        raise not_allowed(kafka, ", ".join(lacking))
 
 
 def _tell_expired(client: Client, database: str, progress: Mapping[Partition, Progress], epoch: int) -> None:
@@ -211,9 +209,9 @@ def _tell_expired(client: Client, database: str, progress: Mapping[Partition, Pr
 
 
 def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, catalog.TopicRecord]) -> WorkerConfig:
-    app_id = topics.app_id(settings.kafka_consumer_group, ledger_id)
+    app_id = topics.app_id(settings.kafka.consumer_group, ledger_id)
     needed = [topics.EVENTS, topics.COMPANIES, topics.ENRICHED, topics.REJECTED, topics.changelog_topic(app_id)]
-    with topics.TopicAdmin(settings.kafka_client_config()) as admin:
+    with topics.TopicAdmin(settings.kafka.connection()) as admin:
         states = admin.describe(needed)
     actual = [
         catalog.ActualTopic(topic=name, topic_id=state.topic_id, partitions=state.partitions, config=state.config)
@@ -226,48 +224,20 @@ def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, ca
         raise TopicsDiffer("The worker does not start. " + " ".join(reasons))
     return WorkerConfig(
         app_id=app_id,
-        servers=tuple(settings.kafka_bootstrap_servers.split(",")),
+        kafka=settings.kafka.connection(),
         topics={
             name: TopicPlace(topic_epoch=recorded[name].topic_epoch, partitions=recorded[name].partitions)
             for name in (topics.EVENTS, topics.COMPANIES)
         },
         changelog_id=recorded[topics.changelog_topic(app_id)].topic_id,
-        data_dir=settings.data_dir,
-        linger=settings.linger_ms / 1000,
-        max_rows=settings.max_rows,
-        session_seconds=settings.session_seconds,
-        stalled_seconds=settings.stalled_seconds,
-        slow_mode=settings.slow_mode,
-        allow_personal_data=settings.allow_personal_data,
-        credentials=_credentials(settings),
-        kafka=_aiokafka(settings),
+        data_dir=settings.worker.data_dir,
+        linger=settings.worker.linger_ms / 1000,
+        max_rows=settings.worker.max_rows,
+        session_seconds=settings.worker.session_seconds,
+        stalled_seconds=settings.worker.stalled_seconds,
+        slow_mode=settings.worker.slow_mode,
+        allow_personal_data=settings.worker.allow_personal_data,
     )
-
-
-def _ssl_context(settings: Settings) -> ssl.SSLContext | None:
-    if "SSL" not in settings.kafka_security_protocol:
-        return None
-    cafile = str(settings.kafka_ssl_cafile) if settings.kafka_ssl_cafile else None
-    context: ssl.SSLContext = aiokafka.helpers.create_ssl_context(cafile=cafile)
-    return context
-
-
-def _credentials(settings: Settings) -> Any:  # noqa: ANN401 - Faust has no types
-    context = _ssl_context(settings)
-    if settings.kafka_sasl_password is not None and settings.kafka_security_protocol.startswith("SASL"):
-        return faust.SASLCredentials(
-            username=settings.kafka_sasl_username,
-            password=settings.kafka_sasl_password.get_secret_value(),
-            mechanism=settings.kafka_sasl_mechanism,
-            ssl_context=context,
-        )
-    return faust.SSLCredentials(context) if context else None
-
-
-def _aiokafka(settings: Settings) -> dict[str, Any]:
-    config = settings.kafka_client_config()
-    config.pop("ssl_cafile", None)
-    return config | {"ssl_context": _ssl_context(settings)}
 
 
 class _Service(faust.Worker):  # type: ignore[misc]
@@ -294,7 +264,7 @@ def _run(worker: Worker, settings: Settings) -> None:
     said = StandardError()
     service = _Service(worker.app, loop=loop, quiet=True, redirect_stdouts=False, stdout=said, stderr=said)
     service.spinner = None
-    log.info("worker starts", group=worker.app.conf.id, metrics_port=settings.metrics_port)
+    log.info("worker starts", group=worker.app.conf.id, metrics_port=settings.worker.metrics_port)
     try:
         service.execute_from_commandline()
     finally:

@@ -6,13 +6,12 @@ supervisor starts; `is_ready` asks the broker itself. All listeners are bound to
 
 import base64
 import os
-import socket
-import struct
 import subprocess
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from brokers.connection import KafkaConnection
 from clustertrack.local.child import Command
 from clustertrack.local.environment import child_environment
 from clustertrack.local.java import Java
@@ -27,8 +26,6 @@ CLUSTER_ID = base64.urlsafe_b64encode(uuid.uuid5(uuid.NAMESPACE_DNS, "clustertra
 _FORMAT_TIMEOUT_SECONDS = 60
 OFFSETS_KEPT_MINUTES = 30 * 24 * 60
 _ASK_TIMEOUT_SECONDS = 1.5
-# Every broker since 1.0 knows it; from 1 on, no topics in the question means none in the answer.
-_METADATA_VERSION = 4
 _ASCII_END = 128
 
 _LOG4J2 = """\
@@ -191,22 +188,9 @@ def command(node: KafkaNode, java: Java, jars: Path) -> Command:
 
 def is_ready(bootstrap: str, brokers: int = 1) -> bool:
     """Ask the broker for the cluster's metadata: True when it answers and knows at least so many brokers at work."""
-    # The protocol alone, not the client: that one leaks its socket when a broker does not answer in time, and an
-    # unanswered question is the usual case here. 0.1 s of import that other verbs need not pay.
-    from kafka.protocol.metadata import MetadataRequest, MetadataResponse  # noqa: PLC0415
+    from brokers.explain import known_brokers  # noqa: PLC0415  (0.1 s of import that other verbs need not pay)
 
-    host, _, port = bootstrap.rpartition(":")
-    question = MetadataRequest[_METADATA_VERSION](topics=[])
-    question.with_header(correlation_id=1, client_id="clustertrack")
-    try:
-        with socket.create_connection((host, int(port)), _ASK_TIMEOUT_SECONDS) as connection:
-            connection.sendall(question.encode(header=True, framed=True))
-            with connection.makefile("rb") as stream:
-                answer = stream.read(int.from_bytes(stream.read(4), "big"))
-        return len(MetadataResponse[_METADATA_VERSION].decode(answer, header=True).brokers) >= brokers
-    # Starting brokers refuse, hang up in the middle of an answer, or take their time.
-    except (OSError, ValueError, IndexError, struct.error):
-        return False
+    return known_brokers(KafkaConnection(bootstrap), _ASK_TIMEOUT_SECONDS) >= brokers
 
 
 def _java(node: KafkaNode, java: Java, jars: Path) -> list[str | Path]:

@@ -14,7 +14,7 @@ from clustertrack.local.ports import HOST, taken_ports
 from clustertrack.local.probes import ready_at, sign_at
 from clustertrack.local.secrets import Secrets
 from clustertrack.local.supervisor import Service, Supervisor
-from clustertrack.settings import Settings, variables
+from clustertrack.settings import ClickHouseSettings, KafkaSettings, Settings, WorkerSettings, variables
 from schemas.errors import UsageFault
 
 _LARGEST_PORT = 65535
@@ -32,12 +32,12 @@ _SETTINGS = variables()
 class Ports:
     """Where everything listens on 127.0.0.1. `collector` and `dashboard` are kept free for those to come."""
 
-    kafka: int = 9092
-    clickhouse: int = 8123
+    kafka: int = int(KafkaSettings.model_fields["bootstrap_servers"].default.rpartition(":")[2])
+    clickhouse: int = ClickHouseSettings.model_fields["port"].default
     collector: int = 8080
     dashboard: int = 8081
     controller: int = 9093
-    metrics: int = 9100
+    metrics: int = WorkerSettings.model_fields["metrics_port"].default
 
     @classmethod
     def from_base(cls, base: int) -> "Ports":
@@ -50,16 +50,16 @@ class Ports:
 
         Raises UsageFault when the environment points at another machine.
         """
-        host, _, port = settings.kafka_bootstrap_servers.rpartition(":")
+        host, _, port = settings.kafka.bootstrap_servers.rpartition(":")
         for variable, value in (
             ("KAFKA_BOOTSTRAP_SERVERS", host),
-            ("CLICKHOUSE_HOST", settings.clickhouse_host),
+            ("CLICKHOUSE_HOST", settings.clickhouse.host),
         ):
             if value not in {HOST, "localhost"}:
                 raise UsageFault(
                     f"{variable} names {value}, but `clustertrack up` runs on {HOST}: unset it, or give --port-base"
                 )
-        return cls(kafka=int(port), clickhouse=settings.clickhouse_port, metrics=settings.metrics_port)
+        return cls(kafka=int(port), clickhouse=settings.clickhouse.port, metrics=settings.worker.metrics_port)
 
     @property
     def clickhouse_metrics(self) -> int:

@@ -34,7 +34,7 @@ class Limits:
 
     # Kafka reads its whole log after a crash; a worker restores its marks.
     start: float = 120
-    # A worker calls itself red only after 45 s without progress; this is on top of it.
+    # A worker calls itself red only after CLUSTERTRACK_STALLED_SECONDS without progress; this is on top of it.
     red: float = 10
     # No answer at all may be a machine that swaps; but a process stopped for good does not answer either.
     silent: float = 60

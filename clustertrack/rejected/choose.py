@@ -12,9 +12,10 @@ from typing import Final
 from clickhouse_connect.driver.client import Client
 
 from brokers import topics
+from brokers.record_headers import read_headers
 from clustertrack.rejected import rejected_text as text
 from clustertrack.rejected.actions import story_of
-from clustertrack.rejected.outgoing import Outgoing, as_edited, as_replay, event_headers
+from clustertrack.rejected.outgoing import Outgoing, as_edited, as_replay
 from clustertrack.rejected.records import NamedPlace, RejectedRecord
 from clustertrack.rejected.rejected_text import Would
 from clustertrack.rejected.replay import Refused, Results
@@ -83,10 +84,10 @@ def dry_run(
     results: Results,
 ) -> list[Would]:
     """What would be sent, each with the faults that it would have now with the cluster registry of this machine."""
-    registry = ClusterRegistry.load(settings.clusters)
+    registry = ClusterRegistry.load(settings.worker.clusters)
     would: list[Would] = []
     for chunk in chunks:
-        for record in read_records(client, settings.clickhouse_database, chunk):
+        for record in read_records(client, settings.clickhouse.database, chunk):
             planned = plan(record)
             if isinstance(planned, str):
                 results.refused.append(Refused(record.place, planned))
@@ -94,10 +95,10 @@ def dry_run(
             now = int(time.time() * 1000)
             judged = read_event(
                 planned.value,
-                event_headers(planned.headers) or None,
+                read_headers(planned.headers).event,
                 now,
                 registry,
-                allow_personal_data=settings.allow_personal_data,
+                allow_personal_data=settings.worker.allow_personal_data,
             )
             faults = judged if isinstance(judged, list) else []
             would.append(Would(record.place, f"{topics.EVENTS}/{planned.partition}", planned, faults))

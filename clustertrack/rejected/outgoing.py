@@ -19,7 +19,18 @@ from typing import Any, Final, NamedTuple
 
 import pydantic_core
 
-from clustertrack.rejected.records import EDITED_FROM, OWN_HEADERS, REPLAY_OF, REPLAYS, RejectedRecord, replays_of
+from brokers.partitioning import partition_of
+from brokers.record_headers import (
+    ATTRIBUTE,
+    EDITED_FROM,
+    OWN,
+    REPLAY_OF,
+    REPLAYS,
+    STRUCTURED_UTF8,
+    describes_event,
+    read_headers,
+)
+from clustertrack.rejected.records import RejectedRecord, replays_of
 from schemas.binding import parse, unbind
 from schemas.cvr import CvrFault, format_cvr, parse_cvr
 from schemas.errors import UsageFault
@@ -28,9 +39,8 @@ from schemas.events import RETRACTION
 from schemas.faults import Fault
 from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
 from schemas.ledger import Headers
-from sources.publisher import MAX_RECORD, key_hash
+from sources.publisher import MAX_RECORD
 
-STRUCTURED: Final = ("content-type", b"application/cloudevents+json; charset=utf-8")
 _RETRACTION: Final = f"{TYPE_PREFIX}{RETRACTION}{TYPE_SUFFIX}"
 _FRAME: Final = 128
 """Bytes that Kafka adds to a batch of one record at most, its lengths included, apart from those of the headers."""
@@ -106,7 +116,7 @@ def as_edited(
     kept = _as_came(record.headers)
     if _is_binary(record.headers) and "specversion" not in document:
         attributes = {
-            name.lower()[3:]: raw.decode("utf-8", "replace") for name, raw in kept if name.lower().startswith("ce_")
+            name.lower()[3:]: raw.decode("utf-8", "replace") for name, raw in kept if name.lower().startswith(ATTRIBUTE)
         }
         _keep_activity(attributes, document)
         headers = [(name, raw) for name, raw in kept if name.lower() != "ce_id"]
@@ -114,8 +124,8 @@ def as_edited(
     else:
         _keep_activity(document, document.get("data"))
         document["id"] = new_id
-        headers = [(name, raw) for name, raw in kept if not _describes_event(name)]
-        headers.append(STRUCTURED)
+        headers = [(name, raw) for name, raw in kept if not describes_event(name.lower())]
+        headers.append(STRUCTURED_UTF8)
     headers.append((EDITED_FROM, str(record.place).encode()))
     sent = pydantic_core.to_json(document)
     company = company_of(sent, headers)
@@ -126,7 +136,7 @@ def as_edited(
 
 def company_of(value: bytes, headers: Sequence[tuple[str, bytes | None]]) -> int | None:
     """The CVR number of the event in a record, None where it cannot be read."""
-    named = event_headers(headers)
+    named = read_headers(headers).event
     unbound = unbind(value, named) if named else None
     if isinstance(unbound, list):
         return None
@@ -138,35 +148,20 @@ def company_of(value: bytes, headers: Sequence[tuple[str, bytes | None]]) -> int
         return None
 
 
-def event_headers(headers: Sequence[tuple[str, bytes | None]]) -> dict[str, bytes | None]:
-    """The headers that say what the record is, names in lower case; of two that differ none can be read."""
-    named: dict[str, bytes | None] = {}
-    for name, value in headers:
-        lower = name.lower()
-        if _describes_event(lower):
-            known = named.get(lower, value)
-            named[lower] = value if known == value else b"\xff"  # no UTF-8: read as an invalid header
-    return named
-
-
 _NO_RETURN: Final = (
     "{topic} is compacted, where an old version sent again would take the place of a newer one: load the mended "
     "extract (clustertrack companies load FILE) and discard it"
 )
 
 
-def _describes_event(name: str) -> bool:
-    return name.lower() == "content-type" or name.lower().startswith("ce_")
-
-
 def _is_binary(headers: Headers) -> bool:
-    named = event_headers(headers)
-    return bool(named) and unbind(b"{}", named) is not None
+    named = read_headers(headers).event
+    return named is not None and unbind(b"{}", named) is not None
 
 
 def _as_came(headers: Headers) -> list[tuple[str, bytes]]:
     """The publisher's own headers, in their order."""
-    return [(name, value) for name, value in headers if value is not None and not name.lower().startswith(OWN_HEADERS)]
+    return [(name, value) for name, value in headers if value is not None and not name.lower().startswith(OWN)]
 
 
 def _keep_activity(event: dict[str, Any], data: Any) -> None:  # noqa: ANN401  (JSON)
@@ -193,7 +188,7 @@ def _day(time: object) -> str | None:
 
 def _partition(company: int | None, record: RejectedRecord, partitions: int) -> int:
     if company is not None:
-        return key_hash(format_cvr(company).encode()) % partitions
+        return partition_of(company, partitions)
     # A topic that was made again may have fewer partitions.
     return record.place.partition % partitions
 

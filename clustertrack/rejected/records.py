@@ -14,16 +14,12 @@ from datetime import datetime
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
+from brokers.record_headers import REPLAYS
 from schemas.addresses import RecordAddress
 from schemas.errors import UsageFault
 from schemas.faults import Fault
 from schemas.ledger import Header, Headers, Original
 from schemas.people import masked, masked_bytes
-
-OWN_HEADERS: Final = "ct-"
-REPLAYS: Final = "ct-replays"
-REPLAY_OF: Final = "ct-replay-of"
-EDITED_FROM: Final = "ct-edited-from"
 
 _PLACE: Final = re.compile(r"([A-Za-z0-9._-]{1,249})(?:@(\d{1,5}))?/(\d{1,5})/(\d{1,19})", re.ASCII)
 _NOT_READ: Final = frozenset({"too_many_headers", "unreadable", "set_aside"})

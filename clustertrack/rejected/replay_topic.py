@@ -1,18 +1,18 @@
 """The topic that records are sent to again, on a real Kafka: every record confirmed, and found again by its header."""
 
-import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from typing import Any, Final
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, KafkaTimeoutError
 
-from brokers import kafka_python
-from brokers.explain import KafkaUnreachable, await_usable, explain, is_authorization, right
+from brokers.connection import KafkaConnection
+from brokers.explain import KafkaUnreachable, await_usable, explained, is_authorization, right
+from brokers.kafka_python import consumer
+from brokers.record_headers import EDITED_FROM, REPLAY_OF
 from clustertrack.rejected.outgoing import Outgoing
-from clustertrack.rejected.records import EDITED_FROM, REPLAY_OF
 from clustertrack.rejected.replay import LEASE_SECONDS, NotConfirmed, Standing, Window
 from schemas.addresses import RecordAddress
 from sources.publisher import MAX_RECORD
@@ -33,17 +33,17 @@ class KafkaTopic:
     """The real `clustertrack.rejected.replay.Topic`. Use `kafka_topic` to open one."""
 
     def __init__(
-        self, client: Mapping[str, Any], name: str, epoch: int, producer: KafkaProducer, consumer: KafkaConsumer
+        self, kafka: KafkaConnection, name: str, epoch: int, producer: KafkaProducer, consumer: KafkaConsumer
     ) -> None:
         self.name = name
         self.epoch = epoch
-        self._client = client
+        self._kafka = kafka
         self._producer = producer
         self._consumer = consumer
 
     def ends(self, partitions: Iterable[int]) -> dict[int, int]:
         """Partition -> the offset that the next record gets. Raises KafkaUnreachable."""
-        with _reached(self._client, self.name):
+        with _reached(self._kafka, self.name):
             ends = self._consumer.end_offsets([TopicPartition(self.name, partition) for partition in partitions])
         return {place.partition: end for place, end in ends.items()}
 
@@ -57,7 +57,7 @@ class KafkaTopic:
         latest: dict[TopicPartition, int] = {}
         consumer = self._consumer
         deadline = time.monotonic() + _READ_SECONDS
-        with _reached(self._client, self.name):
+        with _reached(self._kafka, self.name):
             consumer.assign(list(windows_at))
             first, ends = consumer.beginning_offsets(list(windows_at)), consumer.end_offsets(list(windows_at))
             standing.lows.update({place.partition: low for place, low in first.items()})
@@ -115,24 +115,21 @@ class KafkaTopic:
 
 
 @contextmanager
-def kafka_topic(client: Mapping[str, Any], name: str, epoch: int) -> Iterator[KafkaTopic]:
+def kafka_topic(kafka: KafkaConnection, name: str, epoch: int) -> Iterator[KafkaTopic]:
     """An existing topic, to send to and to read; closed at the end.
 
     Args:
-        client: where the brokers are and how to log in (`Settings.kafka_client_config()`).
+        kafka: where the brokers are.
         name: of the topic.
         epoch: how often it was deleted and made again until now.
 
     Raises:
         KafkaUnreachable
     """
-    # kafka-python reports every failed connection as a warning; the one sentence says it better.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    kafka_python.install()
-    await_usable(client, 0, note=_THEN)
-    with _reached(client, name):
+    await_usable(kafka, 0, note=_THEN)
+    with _reached(kafka, name):
         producer = KafkaProducer(
-            **client,
+            **kafka.for_kafka_python(),
             acks="all",
             enable_idempotence=True,
             max_request_size=4 * MAX_RECORD,
@@ -143,30 +140,17 @@ def kafka_topic(client: Mapping[str, Any], name: str, epoch: int) -> Iterator[Ka
             delivery_timeout_ms=_DELIVERY_MS,
         )
     try:
-        # Uncommitted records are read too: ours are in no transaction, and another's must not hide them.
-        with _reached(client, name):
-            consumer = KafkaConsumer(
-                **client,
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-                bootstrap_timeout_ms=_CONNECT_MS,
-                request_timeout_ms=_REQUEST_MS,
-            )
-        try:
-            yield KafkaTopic(client, name, epoch, producer, consumer)
-        finally:
-            consumer.close()
+        with ExitStack() as opened:
+            # Uncommitted records are read too: ours are in no transaction, and another's must not hide them.
+            with _reached(kafka, name):
+                reader = opened.enter_context(consumer(kafka, timeout_ms=_REQUEST_MS, auto_offset_reset="earliest"))
+            yield KafkaTopic(kafka, name, epoch, producer, reader)
     finally:
         # What matters is confirmed; what is not is found out by the next run.
         with suppress(KafkaTimeoutError):
             producer.close(timeout=1)
 
 
-@contextmanager
-def _reached(client: Mapping[str, Any], topic: str) -> Iterator[None]:
+def _reached(kafka: KafkaConnection, topic: str) -> AbstractContextManager[None]:
     """Turns Kafka's errors within the block into one sentence."""
-    try:
-        yield
-    except (KafkaError, OSError) as error:
-        raise explain(client, error, needs=right("Read and Write", "topic", topic), note=_THEN) from error
+    return explained(kafka, needs=right("Read and Write", "topic", topic), note=_THEN)

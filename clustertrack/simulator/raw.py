@@ -2,9 +2,8 @@
 
 import io
 import json
-import logging
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
+from brokers.connection import KafkaConnection
 from schemas.errors import Unreachable, UsageFault
 from schemas.own_files import open_file
 
@@ -52,13 +52,13 @@ def _record(line: Any, path: Path, number: int) -> RawRecord:  # noqa: ANN401 - 
     raise UsageFault(f"{path} line {number} is not {{key, partition, value}}; write it with `clustertrack simulate`")
 
 
-def publish_raw(path: Path, topic: str, client: Mapping[str, Any], sent: Callable[[int], object]) -> int:
+def publish_raw(path: Path, topic: str, kafka: KafkaConnection, sent: Callable[[int], object]) -> int:
     """Send every record of a file and wait for all confirmations; returns their number.
 
     Args:
         path: raw.jsonl.
         topic: where to.
-        client: settings of the Kafka client.
+        kafka: where the brokers are.
         sent: told the number of records handed over so far.
 
     Raises:
@@ -66,13 +66,13 @@ def publish_raw(path: Path, topic: str, client: Mapping[str, Any], sent: Callabl
         Unreachable: Kafka does not answer, or not in time.
     """
     records = list(read_raw(path))
-    servers = client.get("bootstrap_servers", "")
-    where = servers if isinstance(servers, str) else ",".join(servers)
-    # kafka-python reports every failed connection as a warning; the one sentence below says it better.
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
     try:
         producer = KafkaProducer(
-            **client, acks="all", linger_ms=20, bootstrap_timeout_ms=_CONNECT_MS, max_block_ms=_CONNECT_MS
+            **kafka.for_kafka_python(),
+            acks="all",
+            linger_ms=20,
+            bootstrap_timeout_ms=_CONNECT_MS,
+            max_block_ms=_CONNECT_MS,
         )
         try:
             _require_topic(producer, topic)
@@ -80,7 +80,9 @@ def publish_raw(path: Path, topic: str, client: Mapping[str, Any], sent: Callabl
         finally:
             producer.close(timeout=1)
     except (KafkaError, OSError) as error:
-        raise Unreachable(f"Kafka at {where} did not take {path} ({error}); check that it runs, then repeat") from error
+        raise Unreachable(
+            f"Kafka at {kafka.address} did not take {path} ({error}); check that it runs, then repeat"
+        ) from error
 
 
 def _require_topic(producer: Any, topic: str) -> None:  # noqa: ANN401 - kafka-python is untyped

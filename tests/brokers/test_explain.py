@@ -8,12 +8,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from kafka.errors import KafkaTimeoutError
 from secured import LOST, SASL, TLS, Secured
 
-from brokers.explain import KafkaUnreachable, address, await_usable, explain, probe
+from brokers.connection import KafkaConnection
+from brokers.explain import KafkaUnreachable, await_usable, explain, probe
 
 pytestmark = pytest.mark.integration
 
@@ -60,13 +62,13 @@ def test_the_true_cause_is_said_at_once(secured: Secured, listener, changes, cau
 
 def test_every_listener_is_usable_as_documented(secured: Secured):
     """With the right settings the probe finds nothing: plain text, TLS, a login, both."""
-    tls = {"security_protocol": "SSL", "ssl_cafile": str(secured.authority)}
+    tls = KafkaConnection(secured.address(TLS), security_protocol="SSL", ssl_cafile=secured.authority)
     login = secured.client("worker")
 
     assert probe(secured.admin) is None
-    assert probe({"bootstrap_servers": [secured.address(TLS)], **tls}) is None
+    assert probe(tls) is None
     assert probe(login) is None
-    assert probe({**login, "bootstrap_servers": ["127.0.0.1:1", secured.address(SASL)]}) is None
+    assert probe(replace(login, bootstrap_servers=f"127.0.0.1:1,{secured.address(SASL)}")) is None
 
 
 @pytest.fixture
@@ -98,21 +100,21 @@ class _Blunt(http.server.BaseHTTPRequestHandler):
 
 def test_what_listens_is_not_kafka(silent: str, web: str):
     """Something else on the port is not called a Kafka that is down."""
-    assert "does not answer as Kafka within 0.5 s" in (probe({"bootstrap_servers": [silent]}, 0.5) or "")
-    assert f"what listens on {web} is not Kafka" in (probe({"bootstrap_servers": [web]}) or "")
+    assert "does not answer as Kafka within 0.5 s" in (probe(KafkaConnection(silent), 0.5) or "")
+    assert f"what listens on {web} is not Kafka" in (probe(KafkaConnection(web)) or "")
 
 
 def test_a_name_that_does_not_resolve():
     """The name itself is in the sentence, and it is not waited for where nothing would change it."""
     with pytest.raises(KafkaUnreachable, match=r"the name kafka\.invalid does not resolve"):
-        await_usable({"bootstrap_servers": ["kafka.invalid:9092"]}, 60)
+        await_usable(KafkaConnection("kafka.invalid:9092"), 60)
 
 
 def test_a_login_that_is_refused_is_not_waited_for(secured: Secured):
     """Only what can pass with time is waited for."""
     started = time.monotonic()
     with pytest.raises(KafkaUnreachable, match="refuses the login of user 'worker'"):
-        await_usable({**secured.client("worker"), "sasl_plain_password": "wrong"}, 60)
+        await_usable(replace(secured.client("worker"), sasl_password="wrong"), 60)  # noqa: S106  (not the right one)
     assert time.monotonic() - started < 10
 
 
@@ -123,8 +125,3 @@ def test_a_broker_that_only_was_slow(secured: Secured):
     assert isinstance(error, KafkaUnreachable)
     assert "it answers, but not this request in time (KafkaTimeoutError: no answer within 10000 ms)" in str(error)
     assert str(error).endswith("Nothing was sent.")
-
-
-def test_no_password_in_an_address():
-    """What stands before an @ is not shown, should it ever get that far."""
-    assert address({"bootstrap_servers": ["ida:hunter2@broker:9092", "other:9092"]}) == "broker:9092,other:9092"

@@ -6,6 +6,7 @@ import pytest
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable
 from brokers.offsets import KafkaOffsets, Partition, Probed, Progress, Reading, gaps, remaining
 from brokers.topics import TopicFault
@@ -54,7 +55,7 @@ def test_nothing_answers():
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(KafkaUnreachable, match=rf"Kafka at {address} cannot be used: nothing .*clustertrack up"):
-            KafkaOffsets({"bootstrap_servers": [address]}, timeout_ms=300)
+            KafkaOffsets(KafkaConnection(address), timeout_ms=300)
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_reading(kafka, admin: KafkaAdminClient, topic: str):
     for _ in range(5):
         producer.send(topic, b"x", partition=0)
     producer.close()
-    with KafkaOffsets({"bootstrap_servers": [kafka.bootstrap]}) as offsets:
+    with KafkaOffsets(KafkaConnection(kafka.bootstrap)) as offsets:
         before = offsets.read(group, [topic])
         assert before == Reading(
             {Partition(topic, 0): Progress(0, 5, None), Partition(topic, 1): Progress(0, 0, None)}, 0
@@ -114,7 +115,7 @@ def test_an_open_transaction_is_not_waited_for(kafka, topic: str):
     producer.begin_transaction()
     producer.send(topic, b"x", partition=0).get(timeout=10)
     try:
-        with KafkaOffsets({"bootstrap_servers": [kafka.bootstrap]}) as offsets:
+        with KafkaOffsets(KafkaConnection(kafka.bootstrap)) as offsets:
             assert offsets.read("nobody", [topic]).lag == 0
     finally:
         producer.abort_transaction()
@@ -146,7 +147,7 @@ def test_where_kafka_delivers_nothing(kafka, topic: str, wait_for_markers: Calla
             producer.send(topic, b"x", partition=0).get(timeout=10)
         finish()
     producer.close()
-    with KafkaOffsets({"bootstrap_servers": [kafka.bootstrap]}) as offsets:
+    with KafkaOffsets(KafkaConnection(kafka.bootstrap)) as offsets:
         wait_for_markers(offsets, topic, 12)
         assert offsets.undelivered(Partition(topic, 0), [(0, 11)]) == [(3, 7), (11, 11)]
         assert offsets.undelivered(Partition(topic, 0), [(4, 9)]) == [(4, 7)]
@@ -170,7 +171,7 @@ def test_what_kafka_deletes_meanwhile_is_not_empty(
         producer.send(topic, b"x", partition=0).get(timeout=10)
         producer.commit_transaction()
     producer.close()
-    with KafkaOffsets({"bootstrap_servers": [kafka.bootstrap]}) as offsets:
+    with KafkaOffsets(KafkaConnection(kafka.bootstrap)) as offsets:
         wait_for_markers(offsets, topic, 4)
         admin.delete_records({TopicPartition(topic, 0): 2})
         assert offsets.probe(Partition(topic, 0), [(0, 1)], 60) == Probed([], [(0, 1)])
@@ -181,7 +182,7 @@ def test_what_kafka_deletes_meanwhile_is_not_empty(
 def test_a_missing_topic(kafka):
     """A topic that is not there is named, with what makes it."""
     with (
-        KafkaOffsets({"bootstrap_servers": [kafka.bootstrap]}) as offsets,
+        KafkaOffsets(KafkaConnection(kafka.bootstrap)) as offsets,
         pytest.raises(TopicFault, match=r"no topic nowhere: run `clustertrack migrate`"),
     ):
         offsets.read("nobody", ["nowhere"])
@@ -197,7 +198,7 @@ def test_waiting_for_commits(kafka, admin: KafkaAdminClient, topic: str, wait_un
     producer.begin_transaction()
     for partition in (0, 1):
         producer.send(topic, b"x", partition=partition).get(timeout=10)
-    with KafkaOffsets({"bootstrap_servers": [kafka.bootstrap]}) as offsets:
+    with KafkaOffsets(KafkaConnection(kafka.bootstrap)) as offsets:
         assert offsets.written([topic]) == dict.fromkeys(places, 1)
         admin.alter_group_offsets(group, {TopicPartition(topic, 0): OffsetAndMetadata(1, "", None)})
         assert offsets.await_committed(group, places, 0) == {Partition(topic, 0)}

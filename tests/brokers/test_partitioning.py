@@ -1,11 +1,11 @@
 """The partition of a company: Java's murmur2 of its CVR number."""
 
 import pytest
+from aiokafka.partitioner import murmur2
 from hypothesis import given
 from hypothesis import strategies as st
-from kafka.partitioner import murmur2
 
-from brokers.partitioning import partition_of
+from brokers.partitioning import key_hash, partition_of
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,23 @@ from brokers.partitioning import partition_of
 def test_known_places(company_id: int, partition: int):
     """The place of a company among 12 partitions can never change: its events would be on two."""
     assert partition_of(company_id, 12) == partition
+
+
+@pytest.mark.parametrize(
+    ("key", "hashed"),
+    [
+        # From Apache Kafka's own UtilsTest.testMurmur2.
+        pytest.param(b"21", -973932308, id="two bytes"),
+        pytest.param(b"foobar", -790332482, id="six bytes"),
+        pytest.param(b"a-little-bit-long-string", -985981536, id="24 bytes"),
+        pytest.param(b"a-little-bit-longer-string", -1486304829, id="26 bytes"),
+        pytest.param(b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971, id="48 bytes"),
+        pytest.param(b"abc", 479470107, id="three bytes"),
+    ],
+)
+def test_key_hash_is_javas(key: bytes, hashed: int):
+    """Keys hash as Kafka's Java client hashes them, so that every client agrees on a company's partition."""
+    assert key_hash(key) == hashed & 0x7FFFFFFF
 
 
 def java(data: bytes) -> int:
@@ -39,10 +56,11 @@ def java(data: bytes) -> int:
 
 @given(st.integers(10_000_000, 99_999_999), st.integers(1, 500))
 def test_other_clients_choose_the_same(company_id: int, partitions: int):
-    """Java's clients and kafka-python place the key of 8 digits where the worker looks for it."""
+    """Java's clients and aiokafka place the key of 8 digits where the worker looks for it."""
     key = b"%d" % company_id
     assert partition_of(company_id, partitions) == (java(key) & 0x7FFFFFFF) % partitions
     assert partition_of(company_id, partitions) == (murmur2(key) & 0x7FFFFFFF) % partitions
+    assert partition_of(company_id, partitions) == key_hash(key) % partitions
 
 
 def test_companies_are_spread():

@@ -78,7 +78,7 @@ def ledger(secured: Secured, clickhouse: Any) -> Iterator[dict[str, str]]:
     grant(secured, "migrator")
     run = CliRunner().invoke(root, ["migrate"], env={**settings, **secured.settings("migrator")})
     assert run.exit_code == 0, f"{run.output} {run.exception}"
-    producer = KafkaProducer(**secured.admin)
+    producer = KafkaProducer(**secured.admin.for_kafka_python())
     producer.send(EVENTS, event(13748136, "first"))
     producer.send(COMPANIES, b"{}", key=b"13748136/2020-01-01")
     producer.close()
@@ -145,7 +145,7 @@ def test_what_migrate_has_to_do_and_may_not(secured: Secured, ledger, folder, op
         settings["CLICKHOUSE_DATABASE"] = "rights_of_another"
     else:
         grant(secured, "migrator")
-        admin = KafkaAdminClient(**secured.admin)
+        admin = KafkaAdminClient(**secured.admin.for_kafka_python())
         resource = ConfigResource(ConfigResourceType.TOPIC, ENRICHED, configs={"retention.ms": "1000000"})
         admin.alter_configs([resource])
         admin.close()

@@ -10,6 +10,7 @@ from typing import Protocol
 import pytest
 from kafka import KafkaAdminClient
 
+from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable
 from brokers.topics import (
     COMPANIES,
@@ -35,7 +36,7 @@ class _Broker(Protocol):
 @pytest.fixture
 def admin(kafka: _Broker) -> Iterator[TopicAdmin]:
     """An admin on the session's broker."""
-    with TopicAdmin({"bootstrap_servers": [kafka.bootstrap]}) as found:
+    with TopicAdmin(KafkaConnection(kafka.bootstrap)) as found:
         yield found
 
 
@@ -106,7 +107,7 @@ def test_topics_that_a_broker_hears_of_late(admin: TopicAdmin, kafka: _Broker, s
 
     def make_the_other() -> None:
         time.sleep(0.5)
-        with TopicAdmin({"bootstrap_servers": [kafka.bootstrap]}) as other:
+        with TopicAdmin(KafkaConnection(kafka.bootstrap)) as other:
             other.ensure(specs[1:2])
 
     making = threading.Thread(target=make_the_other)
@@ -118,7 +119,7 @@ def test_topics_that_a_broker_hears_of_late(admin: TopicAdmin, kafka: _Broker, s
 @pytest.mark.integration
 def test_a_topic_that_never_shows_itself(kafka: _Broker):
     """After the time limit a sentence names it."""
-    with TopicAdmin({"bootstrap_servers": [kafka.bootstrap]}, timeout_ms=1500) as admin:
+    with TopicAdmin(KafkaConnection(kafka.bootstrap), timeout_ms=1500) as admin:
         name = f"absent-{uuid.uuid4().hex}"
         with pytest.raises(TopicFault, match=f"Topic {name} was made, but not every broker knows it"):
             admin.await_described([name])
@@ -177,5 +178,5 @@ def test_unreachable():
     """Without a broker there is one sentence within the time limit."""
     started = time.monotonic()
     with pytest.raises(KafkaUnreachable, match=r"nothing listens on 127\.0\.0\.1:1: start Kafka"):
-        TopicAdmin({"bootstrap_servers": ["127.0.0.1:1"]}, timeout_ms=500)
+        TopicAdmin(KafkaConnection("127.0.0.1:1"), timeout_ms=500)
     assert time.monotonic() - started < 5

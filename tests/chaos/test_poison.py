@@ -20,6 +20,7 @@ from samples import event
 from stack import Stack, wait_for
 
 from brokers import kafka_python
+from brokers.connection import KafkaConnection
 from brokers.partitioning import partition_of
 from clustertrack.rejected.replay import Window
 from clustertrack.rejected.replay_topic import kafka_topic
@@ -324,9 +325,9 @@ def named(raw: Raw) -> dict[str, bytes | None] | None:
 def test_commands_that_read_topics(bench: Bench) -> None:
     """Records that are no text in any part stop no command: the register's loader, a replay, `rejected`."""
     stack = bench.stack
-    client = {"bootstrap_servers": stack.bootstrap.split(",")}
-    assert list(read_topic(client, REGISTER, lambda _passed, _all: None)) == []
-    with kafka_topic(client, EVENTS, 0) as topic:
+    connection = KafkaConnection(stack.bootstrap)
+    assert list(read_topic(connection, REGISTER, lambda _passed, _all: None)) == []
+    with kafka_topic(connection, EVENTS, 0) as topic:
         everything = Window(0, datetime(2200, 1, 1, tzinfo=UTC))
         assert topic.find(dict.fromkeys(range(stack.partitions), everything)).found == {}
     listed = json.loads(stack.run("rejected", "list", "--json", "--limit", "100000").stdout)

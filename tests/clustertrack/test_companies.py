@@ -13,6 +13,7 @@ from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
 from brokers import topics
+from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable
 from clustertrack.commands.companies import command
 from clustertrack.local.ports import free_ports
@@ -90,7 +91,7 @@ def test_kafka_away(run: Run, path: Path):
 def test_extracts_one_after_the_other(run: Run, path: Path, kafka: Any, monkeypatch: pytest.MonkeyPatch):
     """A newer extract withdraws what it lacks, an older one changes nothing, other companies stay."""
     topic = f"companies-{uuid.uuid4().hex[:8]}"
-    client = {"bootstrap_servers": [kafka.bootstrap]}
+    client = KafkaConnection(kafka.bootstrap)
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap)
     monkeypatch.setattr(topics, "COMPANIES", topic)
     admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)

@@ -9,6 +9,7 @@ from click.testing import CliRunner, Result
 from kafka import KafkaAdminClient
 from kafka.admin import ConfigResource, ConfigResourceType
 
+from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable
 from brokers.topics import COMPANIES, ENRICHED, EVENTS, REJECTED, TopicAdmin, TopicFault, app_id
 from clustertrack.cli import root
@@ -132,7 +133,7 @@ def test_recreated_by_others(run: Run, config: ClickHouse, kafka: _Broker, raw: 
     """A topic that somebody else made again is a difference until it is recorded."""
     run()
     name = changelog(config)
-    with TopicAdmin({"bootstrap_servers": [kafka.bootstrap]}) as admin:
+    with TopicAdmin(KafkaConnection(kafka.bootstrap)) as admin:
         state = admin.describe([name])[name]
         raw.delete_topics([name])
         wait_until(lambda: not admin.describe([name]), what="the topic to be gone")
@@ -155,7 +156,7 @@ def test_policy_is_mended(run: Run, config: ClickHouse, kafka: _Broker, raw: Kaf
     run()
     name = changelog(config)
     raw.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, configs={"cleanup.policy": "delete"})])
-    with TopicAdmin({"bootstrap_servers": [kafka.bootstrap]}) as admin:
+    with TopicAdmin(KafkaConnection(kafka.bootstrap)) as admin:
         wait_until(lambda: admin.describe([name])[name].config["cleanup.policy"] == "delete", what="the policy")
     assert run("--check").stdout == f"Topic {name} has cleanup.policy=delete instead of compact.\n"
     assert run().stdout == f"Topic {name}: cleanup.policy set to compact (was delete).\n"
@@ -169,7 +170,7 @@ def test_grown_topic(run: Run, config: ClickHouse, kafka: _Broker, raw: KafkaAdm
     with connect(config) as client:
         before = catalog.topics(client, config.database)[name]
     raw.create_partitions({name: before.partitions + 1})
-    with TopicAdmin({"bootstrap_servers": [kafka.bootstrap]}) as admin:
+    with TopicAdmin(KafkaConnection(kafka.bootstrap)) as admin:
         wait_until(lambda: admin.describe([name])[name].partitions > before.partitions, what="the new partition")
     sentence = f"Topic {name} was recorded with {before.partitions} partitions and now has {before.partitions + 1}"
     assert run("--check").stdout.startswith(sentence)

@@ -10,10 +10,9 @@ from click.testing import CliRunner, Result
 
 from clustertrack.cli import root
 from clustertrack.commands.report import FORMATS, write_whole
-from clustertrack.ledger import LedgerNotMigrated
 from reports.as_known import COPENHAGEN, ReportFault
 from schemas.errors import UsageFault
-from sinks.clickhouse import ClickHouse, connect
+from sinks.clickhouse import ClickHouse, LedgerNotMigrated, connect
 from sinks.migrator import migrate
 
 Run = Callable[..., Result]

@@ -5,7 +5,8 @@ import certifi
 import pytest
 from pydantic import ValidationError
 
-from clustertrack.settings import Settings, SettingsFault, load_settings, variable
+from brokers.connection import KafkaConnection
+from clustertrack.settings import GROUPS, SettingsFault, load_settings
 
 SAMPLE = Path(__file__).parents[2] / "deploy" / "settings.env.example"
 
@@ -26,14 +27,14 @@ def test_defaults_fit_the_local_stack():
     """Without any variable a process talks to what `clustertrack up` starts."""
     settings = load_settings()
 
-    assert settings.kafka_bootstrap_servers == "127.0.0.1:9092"
-    assert (settings.clickhouse_host, settings.clickhouse_port) == ("127.0.0.1", 8123)
-    assert settings.partitions == 12
+    assert settings.kafka.bootstrap_servers == "127.0.0.1:9092"
+    assert (settings.clickhouse.host, settings.clickhouse.port) == ("127.0.0.1", 8123)
+    assert settings.worker.partitions == 12
 
 
 def test_sample_file_is_complete_and_holds_the_defaults(monkeypatch):
     """deploy/settings.env.example names every setting, nothing else, and changes none of them."""
-    assert set(_sample()) == {variable(field) for field in Settings.model_fields}
+    assert set(_sample()) == {group.variable(field) for group in GROUPS for field in group.model_fields}
     plain = load_settings()
     for name, value in _sample().items():
         monkeypatch.setenv(name, value)
@@ -45,8 +46,8 @@ def test_options_beat_the_environment(monkeypatch):
     """A field given by an option is taken instead of its variable."""
     monkeypatch.setenv("CLUSTERTRACK_PARTITIONS", "6")
 
-    assert load_settings().partitions == 6
-    assert load_settings(partitions=4).partitions == 4
+    assert load_settings().worker.partitions == 6
+    assert load_settings(worker={"partitions": 4}).worker.partitions == 4
 
 
 def test_settings_cannot_be_changed():
@@ -54,7 +55,7 @@ def test_settings_cannot_be_changed():
     settings = load_settings()
 
     with pytest.raises(ValidationError, match="frozen"):
-        settings.partitions = 3
+        settings.worker.partitions = 3
 
 
 @pytest.mark.parametrize(
@@ -125,8 +126,9 @@ def test_secrets_come_from_files_too_and_stay_hidden(monkeypatch, tmp_path, name
 
     settings = load_settings()
 
-    assert getattr(settings, name.lower()).get_secret_value() == "hunter2"
-    assert "hunter2" not in f"{settings!r} {settings.clickhouse()!r}"
+    kafka, clickhouse = settings.kafka.connection(), settings.clickhouse.connection()
+    assert "hunter2" in (kafka.sasl_password, clickhouse.password)
+    assert "hunter2" not in f"{settings!r} {kafka!r} {clickhouse!r}"
 
 
 def test_a_secret_is_not_given_twice(monkeypatch, tmp_path):
@@ -147,12 +149,9 @@ def test_a_secret_file_that_is_missing_is_a_sentence(monkeypatch, tmp_path):
         load_settings()
 
 
-def test_client_configuration_with_login(monkeypatch):
-    """kafka-python gets servers as a list, and login and certificates only where they are set."""
-    assert load_settings().kafka_client_config() == {
-        "bootstrap_servers": ["127.0.0.1:9092"],
-        "security_protocol": "PLAINTEXT",
-    }
+def test_the_connection_to_kafka(monkeypatch):
+    """The variables are those of the connection: none set, and all of them."""
+    assert load_settings().kafka.connection() == KafkaConnection("127.0.0.1:9092")
     for name, value in {
         "KAFKA_BOOTSTRAP_SERVERS": "a:9092, b:9092",
         "KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
@@ -163,14 +162,14 @@ def test_client_configuration_with_login(monkeypatch):
     }.items():
         monkeypatch.setenv(name, value)
 
-    assert load_settings().kafka_client_config() == {
-        "bootstrap_servers": ["a:9092", "b:9092"],
-        "security_protocol": "SASL_SSL",
-        "sasl_mechanism": "SCRAM-SHA-512",
-        "sasl_plain_username": "foodbio",
-        "sasl_plain_password": "hunter2",
-        "ssl_cafile": certifi.where(),
-    }
+    assert load_settings().kafka.connection() == KafkaConnection(
+        "a:9092,b:9092",
+        security_protocol="SASL_SSL",
+        sasl_mechanism="SCRAM-SHA-512",
+        sasl_username="foodbio",
+        sasl_password="hunter2",  # noqa: S106
+        ssl_cafile=Path(certifi.where()),
+    )
 
 
 @pytest.mark.parametrize("name", ["KAFKA_BOOTSTRAP_SERVERS", "CLICKHOUSE_HOST"])

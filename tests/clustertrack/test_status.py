@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable
 from brokers.offsets import KafkaOffsets, Partition, Progress, Reading
 from brokers.topics import COMPANIES, EVENTS, app_id
@@ -21,9 +22,8 @@ from clustertrack.commands.status import (
     Status,
     wait_until_counted,
 )
-from clustertrack.ledger import LedgerNotMigrated
 from sinks import catalog
-from sinks.clickhouse import ClickHouse, ClickHouseUnreachable, connect
+from sinks.clickhouse import ClickHouse, ClickHouseUnreachable, LedgerNotMigrated, connect
 
 PLACE = Partition(EVENTS, 0)
 
@@ -195,7 +195,7 @@ def counted(environment: dict[str, str], kafka, run) -> Iterator[Callable[[], No
     admin = KafkaAdminClient(bootstrap_servers=[kafka.bootstrap])
 
     def commit() -> None:
-        with KafkaOffsets({"bootstrap_servers": [kafka.bootstrap]}) as offsets:
+        with KafkaOffsets(KafkaConnection(kafka.bootstrap)) as offsets:
             ends = offsets.read(group, TOPICS).ends
         admin.alter_group_offsets(
             group, {TopicPartition(*place): OffsetAndMetadata(end, "", None) for place, end in ends.items()}

@@ -11,7 +11,7 @@ import yaml
 from clustertrack.cli import VERBS
 from clustertrack.commands.worker import STOP_SECONDS
 from clustertrack.local.kafka_jars import KAFKA_VERSION
-from clustertrack.settings import Settings, load_settings, variable
+from clustertrack.settings import GROUPS, ClickHouseSettings, KafkaSettings, WorkerSettings, load_settings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -19,8 +19,8 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 WORKERS = {name: service for name, service in OURS.items() if service["command"] == ["worker"]}
 
-VARIABLES = {variable(field) for field in Settings.model_fields}
-SECRET_FILES = {f"{variable(field)}_FILE" for field in Settings.SECRETS}
+VARIABLES = {group.variable(field) for group in GROUPS for field in group.model_fields}
+SECRET_FILES = {f"{group.variable(group.SECRET)}_FILE" for group in GROUPS if group.SECRET}
 
 
 def each(services: dict[str, Any]) -> list[Any]:
@@ -62,11 +62,11 @@ def test_settings_can_be_used(service: dict[str, Any], monkeypatch: pytest.Monke
     for name, value in service["environment"].items():
         monkeypatch.setenv(name, str(password) if name in SECRET_FILES else filled(value))
     settings = load_settings()
-    assert settings.clickhouse_password.get_secret_value() == "secret"
-    assert settings.clickhouse_host in SERVICES
-    assert settings.clickhouse_user == SERVICES["clickhouse"]["environment"]["CLICKHOUSE_USER"]
-    assert settings.kafka_bootstrap_servers in advertised().values()
-    assert settings.partitions == Settings.model_fields["partitions"].default
+    assert settings.clickhouse.password.get_secret_value() == "secret"
+    assert settings.clickhouse.host in SERVICES
+    assert settings.clickhouse.user == SERVICES["clickhouse"]["environment"]["CLICKHOUSE_USER"]
+    assert settings.kafka.bootstrap_servers in advertised().values()
+    assert settings.worker.partitions == WorkerSettings.model_fields["partitions"].default
 
 
 @pytest.mark.parametrize("service", each(OURS))
@@ -88,7 +88,7 @@ def test_listeners_of_kafka():
     for name, address in advertised().items():
         assert address.rpartition(":")[2] == bound[name]
     assert set(bound) == {pair.split(":")[0] for pair in environment["KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"].split(",")}
-    assert advertised()["HOST"] == Settings.model_fields["kafka_bootstrap_servers"].default
+    assert advertised()["HOST"] == KafkaSettings.model_fields["bootstrap_servers"].default
     assert environment["KAFKA_INTER_BROKER_LISTENER_NAME"] in bound
     assert environment["KAFKA_CONTROLLER_QUORUM_VOTERS"] == f"1@{SERVICES['kafka']['hostname']}:{bound['CONTROLLER']}"
     assert environment["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
@@ -124,11 +124,10 @@ def test_ports_are_open_to_this_machine_only(service: dict[str, Any]):
 
 def test_published_ports_are_the_defaults():
     """Programs on the machine reach Kafka, ClickHouse and the first worker at the addresses of the default settings."""
-    defaults = Settings.model_fields
-    kafka = defaults["kafka_bootstrap_servers"].default
+    kafka = KafkaSettings.model_fields["bootstrap_servers"].default
     assert SERVICES["kafka"]["ports"] == [f"{kafka}:{kafka.rpartition(':')[2]}"]
-    for service, field in (("clickhouse", "clickhouse_port"), ("worker", "metrics_port")):
-        port = defaults[field].default
+    clickhouse = ClickHouseSettings.model_fields["port"].default
+    for service, port in (("clickhouse", clickhouse), ("worker", WorkerSettings.model_fields["metrics_port"].default)):
         assert SERVICES[service]["ports"] == [f"127.0.0.1:{port}:{port}"]
 
 

@@ -9,7 +9,7 @@ import yaml
 from prometheus_client import REGISTRY
 
 from clustertrack.reconcile.account_metrics import ReconcileMetrics
-from clustertrack.settings import Settings
+from clustertrack.settings import WorkerSettings
 from schemas.faults import CODES
 from schemas.ledger import Status
 from streams import worker_metrics as metrics
@@ -48,7 +48,7 @@ def test_workers_are_scraped_where_they_serve():
     (found,) = JOBS["clustertrack-worker"]["dns_sd_configs"]
     assert set(found["names"]) == set(workers)
     assert {str(found["port"])} == {service["environment"]["METRICS_PORT"] for service in workers.values()}
-    assert found["port"] == Settings.model_fields["metrics_port"].default
+    assert found["port"] == WorkerSettings.model_fields["metrics_port"].default
     # Prometheus asks for /metrics unless told otherwise; clustertrack.health serves it there.
     assert "metrics_path" not in JOBS["clustertrack-worker"]
 

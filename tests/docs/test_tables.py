@@ -6,6 +6,7 @@ from pathlib import Path
 
 import people_rates
 import pytest
+import settings_pages
 from pages import ROOT, Page, coded, pages
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
@@ -15,7 +16,6 @@ from clustertrack.local.clickhouse.metrics import Metrics
 from clustertrack.local.stack import Ports
 from clustertrack.local.supervisor import Supervisor
 from clustertrack.reconcile.account_metrics import ReconcileMetrics
-from clustertrack.settings import Settings, variable
 from schemas import company, faults
 from schemas.envelope import Envelope, EventData
 from schemas.indicators import DERIVED, EVENT_TYPES, TYPE_PREFIX, TYPE_SUFFIX
@@ -40,13 +40,6 @@ METRIC = re.compile(r"(?<![\w./-])clustertrack_[a-z_]+[a-z]\b(?![./-])")
 PARAMETER = re.compile(r"\{(\w+):")
 
 
-def shown(default: object) -> str:
-    """A default as the table writes it."""
-    if default is None or str(default) == "":
-        return ""
-    return str(default).lower() if isinstance(default, bool) else str(default)
-
-
 def test_rates_of_false_alarms():
     """The shares that CRM teams read are those that the script measures, on samples that are large enough."""
     measured = people_rates.rates()
@@ -57,16 +50,24 @@ def test_rates_of_false_alarms():
 
 
 def test_settings():
-    """The table of settings has every variable with its default, and no other."""
-    wanted = {
-        variable(name): "" if name in Settings.SECRETS else shown(field.default)
-        for name, field in Settings.model_fields.items()
-    }
-    found = {
-        coded(name)[0]: coded(default)[0] if default else ""
-        for name, default, _ in OPERATORS.table("variable", "default", "meaning")
-    }
-    assert found == wanted
+    """The table of settings and the file with all variables are those that the script prints."""
+    assert settings_pages.main(["--check"]) == 0
+
+
+def test_a_page_of_settings_that_differs(tmp_path, monkeypatch, capsys):
+    """The check names a page that was edited by hand and leaves it alone; without the option the page is put right."""
+    for name in ("EXAMPLE", "OPERATORS"):
+        page = tmp_path / getattr(settings_pages, name).name
+        page.write_text(getattr(settings_pages, name).read_text(encoding="utf-8").replace("9092", "9093"))
+        monkeypatch.setattr(settings_pages, name, page)
+    monkeypatch.setattr(settings_pages, "ROOT", tmp_path)
+    edited = settings_pages.EXAMPLE.read_text()
+
+    assert settings_pages.main(["--check"]) == 1
+    assert "settings.env.example differs: run scripts/settings_pages.py" in capsys.readouterr().out
+    assert settings_pages.EXAMPLE.read_text() == edited
+    assert settings_pages.main([]) == 0
+    assert settings_pages.main(["--check"]) == 0
 
 
 def made_metrics() -> dict[str, tuple[str, frozenset[str]]]:

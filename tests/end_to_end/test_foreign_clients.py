@@ -21,6 +21,7 @@ from stack import Stack, wait_for
 from tales import UNKNOWN_COMPANY
 
 from brokers.batches import KEPT
+from brokers.connection import KafkaConnection
 from brokers.partitioning import partition_of
 from brokers.topics import COMPANIES, EVENTS, TopicAdmin, TopicSpec
 from clustertrack.rejected.actions import ActionBook
@@ -210,7 +211,7 @@ def test_the_broker_packs_differently(told: Told, codec: str) -> None:
         stored = batches(stack.folder / "kafka-1", EVENTS, partition)
         return next(batch.codec for batch in stored if batch.first <= offset <= batch.last) == number
 
-    with TopicAdmin({"bootstrap_servers": [stack.bootstrap]}) as admin:
+    with TopicAdmin(KafkaConnection(stack.bootstrap)) as admin:
         admin._alter(topic, {"compression.type": codec})
         try:
             wait_for(packed, 20, f"the broker to pack with {codec}")

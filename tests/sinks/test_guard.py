@@ -14,7 +14,7 @@ def test_the_first_finding_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two pipelines and a watch look; what the first one finds it also mends, and the others would find just that."""
     unused: Any = None
     belonging = Belonging(ledger_id="an id", group="g", topic_epoch=0, topic_ids={}, changelog=("c", "id"))
-    guard = GuardedLedger(unused, belonging, unused, {})
+    guard = GuardedLedger(unused, belonging, unused, unused)
     findings = iter(["was replaced by an older copy", "has no id any more"])
 
     @contextmanager

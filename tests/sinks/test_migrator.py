@@ -11,6 +11,9 @@ from clickhouse_connect.driver.client import Client
 from sinks.clickhouse import ClickHouse, ClickHouseRefused, ClickHouseUnreachable, DatabaseNameFault, connect
 from sinks.migrator import ONE_NODE, Migration, MigrationFault, SchemaDiffers, applied, load, migrate, split
 
+NOWHERE = ClickHouse(host="127.0.0.1", port=1, database="none")
+
+
 REFERENCE_OBJECTS = {
     "activity", "activity_at", "activity_difference", "activity_fill", "activity_moved", "activity_revision",
     "company_at", "company_canonical", "company_known", "company_version", "fact", "impact_annual_figures",
@@ -133,13 +136,13 @@ def test_database_names(name: str):
 
 def test_password_is_masked():
     """The password of the connection shows in no representation."""
-    assert "hunter2" not in repr(ClickHouse(password="hunter2"))  # noqa: S106
+    assert "hunter2" not in repr(replace(NOWHERE, password="hunter2"))  # noqa: S106  (the test's own)
 
 
 def test_unreachable():
     """A port where nothing listens gives one sentence that says what to do."""
     with pytest.raises(ClickHouseUnreachable, match=r"does not answer at 127\.0\.0\.1:1: start it"):
-        connect(ClickHouse(port=1))
+        connect(NOWHERE)
 
 
 @pytest.mark.integration

@@ -226,7 +226,9 @@ class TestClickHouse:
 
 def judged(code: int, message: str) -> Exception:
     """What a writer makes of ClickHouse's answer."""
-    return LedgerWriter(ClickHouse())._judge("receipt", ClickHouseFault(f"Code: {code}. {message}", code))
+    return LedgerWriter(ClickHouse(host="127.0.0.1", port=1, database="none"))._judge(
+        "receipt", ClickHouseFault(f"Code: {code}. {message}", code)
+    )
 
 
 @pytest.mark.parametrize(

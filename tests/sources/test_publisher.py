@@ -11,21 +11,22 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
-from brokers.connection import TopicMissing
+from brokers.admin import TopicMissing
+from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable
+from brokers.partitioning import key_hash
+from brokers.record_headers import STRUCTURED
 from clustertrack.local import java, kafka_jars
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child
 from clustertrack.local.ports import free_ports
 from sources.publisher import (
     MAX_VALUE,
-    STRUCTURED,
     DeliveryFailed,
     MemoryPublisher,
     Place,
     Publisher,
     kafka_publisher,
-    key_hash,
 )
 
 PARTITIONS = 12
@@ -56,23 +57,6 @@ def read_all(bootstrap: str, topic: str) -> list[Any]:
         consumer.close()
 
 
-@pytest.mark.parametrize(
-    ("key", "java"),
-    [
-        # From Apache Kafka's own UtilsTest.testMurmur2.
-        pytest.param(b"21", -973932308, id="two bytes"),
-        pytest.param(b"foobar", -790332482, id="six bytes"),
-        pytest.param(b"a-little-bit-long-string", -985981536, id="24 bytes"),
-        pytest.param(b"a-little-bit-longer-string", -1486304829, id="26 bytes"),
-        pytest.param(b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8", -58897971, id="48 bytes"),
-        pytest.param(b"abc", 479470107, id="three bytes"),
-    ],
-)
-def test_key_hash_is_javas(key: bytes, java: int):
-    """Keys hash as Kafka's Java client hashes them, so that every client agrees on a company's partition."""
-    assert key_hash(key) == java & 0x7FFFFFFF
-
-
 def _memory(_: ExitStack, __: Callable[[], str]) -> tuple[Publisher, Callable[[], list[tuple[bytes | None, bytes]]]]:
     publisher = MemoryPublisher()
     return publisher, lambda: [(key, value) for key, value, _ in publisher.sent]
@@ -83,7 +67,7 @@ def _kafka(
 ) -> tuple[Publisher, Callable[[], list[tuple[bytes | None, bytes]]]]:
     servers = bootstrap()
     topic = make_topic(servers)
-    publisher = stack.enter_context(kafka_publisher({"bootstrap_servers": [servers]}, topic))
+    publisher = stack.enter_context(kafka_publisher(KafkaConnection(servers), topic))
     return publisher, lambda: [(record.key, record.value) for record in read_all(servers, topic)]
 
 
@@ -111,7 +95,7 @@ def test_partition_and_headers_on_kafka(kafka: Any):
     """A keyed record lies on the partition that Java would choose; those without a key are spread; headers are kept."""
     topic = make_topic(kafka.bootstrap)
     keys = [f"{number}".encode() for number in range(13748136, 13748136 + 60)]
-    with kafka_publisher({"bootstrap_servers": [kafka.bootstrap]}, topic, headers=STRUCTURED) as publisher:
+    with kafka_publisher(KafkaConnection(kafka.bootstrap), topic, headers=[STRUCTURED]) as publisher:
         for line, key in enumerate(keys):
             publisher.send(key, b"{}", Place("f", line))
             publisher.send(None, b"no key", Place("f", line))
@@ -119,7 +103,7 @@ def test_partition_and_headers_on_kafka(kafka: Any):
     records = read_all(kafka.bootstrap, topic)
     assert len(records) == 2 * len(keys)
     for record in records:
-        assert list(record.headers) == list(STRUCTURED)
+        assert list(record.headers) == [STRUCTURED]
         if record.key:
             assert record.partition == key_hash(record.key) % PARTITIONS
     assert {record.partition for record in records if record.key is None} == set(range(PARTITIONS))
@@ -130,13 +114,13 @@ def test_same_records_as_kafka_pythons_own_send(kafka: Any):
     """We append below `KafkaProducer.send`: its own way, with its own partitioner, gives the same records."""
     ours, theirs = make_topic(kafka.bootstrap), make_topic(kafka.bootstrap)
     records = [(f"{13748136 + n % 60}".encode(), f"value {n}".encode()) for n in range(3_000)]
-    with kafka_publisher({"bootstrap_servers": [kafka.bootstrap]}, ours, headers=STRUCTURED) as publisher:
+    with kafka_publisher(KafkaConnection(kafka.bootstrap), ours, headers=[STRUCTURED]) as publisher:
         for line, (key, value) in enumerate(records):
             publisher.send(key, value, Place("f", line))
         publisher.flush()
     producer = KafkaProducer(bootstrap_servers=[kafka.bootstrap], acks="all")
     for key, value in records:
-        producer.send(theirs, value, key=key, headers=list(STRUCTURED))
+        producer.send(theirs, value, key=key, headers=[STRUCTURED])
     producer.flush(timeout=30)
     producer.close()
 
@@ -155,7 +139,7 @@ def test_largest_value_fits_the_topic(kafka: Any):
     """A value of MAX_VALUE bytes passes a topic whose limit is 1 MiB."""
     topic = make_topic(kafka.bootstrap, **{"max.message.bytes": str(1024 * 1024)})
     value = b"x" * MAX_VALUE
-    with kafka_publisher({"bootstrap_servers": [kafka.bootstrap]}, topic, headers=STRUCTURED) as publisher:
+    with kafka_publisher(KafkaConnection(kafka.bootstrap), topic, headers=[STRUCTURED]) as publisher:
         publisher.send(b"13748136", value, Place("f", 1))
         publisher.flush()
     assert [record.value for record in read_all(kafka.bootstrap, topic)] == [value]
@@ -164,7 +148,7 @@ def test_largest_value_fits_the_topic(kafka: Any):
 @pytest.mark.integration
 def test_missing_topic_is_named(kafka: Any):
     """A topic that does not exist ends the command with what to do, within the time limit."""
-    opened = kafka_publisher({"bootstrap_servers": [kafka.bootstrap]}, "nobody-made-this", connect_ms=1_500)
+    opened = kafka_publisher(KafkaConnection(kafka.bootstrap), "nobody-made-this", connect_ms=1_500)
     with pytest.raises(TopicMissing, match="clustertrack migrate"), opened:
         pass
 
@@ -172,7 +156,7 @@ def test_missing_topic_is_named(kafka: Any):
 def test_nobody_listens():
     """A broker that cannot be reached ends the command with its address and what to do."""
     (port,) = free_ports(1)
-    opened = kafka_publisher({"bootstrap_servers": [f"127.0.0.1:{port}"]}, "events", connect_ms=500)
+    opened = kafka_publisher(KafkaConnection(f"127.0.0.1:{port}"), "events", connect_ms=500)
     with pytest.raises(KafkaUnreachable, match=rf"127\.0\.0\.1:{port} cannot be used.*Nothing was sent"), opened:
         pass
 
@@ -196,7 +180,7 @@ def test_broker_dies_midway(mortal: tuple[str, Child], wait_until: Callable[...,
     bootstrap, child = mortal
     wait_until(lambda: local_kafka.is_ready(bootstrap), 60, "the broker")
     topic = make_topic(bootstrap)
-    client = {"bootstrap_servers": [bootstrap]}
+    client = KafkaConnection(bootstrap)
     opened = kafka_publisher(client, topic, request_ms=1_000, delivery_ms=2_000)
     with opened as publisher:
         for line in range(1, 101):

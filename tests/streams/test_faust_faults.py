@@ -17,6 +17,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 import streams.app
+from brokers.connection import KafkaConnection
 from brokers.topics import COMPANIES, EVENTS
 from streams.app import QUEUED_BATCHES, TopicPlace, WorkerConfig
 from streams.liveness import Vitals
@@ -30,13 +31,16 @@ def config(folder: Path) -> WorkerConfig:
     place = TopicPlace(topic_epoch=1, partitions=4)
     return WorkerConfig(
         app_id="clustertrack-test",
-        servers=("127.0.0.1:1",),
+        kafka=KafkaConnection("127.0.0.1:1"),
         topics={EVENTS: place, COMPANIES: place},
         changelog_id="changelog",
         data_dir=folder,
         linger=0.05,
         max_rows=100,
-        kafka={},
+        session_seconds=30,
+        stalled_seconds=45,
+        slow_mode=False,
+        allow_personal_data=False,
     )
 
 
@@ -315,7 +319,12 @@ def test_a_recovery_that_moves_is_no_illness(tmp_path: Path) -> None:
     async def look(app: Any) -> tuple[float, float]:
         clock = [0.0]
         vitals = Vitals(
-            now=lambda: clock[0], delivery=app.delivery, pipelines={}, app=app, register_ready=lambda: False
+            now=lambda: clock[0],
+            delivery=app.delivery,
+            pipelines={},
+            app=app,
+            register_ready=lambda: False,
+            stalled=45,
         )
         app.delivery.recovered_at = 0.0
         clock[0] = 5000.0

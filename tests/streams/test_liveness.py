@@ -2,7 +2,7 @@
 
 import pytest
 
-from streams.liveness import DELIVERY_TIMES, LONGEST_START, STALLED_SECONDS, Signs, unhealthy, unready
+from streams.liveness import DELIVERY_TIMES, LONGEST_START, Signs, unhealthy, unready
 
 WELL = Signs(
     loop_age=0.5,
@@ -17,7 +17,8 @@ WELL = Signs(
     joined=True,
     waiting_for=0.0,
 )
-LONG = STALLED_SECONDS + 1
+STALLED = 45.0
+LONG = STALLED + 1
 
 
 def signs(**changes: float | bool) -> Signs:
@@ -27,7 +28,7 @@ def signs(**changes: float | bool) -> Signs:
 
 def test_a_well_worker_is_healthy_and_ready() -> None:
     """No reason against it."""
-    assert unhealthy(WELL) is None
+    assert unhealthy(WELL, STALLED) is None
     assert unready(WELL) is None
 
 
@@ -46,7 +47,7 @@ def test_a_well_worker_is_healthy_and_ready() -> None:
 )
 def test_a_stalled_worker_is_unhealthy(changes: dict[str, float | bool], word: str) -> None:
     """Only a restart helps, and the reason is named."""
-    assert word in (unhealthy(signs(**changes)) or "")
+    assert word in (unhealthy(signs(**changes), STALLED) or "")
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_a_stalled_worker_is_unhealthy(changes: dict[str, float | bool], word: s
 )
 def test_waiting_is_no_illness(changes: dict[str, float | bool]) -> None:
     """A retry is a sign of life; a full pipeline needs no fetcher."""
-    assert unhealthy(signs(**changes)) is None
+    assert unhealthy(signs(**changes), STALLED) is None
 
 
 @pytest.mark.parametrize(

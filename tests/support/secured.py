@@ -20,6 +20,7 @@ from kafka.admin import (
     ResourceType,
 )
 
+from brokers.connection import KafkaConnection
 from clustertrack.local import java, kafka_jars
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child
@@ -79,9 +80,9 @@ class Secured:
     log: Path
 
     @property
-    def admin(self) -> dict[str, Any]:
-        """kafka-python's settings of the operator."""
-        return {"bootstrap_servers": [self.node.bootstrap]}
+    def admin(self) -> KafkaConnection:
+        """How the operator reaches it."""
+        return KafkaConnection(self.node.bootstrap)
 
     def address(self, listener: int) -> str:
         """host:port of a listener."""
@@ -101,15 +102,15 @@ class Secured:
             settings["KAFKA_SSL_CAFILE"] = str(self.authority)
         return settings
 
-    def client(self, user: str) -> dict[str, Any]:
-        """kafka-python's settings of a user."""
-        return {
-            "bootstrap_servers": [self.address(SASL)],
-            "security_protocol": "SASL_PLAINTEXT",
-            "sasl_mechanism": "PLAIN",
-            "sasl_plain_username": user,
-            "sasl_plain_password": secret(user),
-        }
+    def client(self, user: str) -> KafkaConnection:
+        """How a user reaches it."""
+        return KafkaConnection(
+            self.address(SASL),
+            security_protocol="SASL_PLAINTEXT",
+            sasl_mechanism="PLAIN",
+            sasl_username=user,
+            sasl_password=secret(user),
+        )
 
     def allow(self, acls: Iterable[ACL]) -> None:
         """Add ACLs."""
@@ -131,8 +132,8 @@ def acl(user: str, operation: str, kind: str, name: str, *, prefix: bool = False
 
 
 @contextmanager
-def _admin(client: Mapping[str, Any]) -> Iterator[KafkaAdminClient]:
-    admin = KafkaAdminClient(**client)
+def _admin(kafka: KafkaConnection) -> Iterator[KafkaAdminClient]:
+    admin = KafkaAdminClient(**kafka.for_kafka_python())
     try:
         yield admin
     finally:

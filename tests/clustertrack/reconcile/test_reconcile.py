@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from kafka import KafkaAdminClient, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from brokers.connection import KafkaConnection
 from brokers.offsets import KafkaOffsets, Partition, Progress, Reading
 from brokers.topics import EVENTS, app_id
 from clustertrack.cli import root
@@ -55,7 +56,7 @@ class Pipeline:
         with connect(self.config) as client:
             group = app_id("clustertrack", catalog.ledger_id(client, self.config.database))
             epoch = catalog.topics(client, self.config.database)[EVENTS].topic_epoch
-            with KafkaOffsets({"bootstrap_servers": [self.bootstrap]}) as offsets:
+            with KafkaOffsets(KafkaConnection(self.bootstrap)) as offsets:
                 ends = offsets.read(group, [EVENTS]).ends
                 arrived, now = arrivals(offsets, ends), datetime.now(UTC)
             rows = [
@@ -85,7 +86,7 @@ class Pipeline:
 
     def end(self) -> int:
         """The end of partition 0."""
-        with KafkaOffsets({"bootstrap_servers": [self.bootstrap]}) as offsets:
+        with KafkaOffsets(KafkaConnection(self.bootstrap)) as offsets:
             return offsets.read("nobody", [EVENTS]).progress[Partition(EVENTS, 0)].end
 
 

@@ -8,6 +8,7 @@ import pytest
 from kafka import KafkaAdminClient
 from replaying import PARTITIONS
 
+from brokers.connection import KafkaConnection
 from clustertrack.rejected.replay_topic import KafkaTopic, kafka_topic
 
 
@@ -19,7 +20,7 @@ def made(bootstrap: str, **settings: str) -> Iterator[KafkaTopic]:
     admin.create_topics({name: {"num_partitions": PARTITIONS, "replication_factor": 1, "configs": settings}})
     admin.wait_for_topics([name])
     admin.close()
-    with kafka_topic({"bootstrap_servers": [bootstrap]}, name, 0) as opened:
+    with kafka_topic(KafkaConnection(bootstrap), name, 0) as opened:
         yield opened
 
 

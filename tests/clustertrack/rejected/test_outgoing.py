@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 import pytest
 from samples import CLUSTERS, CVRS, SOURCE, event
 
-from clustertrack.rejected.outgoing import EditFault, Outgoing, as_edited, as_replay, company_of, event_headers
+from brokers.partitioning import key_hash
+from brokers.record_headers import read_headers
+from clustertrack.rejected.outgoing import EditFault, Outgoing, as_edited, as_replay, company_of
 from clustertrack.rejected.records import NamedPlace, RejectedRecord, read_place, replays_of
 from schemas.addresses import RecordAddress
 from schemas.errors import UsageFault
 from schemas.events import read_event
 from schemas.faults import Fault
-from sources.publisher import MAX_RECORD, key_hash
+from sources.publisher import MAX_RECORD
 
 PLACE = RecordAddress("activity.events.v1", 0, 3, 17)
 PARTITIONS = 12
@@ -120,7 +122,7 @@ def test_a_misrouted_record_is_accepted_after_its_replay():
     made = replay(rejected)
     assert made.partition == home(CVRS[0])
     assert "ct-origin" not in dict(made.headers)
-    judged = read_event(made.value, event_headers(made.headers), NOW, CLUSTERS)
+    judged = read_event(made.value, read_headers(made.headers).event, NOW, CLUSTERS)
     assert isinstance(judged, tuple)
 
 
@@ -228,14 +230,14 @@ def test_the_data_of_a_record_in_binary_mode_is_edited():
     assert (headers["ce_id"], headers["ce_source"]) == (b"new-id", SOURCE.encode())
     assert json.loads(made.value) == {"title": "Bread", "activity_id": "old-id", "occurred_on": "2018-05-03"}
     assert company_of(made.value, made.headers) == CVRS[0]
-    assert isinstance(read_event(made.value, event_headers(made.headers), NOW, CLUSTERS), tuple)
+    assert isinstance(read_event(made.value, read_headers(made.headers).event, NOW, CLUSTERS), tuple)
 
 
 def test_a_whole_event_replaces_a_record_in_binary_mode():
     """Where the headers are what is wrong, a file with the whole event mends them."""
     made = edit(record(b"{}", headers=(("ce_id", b"\xff"), ("content-type", b"image/png"), ("x", b"y"))), event())
     assert [name for name, _ in made.headers] == ["x", "content-type", "ct-edited-from"]
-    assert isinstance(read_event(made.value, event_headers(made.headers), NOW, CLUSTERS), tuple)
+    assert isinstance(read_event(made.value, read_headers(made.headers).event, NOW, CLUSTERS), tuple)
 
 
 @pytest.mark.parametrize(

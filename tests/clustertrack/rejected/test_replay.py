@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from replaying import START, Dying, MemoryBook, Person, record, standing
 
+from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable
 from clustertrack.rejected.outgoing import Outgoing
 from clustertrack.rejected.records import Action
@@ -114,6 +115,6 @@ def test_no_broker():
     """One sentence, no traceback of the client."""
     with (
         pytest.raises(KafkaUnreachable, match="KAFKA_BOOTSTRAP_SERVERS"),
-        kafka_topic({"bootstrap_servers": ["127.0.0.1:1"]}, "topic", 0),
+        kafka_topic(KafkaConnection("127.0.0.1:1"), "topic", 0),
     ):
         pytest.fail("nothing answers there")

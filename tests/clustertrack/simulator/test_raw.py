@@ -11,6 +11,7 @@ from kafka import KafkaConsumer
 from kafka.admin import KafkaAdminClient, NewTopic
 from kafka.structs import TopicPartition
 
+from brokers.connection import KafkaConnection
 from clustertrack.simulator.raw import publish_raw, read_raw
 from schemas.errors import UsageFault
 
@@ -76,8 +77,8 @@ def test_keys_and_partitions_on_kafka(kafka: Broker, tmp_path: Path):
         {"key": None, "partition": None, "value": "none"},
     ]
     counted: list[int] = []
-    client = {"bootstrap_servers": kafka.bootstrap}
-    assert publish_raw(_file(tmp_path, *records), topic, client, counted.append) == len(records)
+    connection = KafkaConnection(kafka.bootstrap)
+    assert publish_raw(_file(tmp_path, *records), topic, connection, counted.append) == len(records)
     assert counted == list(range(1, len(records) + 1))
     found = {value: (key, partition) for key, value, partition in _read(kafka.bootstrap, topic, len(records))}
     for number in range(20):
@@ -92,7 +93,7 @@ def test_topic_that_is_missing(kafka: Broker, tmp_path: Path):
     """A topic that does not exist is an error that says what to do."""
     path = _file(tmp_path, {"key": None, "partition": None, "value": "x"})
     with pytest.raises(UsageFault, match="clustertrack migrate"):
-        publish_raw(path, f"missing-{uuid.uuid4().hex}", {"bootstrap_servers": kafka.bootstrap}, lambda _: None)
+        publish_raw(path, f"missing-{uuid.uuid4().hex}", KafkaConnection(kafka.bootstrap), lambda _: None)
 
 
 def _read(bootstrap: str, topic: str, number: int) -> list[tuple[bytes | None, bytes, int]]:

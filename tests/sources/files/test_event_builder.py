@@ -9,13 +9,14 @@ import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_structured_event
 from samples import CLUSTERS, SOURCE
 
+from brokers.record_headers import STRUCTURED
 from schemas.events import read_event
 from sources.files.conflicts import mark
 from sources.files.event_builder import Builder, Event, Identity
 from sources.files.mapping import Mapping, MappingFault
 from sources.files.refused_rows import Refusal
 from sources.files.spreadsheet import Cell, Row
-from sources.publisher import MAX_VALUE, STRUCTURED
+from sources.publisher import MAX_VALUE
 
 HEADER = ["Nr", "CVR-nr", "Firma", "Type", "Workshop", "Dato", "Opdateret", "Udbytte", "Titel"]
 FIELDS: dict[str, Any] = {
@@ -104,9 +105,9 @@ def test_worker_takes_it():
     """What is built passes the worker's own validation, and the CloudEvents SDK reads it as a CloudEvent."""
     event = builder().build(row(), frozenset())
     assert isinstance(event, Event)
-    activity = read_event(event.value, {name: value for name, value in STRUCTURED}, ARRIVED, CLUSTERS)  # noqa: C416
+    activity = read_event(event.value, dict([STRUCTURED]), ARRIVED, CLUSTERS)
     assert not isinstance(activity, list), activity
-    message = KafkaMessage(headers=dict(STRUCTURED), key=event.key, value=event.value)
+    message = KafkaMessage(headers=dict([STRUCTURED]), key=event.key, value=event.value)
     read = from_structured_event(message)
     assert read.get_id() == "r-1"
     assert read.get_subject() == "13748136"

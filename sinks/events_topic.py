@@ -2,8 +2,8 @@
 
 from clickhouse_connect.driver.client import Client
 
+from brokers.connection import KafkaConnection
 from brokers.topics import EVENTS, TopicAdmin
-from clustertrack.settings import Settings
 from schemas.errors import CheckFailed
 from sinks import catalog
 from sinks.catalog import TopicRecord
@@ -17,9 +17,9 @@ def recorded_topic(client: Client, database: str) -> TopicRecord:
     return recorded
 
 
-def check_topic(settings: Settings, recorded: TopicRecord) -> None:
+def check_topic(kafka: KafkaConnection, recorded: TopicRecord) -> None:
     """Raises CheckFailed when Kafka's topic is not the one that was recorded."""
-    with TopicAdmin(settings.kafka_client_config()) as admin:
+    with TopicAdmin(kafka) as admin:
         actual = admin.describe([EVENTS]).get(EVENTS)
     if actual is None or actual.topic_id != recorded.topic_id:
         raise CheckFailed(f"Topic {EVENTS} is not the one that the ledger knows: run `clustertrack migrate`.")

@@ -11,28 +11,38 @@ import structlog
 from clickhouse_connect.driver.client import Client
 
 from brokers import topics
-from clustertrack.settings import Settings
+from brokers.connection import KafkaConnection
 from sinks import catalog
 
 log = structlog.get_logger()
 
 
 def put_in_order(
-    settings: Settings,
+    kafka: KafkaConnection,
     client: Client,
+    database: str,
     recorded: Mapping[str, catalog.TopicRecord],
-    ledger_id: str,
+    group: str,
     now: datetime,
 ) -> dict[str, catalog.TopicRecord]:
-    """The ledger's records, with the one of the changelog as it is afterwards. `now` is in UTC.
+    """The ledger's records, with the one of the changelog as it is afterwards.
 
-    Raises TopicFault when it was made again with another number of partitions.
+    Args:
+        kafka: where the brokers are.
+        client: for the ledger.
+        database: the ledger's.
+        recorded: the topics as the ledger knows them.
+        group: the workers' consumer group (`brokers.topics.app_id`).
+        now: in UTC.
+
+    Raises:
+        TopicFault: it was made again with another number of partitions.
     """
-    name = topics.changelog_topic(topics.app_id(settings.kafka_consumer_group, ledger_id))
+    name = topics.changelog_topic(group)
     known = recorded.get(name)
     if known is None:
         return dict(recorded)  # never migrated: that is said elsewhere
-    with topics.TopicAdmin(settings.kafka_client_config()) as admin:
+    with topics.TopicAdmin(kafka) as admin:
         states = admin.describe([name, topics.EVENTS])
         if topics.EVENTS not in states or (name in states and states[name].topic_id == known.topic_id):
             return dict(recorded)
@@ -55,7 +65,7 @@ def put_in_order(
     record = catalog.next_record(known, actual, known.config)
     if record is None:
         return dict(recorded)  # another worker was faster
-    catalog.record_topic(client, settings.clickhouse_database, record, now)
+    catalog.record_topic(client, database, record, now)
     log.warning(
         "the changelog of the marks was lost: a new one begins, without the former marks", topic=name, found=found
     )

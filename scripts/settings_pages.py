@@ -1,0 +1,90 @@
+"""Prints the settings into the pages that list them: deploy/settings.env.example and the table of docs/operators.md.
+
+Without an option it writes both. `--check` writes nothing; it names the pages that differ and exits with 1.
+"""
+
+import argparse
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from clustertrack.settings import GROUPS
+
+ROOT: Final = Path(__file__).parents[1]
+EXAMPLE: Final = ROOT / "deploy" / "settings.env.example"
+OPERATORS: Final = ROOT / "docs" / "operators.md"
+WIDTH: Final = 119
+TABLE: Final = re.compile(r"^\| variable \| default \| meaning \|\n(?:\|.*\n)+", re.MULTILINE)
+LINK: Final = re.compile(r"\[([^]]*)\]\([^)]*\)")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the pages, or look whether they are as they would be written."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when a page differs")
+    check = parser.parse_args(arguments).check
+    wanted = {EXAMPLE: example(), OPERATORS: with_table(OPERATORS.read_text(encoding="utf-8"))}
+    differing = [path for path, text in wanted.items() if path.read_text(encoding="utf-8") != text]
+    for path in differing:
+        if not check:
+            path.write_text(wanted[path], encoding="utf-8")
+        print(f"{path.relative_to(ROOT)} {'differs: run scripts/settings_pages.py' if check else 'written'}")
+    return 1 if check and differing else 0
+
+
+def settings() -> Iterator[tuple[str, str, str]]:
+    """Variable, default and meaning of every setting."""
+    for group in GROUPS:
+        for name, field in group.model_fields.items():
+            if not field.description:
+                raise ValueError(f"{group.__name__}.{name} has no description")
+            yield group.variable(name), shown(field.default), field.description
+
+
+def shown(default: Any) -> str:  # noqa: ANN401  (of any setting)
+    """A default as a variable would state it; empty for none."""
+    if isinstance(default, SecretStr):
+        default = default.get_secret_value()
+    if isinstance(default, bool):
+        return str(default).lower()
+    return "" if default is None else str(default)
+
+
+def with_table(page: str) -> str:
+    """The page with the table of all settings in place of the one that it has."""
+    lines = ["| variable | default | meaning |", "|---|---|---|"]
+    for variable, default, meaning in settings():
+        lines.append(f"| `{variable}` | {f'`{default}` ' if default else ''}| {meaning} |")
+    page, found = TABLE.subn(lambda _: "\n".join([*lines, ""]), page)
+    if found != 1:
+        raise ValueError(f"{found} tables of settings in {OPERATORS}")
+    return page
+
+
+def example() -> str:
+    """Every setting with its default, as a file of variables."""
+    secrets = " and ".join(f"{group.variable(group.SECRET)}_FILE" for group in GROUPS if group.SECRET)
+    lines = [
+        "# Every setting of clustertrack with its default. Copy what differs on your side into the environment of the",
+        f"# process. Secrets can be files instead: {secrets}. Empty means: the default.",
+        "# Printed by scripts/settings_pages.py.",
+    ]
+    described = {variable: (default, meaning) for variable, default, meaning in settings()}
+    for group in GROUPS:
+        lines += ["", f"# --- {group.__doc__} ".ljust(WIDTH, "-")]
+        for name in group.model_fields:
+            variable = group.variable(name)
+            default, meaning = described[variable]
+            plain = LINK.sub(r"\1", meaning).replace("**", "")
+            lines += textwrap.wrap(plain, WIDTH, initial_indent="# ", subsequent_indent="# ")
+            lines.append(f"{variable}={default}")
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
