@@ -163,7 +163,7 @@ def test_a_limit_is_an_error(ledger: Ledger, limit: str):
 OF_A_PROFILE = [
     pytest.param("additional_table_filters", "{'activity': 'company_id % 2'}", True, id="additional_table_filters"),
     pytest.param("aggregate_functions_null_for_empty", "1", False, id="aggregate_functions_null_for_empty"),
-    pytest.param("force_grouping_standard_compatibility", "0", True, id="force_grouping_standard_compatibility"),
+    pytest.param("force_grouping_standard_compatibility", "0", False, id="force_grouping_standard_compatibility"),
     pytest.param("join_default_strictness", "ANY", False, id="join_default_strictness"),
     pytest.param("limit", "1", True, id="limit"),
 ]
