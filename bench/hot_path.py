@@ -36,7 +36,7 @@ from schemas.events import read_event
 from sinks import writer
 from streams.app import GC_THRESHOLD, PRODUCER_BATCH
 from streams.company_register import Register
-from streams.decide import Place, process_batch
+from streams.decide import PartitionInfo, process_batch
 from streams.deliver import Group
 from streams.outbox import Filled, KafkaParcel
 
@@ -104,7 +104,7 @@ class Worker:
         """`process_batch`, joined into a group as the pipeline does."""
         joined = Group(None, 0.0, KafkaParcel(new_batch))
         for partition, part in group:
-            place = Place("activity.events.v1", 0, partition, PARTITIONS)
+            place = PartitionInfo("activity.events.v1", 0, partition, PARTITIONS)
             batch = process_batch(
                 place, part, seen=self.seen, register=self.register, clusters=self.clusters, condemned={}
             )

@@ -49,7 +49,7 @@ _MOST_PENDING_BYTES: Final = 16 * 1024 * 1024
 Headers = Sequence[tuple[str, bytes]]
 
 
-class Place(NamedTuple):
+class SourceLine(NamedTuple):
     """Where a record comes from: the file as the user named it, and the line (or row) in it, counted from 1."""
 
     file: str
@@ -69,7 +69,7 @@ class DeliveryFailed(Unreachable):
         cause: what Kafka or its client said.
     """
 
-    def __init__(self, *, place: Place, confirmed: Place | None, records: int, cause: str) -> None:
+    def __init__(self, *, place: SourceLine, confirmed: SourceLine | None, records: int, cause: str) -> None:
         until = (
             f"{confirmed} is the last confirmed, with all before it ({records:,} records)"
             if confirmed
@@ -93,10 +93,10 @@ class Publisher(Protocol):
         """Records confirmed so far, without a gap."""
 
     @property
-    def confirmed(self) -> Place | None:
+    def confirmed(self) -> SourceLine | None:
         """Place of the last of them."""
 
-    def send(self, key: bytes | None, value: bytes, place: Place) -> None:
+    def send(self, key: bytes | None, value: bytes, place: SourceLine) -> None:
         """Hand over one record; may raise DeliveryFailed for this or any earlier one."""
 
     def flush(self) -> None:
@@ -107,7 +107,7 @@ class MemoryPublisher:
     """Keeps what it is given, as (key, value, place)."""
 
     def __init__(self) -> None:
-        self.sent: list[tuple[bytes | None, bytes, Place]] = []
+        self.sent: list[tuple[bytes | None, bytes, SourceLine]] = []
 
     @property
     def records(self) -> int:
@@ -115,11 +115,11 @@ class MemoryPublisher:
         return len(self.sent)
 
     @property
-    def confirmed(self) -> Place | None:
+    def confirmed(self) -> SourceLine | None:
         """Place of the last record."""
         return self.sent[-1][2] if self.sent else None
 
-    def send(self, key: bytes | None, value: bytes, place: Place) -> None:
+    def send(self, key: bytes | None, value: bytes, place: SourceLine) -> None:
         """Keep one record."""
         self.sent.append((key, value, place))
 
@@ -130,12 +130,12 @@ class MemoryPublisher:
 class Counter:
     """The publisher of a dry run: counts, and lets go."""
 
-    confirmed: Place | None = None
+    confirmed: SourceLine | None = None
 
     def __init__(self) -> None:
         self.records = 0
 
-    def send(self, key: bytes | None, value: bytes, place: Place) -> None:
+    def send(self, key: bytes | None, value: bytes, place: SourceLine) -> None:
         """Count one record."""
         del key, value
         self.records += 1
@@ -156,12 +156,12 @@ class KafkaPublisher:
         self._without_key = 0
         self._headers = list(headers)
         self._patience = patience
-        self._pending: deque[tuple[Any, Place, int]] = deque()
+        self._pending: deque[tuple[Any, SourceLine, int]] = deque()
         self._pending_bytes = 0
         self.records = 0
-        self.confirmed: Place | None = None
+        self.confirmed: SourceLine | None = None
 
-    def send(self, key: bytes | None, value: bytes, place: Place) -> None:
+    def send(self, key: bytes | None, value: bytes, place: SourceLine) -> None:
         """Hand over one record, waiting while too much is unconfirmed."""
         try:
             future = self._append(key, value)
@@ -225,7 +225,7 @@ class KafkaPublisher:
             self.records += 1
             self.confirmed = place
 
-    def _failure(self, place: Place, cause: BaseException) -> DeliveryFailed:
+    def _failure(self, place: SourceLine, cause: BaseException) -> DeliveryFailed:
         lacks = is_authorization(cause)
         reason = f"the user lacks the right {right('Write', 'topic', self._topic)}" if lacks else _first_line(cause)
         return DeliveryFailed(place=place, confirmed=self.confirmed, records=self.records, cause=reason)

@@ -26,7 +26,7 @@ from streams import record_batches, silence
 from streams import worker_metrics as metrics
 from streams.company_register import Register
 from streams.company_step import process_companies
-from streams.decide import Batch, Place, Record, process_batch
+from streams.decide import Batch, PartitionInfo, Record, process_batch
 from streams.deliver import Pipeline
 from streams.faultpoints import reach_record
 from streams.liveness import Vitals
@@ -52,7 +52,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, kw_only=True)
-class TopicPlace:
+class TopicInfo:
     """What the ledger knows of a topic."""
 
     topic_epoch: int
@@ -66,7 +66,7 @@ class WorkerConfig:
     app_id: str
     """Consumer group and Faust app: it carries the ledger's id."""
     kafka: KafkaConnection
-    topics: Mapping[str, TopicPlace]
+    topics: Mapping[str, TopicInfo]
     """The events and the companies topic."""
     changelog_id: str
     """Topic id of the changelog of marks: those of another one are not used."""
@@ -119,7 +119,7 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
     delivery.bulk[table.changelog_topic_name] = seen.recover
     delivery.compare[table.changelog_topic_name] = seen.compare
 
-    def decide_events(place: Place, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
+    def decide_events(place: PartitionInfo, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
         aside = delivery.set_aside.get((place.topic, place.partition))
         if aside:
             condemned = {**condemned, **dict.fromkeys(aside, SET_ASIDE)}
@@ -137,7 +137,7 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
             metrics.DROPPED_EXTENSIONS.inc(batch.dropped_extensions)
         return batch
 
-    def decide_companies(place: Place, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
+    def decide_companies(place: PartitionInfo, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
         return process_companies(place, records, condemned=condemned)
 
     outputs = {"events": EVENTS, "enriched": ENRICHED, "rejected": REJECTED}
@@ -260,7 +260,7 @@ def _add_agent(app: faust.App, config: WorkerConfig, name: str, pipeline: Pipeli
             stale = fetched.epoch != app.delivery.epoch or message.generation_id != app.consumer_generation_id
             if stale or not app.flow_control.is_active():
                 continue  # unacked: it comes again
-            place = Place(name, known.topic_epoch, message.partition, known.partitions)
+            place = PartitionInfo(name, known.topic_epoch, message.partition, known.partitions)
             first, last = fetched.records[0].offset, fetched.records[-1].offset
             log.debug("records are taken", topic=place.named, partition=place.partition, first=first, last=last)
             try:

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from schemas.company import CompanyVersion, read_company
 from schemas.faults import Fault, fault
 from schemas.ledger import CompanyRow
-from streams.decide import Batch, Place, Record, cut_of, reject
+from streams.decide import Batch, PartitionInfo, Record, cut_of, reject
 
 
-def process_companies(place: Place, records: Sequence[Record], *, condemned: Mapping[int, str]) -> Batch:
+def process_companies(place: PartitionInfo, records: Sequence[Record], *, condemned: Mapping[int, str]) -> Batch:
     """Decide on records of one partition of the register.
 
     Args:

@@ -95,7 +95,7 @@ class Unread(NamedTuple):
     headers: tuple[()] = ()
 
 
-class Place(NamedTuple):
+class PartitionInfo(NamedTuple):
     """The partition that a batch comes from."""
 
     topic: str
@@ -135,7 +135,7 @@ Seen = Callable[[list[bytes]], Sequence[bytes | None]]
 
 
 def process_batch(
-    place: Place,
+    place: PartitionInfo,
     records: Sequence[Record],
     *,
     seen: Seen,
@@ -206,7 +206,7 @@ def process_batch(
     return batch
 
 
-def reject(batch: Batch, place: Place, record: Record, faults: list[Fault], source: str = "") -> None:
+def reject(batch: Batch, place: PartitionInfo, record: Record, faults: list[Fault], source: str = "") -> None:
     """Keep a record as it came, with everything that is wrong with it: in the ledger and on the rejected topic."""
     headers, faults = tuple(record.headers[:MAX_HEADERS]), faults[:MAX_FAULTS]
     cut, kept = cut_of(record), len(record.value or b"")
@@ -240,7 +240,7 @@ def cut_of(record: object) -> Cut | None:
     return record.cut if isinstance(record, BoundedRecord) else None
 
 
-def origin_of(place: Place, record: Record) -> bytes:
+def origin_of(place: PartitionInfo, record: Record) -> bytes:
     """Where a record stands, as `topic/partition/offset`; `topic@epoch/..` of a topic that was made again."""
     return f"{place.named}/{place.partition}/{record.offset}".encode()
 
@@ -299,7 +299,7 @@ def _size(record: Record, headers: HeadersRead) -> int:
     return len(record.key or b"") + len(record.value or b"") + headers.size
 
 
-def _reject_event(batch: Batch, place: Place, record: Record, faults: list[Fault]) -> None:
+def _reject_event(batch: Batch, place: PartitionInfo, record: Record, faults: list[Fault]) -> None:
     if faults[0].code == SET_ASIDE:
         unread = Unread(record.offset, record.timestamp)
         reject(batch, place, unread, faults)
@@ -312,7 +312,7 @@ def _reject_event(batch: Batch, place: Place, record: Record, faults: list[Fault
 
 
 def _receipt(
-    place: Place,
+    place: PartitionInfo,
     record: Record,
     came_from: bytes | None,
     status: Status,
@@ -345,7 +345,7 @@ def _receipt(
     )
 
 
-def _send_on(batch: Batch, place: Place, record: Record, belongs: int, source: str) -> None:
+def _send_on(batch: Batch, place: PartitionInfo, record: Record, belongs: int, source: str) -> None:
     """To the partition of its company, as it came; the receipt says so."""
     headers = [*record.headers, (ORIGIN, origin_of(place, record))]
     batch.outputs.append(Output("events", belongs, record.key, record.value, headers))

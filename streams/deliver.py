@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from schemas.ledger import Ledger, LedgerRefused, LedgerUnavailable, Rows
 from streams import worker_metrics as metrics
-from streams.decide import Batch, Place, Record
+from streams.decide import Batch, PartitionInfo, Record
 from streams.faultpoints import reach
 from streams.interfaces import Group, Outbox, SeenTable, Step
 
@@ -97,7 +97,7 @@ class Pipeline:
 
     # ---- what agents and the transport call
 
-    async def add(self, place: Place, records: Sequence[Record], ack: Callable[[], Awaitable[Any]]) -> None:
+    async def add(self, place: PartitionInfo, records: Sequence[Record], ack: Callable[[], Awaitable[Any]]) -> None:
         """Decide on records and let them join the open group; waits while that is full."""
         epoch = self._epoch
         for first in range(0, max(1, len(records)), AT_ONCE):
@@ -180,14 +180,14 @@ class Pipeline:
 
     # ---- steps 1 to 4
 
-    def _absorb(self, group: Group, place: Place, records: Sequence[Record]) -> None:
+    def _absorb(self, group: Group, place: PartitionInfo, records: Sequence[Record]) -> None:
         for part, batch in self._decide(place, records, {}):
             group.add(place, part, batch)
             if batch.marks:
                 self._in_flight.setdefault(place.partition, {}).update(batch.marks)
 
     def _decide(
-        self, place: Place, records: Sequence[Record], condemned: Mapping[int, str]
+        self, place: PartitionInfo, records: Sequence[Record], condemned: Mapping[int, str]
     ) -> list[tuple[Sequence[Record], Batch]]:
         """Apply the pure step. Where it raises, halve until the one record is found, and reject that."""
         try:
@@ -351,7 +351,7 @@ class Pipeline:
             self._room.set()
 
     async def _store_piece(
-        self, stored: Group, place: Place, records: Sequence[Record], condemned: Mapping[int, str]
+        self, stored: Group, place: PartitionInfo, records: Sequence[Record], condemned: Mapping[int, str]
     ) -> None:
         for part, batch in self._decide(place, records, condemned):
             try:
@@ -373,7 +373,7 @@ class Pipeline:
             else:
                 self._take(stored, place, part, batch)
 
-    def _take(self, stored: Group, place: Place, records: Sequence[Record], batch: Batch) -> None:
+    def _take(self, stored: Group, place: PartitionInfo, records: Sequence[Record], batch: Batch) -> None:
         stored.add(place, records, batch)
         if batch.marks:
             self._in_flight.setdefault(place.partition, {}).update(batch.marks)

@@ -6,7 +6,7 @@ from typing import Any, Final, Protocol
 
 from brokers.batches import weight
 from schemas.ledger import Rows
-from streams.decide import Batch, Output, Place, Record
+from streams.decide import Batch, Output, PartitionInfo, Record
 
 MAX_WEIGHT: Final = 48 << 20
 """Bytes of records that close a group, however few they are: twice what ordinary ones of `max_rows` weigh."""
@@ -15,7 +15,7 @@ MAX_WEIGHT: Final = 48 << 20
 class Step(Protocol):
     """The pure step that a pipeline applies to the records of one partition."""
 
-    def __call__(self, place: Place, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
+    def __call__(self, place: PartitionInfo, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
         """Decide on the records; marks of what is in flight are seen through the pipeline's `seen`."""
 
 
@@ -58,13 +58,13 @@ class Group:
     parcel: Parcel
     rows: Rows = field(default_factory=Rows)
     marks: dict[int, dict[bytes, bytes]] = field(default_factory=dict)
-    taken: list[tuple[Place, Sequence[Record]]] = field(default_factory=list)
+    taken: list[tuple[PartitionInfo, Sequence[Record]]] = field(default_factory=list)
     acks: list[Callable[[], Awaitable[Any]]] = field(default_factory=list)
     size: int = 0
     weight: int = 0
     """Bytes of memory that its records take, about."""
 
-    def add(self, place: Place, records: Sequence[Record], batch: Batch) -> None:
+    def add(self, place: PartitionInfo, records: Sequence[Record], batch: Batch) -> None:
         """Take in what was decided about records of one partition."""
         self.rows.extend(batch.rows)
         self.parcel.add(batch.outputs)

@@ -12,7 +12,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from schemas.clusters import ClusterRegistry
 from schemas.ledger import Headers, Rows
-from streams.decide import Place, process_batch
+from streams.decide import PartitionInfo, process_batch
 
 BATCH = 20_000
 SECONDS = 0.3
@@ -69,7 +69,7 @@ def main() -> None:
             parts.setdefault(message.partition(), []).append(record_of(message))
         rows = Rows()
         for partition, records in parts.items():
-            place = Place(setup.topic, 0, partition, setup.partitions)
+            place = PartitionInfo(setup.topic, 0, partition, setup.partitions)
             seen = lambda keys: [known.get(key) for key in keys]  # noqa: E731
             batch = process_batch(place, records, seen=seen, register=register, clusters=clusters, condemned={})
             known.update(batch.marks)

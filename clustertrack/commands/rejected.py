@@ -17,7 +17,7 @@ from clustertrack.rejected import choose as replays
 from clustertrack.rejected import rejected_json
 from clustertrack.rejected import rejected_text as text
 from clustertrack.rejected.actions import ActionBook, list_closed, story_of
-from clustertrack.rejected.records import Action, RejectedRecord, read_place, without_people
+from clustertrack.rejected.records import Action, RejectedRecord, read_address, without_people
 from clustertrack.rejected.replay import Refused, Results, Run, resend, under_way
 from clustertrack.rejected.replay_topic import kafka_topic
 from clustertrack.rejected.set_aside_checks import LEARNED_SECONDS, check_offsets, check_place, read_range
@@ -81,7 +81,7 @@ def filters(command: Callable[..., None]) -> Callable[..., None]:
         until: datetime | None,
         **options: Any,  # noqa: ANN401  (whatever else the command takes)
     ) -> None:
-        named = [read_place(place) for place in places]
+        named = [read_address(place) for place in places]
         wanted = Wanted(places=named, reasons=reason, sources=source, topics=topic, since=since, until=until)
         command(wanted=wanted, **options)
 
@@ -118,7 +118,7 @@ def list_(wanted: Wanted, closed: bool, after: str | None, limit: int, as_json: 
     database = settings.clickhouse.database
     behind = None
     if after is not None:
-        named = read_place(after)
+        named = read_address(after)
         behind = RecordAddress(named.topic, named.topic_epoch or 0, named.partition, named.offset)
     with open_ledger(settings.clickhouse.connection()) as client:
         if closed:
@@ -156,7 +156,7 @@ def show_(place: str, raw: str | None, as_json: bool) -> None:
     settings = load_settings()
     database = settings.clickhouse.database
     with open_ledger(settings.clickhouse.connection()) as client:
-        [exact] = replays.resolve(client, database, [read_place(place)])
+        [exact] = replays.resolve(client, database, [read_address(place)])
         [record] = read_records(client, database, [exact])
         story = story_of(client, database, exact)
         aside = orders_of(client, database, exact) if record.reason == SET_ASIDE else []

@@ -40,7 +40,7 @@ from sinks.guard import (
 from sinks.replaced import replaced, sentence
 from sinks.set_aside import ordered_offsets
 from sinks.writer import LedgerWriter
-from streams.app import TopicPlace, Worker, WorkerConfig, build
+from streams.app import TopicInfo, Worker, WorkerConfig, build
 
 STOP_SECONDS = 18.0
 """A stop that takes longer is ended hard: supervisors kill after 20 s, `clustertrack up` after 15."""
@@ -226,7 +226,7 @@ def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, ca
         app_id=app_id,
         kafka=settings.kafka.connection(),
         topics={
-            name: TopicPlace(topic_epoch=recorded[name].topic_epoch, partitions=recorded[name].partitions)
+            name: TopicInfo(topic_epoch=recorded[name].topic_epoch, partitions=recorded[name].partitions)
             for name in (topics.EVENTS, topics.COMPANIES)
         },
         changelog_id=recorded[topics.changelog_topic(app_id)].topic_id,

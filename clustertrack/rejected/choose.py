@@ -16,7 +16,7 @@ from brokers.record_headers import read_headers
 from clustertrack.rejected import rejected_text as text
 from clustertrack.rejected.actions import story_of
 from clustertrack.rejected.outgoing import Outgoing, as_edited, as_replay
-from clustertrack.rejected.records import NamedPlace, RejectedRecord
+from clustertrack.rejected.records import RejectedRecord, WrittenAddress
 from clustertrack.rejected.rejected_text import Would
 from clustertrack.rejected.replay import Refused, Results
 from clustertrack.rejected.store import Wanted, find_places, open_places, read_records
@@ -38,7 +38,7 @@ def named(client: Client, database: str, wanted: Wanted) -> tuple[Wanted, Result
     if not wanted.places:
         return wanted, results
     places = resolve(client, database, list(wanted.places))
-    exact = [NamedPlace(*place) for place in places]
+    exact = [WrittenAddress(*place) for place in places]
     still_open = {place for chunk in open_places(client, database, Wanted(places=exact)) for place in chunk}
     for place in places:
         if place not in still_open:
@@ -48,7 +48,7 @@ def named(client: Client, database: str, wanted: Wanted) -> tuple[Wanted, Result
     return replace(wanted, places=exact), results
 
 
-def resolve(client: Client, database: str, named: list[NamedPlace]) -> list[RecordAddress]:
+def resolve(client: Client, database: str, named: list[WrittenAddress]) -> list[RecordAddress]:
     """Where the named records stand. Raises CheckFailed for one that is not there, UsageFault for an ambiguous one."""
     found = find_places(client, database, named)
     for name, places in found.items():

@@ -27,7 +27,7 @@ _NOT_READ: Final = frozenset({"too_many_headers", "unreadable", "set_aside"})
 _COUNT: Final = re.compile(rb"[0-9]{1,4}")
 
 
-class NamedPlace(NamedTuple):
+class WrittenAddress(NamedTuple):
     """A place as a person wrote it: without an epoch (None) it may stand in any."""
 
     topic: str
@@ -40,7 +40,7 @@ class NamedPlace(NamedTuple):
         return f"{self.topic}{epoch}/{self.partition}/{self.offset}"
 
 
-def read_place(text: str) -> NamedPlace:
+def read_address(text: str) -> WrittenAddress:
     """The place that a text names. Raises UsageFault."""
     found = _PLACE.fullmatch(text)
     if found is None:
@@ -48,7 +48,7 @@ def read_place(text: str) -> NamedPlace:
             f"{text!r} is no place of a record: write topic/partition/offset, for example activity.events.v1/2/17."
         )
     topic, epoch, partition, offset = found.groups()
-    return NamedPlace(topic, None if epoch is None else int(epoch), int(partition), int(offset))
+    return WrittenAddress(topic, None if epoch is None else int(epoch), int(partition), int(offset))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

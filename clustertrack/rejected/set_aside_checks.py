@@ -3,7 +3,7 @@
 from typing import Final
 
 from brokers.offsets import Progress
-from clustertrack.rejected.records import NamedPlace, read_place
+from clustertrack.rejected.records import WrittenAddress, read_address
 from schemas.errors import CheckFailed, UsageFault
 from sinks.catalog import TopicRecord
 
@@ -13,7 +13,7 @@ LEARNED_SECONDS: Final = 10
 """A worker at work has learned of an order by then: it looks every `guard.LOOK_SECONDS`, and a look takes its time."""
 
 
-def read_range(text: str) -> tuple[NamedPlace, int]:
+def read_range(text: str) -> tuple[WrittenAddress, int]:
     """The first record and the last offset that `topic/partition/offset` or `.../first-last` names.
 
     Raises:
@@ -21,15 +21,15 @@ def read_range(text: str) -> tuple[NamedPlace, int]:
     """
     begin, dash, end = text.rpartition("-")
     if not (dash and end.isascii() and end.isdigit() and "/" in begin):
-        place = read_place(text)
+        place = read_address(text)
         return place, place.offset
-    place, last = read_place(begin), int(end[:20])
+    place, last = read_address(begin), int(end[:20])
     if not 0 <= last - place.offset < MOST:
         raise UsageFault(f"{text!r} names no range of 1 to {MOST:,} offsets: write the first and the last, as 17-20.")
     return place, last
 
 
-def check_place(place: NamedPlace, recorded: TopicRecord) -> None:
+def check_place(place: WrittenAddress, recorded: TopicRecord) -> None:
     """Raise UsageFault or CheckFailed where no worker will come by."""
     if place.topic != recorded.topic:
         raise UsageFault(f"Only records of {recorded.topic} can be set aside, and {place} is none of them.")
@@ -39,7 +39,7 @@ def check_place(place: NamedPlace, recorded: TopicRecord) -> None:
         raise UsageFault(f"{place}: {recorded.topic} has the partitions 0 to {recorded.partitions - 1}.")
 
 
-def check_offsets(place: NamedPlace, last: int, progress: Progress, counted: int | None) -> None:
+def check_offsets(place: WrittenAddress, last: int, progress: Progress, counted: int | None) -> None:
     """Raise CheckFailed unless every offset is one that the workers still have to pass.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from clustertrack.rejected.records import NamedPlace, RejectedRecord, replays_of
+from clustertrack.rejected.records import RejectedRecord, WrittenAddress, replays_of
 from schemas.addresses import RecordAddress
 from schemas.faults import Fault
 from schemas.ledger import Headers, Original
@@ -35,7 +35,7 @@ PLACES: Final = "Array(Tuple(String, UInt16, UInt16, UInt64))"
 class Wanted:
     """Which rejected records are meant: those that fit every condition that is given."""
 
-    places: Sequence[NamedPlace] = ()
+    places: Sequence[WrittenAddress] = ()
     reasons: Sequence[str] = ()
     """Codes of the first fault."""
     sources: Sequence[str] = ()
@@ -185,8 +185,8 @@ def read_records(client: Client, database: str, places: Sequence[RecordAddress])
 
 
 def find_places(
-    client: Client, database: str, wanted: Sequence[NamedPlace]
-) -> Mapping[NamedPlace, list[RecordAddress]]:
+    client: Client, database: str, wanted: Sequence[WrittenAddress]
+) -> Mapping[WrittenAddress, list[RecordAddress]]:
     """Where rejected records stand, open or not, that a person named; several when an epoch was left out."""
     where, bound = Wanted(places=wanted).where()
     rows = client.query(

@@ -23,7 +23,7 @@ from sources.files.mapping import FIELDS, Mapping, MappingFault, beside, load_ma
 from sources.files.refused_rows import Refusal, RefusedLines, RefusedRows
 from sources.files.source_file import FileFault
 from sources.files.spreadsheet import CsvSheet, Row, Sheet, heading
-from sources.publisher import Place, Publisher
+from sources.publisher import Publisher, SourceLine
 
 JSON_LINES: Final = (".jsonl", ".ndjson")
 DELIMITED: Final = (".csv", ".tsv")
@@ -183,7 +183,7 @@ def send(
                 outcome.refused += 1
                 on_refusal(record)
                 continue
-            publisher.send(record.key, record.value, Place(name, line))
+            publisher.send(record.key, record.value, SourceLine(name, line))
             outcome.events += 1
             outcome.without_key += record.key is None
             if len(outcome.examples) < examples:

@@ -24,7 +24,7 @@ from sources.files.buckets import BUCKETS, Buckets
 from sources.files.refused_rows import Refusal, RefusedRows
 from sources.files.source_file import FileFault
 from sources.files.spreadsheet import CsvSheet, Row
-from sources.publisher import Place, Publisher
+from sources.publisher import Publisher, SourceLine
 from sources.register.company_statement import Contradiction, Known, StatedRow, combine, describe, digest, statement
 
 _COLUMNS: Final = REQUIRED_COLUMNS + OPTIONAL_COLUMNS
@@ -247,7 +247,7 @@ class Loader:
         if stated.outdated:
             loaded.outdated += 1
             return
-        place = Place(str(self._file.path), rows[0].line)
+        place = SourceLine(str(self._file.path), rows[0].line)
         for version in stated.records:
             value = version.to_json()
             publisher.send(version.key, value, place)

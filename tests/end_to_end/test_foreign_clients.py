@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import foreign_stories
 import pytest
 from chaos import cvr_numbers
-from foreign import CLIENTS, CODECS, Job, Part, Place, Sent
+from foreign import CLIENTS, CODECS, Job, Part, PartitionOffset, Sent
 from foreign_stories import STRUCTURED, Story
 from samples import CVRS, event
 from segments import Stored, batches
@@ -47,10 +47,10 @@ class Told(NamedTuple):
     """Activity -> versions with a receipt of that status."""
     reported: dict[str, str]
     """Activity -> outcomes of the version that holds."""
-    rejected: dict[Place, tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]], list[str]]]
+    rejected: dict[PartitionOffset, tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]], list[str]]]
     """Place -> key, payload, headers, codes."""
-    receipts: set[Place]
-    records: set[Place]
+    receipts: set[PartitionOffset]
+    records: set[PartitionOffset]
     """What Kafka delivers."""
     stored: dict[int, list[Stored]]
     """Partition -> batches as they are in Kafka's files."""
@@ -163,7 +163,7 @@ def test_the_batches_are_what_the_test_claims(told: Told, story: Story) -> None:
     assert {batch.producer_id >= 0 for batch in mine} == {story.mode != "plain"}
 
 
-def batch_of(told: Told, place: Place) -> Stored:
+def batch_of(told: Told, place: PartitionOffset) -> Stored:
     """The batch that a record is in."""
     return next(batch for batch in told.stored[place[0]] if batch.first <= place[1] <= batch.last)
 

@@ -24,8 +24,8 @@ from sources.publisher import (
     MAX_VALUE,
     DeliveryFailed,
     MemoryPublisher,
-    Place,
     Publisher,
+    SourceLine,
     kafka_publisher,
 )
 
@@ -83,10 +83,10 @@ def test_contract_of_publishers(opened: Any, request: pytest.FixtureRequest):
         assert publisher.confirmed is None
         assert publisher.records == 0
         for line, (key, value) in enumerate(records, 1):
-            publisher.send(key, value, Place("export.csv", line))
+            publisher.send(key, value, SourceLine("export.csv", line))
         publisher.flush()
         assert publisher.records == len(records)
-        assert publisher.confirmed == Place("export.csv", 500)
+        assert publisher.confirmed == SourceLine("export.csv", 500)
         assert sorted(received(), key=repr) == sorted(records, key=repr)
 
 
@@ -97,8 +97,8 @@ def test_partition_and_headers_on_kafka(kafka: Any):
     keys = [f"{number}".encode() for number in range(13748136, 13748136 + 60)]
     with kafka_publisher(KafkaConnection(kafka.bootstrap), topic, headers=[STRUCTURED]) as publisher:
         for line, key in enumerate(keys):
-            publisher.send(key, b"{}", Place("f", line))
-            publisher.send(None, b"no key", Place("f", line))
+            publisher.send(key, b"{}", SourceLine("f", line))
+            publisher.send(None, b"no key", SourceLine("f", line))
         publisher.flush()
     records = read_all(kafka.bootstrap, topic)
     assert len(records) == 2 * len(keys)
@@ -116,7 +116,7 @@ def test_same_records_as_kafka_pythons_own_send(kafka: Any):
     records = [(f"{13748136 + n % 60}".encode(), f"value {n}".encode()) for n in range(3_000)]
     with kafka_publisher(KafkaConnection(kafka.bootstrap), ours, headers=[STRUCTURED]) as publisher:
         for line, (key, value) in enumerate(records):
-            publisher.send(key, value, Place("f", line))
+            publisher.send(key, value, SourceLine("f", line))
         publisher.flush()
     producer = KafkaProducer(bootstrap_servers=[kafka.bootstrap], acks="all")
     for key, value in records:
@@ -140,7 +140,7 @@ def test_largest_value_fits_the_topic(kafka: Any):
     topic = make_topic(kafka.bootstrap, **{"max.message.bytes": str(1024 * 1024)})
     value = b"x" * MAX_VALUE
     with kafka_publisher(KafkaConnection(kafka.bootstrap), topic, headers=[STRUCTURED]) as publisher:
-        publisher.send(b"13748136", value, Place("f", 1))
+        publisher.send(b"13748136", value, SourceLine("f", 1))
         publisher.flush()
     assert [record.value for record in read_all(kafka.bootstrap, topic)] == [value]
 
@@ -184,21 +184,21 @@ def test_broker_dies_midway(mortal: tuple[str, Child], wait_until: Callable[...,
     opened = kafka_publisher(client, topic, request_ms=1_000, delivery_ms=2_000)
     with opened as publisher:
         for line in range(1, 101):
-            publisher.send(b"13748136", b"before", Place("export.csv", line))
+            publisher.send(b"13748136", b"before", SourceLine("export.csv", line))
         publisher.flush()
         child.stop(0)
 
         def send_on() -> None:
             for line in range(101, 201):
-                publisher.send(b"13748136", b"after", Place("export.csv", line))
+                publisher.send(b"13748136", b"after", SourceLine("export.csv", line))
             publisher.flush()
 
         with pytest.raises(DeliveryFailed) as caught:
             send_on()
     failure = caught.value
     assert not [thread for thread in threading.enumerate() if "producer" in thread.name]
-    assert failure.confirmed == Place("export.csv", 100)
-    assert failure.place == Place("export.csv", 101)
+    assert failure.confirmed == SourceLine("export.csv", 100)
+    assert failure.place == SourceLine("export.csv", 101)
     assert failure.records == 100
     assert "line 100 of export.csv is the last confirmed" in str(failure)
     assert "repeat the command" in str(failure)

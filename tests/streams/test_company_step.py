@@ -12,9 +12,9 @@ from schemas.company import CompanyVersion
 from schemas.faults import MAX_FAULTS
 from schemas.ledger import CompanyRow
 from streams.company_step import process_companies
-from streams.decide import Batch, Place
+from streams.decide import Batch, PartitionInfo
 
-PLACE = Place("companies.v1", 2, 1, 3)
+PLACE = PartitionInfo("companies.v1", 2, 1, 3)
 VERSION = CompanyVersion(cvr=CVRS[0], valid_from=date(2018, 1, 1), revision=5, name="Æblegården", employees=49)
 
 

@@ -15,7 +15,7 @@ from memory import Record
 from samples import CVRS, event
 
 from streams.company_register import Register
-from streams.decide import Batch, Place, process_batch
+from streams.decide import Batch, PartitionInfo, process_batch
 
 TOPIC = "activity.events.v1"
 ARRIVED = 1_600_000_000_000
@@ -111,7 +111,7 @@ class Worker:
     """Runs batches one after the other and keeps what they say, as a ledger and a dedupe state would."""
 
     def __init__(self, partition: int) -> None:
-        self.place = Place(TOPIC, 0, partition, PARTITIONS)
+        self.place = PartitionInfo(TOPIC, 0, partition, PARTITIONS)
         self.marks: dict[bytes, bytes] = {}
         self.total = Batch()
 

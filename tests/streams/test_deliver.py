@@ -13,11 +13,11 @@ from samples import CLUSTERS, CVRS, event
 from brokers.partitioning import partition_of
 from schemas.ledger import LedgerRefused, LedgerUnavailable, Rows
 from streams.company_register import Register
-from streams.decide import Batch, Place, process_batch
+from streams.decide import Batch, PartitionInfo, process_batch
 from streams.deliver import AT_ONCE, Pipeline, StateFailure
 
 PARTITIONS = 1
-PLACE = Place("activity.events.v1", 0, 0, PARTITIONS)
+PLACE = PartitionInfo("activity.events.v1", 0, 0, PARTITIONS)
 
 
 class Bench:
@@ -41,7 +41,7 @@ class Bench:
             patience=0.01,
         )
 
-    def step(self, place: Place, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
+    def step(self, place: PartitionInfo, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
         if any(r.value in self.poison and r.offset not in condemned for r in records):
             raise ArithmeticError("poison")
         return process_batch(
@@ -115,7 +115,7 @@ def test_many_records_at_once_leave_the_loop_free() -> None:
     async def go(bench: Bench) -> None:
         decide = bench.pipeline._step
 
-        def counting(place: Place, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
+        def counting(place: PartitionInfo, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
             parts.append(len(records))
             return decide(place, records, condemned)
 

@@ -19,7 +19,7 @@ from faust.types.tuples import ConsumerMessage
 import streams.app
 from brokers.connection import KafkaConnection
 from brokers.topics import COMPANIES, EVENTS
-from streams.app import QUEUED_BATCHES, TopicPlace, WorkerConfig
+from streams.app import QUEUED_BATCHES, TopicInfo, WorkerConfig
 from streams.liveness import Vitals
 
 SOURCES = sorted(Path(streams.app.__file__).parent.glob("*.py"))
@@ -28,7 +28,7 @@ PLACE = TP(EVENTS, 0)
 
 def config(folder: Path) -> WorkerConfig:
     """A worker that is never started."""
-    place = TopicPlace(topic_epoch=1, partitions=4)
+    place = TopicInfo(topic_epoch=1, partitions=4)
     return WorkerConfig(
         app_id="clustertrack-test",
         kafka=KafkaConnection("127.0.0.1:1"),

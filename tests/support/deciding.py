@@ -8,7 +8,7 @@ from memory import Record
 from samples import CLUSTERS, CVRS
 
 from streams.company_register import Register
-from streams.decide import Batch, Place, process_batch
+from streams.decide import Batch, PartitionInfo, process_batch
 
 PARTITIONS = 3
 
@@ -21,13 +21,13 @@ def home(company: int, partitions: int = PARTITIONS) -> int:
 HERE = [company for company in CVRS if home(company) == 0]
 """Companies of partition 0."""
 ELSEWHERE = [company for company in CVRS if home(company) != 0]
-PLACE = Place("activity.events.v1", 0, 0, PARTITIONS)
+PLACE = PartitionInfo("activity.events.v1", 0, 0, PARTITIONS)
 
 
 def decide(
     records: Sequence[Record],
     *,
-    place: Place = PLACE,
+    place: PartitionInfo = PLACE,
     marks: Mapping[bytes, bytes] | None = None,
     register: Register | None = None,
     condemned: Mapping[int, str] | None = None,

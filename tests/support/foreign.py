@@ -74,18 +74,18 @@ class Job:
 _LOG: Final = logging.getLogger("tests.librdkafka")
 """librdkafka would write to standard error by itself."""
 
-Place = tuple[int, int]
+PartitionOffset = tuple[int, int]
 """Partition and offset."""
-Client = Callable[[str, Sequence[Job]], list[list[list[Place]]]]
+Client = Callable[[str, Sequence[Job]], list[list[list[PartitionOffset]]]]
 """Bootstrap servers and jobs -> for each job and part the places of its records."""
 
 
-def kafka_python(bootstrap: str, jobs: Sequence[Job]) -> list[list[list[Place]]]:
+def kafka_python(bootstrap: str, jobs: Sequence[Job]) -> list[list[list[PartitionOffset]]]:
     """By kafka-python."""
     return [_kafka_python(bootstrap, job) for job in jobs]
 
 
-def _kafka_python(bootstrap: str, job: Job) -> list[list[Place]]:
+def _kafka_python(bootstrap: str, job: Job) -> list[list[PartitionOffset]]:
     producer = KafkaProducer(
         bootstrap_servers=bootstrap,
         acks="all",
@@ -116,12 +116,12 @@ def _kafka_python(bootstrap: str, job: Job) -> list[list[Place]]:
     return found
 
 
-def confluent(bootstrap: str, jobs: Sequence[Job]) -> list[list[list[Place]]]:
+def confluent(bootstrap: str, jobs: Sequence[Job]) -> list[list[list[PartitionOffset]]]:
     """By confluent-kafka: librdkafka, as it is in C, C++, C#, Go, PHP and Node."""
     return [_confluent(bootstrap, job) for job in jobs]
 
 
-def _confluent(bootstrap: str, job: Job) -> list[list[Place]]:
+def _confluent(bootstrap: str, job: Job) -> list[list[PartitionOffset]]:
     settings = {
         "bootstrap.servers": bootstrap,
         "compression.type": job.codec,
@@ -140,9 +140,9 @@ def _confluent(bootstrap: str, job: Job) -> list[list[Place]]:
     for part in job.parts:
         if job.transactional:
             producer.begin_transaction()
-        places: list[Place | None] = [None] * len(part.records)
+        places: list[PartitionOffset | None] = [None] * len(part.records)
 
-        def confirmed(fault: Any, message: Any, number: int, places: list[Place | None]) -> None:
+        def confirmed(fault: Any, message: Any, number: int, places: list[PartitionOffset | None]) -> None:
             if fault is None:
                 places[number] = message.partition(), message.offset()
 
@@ -166,16 +166,16 @@ def _confluent(bootstrap: str, job: Job) -> list[list[Place]]:
     return found
 
 
-def aio(bootstrap: str, jobs: Sequence[Job]) -> list[list[list[Place]]]:
+def aio(bootstrap: str, jobs: Sequence[Job]) -> list[list[list[PartitionOffset]]]:
     """By aiokafka."""
 
-    async def all_of_them() -> list[list[list[Place]]]:
+    async def all_of_them() -> list[list[list[PartitionOffset]]]:
         return [await _aio(bootstrap, job) for job in jobs]
 
     return asyncio.run(all_of_them())
 
 
-async def _aio(bootstrap: str, job: Job) -> list[list[Place]]:
+async def _aio(bootstrap: str, job: Job) -> list[list[PartitionOffset]]:
     producer = AIOKafkaProducer(
         bootstrap_servers=bootstrap,
         acks="all",
@@ -207,7 +207,7 @@ async def _aio(bootstrap: str, job: Job) -> list[list[Place]]:
     return found
 
 
-def java_client(bootstrap: str, jobs: Sequence[Job], runtime: Path | None = None) -> list[list[list[Place]]]:
+def java_client(bootstrap: str, jobs: Sequence[Job], runtime: Path | None = None) -> list[list[list[PartitionOffset]]]:
     """Java's own producer, from the jars of the broker. All jobs share one JVM.
 
     Args:

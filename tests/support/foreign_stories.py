@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from foreign import CLIENTS, CODECS, MODES, Job, Part, Place, Sent
+from foreign import CLIENTS, CODECS, MODES, Job, Part, PartitionOffset, Sent
 from samples import CVRS, SOURCE, event
 
 STRUCTURED: Final = ("content-type", b"application/cloudevents+json")
@@ -40,7 +40,7 @@ class Story:
     faults: dict[int, list[str]] = field(default_factory=dict)
     """Number of a record of the first part that is no event -> codes of its faults."""
     parts: list[Part] = field(default_factory=list)
-    places: list[list[Place]] = field(default_factory=list)
+    places: list[list[PartitionOffset]] = field(default_factory=list)
 
     @property
     def name(self) -> str:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-Place = tuple[int, int]
+PartitionOffset = tuple[int, int]
 ORIGIN: Final = "ct-origin"
 PIPELINE_BITS: Final = 0xFF << 55
 """Of a revision: which version of the pipeline wrote it."""
@@ -35,7 +35,7 @@ def doubled(rows: Iterable[tuple[str, str, int, str]], pipelines: int) -> int:
     return sum(max(0, n - pipelines) for n in versions.values()) + max(0, len(versions) - len(ids))
 
 
-def without_one_receipt(records: Iterable[Record], receipts: Iterable[Place], lows: Mapping[int, int]) -> int:
+def without_one_receipt(records: Iterable[Record], receipts: Iterable[PartitionOffset], lows: Mapping[int, int]) -> int:
     """Offsets with a record and no receipt, with a receipt and no record, or with several receipts.
 
     `lows`: by partition, the first offset that Kafka still has; of what it has deleted only the receipts are left.
@@ -51,7 +51,7 @@ def origins(records: Iterable[Record], topic: str) -> Counter[bytes]:
     return Counter(origin for origin in found if origin.startswith(f"{topic}/".encode()))
 
 
-def arrivals(records: Sequence[Record], topic: str, sent_on: Iterable[Place]) -> Counter[bytes]:
+def arrivals(records: Sequence[Record], topic: str, sent_on: Iterable[PartitionOffset]) -> Counter[bytes]:
     """How often each record that was sent on stands on the events topic once more, byte for byte.
 
     A publisher may claim any origin: a record that is not the one of that place has not come from there.
@@ -66,7 +66,7 @@ def arrivals(records: Sequence[Record], topic: str, sent_on: Iterable[Place]) ->
     return came
 
 
-def missing(topic: str, statuses: Mapping[Place, str], wanted: Mapping[str, Mapping[bytes, Any]]) -> int:
+def missing(topic: str, statuses: Mapping[PartitionOffset, str], wanted: Mapping[str, Mapping[bytes, Any]]) -> int:
     """Receipts whose record did not arrive where its status says: `wanted` has, by status, the origins found there."""
     return sum(named(topic, place) not in wanted[status] for place, status in statuses.items() if status in wanted)
 
@@ -76,6 +76,6 @@ def repeats(found: Counter[bytes]) -> int:
     return found.total() - len(found)
 
 
-def named(topic: str, place: Place) -> bytes:
+def named(topic: str, place: PartitionOffset) -> bytes:
     """A place as the header names it."""
     return f"{topic}/{place[0]}/{place[1]}".encode()

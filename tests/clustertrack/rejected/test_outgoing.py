@@ -9,7 +9,7 @@ from samples import CLUSTERS, CVRS, SOURCE, event
 from brokers.partitioning import key_hash
 from brokers.record_headers import read_headers
 from clustertrack.rejected.outgoing import EditFault, Outgoing, as_edited, as_replay, company_of
-from clustertrack.rejected.records import NamedPlace, RejectedRecord, read_place, replays_of
+from clustertrack.rejected.records import RejectedRecord, WrittenAddress, read_address, replays_of
 from schemas.addresses import RecordAddress
 from schemas.errors import UsageFault
 from schemas.events import read_event
@@ -272,13 +272,13 @@ def test_the_register_is_not_edited():
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        pytest.param("activity.events.v1/2/17", NamedPlace("activity.events.v1", None, 2, 17), id="plain"),
-        pytest.param("a_b-c@1/0/0", NamedPlace("a_b-c", 1, 0, 0), id="epoch"),
+        pytest.param("activity.events.v1/2/17", WrittenAddress("activity.events.v1", None, 2, 17), id="plain"),
+        pytest.param("a_b-c@1/0/0", WrittenAddress("a_b-c", 1, 0, 0), id="epoch"),
     ],
 )
-def test_places_are_read_as_they_are_written(text: str, place: NamedPlace):
+def test_places_are_read_as_they_are_written(text: str, place: WrittenAddress):
     """A place reads back; without an epoch, none is guessed."""
-    assert read_place(text) == place
+    assert read_address(text) == place
     assert str(place) == text
 
 
@@ -286,7 +286,7 @@ def test_places_are_read_as_they_are_written(text: str, place: NamedPlace):
 def test_other_texts_are_no_places(text: str):
     """One sentence, with an example."""
     with pytest.raises(UsageFault, match="for example"):
-        read_place(text)
+        read_address(text)
 
 
 def test_a_place_names_its_epoch_only_where_there_was_another():

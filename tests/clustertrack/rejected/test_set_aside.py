@@ -3,14 +3,14 @@
 import pytest
 
 from brokers.offsets import Progress
-from clustertrack.rejected.records import NamedPlace
+from clustertrack.rejected.records import WrittenAddress
 from clustertrack.rejected.set_aside_checks import MOST, check_offsets, check_place, read_range
 from schemas.errors import ClustertrackError
 from sinks.catalog import TopicRecord
 
 EVENTS = "activity.events.v1"
 RECORDED = TopicRecord(topic=EVENTS, topic_epoch=2, topic_id="x", partitions=4)
-PLACE = NamedPlace(EVENTS, None, 2, 17)
+PLACE = WrittenAddress(EVENTS, None, 2, 17)
 
 
 @pytest.mark.parametrize(
@@ -18,11 +18,11 @@ PLACE = NamedPlace(EVENTS, None, 2, 17)
     [
         pytest.param(f"{EVENTS}/2/17", PLACE, 17, id="one"),
         pytest.param(f"{EVENTS}@2/2/17-20", PLACE._replace(topic_epoch=2), 20, id="range"),
-        pytest.param("a-1/2/17", NamedPlace("a-1", None, 2, 17), 17, id="dash in the name"),
+        pytest.param("a-1/2/17", WrittenAddress("a-1", None, 2, 17), 17, id="dash in the name"),
         pytest.param(f"{EVENTS}/2/17-{16 + MOST}", PLACE, 16 + MOST, id="as many as there may be"),
     ],
 )
-def test_places(text: str, place: NamedPlace, last: int):
+def test_places(text: str, place: WrittenAddress, last: int):
     """One record, or the first and the last of several."""
     assert read_range(text) == (place, last)
 
@@ -52,7 +52,7 @@ def test_what_is_no_place(text: str):
         pytest.param(PLACE._replace(partition=4), "has the partitions 0 to 3", 2, id="partition"),
     ],
 )
-def test_where_no_worker_comes_by(place: NamedPlace, words: str, code: int):
+def test_where_no_worker_comes_by(place: WrittenAddress, words: str, code: int):
     """Only the events topic of today."""
     check_place(PLACE, RECORDED)
     check_place(PLACE._replace(topic_epoch=2), RECORDED)

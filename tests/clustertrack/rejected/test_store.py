@@ -9,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 
 from clustertrack.rejected import store as sinks_rejected
 from clustertrack.rejected.actions import ActionBook, list_closed, story_of
-from clustertrack.rejected.records import Action, NamedPlace
+from clustertrack.rejected.records import Action, WrittenAddress
 from clustertrack.rejected.store import Count, Wanted, count_open, find_places, list_open, open_places, read_records
 from schemas.addresses import RecordAddress
 from schemas.faults import Fault
@@ -151,8 +151,8 @@ def test_filters(reject, opened):
     assert opened(Wanted(since=ARRIVED)) == [b, c, d]
     assert opened(Wanted(until=ARRIVED)) == [a]
     assert opened(Wanted(since=ARRIVED, until=late)) == [b, d]
-    assert opened(Wanted(places=[NamedPlace(EVENTS, None, 0, 1), NamedPlace(COMPANIES, 0, 3, 0)])) == [b, d]
-    assert opened(Wanted(places=[NamedPlace(EVENTS, 1, 0, 1)])) == []
+    assert opened(Wanted(places=[WrittenAddress(EVENTS, None, 0, 1), WrittenAddress(COMPANIES, 0, 3, 0)])) == [b, d]
+    assert opened(Wanted(places=[WrittenAddress(EVENTS, 1, 0, 1)])) == []
     assert opened(Wanted(reasons=["missing"], topics=[COMPANIES], since=ARRIVED, sources=[""])) == [d]
 
 
@@ -217,7 +217,11 @@ def test_what_is_listed(ledger: Client, database: str, reject):
 def test_named_places(ledger: Client, database: str, reject):
     """A place without an epoch is found in every epoch, closed records too; unknown ones are nowhere."""
     old, new = reject(place(5)), reject(place(5, epoch=1), status="accepted")
-    loose, exact, unknown = NamedPlace(EVENTS, None, 0, 5), NamedPlace(EVENTS, 1, 0, 5), NamedPlace(EVENTS, None, 0, 6)
+    loose, exact, unknown = (
+        WrittenAddress(EVENTS, None, 0, 5),
+        WrittenAddress(EVENTS, 1, 0, 5),
+        WrittenAddress(EVENTS, None, 0, 6),
+    )
     assert find_places(ledger, database, [loose, exact, unknown]) == {loose: [old, new], exact: [new], unknown: []}
 
 

@@ -14,7 +14,7 @@ from sources.files.file_publisher import Outcome, Table, open_input, send, surve
 from sources.files.mapping import MappingFault
 from sources.files.refused_rows import Refusal
 from sources.files.source_file import FileFault
-from sources.publisher import DeliveryFailed, MemoryPublisher, Place
+from sources.publisher import DeliveryFailed, MemoryPublisher, SourceLine
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 SPREADSHEETS = sorted(path for path in EXAMPLES.glob("activity-*") if path.suffix in (".csv", ".xlsx"))
@@ -138,13 +138,13 @@ def test_repetition_gives_the_same_bytes(tmp_path: Path):
     publish(path, publisher=first)
     publish(path, publisher=second)
     assert first.sent == second.sent
-    assert [place for _, _, place in first.sent] == [Place(str(path), 2), Place(str(path), 3)]
+    assert [place for _, _, place in first.sent] == [SourceLine(str(path), 2), SourceLine(str(path), 3)]
 
 
 class _Failing(MemoryPublisher):
     """Kafka that stops confirming at its second record."""
 
-    def send(self, key: bytes | None, value: bytes, place: Place) -> None:
+    def send(self, key: bytes | None, value: bytes, place: SourceLine) -> None:
         """Fail, or keep."""
         if self.sent:
             raise DeliveryFailed(place=place, confirmed=self.confirmed, records=1, cause="gone")

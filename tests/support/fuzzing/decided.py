@@ -15,7 +15,7 @@ from schemas.ledger import NO_PARTITION
 from streams import company_step as companies
 from streams import decide as deciding
 from streams.company_register import Register
-from streams.decide import MARK, Batch, Output, Place
+from streams.decide import MARK, Batch, Output, PartitionInfo
 
 LARGEST: Final = {"events": EVENT_BYTES, "enriched": DERIVED_BYTES, "rejected": DERIVED_BYTES}
 _BATCH_BYTES: Final = 200
@@ -26,7 +26,7 @@ Marks = dict[bytes, bytes]
 def batch(data: bytes) -> None:
     """Every record has one receipt, in order; what is repeated or cut otherwise gives the same."""
     case = decoded(data)
-    place = Place(EVENTS, case.setting(0) % 2, case.setting(1) % 3, 1 + case.setting(2) % 3)
+    place = PartitionInfo(EVENTS, case.setting(0) % 2, case.setting(1) % 3, 1 + case.setting(2) % 3)
     if place.partition >= place.partitions:
         place = place._replace(partition=0)
     records = case.consumed()
@@ -41,7 +41,7 @@ def batch(data: bytes) -> None:
     _in_pieces(whole, place, records, condemned, case.setting(4))
 
 
-def _decided(place: Place, records: Sequence[Record], marks: Marks, condemned: Mapping[int, str]) -> Batch:
+def _decided(place: PartitionInfo, records: Sequence[Record], marks: Marks, condemned: Mapping[int, str]) -> Batch:
     return deciding.process_batch(
         place,
         records,
@@ -52,7 +52,7 @@ def _decided(place: Place, records: Sequence[Record], marks: Marks, condemned: M
     )
 
 
-def one_receipt_each(found: Batch, place: Place, records: Sequence[Record]) -> None:
+def one_receipt_each(found: Batch, place: PartitionInfo, records: Sequence[Record]) -> None:
     """One receipt for each record, in order; a rejected one is kept, with its faults."""
     receipts = found.rows.receipts
     assert [receipt.offset for receipt in receipts] == [record.offset for record in records]
@@ -91,7 +91,7 @@ def fitting(outputs: Sequence[Output]) -> None:
         assert output.value is not None or output.to == "rejected"
 
 
-def _marked(found: Batch, place: Place) -> None:
+def _marked(found: Batch, place: PartitionInfo) -> None:
     firsts = [receipt.offset for receipt in found.rows.receipts if receipt.status in ("accepted", "retracted")]
     marks = [MARK.unpack(mark[: MARK.size]) for mark in found.marks.values()]
     assert [offset for _, offset, _ in marks] == firsts
@@ -108,7 +108,7 @@ def _enriched(found: Batch) -> None:
         assert document["subject"] == str(activity.company_id)
 
 
-def _again(whole: Batch, place: Place, records: Sequence[Record], condemned: Mapping[int, str]) -> None:
+def _again(whole: Batch, place: PartitionInfo, records: Sequence[Record], condemned: Mapping[int, str]) -> None:
     """After a crash the same rows; published once more, duplicates."""
     same = _decided(place, records, whole.marks, condemned)
     assert (same.rows, same.outputs) == (whole.rows, whole.outputs)
@@ -122,7 +122,9 @@ def _again(whole: Batch, place: Place, records: Sequence[Record], condemned: Map
     assert not repeated.marks
 
 
-def _in_pieces(whole: Batch, place: Place, records: Sequence[Record], condemned: Mapping[int, str], where: int) -> None:
+def _in_pieces(
+    whole: Batch, place: PartitionInfo, records: Sequence[Record], condemned: Mapping[int, str], where: int
+) -> None:
     cut = where % (len(records) + 1)
     first = _decided(place, records[:cut], {}, condemned)
     second = _decided(place, records[cut:], first.marks, condemned)
@@ -141,7 +143,7 @@ def register(data: bytes) -> None:
     """A record is a version of a company or is rejected; a version is the same after it was written and read."""
     case = decoded(data)
     records = case.consumed()
-    place = Place(COMPANIES, 0, 0, 1)
+    place = PartitionInfo(COMPANIES, 0, 0, 1)
     found = companies.process_companies(place, records, condemned={})
     known = Register()
     by_offset = {row.offset: row for row in found.rows.rejected}

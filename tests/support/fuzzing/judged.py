@@ -153,8 +153,8 @@ def _mean_what_they_say(given: list[tuple[str, bytes | None]], partition: int) -
 def _place(value: bytes) -> None:
     text = value.decode("utf-8", "backslashreplace")
     try:
-        place = replays.read_place(text)
+        place = replays.read_address(text)
     except UsageFault as error:
         str(error).encode("utf-8", "backslashreplace")
         return
-    assert replays.read_place(str(place)) == place
+    assert replays.read_address(str(place)) == place

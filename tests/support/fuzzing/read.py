@@ -13,7 +13,7 @@ from fuzzing.decided import fitting, one_receipt_each
 from fuzzing.holds import storable
 from streams import decide as deciding
 from streams.company_register import Register
-from streams.decide import Place
+from streams.decide import PartitionInfo
 
 _CODEC_AT, _LAST_DELTA, _COUNT = 22, 23, 57
 """Where in the header of a batch they are."""
@@ -39,14 +39,14 @@ def wire_bytes(data: bytes) -> None:
     if damaged == whole:
         _as_written(records[:-1], case)
     decided = deciding.process_batch(
-        Place(EVENTS, 0, 0, 3),
+        PartitionInfo(EVENTS, 0, 0, 3),
         records,
         seen=lambda keys: [None] * len(keys),
         register=Register(),
         clusters=CLUSTERS,
         condemned={},
     )
-    one_receipt_each(decided, Place(EVENTS, 0, 0, 3), records)
+    one_receipt_each(decided, PartitionInfo(EVENTS, 0, 0, 3), records)
     fitting(decided.outputs)
     storable(decided.rows)
 
