@@ -7,7 +7,8 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 # Spelled so that this file does not find itself.
@@ -186,12 +187,24 @@ def _ways_to_a_screen(node: ast.AST) -> Iterator[str]:
             yield "os.write"
 
 
+def same_names(paths: Sequence[Path]) -> Iterator[str]:
+    """Modules of the product that have their file name in common: a name stands for one thing."""
+    named: dict[str, list[Path]] = defaultdict(list)
+    for path in paths:
+        if path.parts[0] in PRODUCT and path.suffix == ".py" and not path.name.startswith("__"):
+            named[path.name].append(path)
+    for found in named.values():
+        if len(found) > 1:
+            yield f"{found[0]}: has the name of {', '.join(map(str, found[1:]))}"
+
+
 RULES = (unfinished, silent_tests, named_hosts, other_doors, stray_writes)
 
 
 def main() -> int:
     """Print what is wrong; 1 if anything is."""
-    found = [fault for path in files() for rule in RULES for fault in rule(path)]
+    paths = files()
+    found = [fault for path in paths for rule in RULES for fault in rule(path)] + list(same_names(paths))
     for fault in found:
         print(fault)
     return 1 if found else 0

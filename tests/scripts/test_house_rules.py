@@ -73,3 +73,11 @@ def test_reading_is_fine(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_the_one_place_and_what_is_no_product_may_write(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """The rule holds for the product, except for the one place."""
     assert found(tmp_path, monkeypatch, 'open(p, "w")', name) == []
+
+
+def test_a_file_name_stands_for_one_thing():
+    """Two modules of the product of one name are found; packages, tests and other files are none."""
+    paths = ["sinks/guard.py", "streams/guard.py", "sinks/__init__.py", "streams/__init__.py", "tests/sinks/guard.py"]
+    assert list(house_rules.same_names([Path(name) for name in paths])) == [
+        "sinks/guard.py: has the name of streams/guard.py"
+    ]
