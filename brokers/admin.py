@@ -1,6 +1,6 @@
 """kafka-python's admin client, which reads an error in an answer as an empty value, with those errors raised.
 
-And the question that comes before any work with a topic: can it be used?
+Also answers the question that comes before any work with a topic: can it be used?
 """
 
 from collections.abc import Iterable
@@ -38,7 +38,7 @@ class CheckedAdmin(KafkaAdminClient):  # type: ignore[misc]
         for response in responses:
             for result in response.results:
                 error = failed(result.error_code, result.error_message)
-                # A topic that is just being made or deleted: its settings are left out.
+                # A topic that is just being created or deleted: its settings are left out.
                 if error is not None and not isinstance(error, UnknownTopicOrPartitionError):
                     raise needing(error, "DescribeConfigs", "topic", result.resource_name)
         return super()._describe_configs_process_responses(responses, config_filter)

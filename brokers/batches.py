@@ -1,9 +1,9 @@
-"""Reads the records of one batch within bounds: the bytes that Kafka stores -> records, whatever is in them.
+"""Reads the records of one batch within bounds: the bytes that Kafka stores -> records, valid or not.
 
-Client libraries unpack a whole batch, make an object of every header and end at a name that is not UTF-8. Here at most
-`KEPT` bytes of a record and `KEPT_HEADERS` headers are kept, a longer value with its length and SHA-256, and an offset
-at which nothing can be read is reported as such. Only message format 2, the only one that brokers have written since
-Kafka 3.0.
+Client libraries unpack a whole batch, make an object of every header and give up at a name that is not UTF-8. Here at
+most `KEPT` bytes of a record and `KEPT_HEADERS` headers are kept, a longer value with its length and SHA-256, and an
+offset at which nothing can be read is reported as such. Only message format 2, the only one that brokers have written
+since Kafka 3.0.
 """
 
 import hashlib
@@ -18,14 +18,14 @@ KEPT: Final = 1 << 20
 """Bytes of a record up to which it is kept whole, and those that are kept of a longer value. Kafka lets no larger batch
 through, so only what was compressed can be longer."""
 KEPT_HEADERS: Final = 1024
-"""Headers of a record that are kept: some more than an event may have, for those that the pipeline adds."""
+"""Most headers of a record that are kept: a few more than an event may have, for those that the pipeline adds."""
 _LONG_HEADERS: Final = 64 << 10
-"""Bytes of all headers that are kept of a record that is not kept whole."""
+"""Most bytes of headers that are kept of a record that is not kept whole."""
 UNPACKED: Final = 512 << 20
-"""Bytes that are unpacked of one batch, of which Kafka takes 1 MB as it travels."""
+"""Most bytes that one batch may unpack to; as sent, it has at most 1 MB."""
 
 _HEADER_WEIGHT: Final = 100
-"""Bytes of memory that a header takes beside its text."""
+"""Bytes of memory that a header takes on top of its text."""
 
 HEADER: Final = Struct(">qiibIhiqqqhii")
 """Base offset, length, leader epoch, magic, CRC, attributes, last offset delta, first and largest timestamp, producer
@@ -44,7 +44,7 @@ class Cut(NamedTuple):
     value: str
     """Value of the fault: a number of bytes or headers, or what is wrong."""
     size: int
-    """Bytes of the whole value; 0 where that is not known."""
+    """Bytes of the whole value; 0 if unknown."""
     sha256: bytes
     """Of the whole value; empty where it was kept whole, or could not be read to its end."""
 
@@ -79,7 +79,7 @@ def weight(record: Any) -> int:  # noqa: ANN401  (of any client library)
 
 
 class BatchHeader(NamedTuple):
-    """What stands before the records of a batch."""
+    """What comes before the records of a batch."""
 
     base_offset: int
     codec: int
@@ -190,7 +190,7 @@ class _Stream:
                 raise DamagedError("a number in a record is too long")
 
     def text(self, keep: int) -> tuple[bytes | None, int, bytes]:
-        """Bytes behind their length, -1 for none: those that are kept, how many there are, and SHA-256 of more."""
+        """Bytes after their length, -1 for none: those that are kept, their full number, SHA-256 of longer ones."""
         size = self.number()
         if size < 0:
             return None, 0, b""
@@ -219,7 +219,7 @@ class _Stream:
             pass
 
     def go_on_at(self, position: int) -> None:
-        """Behind damage in one record the next may be whole; if this is not possible, nothing more can be read."""
+        """After a damaged record the next one may be intact; if it cannot be reached, nothing more can be read."""
         try:
             self.skip(position - self.position)
         except DamagedError as error:
@@ -236,7 +236,7 @@ class _Stream:
             yield part
 
     def _more(self) -> None:
-        """The next piece, or DamagedError, from then on for good."""
+        """The next piece. Once it has raised DamagedError, it always does."""
         self._before += self._next
         self._piece, self._next = b"", 0
         if self._damage is None:

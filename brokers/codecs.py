@@ -1,7 +1,7 @@
 """Refuses to read Kafka without the libraries that unpack what publishers compress.
 
 Publishers choose the codec of their records, and so do the settings of a topic or a broker. A reader that cannot unpack
-one batch reads nothing behind it, so commands that read Kafka ask here before they begin.
+one batch reads nothing after it, so commands that read Kafka check here before they begin.
 """
 
 from brokers.unpacking import missing_packages

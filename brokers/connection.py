@@ -34,7 +34,7 @@ class KafkaConnection:
 
     @property
     def address(self) -> str:
-        """The brokers' addresses, for messages, without what somebody may have written before an @."""
+        """The brokers' addresses for messages, without credentials that someone may have put before an @."""
         return ",".join(server.rpartition("@")[2] for server in self.servers)
 
     @property

@@ -5,10 +5,10 @@
     │   └── KafkaUnreachable    no broker can be used: none listens, another protocol, a login that is refused, ...
     └── CheckFailed
         ├── NotAllowed          Kafka answers, and the user lacks a right; names the right and the resource
-        └── KafkaRefuses        any other error that no waiting changes
+        └── KafkaRefuses        any other error that waiting does not fix
 
-Clients report nearly every trouble as a time-out. So when one has failed, its steps are taken again one by one over a
-connection of our own, and the first that does not work is the cause: name, connection, TLS, login, advertised names.
+Clients report nearly every problem as a time-out. So when one has failed, its steps are repeated one by one over a
+connection of our own, and the first that fails is the cause: name, connection, TLS, login, advertised names.
 """
 
 import re
@@ -67,7 +67,7 @@ class NotAllowed(CheckFailed):
 
 
 class KafkaRefuses(CheckFailed):
-    """Kafka answers with an error that no waiting changes."""
+    """Kafka answers with an error that waiting does not fix."""
 
 
 class _Trouble(Exception):
@@ -87,7 +87,7 @@ def explain(
         kafka: where the brokers are.
         error: what kafka-python or aiokafka raised.
         needs: the right that the request asked for, as `right` writes it, unless the error says (`needing`).
-        note: what the user wants to know beside it, such as "nothing was sent".
+        note: what else the user should know, such as "nothing was sent".
     """
     if is_authorization(error):
         return not_allowed(kafka, getattr(error, "needs", needs) or _resource(error), note)
@@ -128,7 +128,7 @@ def right(operation: str, kind: str, name: str) -> str:
 
 
 def is_authorization(error: BaseException) -> bool:
-    """Whether the user lacks a right. aiokafka has errors of its own, and producers tell some of them as text."""
+    """Whether the user lacks a right. aiokafka has errors of its own, and producers report some of them as text."""
     return (
         isinstance(error, AuthorizationError)
         or type(error).__name__.endswith("AuthorizationFailedError")
@@ -166,7 +166,7 @@ def probe(kafka: KafkaConnection, seconds: float = PROBE_SECONDS) -> str | None:
 
 
 def known_brokers(kafka: KafkaConnection, seconds: float = PROBE_SECONDS) -> int:
-    """Number of brokers at work, as the first one that can be used tells; 0 if none can."""
+    """Number of live brokers, as reported by the first one that can be used; 0 if none can."""
     for server in kafka.servers:
         with suppress(_Trouble):
             return _probe_server(server.rpartition("@")[2], kafka, seconds)
@@ -174,10 +174,10 @@ def known_brokers(kafka: KafkaConnection, seconds: float = PROBE_SECONDS) -> int
 
 
 def await_usable(kafka: KafkaConnection, seconds: float, *, note: str = "") -> None:
-    """Wait until a broker can be used, so that a client finds one; at most so many seconds, for what can pass.
+    """Wait until a broker can be used, so that a client finds one; for at most so many seconds if the cause can pass.
 
-    Asked first, because the clients try for all of their time limit whatever is wrong, and kafka-python leaves its
-    thread and its sockets behind when it gives up. Raises KafkaUnreachable.
+    Checked first, because clients use up their whole time limit regardless of the cause, and kafka-python leaks its
+    thread and its sockets when it gives up. Raises KafkaUnreachable.
     """
     deadline = time.monotonic() + seconds
     while (trouble := _trouble(kafka, min(PROBE_SECONDS, max(seconds, LEAST_SECONDS)))) is not None:
@@ -199,7 +199,7 @@ def _trouble(kafka: KafkaConnection, seconds: float) -> _Trouble | None:
 
 
 def _probe_server(server: str, kafka: KafkaConnection, seconds: float) -> int:
-    """The number of brokers that the server knows at work; raises _Trouble."""
+    """The number of live brokers that the server knows of; raises _Trouble."""
     host, port = _split(server)
     with _connected(host, port, seconds) as plain:
         connection = _secured(plain, host, kafka) if kafka.has_tls else plain
@@ -226,7 +226,7 @@ def _probe_server(server: str, kafka: KafkaConnection, seconds: float) -> int:
 
 
 def _probe_advertised(server: str, brokers: Iterable[tuple[str, int]], seconds: float) -> None:
-    """Clients leave the address they were given, and go on to what the brokers advertise."""
+    """Clients move from the address they were given to those that the brokers advertise."""
     for host, port in brokers:
         if (host, port) == _split(server):
             continue
@@ -300,7 +300,7 @@ def _log_in(connection: socket.socket, host: str, kafka: KafkaConnection) -> Non
 
 
 def _hung_up(host: str, port: int, protocol: str, seconds: float) -> _Trouble:
-    """Why a listener hangs up on the protocol: what does it answer to others?"""
+    """Why a listener hangs up on this protocol: what does it answer to others?"""
     for other in ("SASL_PLAINTEXT", "SSL"):
         if other != protocol and _speaks(host, port, other, seconds):
             wants = "a login without TLS" if other == "SASL_PLAINTEXT" else "TLS"
@@ -316,7 +316,7 @@ def _speaks(host: str, port: int, protocol: str, seconds: float) -> bool:
                 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
                 context.wrap_socket(connection, server_hostname=host).close()
                 return True
-            # A mechanism that nobody has: the answer names those that there are, and no login is tried.
+            # A mechanism that does not exist: the answer names those that do, and no login is tried.
             handshake = SaslHandshakeResponse[1].decode(
                 _ask(connection, SaslHandshakeRequest[1](mechanism="NONE")), header=True
             )

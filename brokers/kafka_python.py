@@ -1,4 +1,4 @@
-"""kafka-python's consumers, which here read batches within bounds, whatever is in them (see `brokers.batches`).
+"""kafka-python's consumers, changed to read batches within bounds, valid or not (see `brokers.batches`).
 
 Commands read with kafka-python; workers read with aiokafka: `streams.record_batches`.
 """

@@ -1,4 +1,4 @@
-"""How far the workers have come: committed offsets of their group beside the ends of the topics.
+"""How far the workers have come: committed offsets of their group next to the ends of the topics.
 
 Errors are those of `brokers.explain` (KafkaUnreachable when no broker can be used, NotAllowed for a right that the user
 lacks, KafkaRefuses) and TopicFault for a topic that is missing.
@@ -38,7 +38,7 @@ PATIENCE: Final = 5.0
 """Seconds in which a request is repeated, while Kafka says that it will soon be ready."""
 
 PROBE_SECONDS: Final = 60.0
-"""Time to look the ranges of a partition up."""
+"""Time to look up the ranges of a partition."""
 POLL_MS: Final = 500
 NEAR: Final = 1000
 """Offsets that are read rather than skipped; those of few records."""
@@ -79,7 +79,7 @@ class Progress:
 
     @property
     def position(self) -> int:
-        """The offset at which the group stands; without a commit it starts at the oldest record."""
+        """The group's position; without a commit it starts at the oldest record."""
         return max(self.low, self.committed or 0)
 
     @property
@@ -148,8 +148,8 @@ class KafkaOffsets:
     def read(self, group: str, topics: Sequence[str]) -> Reading:
         """Progress of `group` in all partitions of `topics`.
 
-        Commits are read before ends, so that an end is never older than the commit beside it: records that the group
-        sent on before a commit (rerouted ones) lie before the end that is read after it.
+        Commits are read before ends, so that an end is never older than its commit: records that the group sent on
+        before a commit (rerouted ones) lie before the end that is read after it.
 
         Raises what the module says.
         """
@@ -168,7 +168,7 @@ class KafkaOffsets:
         )
 
     def written(self, topics: Sequence[str]) -> dict[Partition, int]:
-        """The offset after the last record of every partition, those of open transactions included.
+        """The offset after the last record of every partition, records of open transactions included.
 
         Raises what the module says.
         """
@@ -215,9 +215,9 @@ class KafkaOffsets:
         return all(self.undelivered(place, [found]) == [found] for place, found in ranges.items())
 
     def await_committed(self, group: str, partitions: AbstractSet[Partition], seconds: float) -> set[Partition]:
-        """Of these partitions, those whose every record until now `group` has committed.
+        """Those of these partitions in which `group` has committed every record so far.
 
-        For the others so many seconds are waited, unless no worker runs. Raises what the module says.
+        Waits so many seconds for the others, unless no worker runs. Raises what the module says.
         """
         if not partitions:
             return set()

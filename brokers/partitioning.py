@@ -32,5 +32,5 @@ def _home(company_id: int) -> tuple[int, bytes]:
 
 
 homes: Final = Remembered(_home, 131_072)
-"""Company -> hash of its key, and the key: murmur2 in Python takes as long as all else that is done with a record.
+"""Company -> hash of its key, and the key: murmur2 in Python takes as long as everything else done with a record.
 About 25 MB when full."""

@@ -1,4 +1,4 @@
-"""The headers of a record: their names, and what is read from them before and beside the event itself.
+"""The headers of a record: their names, and what is read from them besides the event itself.
 
 Headers that begin with `ct-` are the pipeline's own.
 """
@@ -15,9 +15,10 @@ CONTENT_TYPE: Final = "content-type"
 ATTRIBUTE: Final = "ce_"
 """How the headers begin that hold an attribute of an event in binary mode."""
 STRUCTURED: Final = (CONTENT_TYPE, STRUCTURED_TYPE.encode())
-"""Says that the value is a whole CloudEvent (CloudEvents 1.0, Kafka binding, structured mode), as `publish` says it."""
+"""Says that the value is a whole CloudEvent (CloudEvents 1.0, Kafka binding, structured mode), as `publish` writes
+it."""
 STRUCTURED_UTF8: Final = (CONTENT_TYPE, f"{STRUCTURED_TYPE}; charset=utf-8".encode())
-"""The same with its charset, as the worker and `rejected replay --edit` say it."""
+"""The same with its charset, as the worker and `rejected replay --edit` write it."""
 
 OWN: Final = "ct-"
 """How the pipeline's own headers begin."""
@@ -28,14 +29,14 @@ FAULTS: Final = "ct-faults"
 REPLAYS: Final = "ct-replays"
 """How often the record's content was sent again."""
 REPLAY_OF: Final = "ct-replay-of"
-"""Where the record stands that this one is a replay of."""
+"""Address of the record that this one is a replay of."""
 EDITED_FROM: Final = "ct-edited-from"
-"""Where the record stands that this one was edited from."""
+"""Address of the record that this one was edited from."""
 
 ORIGIN: Final = "ct-origin"
-"""Header `topic/partition/offset`: the record that this one comes from. The last one of that name counts. Of a topic
-that was made again `topic@epoch/..`: its offsets begin anew, and whoever drops what has the same origin must not drop
-others."""
+"""Header `topic/partition/offset`: the record that this one comes from. The last one of that name counts. For a topic
+that was re-created it is `topic@epoch/..`: its offsets start over, and consumers that drop records with the same origin
+must not drop others."""
 _ORIGIN_FORM: Final = re.compile(rb"(.+)/([0-9]{1,5})/([0-9]{1,19})", re.DOTALL)
 _FRAME: Final = 10
 """Bytes that Kafka adds to a header at most."""
@@ -58,7 +59,7 @@ class HeadersRead(NamedTuple):
     written: int
     """The same, with the attributes of the event as JSON writes them. JSON that is read does not grow."""
     origin: bytes | None
-    """Where the record stood before it was sent on; None if it never was."""
+    """Address of the record before it was sent on; None if it never was."""
 
 
 NO_HEADERS: Final = HeadersRead(None, 0, 0, None)
@@ -79,8 +80,8 @@ def read_headers(headers: RawHeaders) -> HeadersRead:
         content = value or b""
         size += len(name.encode()) + len(content) + _FRAME
         if describes_event(lower):
-            # The same header twice: two answers to one question. No UTF-8 holds the byte between them, so the header is
-            # refused. Each is cut, for there may be hundreds.
+            # The same header twice: two answers to one question. The byte between them is never valid UTF-8, so the
+            # record is rejected for this header. Each is cut, as there may be hundreds.
             other = named.get(lower, value)
             named[lower] = value if other == value else (other or b"")[:_QUOTED] + b"\xff" + content[:_QUOTED]
         if lower.startswith(ATTRIBUTE):
@@ -95,7 +96,7 @@ def read_headers(headers: RawHeaders) -> HeadersRead:
 def other_place(origin: bytes, topic: str, partition: int) -> tuple[int, int] | None:
     """Partition and offset that an origin names, None if it names no other partition of the topic (in its epoch).
 
-    Also a partition that was added after the worker's start: what was sent on from there has arrived all the same.
+    Also a partition that was added after the worker started: what was sent on from there has still arrived.
     Anyone who publishes can write the header too; it proves an arrival only where a receipt says "sent on".
     """
     found = _ORIGIN_FORM.fullmatch(origin)

@@ -1,12 +1,12 @@
-"""The Kafka topics: their names, their policies, and how they are made and checked.
+"""The Kafka topics: their names, their policies, and how they are created and checked.
 
     CheckFailed
-    └── TopicFault    a topic cannot be used, made or changed; `topic` names it
+    └── TopicFault    a topic cannot be used, created or changed; `topic` names it
 
-What else can go wrong with Kafka is explained in `brokers.explain`.
+`brokers.explain` covers what else can go wrong with Kafka.
 
-All topics of one pipeline have the same number of partitions, fixed for life: a company's place is murmur2(CVR) modulo
-that number, in the events, the enriched events and the changelog of marks alike.
+All topics of one pipeline have the same number of partitions, fixed for life: a company's partition is murmur2(CVR)
+modulo that number, in the events, the enriched events and the changelog of marks alike.
 """
 
 import time
@@ -54,7 +54,7 @@ CONNECT_PAUSE: Final = 0.1
 
 
 class TopicFault(CheckFailed):
-    """A topic cannot be used, made or changed; `topic` is its name, empty if there are several."""
+    """A topic cannot be used, created or changed; `topic` is its name, empty if there are several."""
 
     def __init__(self, message: str, topic: str = "") -> None:
         super().__init__(message)
@@ -141,10 +141,10 @@ def topic_specs(
 
 
 class TopicAdmin:
-    """Reads and makes topics over kafka-python's admin client; use it in a `with` block.
+    """Reads and creates topics with kafka-python's admin client; use it in a `with` block.
 
     Every method raises KafkaUnreachable when no broker can be used within `timeout_ms`, NotAllowed for a right that the
-    user lacks, KafkaRefuses or TopicFault for what else Kafka refuses.
+    user lacks, KafkaRefuses or TopicFault for anything else that Kafka refuses.
     """
 
     def __init__(self, kafka: KafkaConnection, *, timeout_ms: int = TIMEOUT_MS) -> None:
@@ -202,20 +202,21 @@ class TopicAdmin:
                 config={key: str(entry["value"]) for key, entry in configs[name].items()},
             )
             for name, topic in found.items()
-            if configs.get(name)  # else Kafka was just making or deleting it
+            if configs.get(name)  # else Kafka was just creating or deleting it
         }
 
     def await_described(self, names: Sequence[str]) -> dict[str, TopicState]:
-        """State of all of the topics, which were just made: other brokers than the one that made them hear of it later.
+        """State of all of the topics, which were just created: other brokers than the one that created them learn of it
+        later.
 
-        Raises TopicFault for one that does not show itself in time.
+        Raises TopicFault for one that does not appear in time.
         """
         deadline = time.monotonic() + self._timeout_ms / 1000
         while True:
             late = time.monotonic() > deadline
             try:
                 states = self.describe(names)
-            except KafkaUnreachable:  # also a broker that was asked for the policies of a topic it has not heard of
+            except KafkaUnreachable:  # also from a broker that does not know the topic yet
                 if late:
                     raise
                 states = {}
@@ -229,7 +230,7 @@ class TopicAdmin:
             time.sleep(CONNECT_PAUSE)
 
     def differences(self, specs: Sequence[TopicSpec]) -> list[str]:
-        """Sentences about what is not as it must be; changes nothing."""
+        """Sentences about what differs from what is required; changes nothing."""
         states = self.describe([spec.name for spec in specs])
         lines: list[str] = []
         for spec in specs:
@@ -259,7 +260,7 @@ class TopicAdmin:
         return states
 
     def ensure(self, specs: Sequence[TopicSpec]) -> list[str]:
-        """Makes missing topics, sets configurations that differ, and returns a line for each change.
+        """Creates missing topics, sets configurations that differ, and returns a line for each change.
 
         Never changes a number of partitions: a difference raises TopicFault before anything is changed.
         """
@@ -283,7 +284,7 @@ class TopicAdmin:
     def missing_rights(self, needed: Mapping[str, Sequence[str]], group: str) -> list[str]:
         """Rights that the user lacks, in words: of those on topics, and Read on the consumer group.
 
-        What Kafka does not tell (a topic that does not exist, a group that has no members yet) is not among them.
+        What Kafka does not report (a topic that does not exist, a group that has no members yet) is not among them.
         """
         lacking = []
         with explained(self._kafka):
@@ -300,7 +301,7 @@ class TopicAdmin:
         return lacking
 
     def _group_operations(self, group: str) -> list[str] | None:
-        """Operations that the user may do with the group; a new cluster takes a moment to have a place for groups."""
+        """Operations that the user may do with the group; a new cluster takes a moment before it can hold groups."""
         deadline = time.monotonic() + self._timeout_ms / 1000
         while True:
             try:

@@ -1,7 +1,7 @@
 """Unpacks the records of a compressed batch piece by piece, so that the reader decides how much of it is wanted.
 
-A batch of 60 kB may hold 60 MB, or with zstd far more. The libraries that Kafka clients use for it unpack all of that
-before anything can be looked at.
+A batch of 60 kB may hold 60 MB, or with zstd far more. The libraries that Kafka clients use unpack all of it before any
+of it can be inspected.
 """
 
 import zlib
@@ -12,7 +12,7 @@ from typing import Any, Final
 PIECE: Final = 1 << 20
 """Bytes of one piece at most; only snappy, which has no stream, gives a block as a whole."""
 FRAMES: Final = 100
-"""gzip and lz4 frames that one batch may consist of. Clients write one; empty ones make much work of few bytes."""
+"""gzip and lz4 frames that one batch may consist of. Clients write one; empty ones turn a few bytes into much work."""
 _LARGEST_WINDOW: Final = 1 << 27
 """Bytes to which zstd's levels for everyday use refer back at most, up to the highest (22)."""
 _SNAPPY_GROWTH: Final = 22
@@ -37,14 +37,14 @@ def missing_packages() -> list[str]:
 
 
 def pieces(codec: int, packed: bytes) -> Iterator[bytes]:
-    """The unpacked bytes, in pieces of at most `PIECE` bytes; nothing is unpacked before it is asked for.
+    """The unpacked bytes, in pieces of at most `PIECE` bytes; nothing is unpacked before it is needed.
 
     Args:
         codec: Kafka's number of it (`CODECS`).
         packed: what follows the header of the batch.
 
     Raises:
-        DamagedError: at the place from which on nothing can be read.
+        DamagedError: at the point after which nothing can be read.
     """
     unpack = _UNPACK.get(codec)
     if unpack is None:

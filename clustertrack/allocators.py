@@ -1,8 +1,8 @@
 """What a worker does not need in memory. Measured by `scripts/bench --only memory`.
 
 A worker fills and empties tens of megabytes with every group, in several threads. glibc keeps an arena for each of them
-and gives freed memory back late, Arrow's own pool later still: together a third of the worker's memory. Giving all
-of it back at once costs time, in page faults.
+and returns freed memory late, Arrow's own pool even later: together a third of the worker's memory. Giving all of it
+back at once costs time, in page faults.
 """
 
 import ctypes

@@ -1,7 +1,7 @@
 """What every process serves on its metrics port: /metrics for Prometheus, /healthz and /readyz for its supervisor.
 
-/healthz is red (503) when only a restart can help; /readyz is red while the process cannot do its work now, for
-instance because ClickHouse is away. Both answer with a JSON body that says why.
+/healthz is red (503) when only a restart can help; /readyz is red while the process cannot do its work, for instance
+because ClickHouse is down. Both answer with a JSON body that says why.
 """
 
 import json
@@ -24,7 +24,7 @@ _TEXT = "text/plain; charset=utf-8"
 
 @dataclass(frozen=True)
 class Health:
-    """An answer to "are you well": `why` is a short sentence when not; `facts` (JSON values) go into the body too."""
+    """A health check's result: `why` is a short sentence if unhealthy; `facts` (JSON values) go into the body too."""
 
     ok: bool
     why: str = ""
@@ -49,7 +49,7 @@ class Server:
 
     @property
     def port(self) -> int:
-        """The port it listens on (of interest after asking for port 0)."""
+        """The port it listens on (useful after asking for port 0)."""
         return int(self._server.server_address[1])
 
     def close(self) -> None:
@@ -82,7 +82,7 @@ def serve(
         def do_GET(self) -> None:
             path = self.path.split("?", 1)[0]
             if host in LOOPBACK and not is_loopback(self.headers.get("Host", "")):
-                # A web page whose name has been made to point here (DNS rebinding).
+                # A web page whose name was pointed here (DNS rebinding).
                 self._answer(HTTPStatus.FORBIDDEN, _TEXT, b"The Host header names another machine.\n")
             elif path == "/metrics":
                 encoder, content_type = choose_encoder(self.headers.get("Accept", ""))
@@ -121,6 +121,6 @@ def serve(
 def _ask(check: Callable[[], Health]) -> Health:
     try:
         return check()
-    # A check that fails is no reason to drop the connection without a word: it means that nobody knows.
+    # If the check itself fails, answer 503 instead of dropping the connection: the state is unknown.
     except Exception as error:  # noqa: BLE001
         return Health(ok=False, why=f"the check itself failed: {type(error).__name__}: {error}")

@@ -1,6 +1,6 @@
 """Logs go to standard error, one line an event; standard output belongs to results.
 
-What others wrote, also where a library quotes it, is made visible here (`schemas.visible`), keys and tracebacks too.
+Text that others wrote, also where a library quotes it, is escaped here (`schemas.visible`), in keys and tracebacks too.
 
 On a terminal they are made for people, elsewhere each line is a JSON object. Libraries that log through the standard
 library come out the same way, at WARNING and above.
@@ -53,7 +53,7 @@ def configure(level: str) -> None:
 
 
 def _sentence(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    """What a user can cause is told by its sentence, whoever logs it; a traceback is for faults of the program."""
+    """Errors that a user can cause are logged as their sentence, from any logger; tracebacks are for bugs."""
     given = event.get("exc_info")
     error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
     if isinstance(error, ClustertrackError):
@@ -71,7 +71,7 @@ def _made_visible(_logger: object, _method: str, event: structlog.types.EventDic
     return {visible(key): _shown(key, value) for key, value in event.items()}
 
 
-def _shown(key: str, value: Any) -> Any:  # noqa: ANN401  (whatever is logged)
+def _shown(key: str, value: Any) -> Any:  # noqa: ANN401  (any logged value)
     if key in {"exception", "stack"}:
         return indented(str(value))
     if isinstance(value, str):

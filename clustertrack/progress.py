@@ -12,7 +12,7 @@ _EVERY_SECONDS: Final = 5.0
 """Between two plain lines: a log of a long run stays readable."""
 
 Reached = Callable[..., object]
-"""To be told how much is done, and how much there is if that has become known."""
+"""Called with how much is done, and how much there is once that is known."""
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def track(what: str, total: int, unit: str = "bytes") -> Iterator[Reached]:
 
 @contextmanager
 def bar(what: str, total: int | None, unit: str) -> Iterator[Callable[..., None]]:
-    """A bar, for a terminal. What is reached may also be told by another name: `reached(done, of, what)`."""
+    """A bar, for a terminal. What is reached may also be given another name: `reached(done, of, what)`."""
     from rich.console import Console  # noqa: PLC0415  (0.1 s that scripts and logs need not pay)
     from rich.progress import (  # noqa: PLC0415
         BarColumn,

@@ -1,6 +1,7 @@
-"""Ends a worker that is ill, whatever its event loop does.
+"""Ends an unhealthy worker, no matter what its event loop does.
 
-A supervisor may kill it before. But Docker Compose and systemd start again what has ended, not what says it is ill.
+A supervisor may kill it first. But Docker Compose and systemd restart what has ended, not what reports itself
+unhealthy.
 """
 
 import os
@@ -20,7 +21,7 @@ log = structlog.get_logger()
 def watch(unhealthy: Callable[[], str | None], patience: float) -> None:
     """Start a thread that ends this process when `unhealthy` has given a reason at every look for `patience` seconds.
 
-    Whatever is unacked comes again, so that ending hard is safe.
+    Unacked records are delivered again, so exiting hard is safe.
     """
     threading.Thread(target=_watch, args=(unhealthy, patience), name="watchdog", daemon=True).start()
 

@@ -1,7 +1,7 @@
 """Reads the annual report from the ledger's parameterised views.
 
 Every query binds its parameters, and all of them read the same instant `known`. The figures and their clusters come
-from one query, so that a report printed while records arrive is of one piece. How they are counted stands in the view
+from one query, so that a report printed while records arrive is consistent. How they are counted is in the view
 `impact_annual_figures`, which `impact_annual`, `impact_annual_as_known` and `impact_cluster` read as well.
 """
 

@@ -12,7 +12,7 @@ PRESENT: Final = datetime(2200, 1, 1, tzinfo=UTC)
 """The instant by which the ledger's views mean "all that is known now"."""
 
 FIRST_YEAR: Final = 2000
-"""Events before it are refused (`schemas.events`)."""
+"""Events before it are rejected (`schemas.events`)."""
 LAST_YEAR: Final = 2148
 """The last whole year of ClickHouse's Date."""
 

@@ -2,5 +2,5 @@
 
 
 def number(value: int) -> str:
-    """Digits in groups of three with commas, whatever the locale: 6,868."""
+    """Digits in groups of three with commas, in every locale: 6,868."""
     return f"{value:,}"

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, NonNegativeInt
 from schemas.indicators import HELPED, OUTCOMES
 
 FIGURES: Final = (HELPED, *OUTCOMES)
-"""The four figures in the order of the published sentence; helped = any activity that stands."""
+"""The four figures in the order of the published sentence; helped = any activity that counts."""
 
 
 class _Value(BaseModel):
@@ -57,7 +57,7 @@ class ClusterFigures(_Value):
 
 
 class Mapping(_Value):
-    """Which outcomes a type of event stands for when it names none itself, and the pipeline version that says so."""
+    """Which outcomes follow from a type of event when it names none itself, and the pipeline version that says so."""
 
     version: int
     derived: dict[str, tuple[str, ...]]
@@ -66,7 +66,7 @@ class Mapping(_Value):
 class NotCounted(_Value):
     """What the figures may lack, or rest on, of one cluster.
 
-    rejected: refused records still open, each different message once. Of any year: a record that cannot be read does
+    rejected: rejected records still open, each different message once. Of any year: a record that cannot be read does
     not say its year.
     retractions_without_activity: retractions that name no activity known here; of any year.
     activities_of_several_companies: activities of the year whose versions name several companies; the newest counts.
@@ -80,7 +80,7 @@ class NotCounted(_Value):
 
 
 class ClusterNotCounted(NotCounted):
-    """The same with the cluster's name; `unknown` where source and activity do not tell the cluster."""
+    """The same with the cluster's name; `unknown` where source and activity do not name the cluster."""
 
     cluster: str
 

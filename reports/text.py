@@ -63,7 +63,7 @@ def _figures(report: AnnualReport) -> Lines:
 
 
 def _figure_row(name: str, figures: NationalFigures) -> tuple[str, ...]:
-    # Whoever was helped was helped: there is no basis to tell apart.
+    # Helped has no basis: there is nothing to tell apart.
     basis = ("-", "-") if name == HELPED else (number(figures.reported), number(figures.derived))
     return (
         LABELS[name],

@@ -1,4 +1,4 @@
-"""What waits beside the figures: refused records, retractions of nothing, activities of several companies.
+"""What waits next to the figures: rejected records, retractions of nothing, activities of several companies.
 
 Counts are per cluster, and made so that publishing the same files twice does not change them.
 """

@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 on Kafka, to the letter: where the parts of an event stand in a record.
+"""CloudEvents 1.0 on Kafka, to the letter: where the parts of an event are in a record.
 
 The mode follows the content type: `application/cloudevents+json` is structured mode, the value is the whole event; any
 other one is binary mode, headers `ce_*` are the attributes and the value is the data. Headers are UTF-8 and not
@@ -19,7 +19,7 @@ STRUCTURED: Final = "application/cloudevents+json"
 ATTRIBUTES: Final = frozenset(
     {"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"}
 )
-"""Attributes that CloudEvents defines; whatever else stands beside them is an extension."""
+"""Attributes that CloudEvents defines; all others are extensions."""
 MAX_FIELDS: Final = 64
 """Attributes of an event, and fields of its data, that are looked at: CloudEvents defines eight and the schema ten, and
 pydantic takes a microsecond and 800 bytes for each one that is wrong."""
@@ -35,7 +35,7 @@ class Unbound(NamedTuple):
     event: dict[str, Any]
     faults: list[Fault]
     unread: frozenset[str]
-    """Fields that are absent from `event` because they cannot be read: nothing more is to be said of them."""
+    """Fields that are absent from `event` because they cannot be read: nothing more is reported about them."""
 
 
 def unbind(value: bytes, headers: Mapping[str, bytes | None]) -> Unbound | list[Fault] | None:
@@ -75,7 +75,7 @@ def unbind(value: bytes, headers: Mapping[str, bytes | None]) -> Unbound | list[
     if not sound:
         faults.append(refused)
         event.pop("datacontenttype", None)
-    elif attributes:  # else it is no CloudEvent, and what the value means is anyone's guess
+    elif attributes:  # else it is not a CloudEvent, and the meaning of the value is unknown
         event["datacontenttype"] = content_type
         data = parse(value, "data")
         if isinstance(data, Fault):
@@ -108,7 +108,7 @@ def _content_type(raw: bytes) -> tuple[str, str]:
 
 
 def parse(value: bytes, field: str = "") -> Any:  # noqa: ANN401 - JSON
-    """The value as JSON, or the fault of what is none: it says where, but quotes nothing, there may be people in it."""
+    """The value as JSON, or a fault: it says where, but quotes nothing, as the text may be about people."""
     try:
         return pydantic_core.from_json(value, allow_inf_nan=False)
     except ValueError as error:

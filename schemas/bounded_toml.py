@@ -1,7 +1,7 @@
-"""TOML files of other people (mappings, cluster registries), bounded before they are read.
+"""TOML files from other people (mappings, cluster registries), bounded before they are read.
 
-The parser of the standard library takes memory with the square of a key's parts, and fails with other errors than its
-own at numbers of many digits and at deep nesting. All of that is a `ValueError` with a sentence here.
+The standard library's parser takes memory that grows with the square of a key's parts, and raises errors other than its
+own for numbers of many digits and for deep nesting. Here all of that is a `ValueError` with a sentence.
 """
 
 import re

@@ -45,7 +45,7 @@ Kind = Literal["company", "other"]
 
 
 class ClassificationFault(ValueError):
-    """A text that no classification knows.
+    """A text that is in no classification.
 
     Attributes:
         code: `invalid_employees`, `unknown_region`, `unknown_municipality`, `region_disagrees`,

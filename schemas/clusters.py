@@ -9,9 +9,9 @@ A TOML file, one table a cluster and span:
     valid_to = 2024-12-31                        # last day, left out while the cluster exists
     sources = ["https://crm.foodbio.example"]    # the CRMs that speak for it
 
-Programmes went from 38 clusters to 14, 13 and 11: no number and no name is a constant. A slug may stand in several
-tables when their spans do not overlap (a cluster that changed its CRM or its name). An edited registry acts on new
-records only.
+Programmes went from 38 clusters to 14, 13 and 11: no number and no name is a constant. A slug may be in several tables
+when their spans do not overlap (a cluster that changed its CRM or its name). An edited registry acts on new records
+only.
 """
 
 from bisect import bisect_right
@@ -60,7 +60,7 @@ class _Eras(NamedTuple):
     """The clusters of one source in the course of time."""
 
     begins: list[date]
-    """Days on which a cluster begins, or no longer stands; one fewer than there are eras."""
+    """Days on which a cluster begins, or no longer exists; one fewer than there are eras."""
     slugs: list[tuple[str, ...]]
     """Of each era, in the order of the alphabet."""
 
@@ -117,7 +117,7 @@ class ClusterRegistry:
         return cls(_clusters(tables, place))
 
     def knows(self, source: str) -> bool:
-        """Whether any cluster lists the source, on whatever day."""
+        """Whether any cluster lists the source, on any day."""
         return source in self._eras
 
     def resolve(self, source: str, day: date, wanted: str | None) -> str | Fault:

@@ -56,7 +56,7 @@ CODES: Final[dict[str, str]] = {
     "successor_is_itself": "a company cannot be its own successor",
     "revision_in_future": "the revision is more than 10 minutes later than the arrival of the record",
 }
-"""Code -> meaning, beside those in `schemas.faults` that register records share with events."""
+"""Code -> meaning, in addition to those in `schemas.faults` that register records share with events."""
 
 LATEST_REVISION_MS: Final = 600_000
 """How far a revision may be ahead of its record's arrival: `companies load` takes it from a clock that need not be the
@@ -152,7 +152,7 @@ class CompanyVersion(BaseModel):
 class RegisterRow(CompanyVersion):
     """One row of a register file: a version, and the successor that it names from another day than its own.
 
-    As a version it is right as it stands: `successor_cvr` is set only if the successor counts from `valid_from`.
+    As a version it is right as it is: `successor_cvr` is set only if the successor counts from `valid_from`.
     """
 
     other_successor: Annotated[_Cvr | None, Field(exclude=True)] = None
@@ -198,7 +198,7 @@ _STRUCTURE: Final = {
     "date_from_datetime_parsing": "invalid_date",
     "date_from_datetime_inexact": "invalid_date",
 }
-"""pydantic's error types -> our codes; whatever is not listed is a wrong JSON type."""
+"""pydantic's error types -> our codes; any other is a wrong JSON type."""
 
 
 def _structure_faults(error: ValidationError, value: bytes) -> list[Fault]:
@@ -298,7 +298,7 @@ def _successor(versions: Sequence[CompanyVersion], day: date) -> int | None:
 
 
 class _Cells:
-    """The cells of one row, read one after the other; what cannot be read is noted as a fault of its column."""
+    """The cells of one row, read one by one; what cannot be read becomes a fault of its column."""
 
     def __init__(self, row: Mapping[str, str]) -> None:
         # A row that is too short has None where csv.DictReader found no cell.

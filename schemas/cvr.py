@@ -13,7 +13,7 @@ from stdnum.exceptions import InvalidChecksum, ValidationError
 from schemas.bounded_cache import Remembered
 
 _LONGEST: Final = 64
-"""Characters of the longest text that is looked at: a cache must not keep whatever a hostile publisher sends."""
+"""Characters of the longest text that is looked at: a cache must not fill up with what a hostile publisher sends."""
 
 
 class CvrFault(ValueError):
@@ -30,7 +30,7 @@ class CvrFault(ValueError):
 
 
 def parse_cvr(text: str) -> int:
-    """The number behind `13748136`, `DK 13 74 81 36`, `dk-13.748.136`.
+    """The number in `13748136`, `DK 13 74 81 36`, `dk-13.748.136`.
 
     Raises:
         CvrFault: with the code that a rejected record carries.
@@ -42,7 +42,7 @@ def parse_cvr(text: str) -> int:
 
 
 def read_cvr(text: str) -> int | str:
-    """As `parse_cvr`, but the code of the fault instead of an exception: for events, of which there are many."""
+    """Like `parse_cvr`, but returns the fault code instead of raising; exceptions are too slow on the event path."""
     return _parsed[text] if len(text) <= _LONGEST else _code(text[:_LONGEST])
 
 

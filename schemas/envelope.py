@@ -1,4 +1,5 @@
-"""What an event is made of: its fields and their JSON types. Structure is pydantic's work; what it finds is told here.
+"""What an event is made of: its fields and their JSON types. Structure is pydantic's work; what it finds is reported
+here.
 
 Light targets (TypedDicts) because every event passes here: a whole one takes about 2 us.
 """
@@ -18,7 +19,7 @@ _Integer = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 
 
 class EventData(TypedDict, total=False):
-    """The `data` of an event. Nothing else may stand in it; null is the same as unset."""
+    """The `data` of an event. Nothing else may be in it; null is the same as unset."""
 
     __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[misc]
 
@@ -64,7 +65,7 @@ _CODES: Final = {
     "string_too_short": "empty",
     "string_pattern_mismatch": "empty",
 }
-"""pydantic's error types -> our codes; whatever is not listed is a wrong JSON type."""
+"""pydantic's error types -> our codes; any other is a wrong JSON type."""
 
 
 def too_many_fields(event: dict[str, Any]) -> Fault | None:

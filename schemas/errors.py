@@ -1,4 +1,4 @@
-"""The errors that a user can cause, or has to know of.
+"""The errors that a user can cause, or has to know about.
 
     ClustertrackError
     ├── CheckFailed      exit code 1: the command ran, and what it checked does not hold

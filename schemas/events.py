@@ -2,11 +2,11 @@
 
 `read_event` is pure: what it needs to know of the world (the cluster registry, when the record arrived) is passed
 in, so that a replay decides like the first time. Structure is pydantic's work (`schemas.envelope`), meaning is judged
-here, field by field in `schemas.field_rules`; both report together. Where the parts of an event stand in a record is
-in `schemas.binding`.
+here, field by field in `schemas.field_rules`; both report together. Where the parts of an event are in a record is in
+`schemas.binding`.
 
-Of a name that stands twice in one JSON object the last one counts, as in most parsers; finding the other one would
-cost every event 0.4 us.
+If a name is in one JSON object twice, the last one counts, as in most parsers; finding the other one would cost every
+event 0.4 us.
 """
 
 import re
@@ -48,7 +48,7 @@ _OTHER_VERSION: Final = re.compile(
 _PARTS: Final = itemgetter("specversion", "id", "source", "type", "subject", "time", "data")
 _ONLY_PARTS: Final = 7
 _PARTS_AND_TYPE: Final = 8
-"""Fields of an event that has nothing beside `_PARTS`; with a datacontenttype."""
+"""Fields of an event that has nothing besides `_PARTS`; with a datacontenttype."""
 
 
 class Activity(NamedTuple):

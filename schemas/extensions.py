@@ -1,6 +1,6 @@
-"""Extension attributes of a CloudEvent: which are kept, what else is said in an event beside its data.
+"""Extension attributes of a CloudEvent: which are kept, and what else is in an event besides its data.
 
-Known names only: an extension is a place where anything can be written, and nobody here reads it. What is not listed is
+Known names only: anything can be written into an extension, and nothing here reads it. What is not listed is
 left out of the enriched event; the event itself is counted.
 """
 
@@ -28,7 +28,7 @@ _REQUIRED: Final = 7
 
 
 def extensions_of(event: Mapping[str, Any]) -> Iterable[str]:
-    """Names of what an event has beside the attributes of CloudEvents and its data."""
+    """Names of what an event has besides the attributes of CloudEvents and its data."""
     if len(event) <= _REQUIRED + ("datacontenttype" in event):
         return ()
     return [name for name in event if name not in ATTRIBUTES and name != "data"]

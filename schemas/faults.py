@@ -1,9 +1,9 @@
 """What is wrong with a record, in words that a publisher can act on.
 
-A record is refused with all of its faults at once. A fault is three short texts: the field (a dotted path; empty for
+A record is rejected with all of its faults at once. A fault is three short texts: the field (a dotted path; empty for
 the record as a whole), a code from the list below, and the value as received, cut to 200 characters. Values that may be
-personal data are masked: what is in a field that the schema does not know, or is no single value, or that was refused
-for a CPR number or an e-mail address in it; of any other value these parts alone.
+personal data are masked: those in a field that the schema does not know, those that are not a single value, and those
+with the fault `personal_data`; of any other value only the CPR numbers and e-mail addresses in it.
 """
 
 from typing import Final, NamedTuple
@@ -14,12 +14,12 @@ from schemas.people import masked
 MASK: Final = PEOPLE_MASK
 
 MAX_VALUE: Final = 200
-"""Characters of a value that a fault keeps; the record itself is kept whole beside it."""
+"""Characters of a value that a fault keeps; the record itself is kept whole next to it."""
 MAX_FAULTS: Final = 100
-"""Faults that are reported of one record: the list has to fit beside the record itself."""
+"""Most faults that are reported about one record: the list has to fit next to the record itself."""
 
 SET_ASIDE: Final = "set_aside"
-"""Code of a record that nobody read."""
+"""Code of a record that was not read."""
 
 CODES: Final[dict[str, str]] = {
     "invalid_json": "the value is not one JSON object",

@@ -36,7 +36,7 @@ _FREE: Final = ("activity_id", *sorted(_DETAILS))
 
 
 def judge_people(event: dict[str, Any], faults: list[Fault]) -> None:
-    """Nothing that tells who a person is may enter: not in ids, free text or attributes that are passed on."""
+    """Nothing that identifies a person may enter: not in ids, free text or attributes that are passed on."""
     texts = {name: event.get(name) for name in ("id", "datacontenttype", "dataschema")}
     texts |= {f"data.{name}": event["data"].get(name) for name in _FREE}
     faults.extend(
@@ -61,7 +61,7 @@ def judge_subject(subject: str, faults: list[Fault]) -> int:
 
 
 def judge_retraction(data: dict[str, Any], faults: list[Fault], bad: AbstractSet[str]) -> None:
-    """A retraction names the activity and why; it says nothing of a day, outcomes or membership."""
+    """A retraction names the activity and the reason; it has no day, outcomes or membership."""
     faults.extend(
         fault(f"data.{name}", "missing")
         for name in ("activity_id", "reason")
@@ -100,7 +100,7 @@ def judge_day(
     if occurred_on is None:
         activity_id = data.get("activity_id")
         if "data.activity_id" in bad or (activity_id is not None and activity_id != event.get("id")):
-            # Of an unknown type it cannot be said: it may be a retraction.
+            # Undecidable where the type is unknown, as it may be a retraction.
             if event_type is not None and not bad & {"id", "data.activity_id"}:
                 faults.append(fault("data.occurred_on", "missing"))
             return None
@@ -149,7 +149,7 @@ def judge_outcomes(outcomes: list[str], faults: list[Fault]) -> tuple[tuple[str,
 
 
 def details_of(data: dict[str, Any]) -> str:
-    """What the ledger keeps of the event beside its own columns, as canonical JSON."""
+    """What the ledger keeps of the event besides its own columns, as canonical JSON."""
     kept = ""
     for name, label in _details_in[(*data,)]:
         if (text := data[name]) is not None:
@@ -158,7 +158,7 @@ def details_of(data: dict[str, Any]) -> str:
 
 
 def _labelled(fields: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Those of the fields that are details, by name, and what stands before each in the JSON."""
+    """Those of the fields that are details, by name, and the text before each in the JSON."""
     return [(name, f'"{name}":') for name in sorted(_DETAILS.intersection(fields))]
 
 

@@ -30,7 +30,7 @@ DERIVED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "activity.retracted": (),
     }
 )
-"""Type of event -> outcomes that follow from it, in the order of `OUTCOMES`, when the event says nothing of them."""
+"""Type of event -> outcomes that follow from it, in the order of `OUTCOMES`, when the event does not state them."""
 
 EVENT_TYPES: Final = tuple(DERIVED)
 """Short names; on the wire `TYPE_PREFIX + name + TYPE_SUFFIX`."""

@@ -1,7 +1,7 @@
-"""The rows of the ledger that a worker writes, and what it may expect of whoever stores them.
+"""The rows of the ledger that a worker writes, and what it may expect of the code that stores them.
 
-`streams` fills `Rows`, `sinks` stores them; neither knows the other. `Ledger` is the port between the two: its twin in
-memory (`tests/streams/memory.py`) and the real one (`sinks.writer.LedgerWriter`) pass the same contract test.
+`streams` fills `Rows`, `sinks` stores them; neither knows about the other. `Ledger` is the port between the two: its
+twin in memory (`tests/streams/memory.py`) and the real one (`sinks.writer.LedgerWriter`) pass the same contract test.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ Header = tuple[str, bytes | None]
 Headers = tuple[Header, ...]
 
 NO_PARTITION = 65535
-"""In place of a partition where there is none: Kafka's topics do not come near so many."""
+"""In place of a partition where there is none: no Kafka topic comes near so many."""
 
 
 class Receipt(NamedTuple):
@@ -38,7 +38,7 @@ class Receipt(NamedTuple):
     sent_to: int = NO_PARTITION
     """Partition that a rerouted record was sent on to."""
     origin_partition: int = NO_PARTITION
-    """Where a record that was sent on stood before, on the same topic."""
+    """Where a record that was sent on was before, on the same topic."""
     origin_offset: int = 0
 
 
@@ -52,7 +52,7 @@ class Original(NamedTuple):
 
 
 class Rejection(NamedTuple):
-    """A refused record as it came, with everything wrong with it: a row of `rejected`."""
+    """A rejected record as it came, with everything wrong with it: a row of `rejected`."""
 
     topic: str
     topic_epoch: int
@@ -88,7 +88,7 @@ class Rows:
     receipts: list[Receipt] = field(default_factory=list)
 
     def extend(self, other: "Rows") -> None:
-        """Add the rows of another group behind these."""
+        """Append the rows of another group."""
         self.activities += other.activities
         self.companies += other.companies
         self.rejected += other.rejected
@@ -96,13 +96,13 @@ class Rows:
 
 
 class LedgerUnavailable(ClustertrackError):
-    """The ledger cannot store anything just now; the same rows will do later. Time heals it: repeat without end."""
+    """The ledger cannot store anything right now, but can store the same rows later: retry without limit."""
 
     exit_code = 3
 
 
 class LedgerRefused(ClustertrackError):
-    """The ledger says that what a row holds cannot be stored. Said once, it proves nothing: see `streams.deliver`."""
+    """The ledger says that the content of a row cannot be stored. Once proves nothing: see `streams.deliver`."""
 
 
 class Ledger(Protocol):

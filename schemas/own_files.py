@@ -1,6 +1,6 @@
 """Every file and folder that the product writes, renames or removes; `scripts/house_rules.py` refuses it elsewhere.
 
-This module writes beside other people's files, as in a drop folder with a CRM's exports: under a random name, relative
+This module writes next to other people's files, as in a drop folder with a CRM's exports: under a random name, relative
 to the opened folder, and only a whole file gets its final name. Links of other people lead nowhere, and what is there
 already is replaced only if it is provably our own. Folders of our own are those of `schemas/own_folders.py`.
 
@@ -27,20 +27,20 @@ _MOST_LINKS: Final = 40
 """Symbolic links on one path: as many as Linux follows."""
 
 _MOST_LISTS: Final = 100
-"""Other names that are tried beside a file before somebody has to tidy up."""
+"""Other names that are tried next to a file before someone has to tidy up."""
 
 _LONGEST_NAME: Final = 255
 """Bytes of a name on every usual file system."""
 
 _SEAL: Final = "user.clustertrack.sha256"
-"""Extended attribute of a file that we left beside somebody else's: the hash of what we wrote. A file that has it is
-ours; one whose content still has this hash is ours and nobody has worked in it, so it may be replaced."""
+"""Extended attribute of a file that we left next to someone else's: the hash of what we wrote. A file that has it is
+ours; one whose content still has this hash is ours and unchanged, so it may be replaced."""
 
 _CHUNK: Final = 1024 * 1024
 
 
 class NotOurs(UsageFault):
-    """A file or folder that belongs to somebody else, or that somebody else could replace."""
+    """A file or folder that belongs to someone else, or that someone else could replace."""
 
 
 class TooLarge(UsageFault):
@@ -176,7 +176,7 @@ class Beginning:
     def leave(self, stem: str, suffix: str) -> str:
         """Give it the name STEM + SUFFIX, or one with a number where another file has it. Returns the name.
 
-        Only a file that we left there ourselves, and in which nobody has worked since, is replaced.
+        Only a file that we left there ourselves, and that is unchanged since, is replaced.
 
         Raises:
             OSError
@@ -195,7 +195,7 @@ class Beginning:
         raise OSError(errno.EEXIST, f"{_MOST_LISTS} lists of earlier runs are there: remove them", str(self._path))
 
     def _link(self, name: str) -> bool:
-        """Take a name that nobody has; False if somebody has it."""
+        """Take a name that is free; False if it is taken."""
         try:
             os.link(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder, follow_symlinks=False)
         except FileExistsError:
@@ -214,7 +214,7 @@ class Beginning:
         return True
 
     def _check(self, name: str) -> None:
-        """Whoever owns the folder may rename in it: what has the name now must be what we wrote."""
+        """The owner of the folder may rename files in it: the file with this name must still be what we wrote."""
         found, ours = os.stat(name, dir_fd=self._folder, follow_symlinks=False), os.fstat(self.stream.fileno())
         if (found.st_dev, found.st_ino) != (ours.st_dev, ours.st_ino):
             raise OSError(errno.ESTALE, "somebody else renames files there at the same time", str(self._path / name))
@@ -232,7 +232,7 @@ class Beginning:
 
 
 def identity(folder: Path) -> tuple[int, int]:
-    """What tells a folder from another one that has its name later.
+    """What distinguishes a folder from another one that has its name later.
 
     Raises:
         OSError
@@ -267,7 +267,7 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
 
 
 def remove_left(folder: Path, stem: str, suffix: str, *, same: tuple[int, int] | None) -> None:
-    """Remove the file that `leave` left under its first name; a file that somebody else put there stays.
+    """Remove the file that `leave` left under its first name; a file that someone else put there stays.
 
     Raises:
         OSError, NotOurs
@@ -283,7 +283,7 @@ def remove_left(folder: Path, stem: str, suffix: str, *, same: tuple[int, int] |
 
 
 def _seal(stream: IO[bytes]) -> None:
-    # File systems (and systems) without extended attributes: the file counts as somebody's work, and is never replaced.
+    # File systems (and systems) without extended attributes: the file counts as someone's work, and is never replaced.
     if hasattr(os, "setxattr"):
         with suppress(OSError):
             os.setxattr(stream.fileno(), _SEAL, _digest(stream))

@@ -24,7 +24,7 @@ def set_private_umask() -> None:
 def private_folder(path: Path, *, advice: str, code: bool = False) -> None:
     """Make a folder, or check that it is ours: nobody else owns it, can write to it, or can replace it or its parents.
 
-    Nothing of an existing folder is changed: a caller that knows that it is one of the product's closes it next.
+    An existing folder is not changed: a caller that knows that it is one of the product's closes it next.
 
     Args:
         path: the folder; its missing parents are made too.
@@ -94,7 +94,7 @@ def _check_parent(parent: Path, path: Path, advice: str) -> None:
 
 def _close_tree(folder: Path, top: Path, advice: str) -> None:
     """Close everything in a folder of ours for others; refuse what is not ours or leads out of it."""
-    # Another process of ours may be at work in a cache: what is gone meanwhile needs no closing.
+    # Another process of ours may be using a cache: what is gone meanwhile needs no closing.
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in entries:
             with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-r"""What in a text tells who a person is: CPR numbers and e-mail addresses. Pure, and the one place for the rule.
+r"""What in a text identifies a person: CPR numbers and e-mail addresses. Pure, and the one place for the rule.
 
 A CPR number is six digits that are a day of the calendar, a hyphen and four digits; or its nine or ten digits with its
 word before them (`cpr`, `personnummer`). Ten digits alone can be a P-number, eight a CVR number or a telephone: these
@@ -42,7 +42,7 @@ Every event passes here. Rust's regular expressions, which pydantic has, look fo
 take ten times as long."""
 _UNSEEN: Final = re.compile(r"[\0-\x08\x0e-\x1f\x7f]|\\u")
 _CPR: Final = re.compile(r"(?<![^\W_])([0-9]{6})\s{0,2}-[\s-]{0,3}([0-9]{4})(?![^\W_])")
-"""A letter or digit directly beside it makes it another kind of id."""
+"""A letter or digit directly next to it makes it another kind of id."""
 _NUMBER: Final = re.compile(r"(?<![0-9])([0-9]{1,2}[ .-]?[0-9]{2}[ .-]?[0-9]{2})[ ./-]{0,3}([0-9]{4})(?![0-9])")
 """Any number of as many digits: it needs the word."""
 _WORD: Final = re.compile(r"(?s:.*)(?:cpr|person[ ._-]{0,2}(?:nr|no|num|id))([^0-9]{0,24})\Z", re.IGNORECASE)
@@ -51,7 +51,7 @@ _NEAR: Final = 48
 _OTHER: Final = re.compile(r"p[ ._-]?n|prod|cvr|tlf|tel", re.IGNORECASE)
 """Between the word and a number: it is another number."""
 _SUBJECT: Final = re.compile(r"subject[\"'\s:=]{0,8}(?P<number>(?:[0-9][ -]?){8,9}[0-9](?![0-9]))", re.IGNORECASE)
-"""A subject of 9 or 10 digits is no CVR number, and nobody else's business."""
+"""A subject of 9 or 10 digits is not a CVR number, and is masked."""
 _ADDRESS: Final = re.compile(
     r"(?:@|%40)(?:[\w-]{1,63}[.\u3002]){1,8}(?:xn--[a-z0-9-]{2,59}|[^\W\d_]{2,63})(?![^\W_])", re.IGNORECASE
 )

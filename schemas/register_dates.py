@@ -1,7 +1,7 @@
 """Days as the company register knows them.
 
-They may lie far back (a company of 1873): ClickHouse 26.9 stores and compares them in `Date32` as they are, although
-its documented range begins in 1900. A year before 1000 is a slip of the pen (0018 for 2018) and refused.
+They may be far in the past (a company of 1873): ClickHouse 26.9 stores and compares them in `Date32` as they are,
+although its documented range begins in 1900. A year before 1000 is a slip of the pen (0018 for 2018) and refused.
 """
 
 import re

@@ -8,7 +8,7 @@ Identity, in three widths:
   the content. What the pipeline derives is no part of the content, so a new mapping reorders nothing.
 
 The time of an event is a claim, and its arrival is not. A version that claims a later time than its arrival is ordered
-as of its arrival (`as_of_arrival`): nobody can keep a correction out that is made after it. It stays the same version,
+as of its arrival (`as_of_arrival`): nobody can shut out a correction that is made after it. It stays the same version,
 however often it arrives: its identity is what it claims, and only its first arrival gives it a place.
 """
 
@@ -63,12 +63,12 @@ def as_of_arrival(revision: int, arrived: int) -> int:
 
 
 def with_pipeline(revision: int, pipeline: int) -> int:
-    """The same version as another pipeline wrote it."""
+    """The same version as another pipeline version wrote it."""
     return revision & _WITHOUT_PIPELINE | pipeline << _HASH_BITS
 
 
 def version_key(source: str, activity_id: str, revision: int) -> bytes:
-    """16 bytes that name a version of an activity, whatever pipeline wrote it: the key of the dedupe state."""
+    """16 bytes that name a version of an activity, the same for every pipeline version: the key of the dedupe state."""
     # A source comes from the registry and holds no NUL, so the three parts cannot run into each other.
     version = (revision & _WITHOUT_PIPELINE).to_bytes(16, "big")
     key_hash = _KEY_HASH.copy()

@@ -36,7 +36,7 @@ def say_bytes(content: bytes) -> None:
 
 
 def is_terminal() -> bool:
-    """Whether somebody looks at standard error."""
+    """Whether someone looks at standard error."""
     return sys.stderr.isatty()
 
 

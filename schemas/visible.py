@@ -1,4 +1,4 @@
-"""Text of others made visible: publishers, files, operators and servers may write anything, a terminal obeys it.
+"""Escapes text from others: publishers, files, operators and servers may write anything, and a terminal obeys it.
 
 What stays is known to be harmless: letters, digits, punctuation and symbols that run from left to right, blanks, and a
 few combining marks on a letter. Everything else is shown as Python would escape it: `\\x1b`, `\\u202e`, `\\n`.
@@ -24,12 +24,12 @@ _SHOWN: Final = "LNPS"
 """First letters of the categories that can be seen: letters, numbers, punctuation, symbols."""
 _MARKS: Final = frozenset({"Mn", "Mc", "Me"})
 _LEFT_TO_RIGHT: Final = frozenset({"L", "EN", "ES", "ET", "CS", "ON"})
-"""Bidirectional classes that leave the order of a line as it is: a letter that runs the other way takes the figures
-beside it along."""
+"""Bidirectional classes that leave the order of a line as it is: a letter that runs the other way takes the digits next
+to it along."""
 _NOTHING_TO_SEE: Final = frozenset(
     map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, 0x16FE4, 0x1D159))
 ) | frozenset(map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
-"""Letters, symbols and marks by their category, of which Unicode says that they are not drawn."""
+"""Letters, symbols and marks by their category that Unicode says are not drawn."""
 _LONG_GAP: Final = re.compile(f"(?<= {{{MOST_BLANKS}}}) +")
 
 
@@ -37,8 +37,8 @@ def visible(text: str, longest: int | None = None) -> str:
     """A text on one line, as a field of it. A backslash of its own is doubled, so that each text is shown differently.
 
     Args:
-        text: what somebody else wrote.
-        longest: characters of it that are looked at; how many more there are is said behind them.
+        text: what someone else wrote.
+        longest: characters of it that are looked at; how many more there are is added after them.
     """
     more = 0 if longest is None else len(text) - longest
     kept = text if more <= 0 else text[:longest]
@@ -63,7 +63,7 @@ def is_visible(text: str) -> bool:
 
 
 def as_lines(lines: Iterable[str]) -> Lines:
-    """Lines of ours, each on one line whatever is in it."""
+    """Lines of ours, each on one line no matter what is in it."""
     return Lines("\n".join(map(one_line, lines)))
 
 

@@ -1,6 +1,6 @@
 """Which ledger this is and which Kafka topics it knows: the tables `ledger` and `topic`.
 
-A topic that was deleted and made again has the same name, another id and offsets that start anew. It gets the next
+A topic that was deleted and re-created has the same name, another id and offsets that start over. It gets the next
 `topic_epoch`, under which its receipts are kept apart from the old ones.
 """
 
@@ -124,7 +124,7 @@ def receipt_times(client: Client, database: str, place: TopicPartition, offsets:
 def unread(client: Client, database: str, place: TopicPartition, first: int, stop: int) -> tuple[int, int, int] | None:
     """How many offsets from `first` up to `stop` have no receipt, the first and the last of them; None without any.
 
-    Offsets that are known to hold no record, or are acknowledged as lost, are none of them.
+    Offsets that are known to hold no record, or are acknowledged as lost, are not among them.
     """
     [[count, low, high]] = client.query(
         "SELECT sum(missing), min(first), max(last) "  # noqa: S608  (an identifier; values are bound)
@@ -208,7 +208,7 @@ def next_record(
 
 
 def check_topics(recorded: Mapping[str, TopicRecord], actual: Sequence[ActualTopic]) -> list[str]:
-    """Sentences why a worker must not start; empty when all is as recorded.
+    """Sentences saying why a worker must not start; empty when everything is as recorded.
 
     `recorded` holds exactly the topics that the worker needs, `actual` those of them that Kafka has. A missing topic,
     another id, another number of partitions and a policy that differs from the recorded one are reasons.

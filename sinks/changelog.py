@@ -1,7 +1,7 @@
 """Puts the changelog of marks in order before a worker starts.
 
-It is the one topic that may be lost: the ledger does not rest on the marks. So a worker makes it again when it is gone,
-and accepts one that was made again; every other topic is left to `clustertrack migrate`.
+It is the one topic that may be lost: the ledger does not depend on the marks. So a worker re-creates it when it is
+gone, and accepts one that was re-created; every other topic is left to `clustertrack migrate`.
 """
 
 from collections.abc import Mapping
@@ -36,12 +36,12 @@ def put_in_order(
         now: in UTC.
 
     Raises:
-        TopicFault: it was made again with another number of partitions.
+        TopicFault: it was re-created with another number of partitions.
     """
     name = topics.changelog_topic(group)
     known = recorded.get(name)
     if known is None:
-        return dict(recorded)  # never migrated: that is said elsewhere
+        return dict(recorded)  # never migrated: reported elsewhere
     with topics.TopicAdmin(kafka) as admin:
         states = admin.describe([name, topics.EVENTS])
         if topics.EVENTS not in states or (name in states and states[name].topic_id == known.topic_id):

@@ -1,4 +1,4 @@
-"""The events topic as the ledger knows it, and whether Kafka still has that one: else offsets mean other records."""
+"""The events topic as the ledger knows it, and whether Kafka still has it: if not, offsets mean other records."""
 
 from clickhouse_connect.driver.client import Client
 

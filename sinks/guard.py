@@ -1,10 +1,10 @@
 """Does the ledger belong to what the workers have committed, and do the topics belong to the ledger?
 
-The consumer group's commits say how far the ledger was filled. A ledger that was restored from an older copy lacks
-what was committed after it, and nobody would read that again; a topic that was deleted and made again gives its
-offsets out once more, and their receipts would fall on those of other records. So both are looked at when a worker
-starts, when partitions come to it, and before everything that it stores. The answer to both is a new ledger id
-(`clustertrack migrate`): a new group reads all that Kafka still has, and the ledger merges what it holds already.
+The consumer group's commits say how far the ledger was filled. A ledger that was restored from an older copy lacks what
+was committed after it, and nothing would read that again; a topic that was deleted and re-created assigns its offsets
+again, and their receipts would collide with those of other records. So both are checked when a worker starts, when it
+is assigned partitions, and before everything that it stores. The answer to both is a new ledger id from
+`clustertrack migrate`: a new group reads all that Kafka still has, and the ledger merges what it holds already.
 
     CheckFailed
     ├── LedgerReplaced    the ledger is older than its workers' commits, or has another id
@@ -138,12 +138,12 @@ class GuardedLedger:
         self._stored: deque[tuple[int, int]] = deque(maxlen=REMEMBERED)
         """Partition and offset of the last receipt of the last groups."""
         self._compared: set[int] = set()
-        """Partitions that were compared with their commits since they came."""
+        """Partitions that were compared with their commits since they were assigned."""
         self._connections = ExitStack()
         self._client: Client | None = None
         self._admin: TopicAdmin | None = None
         self.verdict: CheckFailed | None = None
-        """Why the worker has to end, for its last words."""
+        """Why the worker has to end, for its last log line."""
 
     def insert(self, rows: Rows) -> None:
         """See `schemas.ledger.Ledger.insert`."""
@@ -161,7 +161,7 @@ class GuardedLedger:
     ) -> None:
         """Look now and then, for a worker that has nothing to store; end it by `crash` when something was replaced.
 
-        `learn` is told the offsets of the events topic that are set aside, by partition.
+        `learn` gets the offsets of the events topic that are set aside, by partition.
         """
         while True:
             await asyncio.sleep(LOOK_SECONDS)
@@ -169,7 +169,7 @@ class GuardedLedger:
                 await asyncio.to_thread(self._look, set())
                 learn(await asyncio.to_thread(self._set_aside))
             except LedgerUnavailable:
-                continue  # what there is to store will say so, and be repeated
+                continue  # the next insert will report it, and be repeated
             except CheckFailed as error:
                 await crash(error)
                 return
@@ -202,12 +202,12 @@ class GuardedLedger:
 
     @contextmanager
     def _connected(self) -> Iterator[tuple[Client, TopicAdmin]]:
-        """Both connections; what time can heal becomes LedgerUnavailable, and the next look connects anew."""
+        """Both connections; errors that can pass become LedgerUnavailable, and the next look reconnects."""
         try:
             if self._admin is None:
                 self._admin = self._connections.enter_context(TopicAdmin(self._kafka))
             if self._client is None:
-                # A look is part of an insert: one that took longer than those may would be taken for a stall.
+                # A look is part of an insert: if it took longer than an insert may, it would be taken for a stall.
                 self._client = connect(self._clickhouse, send_receive_timeout=INSERT_TIMEOUT)
                 self._connections.callback(self._client.close)
             with explained(self._clickhouse):

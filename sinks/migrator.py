@@ -2,7 +2,7 @@
 
 The files run in the order of their names, each once; which ones ran is recorded in the database with their SHA-256. DDL
 is not transactional here, so every statement says IF NOT EXISTS or OR REPLACE: a file that failed half way, or whose
-record was lost, is simply run again. A file is never changed after its release; a later one changes what it made.
+record was lost, is simply run again. A file is never changed after its release; a later one changes what it created.
 """
 
 import hashlib
@@ -140,7 +140,7 @@ def migrate(
     With `check` nothing is changed and the lines are the differences: pending files, files changed after they were
     applied, files that the database knows and this version does not. Without it, the last two raise SchemaDiffers
     before anything runs. A ledger of an unreleased version raises SchemaDiffers in both cases. A failing statement
-    raises MigrationFault; run again after mending, nothing is lost.
+    raises MigrationFault; run again after the fix, nothing is lost.
     """
     if check_database_name(database).lower() in RESERVED:
         raise DatabaseNameFault(

@@ -1,9 +1,8 @@
-"""The settings of ClickHouse by which figures are counted, whatever the server's profiles or a session say.
+"""The settings of ClickHouse by which figures are counted, no matter what the server's profiles or a session say.
 
-Two walls. The views of figures pin `OF_VIEWS` in their own text, so that they hold for every client. Every query of
-the product sends `PINNED` as well, for what a view cannot say of the query around it.
-`tests/counted/test_settings.py` changes the settings of the real engine one by one and compares every view with the
-model.
+Two walls. The views of figures pin `OF_VIEWS` in their own text, so that they hold for every client. Every query of the
+product sends `PINNED` as well, for what a view cannot set for the query around it. `tests/counted/test_settings.py`
+changes the settings of the real engine one by one and compares every view with the model.
 """
 
 from typing import Final
@@ -38,8 +37,8 @@ OF_VIEWS: Final[dict[str, str | int]] = {
     "transform_null_in": 0,
     "use_with_fill_by_sorting_prefix": 1,
 }
-"""Settings that changed a figure without a word when they were tried, and their kin. The text of applied migrations
-rests on them: another value or name needs a migration that re-creates the views."""
+"""Settings that silently changed a figure when they were tried, and related ones. The text of applied migrations
+depends on them: another value or name needs a migration that re-creates the views."""
 
 PINNED: Final[dict[str, str | int]] = {
     **OF_VIEWS,

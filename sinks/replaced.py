@@ -1,9 +1,9 @@
-"""Were offsets given out twice? Receipts beside the records that Kafka has there now.
+"""Were offsets given out twice? Compares receipts with the records that Kafka has there now.
 
 A broker that lost the end of a partition (an unclean election, a power cut, a restored disk) gives its offsets out
-again, and the receipts there are of records that it has no more. Positions cannot tell, times can: a receipt keeps the
-broker's time of its record. New records come under a new epoch of the partition's leader, so that the first record of
-each epoch is looked at, besides some between them: of a replaced end the first record is always among them.
+again, and the receipts there are for records that it no longer has. Offsets cannot show it, timestamps can: a receipt
+keeps the broker's time of its record. New records come under a new epoch of the partition's leader, so that the first
+record of each epoch is looked at, besides some between them: of a replaced end the first record is always among them.
 """
 
 import time

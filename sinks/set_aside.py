@@ -39,7 +39,7 @@ def write_order(client: Client, database: str, order: Order) -> None:
 def ordered_offsets(client: Client, database: str, topic: str, topic_epoch: int) -> Mapping[int, frozenset[int]]:
     """Partition -> offsets that are set aside.
 
-    A record that was counted before the order came is none of them: it would be rejected when it comes again.
+    A record that was counted before the order came is not among them: it would be rejected when it comes again.
     """
     rows = client.query(
         """

@@ -1,7 +1,7 @@
 """Writes rows into the ledger: column-oriented Arrow inserts over ClickHouse's HTTP interface.
 
 An insert is finished when `insert` returns. After any error the same rows may be inserted again, whole or cut
-otherwise: the tables keep one row per identity, so nothing rests on insert tokens.
+otherwise: the tables keep one row per identity, so nothing depends on insert tokens.
 """
 
 from collections.abc import Callable, Sequence
@@ -59,8 +59,8 @@ BROKEN: Final = frozenset(
         516,  # AUTHENTICATION_FAILED
     }
 )
-"""Codes of a wrong set-up, which waiting seldom heals: the worker ends with a sentence and is started again, as at its
-start, where the same trouble is named before it takes partitions from others."""
+"""Codes of a wrong set-up, which waiting seldom fixes: the worker ends with a sentence and is restarted, and the check
+at the start names the same problem before it takes partitions from others."""
 
 INSERT_SETTINGS: Final = {"async_insert": 0, "insert_deduplicate": 0, "throw_if_no_data_to_insert": 0}
 """Those of an insert, besides `sinks.pinned_settings.PINNED`. The last one is for the empty insert of `probe`."""

@@ -180,8 +180,8 @@ class KafkaPublisher:
     def _append(self, key: bytes | None, value: bytes) -> Any:  # noqa: ANN401  (kafka-python carries no types)
         """What `KafkaProducer.send` does with bytes for a partition that is known: it and we append to its accumulator.
 
-        `send` itself takes a third of the time that sending takes: for serializers, types, its partitioner, a size
-        that is estimated and a line of debug output that is never written.
+        `send` itself takes a third of the time of sending: for serializers, types, its partitioner, a size estimate and
+        a line of debug output that is never written.
         """
         producer, partitions = self._producer, self._partitions
         if key is None:
@@ -288,7 +288,8 @@ def _close(producer: KafkaProducer) -> None:
     try:
         producer.close(timeout=_CLOSE_SECONDS)
     except KafkaTimeoutError:
-        # kafka-python 3.0 gives up here with its thread running, and tries again, aloud, when the object is collected.
+        # kafka-python 3.0 gives up here with its thread running, and tries again, noisily, when the object is
+        # collected.
         producer._sender.force_close()  # noqa: SLF001
         producer._sender.join(_CLOSE_SECONDS)  # noqa: SLF001
         with suppress(KafkaTimeoutError):

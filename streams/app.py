@@ -1,4 +1,4 @@
-"""The Faust app: two thin agents over the batch transport, the dedupe table, and what runs beside them.
+"""The Faust app: two thin agents over the batch transport, the dedupe table, and what runs next to them.
 
 Agents do three things: skip what is stale, hand the batch to a pipeline, and never let an exception out - Faust would
 ack the event and go on as if nothing had happened.
@@ -41,7 +41,7 @@ POLL_RECORDS: Final = 8000
 PRODUCER_BATCH: Final = 900_000
 PRODUCER_REQUEST: Final = 4_000_000
 LONGEST_OUTAGE: Final = 24 * 3600
-"""Seconds without progress before the group would give up a worker: above any outage that is to be survived."""
+"""Seconds without progress before the group would give up on a worker: above any outage that must be survived."""
 QUEUED_BATCHES: Final = 4
 """Fetched batches that may wait for an agent; Faust's default of 4,096 is all the memory there is in a long outage."""
 GC_THRESHOLD: Final = (500_000, 50, 100)
@@ -61,7 +61,7 @@ class TopicInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerConfig:
-    """Everything that a worker is told; `clustertrack.commands.worker` makes it from the settings."""
+    """Everything that a worker is configured with; `clustertrack.commands.worker` makes it from the settings."""
 
     app_id: str
     """Consumer group and Faust app: it carries the ledger's id."""
@@ -75,9 +75,9 @@ class WorkerConfig:
     """Seconds that a group waits for more records."""
     max_rows: int
     session_seconds: int
-    """After so long without a sign of life a worker's partitions go to the others."""
+    """After so long without a sign of life, a worker's partitions go to the others."""
     stalled_seconds: float
-    """After so long without progress a worker is ill."""
+    """After so long without progress, a worker is unhealthy."""
     slow_mode: bool
     allow_personal_data: bool
 
@@ -105,7 +105,7 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
     delivery = Delivery(input_topics=inputs)
     record_batches.LightRecords.set_aside = delivery.set_aside
     if log_each():
-        # Record by record, each named in the log before it is decided on: the last one is that on which it died.
+        # Record by record, each named in the log before it is decided on: the last one is the one it died on.
         delivery.max_batch = 1
     app = _faust_app(config)
     app.delivery = delivery
@@ -212,7 +212,7 @@ def _faust_app(config: WorkerConfig) -> _App:
         raise RuntimeError("faust-streaming was installed without its compiled extension or without rocksdict")
     return _App(
         config.app_id,
-        # Else a variable like PRODUCER_ACKS or TIMEZONE, whoever set it, would beat what is written here.
+        # Else an environment variable like PRODUCER_ACKS or TIMEZONE would override what is written here.
         env={},
         **config.kafka.for_faust(SLOW_SCHEME if config.slow_mode else SCHEME),
         store=STORE_URL,
@@ -220,7 +220,7 @@ def _faust_app(config: WorkerConfig) -> _App:
         datadir=config.data_dir / config.app_id,
         processing_guarantee="at_least_once",
         topic_partitions=config.topics[EVENTS].partitions,
-        topic_allow_declare=False,  # `migrate` makes topics, with their policies
+        topic_allow_declare=False,  # `migrate` creates topics, with their policies
         topic_disable_leader=True,
         table_standby_replicas=0,
         consumer_auto_offset_reset="earliest",
@@ -231,11 +231,11 @@ def _faust_app(config: WorkerConfig) -> _App:
         broker_request_timeout=config.session_seconds + 5,
         broker_max_poll_interval=LONGEST_OUTAGE,
         producer_acks=-1,
-        # Faust's 20 minutes are how long a connection that died without a word would hold everything up.
+        # With Faust's 20 minutes, a connection that died silently would hold everything up for as long.
         producer_request_timeout=config.session_seconds + 5,
         producer_max_batch_size=PRODUCER_BATCH,
         producer_max_request_size=PRODUCER_REQUEST,
-        # `maxsize` of a topic would be the place for it, but Faust's `App.topic` drops that without a word.
+        # `maxsize` of a topic would be the place for it, but Faust's `App.topic` silently drops that.
         stream_buffer_maxsize=QUEUED_BATCHES,
         stream_wait_empty=True,  # bounded by the transport
         web_enabled=False,
@@ -266,14 +266,15 @@ def _add_agent(app: faust.App, config: WorkerConfig, name: str, pipeline: Pipeli
             try:
                 await pipeline.add(place, fetched.records, partial(_ack, app, stream, event, fetched.epoch))
             except Exception as error:
-                # Out of an agent it would be a silent stall: Faust restarts the agent, and this batch blocks commits.
+                # Raised out of an agent it would be a silent stall: Faust restarts the agent, and this batch blocks
+                # commits.
                 log.exception("a batch cannot be taken, the worker ends", place=place)
                 await app.crash(error)
                 raise
 
 
 async def _ack(app: faust.App, stream: Any, event: Any, epoch: int) -> None:  # noqa: ANN401 - Faust has no types
-    if epoch == app.delivery.epoch:  # else an ack would stand for records that come again
+    if epoch == app.delivery.epoch:  # else it would ack records that come again
         await stream.ack(event)
 
 

@@ -19,16 +19,16 @@ from schemas.company import CompanyVersion, attributes_as_at, canonical
 from schemas.event_time import EPOCH_ORDINAL
 
 _CACHED: Final = 65_536
-"""Companies whose story is kept ready, about 1 kB each; the cache starts anew when full or out of date."""
+"""Companies whose history is kept ready, about 1 kB each; the cache starts over when full or out of date."""
 
 
 class _Story(NamedTuple):
-    """What is said of one company in the course of time, as JSON without the day asked for."""
+    """What enrichment says about one company in the course of time, as JSON without the day asked for."""
 
     begins: tuple[int, ...]
-    """Days (since 1970) on which something else is to be said."""
+    """Days (since 1970) on which this changes."""
     texts: tuple[bytes, ...]
-    """What stands before the day and what behind it, for each of the times between those days."""
+    """The text before the day and the text after it, for each span between those days."""
 
 
 class Register:
@@ -64,9 +64,9 @@ class Register:
         return self._versions.get(cvr, ())
 
     def company_as_at(self, cvr: int, days: int) -> bytes:
-        """What enrichment says of a company, as a JSON object: as at a day (days since 1970), mergers followed.
+        """What enrichment says about a company, as a JSON object: as at a day (days since 1970), mergers followed.
 
-        `known` is false for a company without a row; then only number and day stand beside it.
+        `known` is false for a company without a row; then only number and day are given with it.
         """
         story = self._cache.get(cvr)
         if story is None:
@@ -78,7 +78,7 @@ class Register:
         return b"%b%b%b" % (texts[at], _iso_days[days], texts[at + 1])
 
     def _tell(self, cvr: int) -> _Story:
-        """All that is to be said of a company. It changes only where a version of it or of a successor begins."""
+        """All that enrichment can say about a company; it changes only where a version of it or a successor begins."""
         family, unread = {cvr}, [cvr]
         while unread:
             versions = self.versions_of(unread.pop())

@@ -15,7 +15,7 @@ def process_companies(place: PartitionInfo, records: Sequence[Record], *, condem
     """Decide on records of one partition of the register.
 
     Args:
-        place: where the records stand.
+        place: where the records are.
         records: consecutive records of that partition.
         condemned: offset -> fault code of records that cannot be processed or stored.
     """

@@ -1,6 +1,6 @@
 """Steps 1 to 4 of delivery: what is to be done with a batch of records. Pure: it decides, others do.
 
-`process_batch` judges each record alone, sends on what stands on the wrong partition, tells first occurrences from
+`process_batch` judges each record alone, sends on what is on the wrong partition, distinguishes first occurrences from
 repeats, and enriches with the company as at the day of the activity. Steps 5 to 8 are in `streams.deliver`.
 """
 
@@ -44,7 +44,7 @@ Marks from before this rule lack it, and their versions keep the place that they
 _PLACE: Final = 10
 """Bytes of a mark that name the record: epoch and offset."""
 _RECORDED_AT: Final = 14
-"""Its place in an activity: by its name it takes three times as long."""
+"""Its index in an activity: access by name takes three times as long."""
 _PLAIN: Final = 8
 """Fields of an event that has a datacontenttype and no extensions."""
 LARGEST: Final = 1_000_000
@@ -53,8 +53,8 @@ could neither be sent on nor enriched within the limits of those topics, and wou
 MAX_HEADERS: Final = 1000
 """Headers that a record may have; CloudEvents needs some ten."""
 _CARRIED: Final = 1_500_000
-"""Bytes up to which a rejected record travels whole to the rejected topic; of a larger one the ledger alone keeps what
-is kept."""
+"""Bytes up to which a rejected record travels whole to the rejected topic; of a larger one only the ledger keeps
+anything."""
 _pack: Final = MARK.pack
 _NOWHERE: Final = (NO_PARTITION, 0)
 _new: Final = tuple.__new__
@@ -106,7 +106,7 @@ class PartitionInfo(NamedTuple):
 
     @property
     def named(self) -> str:
-        """The topic as origins name it: the offsets of one that was made again are others than before."""
+        """The topic as origins name it: a topic that was re-created has other offsets than before."""
         return f"{self.topic}@{self.topic_epoch}" if self.topic_epoch else self.topic
 
 
@@ -147,13 +147,13 @@ def process_batch(
     """Decide on records of one partition, in their order.
 
     Args:
-        place: where the records stand.
+        place: where the records are.
         records: consecutive records of that partition.
         seen: looks versions up in the dedupe state, with the marks of what is in flight.
         register: the company register as known now.
         clusters: the cluster registry.
-        condemned: offset -> fault code of records that cannot be processed or stored; they are rejected unread. Of one
-            that was set aside nothing but offset and time is touched, and nothing else is kept.
+        condemned: offset -> fault code of records that cannot be processed or stored; they are rejected unread. For one
+            that was set aside only offset and time are read, and nothing else is kept.
         allow_personal_data: whether CPR numbers and e-mail addresses in texts are no fault.
     """
     batch = Batch()
@@ -177,7 +177,7 @@ def process_batch(
         if belongs != partition:
             if came_from is None:
                 _send_on(batch, place, record, belongs, source)
-            else:  # sent on once already: sending it on again could go round for ever
+            else:  # sent on once already: sending it on again could go on forever
                 misrouted = [fault("", "misrouted", came_from.decode("utf-8", "backslashreplace"))]
                 _reject_event(batch, place, record, misrouted)
             continue
@@ -241,13 +241,13 @@ def cut_of(record: object) -> Cut | None:
 
 
 def origin_of(place: PartitionInfo, record: Record) -> bytes:
-    """Where a record stands, as `topic/partition/offset`; `topic@epoch/..` of a topic that was made again."""
+    """The address of a record, as `topic/partition/offset`; `topic@epoch/..` for a topic that was re-created."""
     return f"{place.named}/{place.partition}/{record.offset}".encode()
 
 
 _Judged = tuple[bytes, Activity, bytes, bytes | None]
-"""A sound event: the key of its version, its row, its text as `streams.enrichment` writes it, and where its record
-stood before."""
+"""A sound event: the key of its version, its row, its text as `streams.enrichment` writes it, and where its record was
+before."""
 
 
 def _judge_all(
@@ -353,7 +353,7 @@ def _send_on(batch: Batch, place: PartitionInfo, record: Record, belongs: int, s
 
 
 def _source_of(record: Record) -> str:
-    """The source that a refused record claims, if it can be read."""
+    """The source that a rejected record claims, if it can be read."""
     headers = record.headers[:MAX_HEADERS]
     for name, value in headers:
         if name.lower() == "ce_source":

@@ -3,9 +3,9 @@
 An agent adds batches; they are decided on at once (`streams.decide`, steps 1 to 4) and join the open group. When it
 has `max_rows` records or is `linger` seconds old, and the group before it is done, it is delivered: see `deliver`.
 
-Nothing is acked before it is stored, produced and marked. A crash between any two steps means that the records come
-again and give the same rows. When partitions move, everything unacked is forgotten: it is fetched again from the
-committed offset.
+Nothing is acked before it is stored, produced and marked. After a crash between any two steps the records come again
+and give the same rows. When partitions move, everything unacked is forgotten: it is fetched again from the committed
+offset.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from streams.interfaces import Group, Outbox, SeenTable, Step
 RETRY_DELAYS = (0.2, 2.0)
 """Shortest and longest seconds between tries: a recovered ledger is noticed at once, and not hammered."""
 PATIENCE = 3.0
-"""Seconds that Kafka may take to confirm before the worker says that it waits."""
+"""Seconds that Kafka may take to confirm before the worker reports that it waits."""
 
 AT_ONCE = 250
 """Records that are decided on without a break for the event loop: the worst ones take ten times as long as good ones,
@@ -35,13 +35,13 @@ and heartbeats, health checks and the fetcher wait meanwhile."""
 
 PROOFS = 5
 """How often a record must be refused, alone and each time between two inserts that succeed, before it is rejected: one
-refusal may be the ledger's trouble of a moment, and a rejected record is missing from the figures."""
+refusal may be a passing problem of the ledger, and a rejected record is missing from the figures."""
 
 log = structlog.get_logger()
 
 
 class StateFailure(Exception):
-    """The dedupe state cannot be read or written: no record's fault, the process has to start anew."""
+    """The dedupe state cannot be read or written: no record is to blame, the process has to restart."""
 
 
 class Stale(Exception):
@@ -87,12 +87,12 @@ class Pipeline:
         self._delivering: Group | None = None
         self._narrowing = False
         self._known = Rows()
-        """A row of each table that was stored: what the ledger has taken once it takes again, while it is well."""
+        """A stored row of each table: a healthy ledger accepts again what it has accepted once."""
         self._opened, self._full, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self.alive_at = monotonic()
         """Last sign of life by the monotonic clock; a retry is one."""
         self.waiting_since: float | None = None
-        """Since when the ledger or Kafka refuses; None while all is well."""
+        """Since when the ledger or Kafka refuses; None while healthy."""
         self.waiting_for = ""  # what it said
 
     # ---- what agents and the transport call
@@ -163,7 +163,7 @@ class Pipeline:
         return [in_flight.get(key) or mark for key, mark in zip(keys, stored, strict=True)]
 
     async def run(self) -> None:
-        """Deliver group after group, for ever."""
+        """Deliver group after group, forever."""
         while True:
             await self._opened.wait()
             self._opened.clear()
@@ -268,7 +268,7 @@ class Pipeline:
         return rows.activities, rows.companies, rows.rejected
 
     async def _produce(self, group: Group) -> dict[int, int]:
-        """Step 6. The producer repeats by itself, without end: what takes long is waiting for Kafka, not a stall."""
+        """Step 6. The producer retries by itself, without limit: what takes long is waiting for Kafka, not a stall."""
         sending = asyncio.ensure_future(self._outbox.send(group.parcel, group.marks))
         try:
             while not (await asyncio.wait([sending], timeout=self._patience))[0]:
@@ -290,8 +290,8 @@ class Pipeline:
     async def _repeat(
         self, group: Group, step: str, call: Callable[[], Awaitable[Any]], *heals: type[Exception]
     ) -> Any:  # noqa: ANN401 - call's
-        """Repeat a call until it succeeds: nothing else would deliver these records. Only what time can heal, `heals`
-        among it.
+        """Repeat a call until it succeeds: nothing else would deliver these records. Only for errors that can pass,
+        `heals` among them.
         """
         delay, longest = self._retry_delays
         while True:
@@ -300,7 +300,7 @@ class Pipeline:
                 with metrics.STEP_SECONDS.labels(self.name, step).time():
                     result = await call()
             except (LedgerUnavailable, KafkaError, OSError, *heals) as error:
-                # A full queue of the producer, behind a broker that is away, calls itself not retriable.
+                # A producer queue that is full because a broker is away reports itself as not retriable.
                 if isinstance(error, KafkaError) and not (error.retriable or isinstance(error, KafkaTimeoutError)):
                     raise
                 metrics.RETRIES.labels(self.name, step).inc()
@@ -322,10 +322,10 @@ class Pipeline:
                 in_flight.pop(key, None)
 
     async def _narrow(self, refused: Group) -> Group:
-        """Store a refused group piece by piece; a record of which it is proved that it is refused itself, and not by a
-        trouble of the ledger, is rejected as `not_storable`.
+        """Store a refused group piece by piece; a record that is proved to be refused for itself, and not because of a
+        problem of the ledger, is rejected as `not_storable`.
 
-        The decisions about the group and about everything after it are made anew, because they rest on marks of
+        The decisions about the group and about everything after it are repeated, because they depend on marks of
         records that may turn out not to be storable.
         """
         self._narrowing = True
@@ -359,7 +359,7 @@ class Pipeline:
             except LedgerRefused as refusal:
                 if len(part) == 1:
                     offset = part[0].offset
-                    # Not even its rejection: no record can be to blame for that, so it is waited for.
+                    # Not even its rejection: no record can be to blame for that, so wait.
                     patient = offset in condemned
                     if await self._stored_after_all(stored, batch.rows, refusal, patient=patient):
                         self._take(stored, place, part, batch)
@@ -382,8 +382,8 @@ class Pipeline:
         """Store rows of one record that were refused; False when it is proved that the ledger refuses these alone.
 
         Proved is what is refused PROOFS times, each time between two inserts of others, and empty ones into the same
-        tables, that succeed. A trouble of the ledger that looks like a refusal ends before that, or stops the others
-        too. With `patient` the rows are tried without end.
+        tables, that succeed. A problem of the ledger that looks like a refusal ends before that, or stops the others
+        too. With `patient` the rows are tried without limit.
         """
 
         async def others() -> None:

@@ -1,7 +1,7 @@
 """The enriched event: the CloudEvent with its company as at the day, the basis of each outcome, and its place among the
-versions. What is added stands at the end of `data`.
+versions. What is added is at the end of `data`.
 
-An event is written as JSON at once when it was read, while its parts are at hand; only the text waits for the decision.
+An event is written as JSON right after it was read, while its parts are at hand; only the text waits for the decision.
 """
 
 from typing import Any, Final
@@ -13,8 +13,8 @@ from schemas.events import Activity
 from streams.company_register import Register
 
 _SPOT: Final = b'"company":[]'
-"""Holds the place of what is added. Nothing else reads so: inside a text quotes are escaped, and neither an extension
-nor a field of `data` named company may be a list."""
+"""Placeholder for what is added. Nothing else can look like this: inside a text quotes are escaped, and neither an
+extension nor a field of `data` named company may be a list."""
 
 
 def written(document: dict[str, Any]) -> bytes:

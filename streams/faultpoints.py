@@ -1,10 +1,10 @@
 """Places where a test can harm the worker, at a step of its choice.
 
 `CLUSTERTRACK_FAULT=insert:3` ends the process, as `kill -9` would, when it comes to the point `insert` for the third
-time. `CLUSTERTRACK_FAULT=insert:3:block` holds the event loop up there, for ever; `insert:3:cancel` ends the task that
-comes there without a word, `insert:3:raise` fails there as by a bug. `CLUSTERTRACK_FAULT=record:TOPIC/PARTITION/OFFSET`
-does its harm whenever that record is to be decided on, as a record does that no worker survives. It is for tests and
-drills; unset, as it is in production, a point costs one comparison.
+time. `CLUSTERTRACK_FAULT=insert:3:block` blocks the event loop there forever; `insert:3:cancel` silently ends the task
+that comes there, `insert:3:raise` fails there as by a bug. `CLUSTERTRACK_FAULT=record:TOPIC/PARTITION/OFFSET` does its
+harm whenever that record is to be decided on, like a record that no worker survives. It is for tests and drills; unset,
+as it is in production, a point costs one comparison.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 
 class DrillError(Exception):
-    """What a fault point raises: an error that nobody expects, of no family that any `except` is meant for."""
+    """What a fault point raises: an unexpected error, of no family that any `except` is meant for."""
 
 
 class Numbered(Protocol):

@@ -23,7 +23,7 @@ class Parcel(Protocol):
     """Outputs of one group, ready to be sent; may be sent again."""
 
     def add(self, outputs: Sequence[Output]) -> None:
-        """Outputs behind those that are there. They are not needed afterwards."""
+        """Append outputs. They are not needed afterwards."""
 
 
 class Outbox(Protocol):

@@ -17,12 +17,12 @@ from streams.deliver import Pipeline
 from streams.transport import Delivery
 
 DELIVERY_TIMES: Final = 5
-"""So many times longer may one call to the ledger or to Kafka take, all its time limits added up."""
+"""A single ledger or Kafka call may take this many times the stall limit, since its own timeouts add up."""
 LONGEST_START: Final = 600.0
 """Seconds that assignment and recovery may take, without a mark that is recovered, before a worker that reads nothing
 counts as stalled."""
 BEAT_SECONDS: Final = 0.25
-"""A beat that comes late tells how long something has blocked the event loop, but for so much."""
+"""A late beat shows how long something has blocked the event loop, to within this much."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ class Signs:
     joined: bool
     """Whether the consumer group has let the worker in."""
     waiting_for: float
-    """How long the ledger or Kafka has refused; 0 while all is well."""
+    """How long the ledger or Kafka has refused; 0 while healthy."""
     refusal: str = ""
     """What it said."""
 
@@ -138,7 +138,7 @@ class Vitals:
             recovering=self._recovering(),
             held=bool(busy),
             delivery_age=max((now - pipeline.alive_at for pipeline in busy), default=0.0),
-            # Between two beats nothing is known.
+            # Between two beats the state is unknown.
             untaken_for=max(0.0, self._beat - self._taken_at),
             not_flowing_for=now - max(self._flowed_at, self._delivery.recovered_at),
             register_ready=self._register_ready(),
@@ -169,7 +169,7 @@ class Vitals:
         return bool(self._app.started and self._app.consumer_generation_id > 0)
 
     def _untaken(self) -> bool:
-        """Whether fetched records lie about: their pipeline is idle, or has gone on to later ones."""
+        """Whether fetched records were left lying: their pipeline is idle, or has gone on to later ones."""
         if not (self._flowing() and self._register_ready()):
             return False
         return any(

@@ -1,7 +1,7 @@
-"""Has the worker's consumer group refused it for good?
+"""Has the worker's consumer group refused it permanently?
 
-aiokafka keeps such an error until somebody fetches, and stops trying to join. A worker without partitions fetches
-nothing: it would wait, without a word, also after the cause has gone. So the heart asks.
+aiokafka keeps such an error until someone fetches, and stops trying to join. A worker without partitions fetches
+nothing: it would wait silently, even after the cause is gone. So the heartbeat checks.
 
     CheckFailed
     └── GroupLost    the group does not let the worker in, or has put it out, and no waiting changes that
@@ -29,7 +29,7 @@ WHAT_TO_DO: Final[Mapping[str, str]] = {
 
 
 class GroupLost(CheckFailed):
-    """The consumer group has refused the worker for good."""
+    """The consumer group has refused the worker permanently."""
 
 
 def check(client: Any, group: str) -> None:  # noqa: ANN401 - aiokafka has no types
@@ -42,7 +42,7 @@ def check(client: Any, group: str) -> None:  # noqa: ANN401 - aiokafka has no ty
     coordinator: Any = getattr(client, "_coordinator", None)
     if coordinator is None or (task := getattr(coordinator, "_coordination_task", None)) is None:
         return
-    # What may pass with time aiokafka repeats itself; what it keeps for its user it has stopped trying.
+    # aiokafka retries what may pass with time; it has stopped trying for the errors that it keeps for its user.
     error = coordinator._pending_exception  # noqa: SLF001 - see test_faust_contract
     if error is None and task.done() and not task.cancelled():
         error = task.exception()

@@ -35,7 +35,7 @@ class Filled:
         self._given = False
 
     def add(self, entries: Iterable[Entry]) -> None:
-        """Records behind those that are there."""
+        """Append records."""
         now = int(time() * 1000)  # what each record would be given; these topics keep the time of their brokers
         append, number = self._append, self._records
         for key, value, headers in entries:
@@ -50,8 +50,8 @@ class Filled:
     def batches(self) -> list[Any]:
         """All of them, full; nothing is added afterwards.
 
-        Batches that were given before are written anew: a producer has put its number into them, and Kafka would drop
-        a second one with the same number.
+        Batches that were given before are rewritten: a producer has put its number into them, and Kafka would drop a
+        second one with the same number.
         """
         if self._given:
             again = Filled(self._new_batch)
@@ -84,7 +84,7 @@ class KafkaParcel:
         """By `Output.to` and partition."""
 
     def add(self, outputs: Sequence[Output]) -> None:
-        """Outputs behind those that are there."""
+        """Append outputs."""
         grouped: dict[tuple[str, int], list[Entry]] = {}
         for to, partition, key, value, headers in outputs:
             place: tuple[str, int] = to, partition

@@ -1,7 +1,7 @@
-"""How aiokafka's consumers of this process read what they fetched: within bounds, whatever a publisher sent.
+"""How aiokafka's consumers of this process read what they fetched: within bounds, no matter what a publisher sent.
 
-aiokafka unpacks a whole batch at once, on the event loop, and ends at what it cannot read; so one record could make a
-worker end, again and again. Here a batch is unpacked up to `QUICK` bytes at once, which is every ordinary one. What is
+aiokafka unpacks a whole batch at once, on the event loop, and gives up at what it cannot read; so one record could end
+a worker again and again. Here a batch is unpacked up to `QUICK` bytes at once, which is every ordinary one. What is
 larger is read by `brokers.batches` in a thread, a portion for each fetch, so that group membership stays alive, and
 records are handed on until they weigh `PORTION`.
 """
@@ -41,13 +41,13 @@ _fetched_records: Final = fetcher.Fetcher.fetched_records
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Stands in place of the records that a batch has not unpacked yet."""
+    """Placeholder for the records that a batch has not unpacked yet."""
 
     offset: int
 
 
 class RecordBatch:
-    """A batch of records like aiokafka's, that never ends at what it holds."""
+    """A batch of records like aiokafka's that never fails on its content."""
 
     def __init__(self, data: memoryview, skip: Container[int]) -> None:
         """Args:
@@ -64,7 +64,7 @@ class RecordBatch:
         return getattr(self._batch, name)
 
     def validate_crc(self) -> bool:
-        """Whether the batch arrived as it was sent; of one that was set aside nobody asks."""
+        """Whether the batch arrived as it was sent; not checked for one that was set aside."""
         return self._set_aside() or bool(self._batch.validate_crc())
 
     def __next__(self) -> Any:
@@ -157,7 +157,7 @@ class RecordBatch:
 
 
 def longest(plain: bytes) -> int:
-    """Length of the longest of the records that follow each other, or of all where that cannot be told."""
+    """Length of the longest of the consecutive records, or of all of them where that is unknown."""
     found = position = 0
     try:
         while position < len(plain):

@@ -1,6 +1,6 @@
 """Reads the whole company register into memory: from the beginning of its topic to the end, and then on.
 
-Faust's GlobalTable recovers for ever with several workers (faust-streaming issue 283), so the register is a plain
+Faust's GlobalTable never stops recovering with several workers (faust-streaming issue 283), so the register is a plain
 dict, filled by a consumer of its own without a group.
 """
 
@@ -36,13 +36,13 @@ class RegisterFeed:
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
-        """Read for ever. Broken connections are made again from the beginning; an older revision changes nothing."""
+        """Read forever. After a broken connection, start over from the beginning; an older revision changes nothing."""
         while True:
             try:
                 await self._read()
             except (KafkaError, OSError) as error:
                 if isinstance(error, KafkaError) and not error.retriable:
-                    raise  # a right that is missing, say: it would be repeated without end, and nobody told
+                    raise  # a missing right, say: it would be retried forever, and never reported
                 log.warning("company register cannot be read, will be repeated", topic=self._topic, error=str(error))
                 await asyncio.sleep(RETRY_SECONDS)
 

@@ -1,10 +1,10 @@
 """The dedupe state: which versions were seen, and where first. RocksDB behind Faust's Table, one folder per partition.
 
-Faust's Table brings the changelog topic, its assignment beside the events and its recovery; reading and writing go
-to RocksDB in bulk, since a Table's own get and set take one message at a time.
+Faust's Table brings the changelog topic, its assignment together with the events and its recovery; reading and writing
+go to RocksDB in bulk, since a Table's own get and set take one message at a time.
 
-Marks are kept for ever. Faust's option `ttl` must not be used: with it, rocksdict 0.3.29 drops every entry that a
-compaction at the opening of a database comes across (from four files on), however long the time that was given.
+Marks are kept permanently. Faust's option `ttl` must not be used: with it, rocksdict 0.3.29 drops every entry that a
+compaction at the opening of a database comes across (from four files on), no matter how long the `ttl` is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ STORE_OPTIONS: Final = {
     "block_cache_size": 32 * MEBIBYTE,
     "bloom_filter_size": 10,
 }
-"""Bounds of the memory that RocksDB takes for each partition, and bits for each key of the filters that tell without
+"""Bounds of the memory that RocksDB takes for each partition, and bits for each key of the filters that show without
 the disk that a version is new. Faust's own bounds are 192 MB and 2 GB, and 3 bits."""
 _MEMTABLE_FILTER: Final = 0.05
 """Part of a write buffer that its filter takes: about 10 bits for each mark."""
@@ -43,7 +43,7 @@ _NO_DAMAGE: Final = (
     "Read-only file system",
     "Too many open files",
 )
-"""Parts of the messages of RocksDB that say nothing against the files: it has no other way to tell errors apart."""
+"""Parts of RocksDB messages that do not blame the files: it offers no other way to tell errors apart."""
 
 
 class MarkOptions(RocksDBOptions):  # type: ignore[misc]
@@ -74,7 +74,7 @@ class ClosingStore(RocksStore):  # type: ignore[misc]
         self._changelog_id: str = options.pop("changelog_id")
         self._given_up: set[int] = set()
         self.told: set[int] = set()
-        """Partitions of which the log says already why they begin without marks."""
+        """Partitions for which the log already says why they begin without marks."""
         super().__init__(*args, options=options, **kwargs)
         self.rocksdb_options = MarkOptions(**options, use_rocksdict=True)
 
@@ -225,7 +225,7 @@ class RocksSeen:
             raise self._failure(partition, "written", error) from error
 
     def _failure(self, partition: int, what: str, error: Exception) -> StateFailure:
-        # rocksdict raises bare exceptions; whatever it is, no record is to blame.
+        # rocksdict raises bare exceptions; no record is to blame for any of them.
         if is_damage(error):
             self._table.data.give_up(partition, str(error))
         return StateFailure(f"dedupe state of partition {partition} cannot be {what}: {error}")

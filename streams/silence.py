@@ -1,8 +1,8 @@
 """A connection on which a request was not answered in time is closed, so that the next request makes a new one.
 
-aiokafka 0.14 does so for most requests, but not for those of metadata: a client whose connection died without a word
-(a firewall that forgot it, a host without power) asks on it again and again, and never finds a leader for a topic that
-it does not know yet.
+aiokafka 0.14 does so for most requests, but not for those of metadata: a client whose connection died silently (a
+firewall that forgot it, a host without power) asks on it again and again, and never finds a leader for a topic that it
+does not know yet.
 """
 
 from collections.abc import Awaitable
@@ -15,7 +15,7 @@ _send = AIOKafkaConnection.send
 
 
 def install() -> None:
-    """Let every connection of this process do it; a second time changes nothing."""
+    """Make every connection of this process do so; a second call changes nothing."""
     AIOKafkaConnection.send = send
 
 

@@ -71,7 +71,7 @@ class Delivery:
             await drain()
 
     def forget(self) -> None:
-        """Whatever is unacked now will be delivered again."""
+        """Everything that is unacked now will be delivered again."""
         self.epoch += 1
         for reset in self.reset:
             reset()
@@ -86,9 +86,9 @@ class Fetched:
 
 
 def check_alive(consumer: Any) -> None:
-    """Raise KafkaError if aiokafka has given up fetching, or membership of the group, for good.
+    """Raise KafkaError if aiokafka has permanently given up fetching, or membership of the group.
 
-    Its own `getmany` would say so; Faust goes around that, and the consumer would be silent for ever.
+    Its own `getmany` would say so; Faust goes around that, and the consumer would be silent forever.
     """
     fetching = consumer._fetcher.error_future  # noqa: SLF001 - see test_faust_contract
     if fetching.done() and not consumer._closed:  # noqa: SLF001
@@ -133,7 +133,7 @@ class BoundedConsumer(driver.Consumer):  # type: ignore[misc]
         The base class leaves a partition without a committed offset where it is, so that what was fetched from it in
         the meantime would never come again (aiokafka's `seek_to_committed` skips it). Here it goes to its beginning.
         """
-        # No fetch may be under way: its records would be delivered behind the seek, or skipped by it.
+        # No fetch may be under way: its records would be delivered after the seek, or skipped by it.
         async with self._positions:
             self._forget()
             await super().perform_seek()
@@ -157,7 +157,7 @@ class BoundedConsumer(driver.Consumer):  # type: ignore[misc]
         return found
 
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
-        """Ends of partitions. Faust asks before a recovery: it is when the store is compared with its changelog."""
+        """Ends of partitions. Faust asks before a recovery: that is when the store is compared with its changelog."""
         ends: Mapping[TP, int] = await super().highwaters(*partitions)
         changelogs = [tp for tp in partitions if tp.topic in self.delivery.compare]
         if changelogs:
@@ -169,7 +169,7 @@ class BoundedConsumer(driver.Consumer):  # type: ignore[misc]
         return tp.topic in self.delivery.input_topics
 
     async def on_partitions_revoked(self, revoked: Iterable[TP]) -> None:
-        """Finish and commit what can be finished in time; the rest belongs to whoever gets the partitions."""
+        """Finish and commit what can be finished in time; the rest belongs to the worker that gets the partitions."""
         self.stop_flow()  # the base class does this too, but only after the commit would have to be done
         await self.delivery.finish()
         # The base class forgets acked offsets before they are committed (faust-streaming issue 502).
@@ -194,7 +194,7 @@ class BatchConsumer(BoundedConsumer):
     # ---- delivery
 
     async def _drain_messages(self, fetcher: Any) -> None:
-        """Fetch for ever. The contract is that of Faust's own `_drain_messages` and `getmany`."""
+        """Fetch forever. The contract is that of Faust's own `_drain_messages` and `getmany`."""
         try:
             while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001
                 await asyncio.sleep(0)
@@ -225,8 +225,9 @@ class BatchConsumer(BoundedConsumer):
     async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109 - the signature is mode's
         """The first of them to end. Delivery waits here for room in an agent's queue, or for the end of the flow.
 
-        Faust empties its queues around a rebalance by cancelling whoever waits to put something into them, and mode
-        hands that on as if the fetcher itself were cancelled: the worker would crash. What was dropped comes again.
+        Faust empties its queues around a rebalance by cancelling the tasks that wait to put something into them, and
+        mode passes that on as if the fetcher itself were cancelled: the worker would crash. What was dropped comes
+        again.
         """
         try:
             return await super().wait_first(*coros, timeout=timeout)
@@ -241,7 +242,7 @@ class BatchConsumer(BoundedConsumer):
     async def _seek_back(self) -> None:
         try:
             await self.perform_seek()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the flow is stopped and the next resume seeks again
+        except Exception as error:  # noqa: BLE001 - any error: the flow stops and the next resume seeks again
             self.log.warning("seek while the flow is stopped failed: %r", error)
 
     async def _deliver_partition(self, tp: TP, fetched: list[Any], epoch: int, generation: int) -> None:
@@ -249,8 +250,8 @@ class BatchConsumer(BoundedConsumer):
         in_batches = self._is_input(tp)
         apply_in_bulk = self.delivery.bulk.get(tp.topic)
         if apply_in_bulk and len(fetched) > 1:
-            # Table recovery: all but the last record go straight to the store. Faust sees the last one only, and its
-            # offset tells it how far the table is.
+            # Table recovery: all but the last record go straight to the store. Faust sees only the last one, and learns
+            # from its offset how far the table is.
             apply_in_bulk(tp.partition, fetched[:-1])
             self.delivery.recovered_at = monotonic()
             fetched = fetched[-1:]

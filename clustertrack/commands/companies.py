@@ -35,7 +35,7 @@ _IN_JSON: Final = 100_000
 """Refusals in the JSON answer, which is one document and has to be held in memory."""
 
 _AHEAD: Final = timedelta(milliseconds=LATEST_REVISION_MS)
-"""Workers refuse a revision from further in the future: it would keep every later extract out."""
+"""Workers reject a revision from further in the future: it would keep every later extract out."""
 
 
 @click.group(epilog="Example: clustertrack companies load register.csv --as-of 2020-01-15T08:00:00+01:00")
@@ -127,7 +127,7 @@ def _known(settings: Settings) -> Iterable[CompanyVersion]:
 
 
 def _broken_off(error: DeliveryFailed, revision: int) -> DeliveryFailed:
-    """Records go out by company, not by line, so what helps is how many, and the instant to repeat the command with."""
+    """Records go out by company, not by line, so it reports how many, and the instant to repeat the command with."""
     instant = datetime.fromtimestamp(revision / 1000, UTC).isoformat(timespec="milliseconds")
     message = (
         f"Kafka did not confirm all company versions ({error.cause}): {error.records:,} are confirmed; repeat the "

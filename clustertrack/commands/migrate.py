@@ -34,7 +34,7 @@ class _Place:
         return self.settings.clickhouse.database
 
     def specs(self, ledger: str | None) -> list[TopicSpec]:
-        """The topics as they must be; without a ledger id the changelog is left out, its name being unknown."""
+        """The topics as they must be; without a ledger id the changelog is left out, since its name is unknown."""
         specs = topic_specs(
             app_id(self.settings.kafka.consumer_group, ledger or ""),
             partitions=self._partitions(),
@@ -51,11 +51,11 @@ class _Place:
         return _as_actual(self.admin.describe(names))
 
     def made(self, names: Sequence[str]) -> dict[str, catalog.ActualTopic]:
-        """All of the topics, some of which were just made."""
+        """All of the topics, some of which were just created."""
         return _as_actual(self.admin.await_described(names))
 
     def _partitions(self) -> int:
-        """The number asked for; unless one was asked for, the one that the topics were made with."""
+        """The number asked for, else the one that the topics were created with."""
         if "partitions" in self.settings.worker.model_fields_set:
             return self.settings.worker.partitions
         recorded = self.recorded().get(EVENTS)
@@ -133,7 +133,7 @@ def _delete_resized(place: _Place) -> list[str]:
 
 
 def _bring_about(place: _Place, new_id: uuid.UUID, now: datetime) -> list[str]:
-    """Gives the ledger its id, makes and mends the topics, records them; a line for each change."""
+    """Gives the ledger its id, creates and fixes the topics, records them; a line for each change."""
     lines: list[str] = []
     recorded = place.recorded()
     known = catalog.find_ledger_id(place.client, place.database)
@@ -177,7 +177,7 @@ class _Outdated:
 
 
 def _outdated(place: _Place, ledger: str, recorded: Mapping[str, catalog.TopicRecord]) -> _Outdated | None:
-    """Why the commits of the ledger's group say nothing about this ledger any more, so that it needs a new id.
+    """Why the commits of the ledger's group no longer say anything about this ledger, so that it needs a new id.
 
     They are about offsets of a topic that is gone, or about receipts that a restored ledger lacks.
     """

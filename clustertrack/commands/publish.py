@@ -109,8 +109,8 @@ def command(
     made are listed, written to FILE.refused.csv, and make the exit code 1, while the rest is sent. Repeating is
     safe.
     """
-    # Every record in flight is a handful of objects: looking through them for cycles took a third of the time. Not more
-    # seldom than this, as kafka-python's futures hold the buffers of sent batches in cycles.
+    # Every record in flight is a handful of objects: searching them for cycles took a third of the time. No less often
+    # than this, as kafka-python's futures hold the buffers of sent batches in cycles.
     gc.set_threshold(50_000, 5, 10)
     gc.freeze()
     report = _Report(as_json=as_json, dry_run=dry_run)

@@ -28,7 +28,7 @@ from sinks.events_topic import check_topic, recorded_topic
 from sinks.replaced import replaced
 
 SETTLE_SECONDS: Final = 10.0
-"""How long running workers are waited for, where records in work may explain what looks wrong."""
+"""How long to wait for running workers when records in progress may explain what looks wrong."""
 
 
 class NotWhole(CheckFailed):
@@ -95,7 +95,7 @@ def examine(settings: Settings, client: Client, offsets: KafkaOffsets, *, acknow
 
     `acknowledge` says why everything that expired unread is no fault from now on.
 
-    Holes are looked up in Kafka: an offset at which it delivers nothing, such as the marker of a transaction, is none.
+    Holes are looked up in Kafka: an offset at which it delivers nothing, such as a transaction marker, is not a hole.
     """
     database = settings.clickhouse.database
     group = topics.app_id(settings.kafka.consumer_group, catalog.ledger_id(client, database))
@@ -134,6 +134,6 @@ def examine(settings: Settings, client: Client, offsets: KafkaOffsets, *, acknow
 
 
 def bounds_of(reading: Reading, topic_epoch: int) -> Iterator[Bound]:
-    """What Kafka says of each partition, as `reconcile` takes it."""
+    """What Kafka reports for each partition, as `reconcile` takes it."""
     for place, progress in reading.progress.items():
         yield Bound(place.topic, topic_epoch, place.partition, progress.low, progress.end, progress.committed or 0)

@@ -79,7 +79,7 @@ def filters(command: Callable[..., None]) -> Callable[..., None]:
         topic: tuple[str, ...],
         since: datetime | None,
         until: datetime | None,
-        **options: Any,  # noqa: ANN401  (whatever else the command takes)
+        **options: Any,  # noqa: ANN401  (any other option of the command)
     ) -> None:
         named = [read_address(place) for place in places]
         wanted = Wanted(places=named, reasons=reason, sources=source, topics=topic, since=since, until=until)

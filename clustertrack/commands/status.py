@@ -27,7 +27,7 @@ STATUSES: Final = ("accepted", "retracted", "duplicate", "rejected", "rerouted")
 
 POLL_SECONDS: Final = 0.25
 STALLED_SECONDS: Final = 2.0
-"""Without any progress, before Kafka is asked whether there is anything to wait for."""
+"""How long nothing may move before Kafka is asked whether there is anything to wait for."""
 LINE_SECONDS: Final = 5.0
 """Between two lines of progress where there is no terminal."""
 
@@ -156,10 +156,11 @@ def wait_until_counted(
 
     The second round is for records on the wrong partition: the worker sends them on before it commits them, so that
     they lie before the ends of the reading that shows the commit. Returns the last reading and the records left, 0
-    unless the time limit came first. A broker that goes away is waited for; away at the limit, KafkaUnreachable.
+    unless the time limit came first. A broker that goes away is waited for; if it is still away at the limit, raises
+    KafkaUnreachable.
 
-    `is_empty` tells of ranges of offsets whether Kafka delivers nothing there. It is asked when nothing moves: a
-    group's commit stays before the marker that ends a transaction.
+    `is_empty` reports whether Kafka delivers nothing in ranges of offsets. It is asked when nothing moves: a group's
+    commit stays before the marker that ends a transaction.
     """
     deadline = clock() + seconds
     reading = first

@@ -73,7 +73,7 @@ def command(data: Path | None, workers: int, port_base: int | None) -> None:
 
 
 def _settings(port_base: int | None) -> Settings:
-    """Settings of the environment; with --port-base the addresses in there do not matter, nor can they be wrong."""
+    """Settings of the environment; with --port-base the addresses in it are ignored, even if they are wrong."""
     # A login of the shell's is for another ClickHouse: this one's passwords are in the data folder.
     for name in ("CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD", "CLICKHOUSE_PASSWORD_FILE"):
         os.environ.pop(name, None)
@@ -102,7 +102,7 @@ def _run(stack: Stack) -> None:
             say("ready")
             supervisor.watch()
         except TaskRefused as error:
-            # What it says can only be followed while Kafka runs.
+            # Its advice can only be followed while Kafka runs.
             refused.append(error)
             for line in stack.addresses():
                 say(line)

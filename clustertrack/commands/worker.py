@@ -43,13 +43,13 @@ from sinks.writer import LedgerWriter
 from streams.app import TopicInfo, Worker, WorkerConfig, build
 
 STOP_SECONDS = 18.0
-"""A stop that takes longer is ended hard: supervisors kill after 20 s, `clustertrack up` after 15."""
+"""A stop that takes longer is cut short: supervisors kill after 20 s, `clustertrack up` after 15."""
 
 log = structlog.get_logger()
 
 
 class TopicsDiffer(CheckFailed):
-    """Kafka's topics are not the ones that the ledger knows."""
+    """Kafka's topics are not those that the ledger knows."""
 
 
 class WorkerEnded(CheckFailed):
@@ -116,7 +116,7 @@ def command(*, check: bool) -> None:
 
 
 def _claim(data: Path, marks: str) -> None:
-    """Make the data folder and that of the marks in it, or check that they are ours."""
+    """Create the data folder and the folder of marks in it, or check that they are ours."""
     advice = "choose another one with CLUSTERTRACK_DATA_DIR"
     try:
         for folder in (data, data / marks):
@@ -134,10 +134,10 @@ def _health(why: str | None) -> Health:
 def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging, Mapping[int, frozenset[int]]]:
     """Ask the ledger which topics it knows and how far it was filled; refuse to start when Kafka says otherwise.
 
-    Also which offsets of the events topic are set aside: a record that ends every worker ends this one too, unless it
-    knows of it before it fetches anything.
+    Also which offsets of the events topic are set aside: a record that kills every worker kills this one too, unless it
+    knows about it before it fetches anything.
 
-    With `mend` a changelog of marks that was lost is none of the reasons: a new one is begun.
+    With `mend` a lost changelog of marks is no reason to refuse: a new one is started.
     """
     with open_ledger(settings.clickhouse.connection()) as client:
         ledger_id = catalog.ledger_id(client, settings.clickhouse.database)
@@ -186,9 +186,9 @@ def _check_rights(settings: Settings, ledger_id: str) -> None:
 
 
 def _tell_expired(client: Client, database: str, progress: Mapping[Partition, Progress], epoch: int) -> None:
-    """Say what Kafka deleted before it was read: the workers go on after it.
+    """Report what Kafka deleted before it was read: the workers go on after it.
 
-    Commits say where to look, receipts what was read: a group that was off for long has lost its commits.
+    Commits say where to look, receipts what was read: a group that was away for long has lost its commits.
     """
     for place, standing in progress.items():
         first = standing.committed or 0  # of a group that has not committed yet, as `reconcile` counts it
@@ -241,7 +241,7 @@ def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, ca
 
 
 class _Service(faust.Worker):  # type: ignore[misc]
-    """Faust's process service, without its own ideas about logging and debugging, and with an end to every stop."""
+    """Faust's process service, without its own logging and debugging, and with a bounded stop."""
 
     def _setup_logging(self) -> None:
         """Logging is set up already."""
@@ -250,7 +250,7 @@ class _Service(faust.Worker):  # type: ignore[misc]
         """SIGUSR2 opens a debugger in Faust; a production process has none."""
 
     def _schedule_shutdown(self, signal: Any) -> None:  # noqa: ANN401
-        # Faust can hang while it stops. Whatever is unacked by then comes again, so ending hard is safe.
+        # Faust can hang while it stops. Unacked records are delivered again, so exiting hard is safe.
         killer = threading.Timer(STOP_SECONDS, os._exit, (1,))
         killer.daemon = True
         killer.start()
@@ -268,7 +268,7 @@ def _run(worker: Worker, settings: Settings) -> None:
     try:
         service.execute_from_commandline()
     finally:
-        # In place of SystemExit: the last line of the log says why, whatever the libraries say before it.
+        # In place of SystemExit: the last line of the log says why, no matter what the libraries log before it.
         if service.crash_reason is not None:
             raise WorkerEnded(_last_words(service.crash_reason)) from service.crash_reason
 

@@ -17,9 +17,9 @@ _SIGKILL_TAKES_SECONDS = 10
 _TAIL_BYTES = 16 * 1024
 _LINE_LENGTH = 200
 
-# On Linux the kernel kills the child when the thread that started it ends, however that happens. The request belongs to
-# the child itself, and it cannot be made in a `preexec_fn`: that is unsafe while other threads run. So a tiny Python
-# makes it and then becomes the program. A parent that died before the request was made is seen by its id.
+# On Linux the kernel kills the child when the thread that started it ends, however that happens. The child has to ask
+# for this itself, and not in a `preexec_fn`: that is unsafe while other threads run. So a tiny Python asks and then
+# becomes the program. A parent that died before that is noticed by its id.
 _DIE_WITH_PARENT = """\
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
@@ -40,7 +40,7 @@ class Command:
 
 
 class Child:
-    """A running (or ended) child process. Start it from a thread that lives as long as the child shall."""
+    """A running (or ended) child process. Start it from a thread that lives as long as the child should."""
 
     def __init__(self, command: Command, logs: Path) -> None:
         self.name = command.name
@@ -70,7 +70,7 @@ class Child:
     def exit_code(self) -> int | None:
         """None while it runs; minus the number of the signal when one ended it."""
         if self._process.returncode is None and self._process.poll() is not None:
-            # At once, while its id cannot belong to anybody else: what it started itself must not outlive it.
+            # At once, while its id cannot belong to another process: what it started itself must not outlive it.
             self._signal(signal.SIGKILL)
         return self._process.returncode
 

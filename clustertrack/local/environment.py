@@ -1,6 +1,6 @@
-"""What a child of `clustertrack up` sees of the user's environment: an allow-list, and everything else stays outside.
+"""What a child of `clustertrack up` sees of the user's environment: an allow-list; everything else stays out.
 
-A variable that somebody set for another program must not change what ours do: PYTHONOPTIMIZE takes the asserts out of
+A variable that someone set for another program must not change what ours do: PYTHONOPTIMIZE takes the asserts out of
 kafka-python, JAVA_TOOL_OPTIONS starts agents in Kafka, HTTP_PROXY, PYTHONPATH and LD_PRELOAD reach every library.
 """
 
@@ -25,7 +25,7 @@ def child_environment(
 
     Args:
         environ: the environment of this process.
-        own: what the child is told; a value of None takes a variable away.
+        own: what is set for the child; a value of None removes a variable.
         passed: documented variables of the product that this child reads itself. Kafka reads none.
     """
     kept = {name: environ[name] for name in (*KEPT, *passed) if name in environ}

@@ -15,7 +15,7 @@ from schemas.own_folders import close_folder, make_folder, private_folder
 
 LAYOUT = 1
 STAMP = "clustertrack.json"
-# A start with four workers writes about 100 MB; below this, the first hour would end in a full disk.
+# Starting with four workers writes about 100 MB; below this, the disk would be full within the first hour.
 LEAST_FREE_BYTES = 512 * 1024 * 1024
 _LOCK = ".lock"
 _ANOTHER = "choose another folder with --data"

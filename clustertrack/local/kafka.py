@@ -1,6 +1,6 @@
 """Apache Kafka in KRaft mode on this machine: one node for laptops and tests, three for tests of replication.
 
-A `KafkaNode` says what shall run; `prepare` writes its configuration and formats its data folder; `command` is what a
+A `KafkaNode` says what to run; `prepare` writes its configuration and formats its data folder; `command` is what a
 supervisor starts; `is_ready` asks the broker itself. All listeners are bound to 127.0.0.1.
 """
 
@@ -63,7 +63,7 @@ class KafkaNode:
     """One broker and controller. `voters` holds (node id, controller port) of all nodes, this one included.
 
     `short_lived` halves the CPU of the start and costs throughput later: right for tests. `proxied` is one more port
-    and the port that is advertised for it: whoever comes in through a proxy there stays behind it.
+    and the port that is advertised for it: a client that connects through a proxy keeps using it.
     """
 
     folder: Path
@@ -82,7 +82,7 @@ class KafkaNode:
 
     @property
     def name(self) -> str:
-        """Name of its logs: kafka, or kafka-2 beside others."""
+        """Name of its logs: kafka, or kafka-2 if there are several nodes."""
         return f"kafka-{self.node_id}" if len(self.voters) > 1 else "kafka"
 
     def properties(self) -> dict[str, str]:
@@ -106,7 +106,7 @@ class KafkaNode:
             "offsets.topic.replication.factor": str(copies),
             # 50 partitions by default: a second of start-up that no laptop needs.
             "offsets.topic.num.partitions": "4",
-            # As long as the events are kept: a group whose offsets were forgotten reads all of them again.
+            # As long as the events are kept: a group whose offsets have expired reads all of them again.
             "offsets.retention.minutes": str(OFFSETS_KEPT_MINUTES),
             "transaction.state.log.replication.factor": str(copies),
             "transaction.state.log.min.isr": str(max(1, copies - 1)),
@@ -114,7 +114,7 @@ class KafkaNode:
             "share.coordinator.state.topic.replication.factor": str(copies),
             "share.coordinator.state.topic.min.isr": str(max(1, copies - 1)),
             "share.coordinator.state.topic.num.partitions": "4",
-            # How long before another node takes over what a dead one led. A lone node has nobody to be fenced for.
+            # How long before another node takes over from a dead leader. A single node has no other to be fenced for.
             "broker.session.timeout.ms": "9000" if copies == 1 else "3000",
             "broker.heartbeat.interval.ms": "500",
             "group.initial.rebalance.delay.ms": "0",
@@ -187,7 +187,7 @@ def command(node: KafkaNode, java: Java, jars: Path) -> Command:
 
 
 def is_ready(bootstrap: str, brokers: int = 1) -> bool:
-    """Ask the broker for the cluster's metadata: True when it answers and knows at least so many brokers at work."""
+    """Ask the broker for the cluster's metadata: True when it answers and knows at least so many live brokers."""
     from brokers.explain import known_brokers  # noqa: PLC0415  (0.1 s of import that other verbs need not pay)
 
     return known_brokers(KafkaConnection(bootstrap), _ASK_TIMEOUT_SECONDS) >= brokers

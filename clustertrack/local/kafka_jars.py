@@ -1,7 +1,7 @@
 """Apache Kafka's jars: pinned by version and SHA-256, fetched once with jgo, kept in the user's cache folder.
 
-The list beside this file is the whole class path. `python -m clustertrack.local.kafka_jars` fetches it (set-up does
-that), `--pin` resolves Kafka anew and writes the list.
+The list next to this file is the whole class path. `python -m clustertrack.local.kafka_jars` fetches it (set-up does
+that), `--pin` resolves Kafka again and rewrites the list.
 """
 
 import hashlib
@@ -93,7 +93,7 @@ def ensure_jars(progress: Progress | None = None) -> Path:
     jars = pinned_jars()
     folder = jar_folder(jars)
     try:
-        # Jars are code: nobody else may be able to put others in their place, now or after they were checked.
+        # Jars are code: nobody else may be able to replace them, now or after they were checked.
         private_folder(folder, advice=_ANOTHER, code=True)
         close_folder(folder, advice=_ANOTHER)
         if not missing_jars(folder, jars):

@@ -38,7 +38,7 @@ def ready_at(port: int, path: str) -> Callable[[], str | None]:
 
 
 def sign_at(port: int, path: str) -> Callable[[], Sign]:
-    """A health check: 200 is well, any other answer is red, no answer is silent."""
+    """A health check: 200 is healthy, any other answer is red, no answer is silent."""
 
     def sign() -> Sign:
         answer = get(port, path)

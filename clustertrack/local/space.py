@@ -1,4 +1,4 @@
-"""Can the data folder still be written? Asked when a child has ended, because a full disk is a cause that it hides."""
+"""Can the data folder still be written to? Checked when a child has ended, because it does not report a full disk."""
 
 import shutil
 from pathlib import Path
@@ -12,7 +12,7 @@ _TRIED_BYTES: Final = 64 * 1024
 
 
 def trouble_with(folder: Path, least: int = LEAST_FREE_BYTES) -> str:
-    """Why nothing can be written there, for a sentence; empty while all is well.
+    """Why nothing can be written there, for a sentence; empty if it can.
 
     Args:
         folder: the data folder.

@@ -105,7 +105,7 @@ class Stack:
     secrets: Secrets
 
     def environment(self) -> dict[str, str | None]:
-        """Settings of migrate and workers: whatever the user's shell says, they talk to this stack."""
+        """Settings of migrate and workers: they talk to this stack, no matter what the user's shell says."""
         return {
             "KAFKA_BOOTSTRAP_SERVERS": f"{HOST}:{self.ports.kafka}",
             "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",

@@ -38,7 +38,7 @@ def _always_well() -> Sign:
 
 @dataclass(frozen=True)
 class Service:
-    """A child that shall always run. `ready()` returns None when it serves, else why it does not (may be empty)."""
+    """A child that should always run. `ready()` returns None when it serves, else why it does not (may be empty)."""
 
     command: Command
     ready: Callable[[], str | None]
@@ -60,7 +60,7 @@ class _Kept:
 
 
 class Supervisor:
-    """Runs services. `tell` gets one line for the user whenever something happens that nobody asked for."""
+    """Runs services. `tell` gets one line for the user whenever something unexpected happens."""
 
     def __init__(
         self,

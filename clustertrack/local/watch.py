@@ -1,4 +1,4 @@
-"""What to do about a child, decided from what was seen of it: no I/O, no clock."""
+"""Decides what to do about a child from what was observed: no I/O, no clock."""
 
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -34,9 +34,9 @@ class Limits:
 
     # Kafka reads its whole log after a crash; a worker restores its marks.
     start: float = 120
-    # A worker calls itself red only after CLUSTERTRACK_STALLED_SECONDS without progress; this is on top of it.
+    # A worker turns red only after CLUSTERTRACK_STALLED_SECONDS without progress; this is on top of that.
     red: float = 10
-    # No answer at all may be a machine that swaps; but a process stopped for good does not answer either.
+    # No answer at all may be a machine that swaps; but a process that is stopped permanently does not answer either.
     silent: float = 60
     first_back_off: float = 1
     longest_back_off: float = 30
@@ -67,7 +67,7 @@ class Life:
 
 @dataclass(frozen=True)
 class Decision:
-    """The step, why (for the log; empty when there is nothing to tell), and the life afterwards."""
+    """The step, why (for the log; empty when there is nothing to report), and the state afterwards."""
 
     step: Step
     life: Life

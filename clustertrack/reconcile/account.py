@@ -5,7 +5,7 @@ Every offset since the topic began is exactly one of these, so that they add up 
     received    has a receipt: accepted, retracted, duplicate, rejected or rerouted
     missing     below the committed offset, still in Kafka, without a receipt: a loss that can be read again
     expired     below the low watermark without a receipt: Kafka deleted it before it was read, a loss
-    acknowledged  was expired, until somebody acknowledged that it is lost for good: no fault any more
+    acknowledged  was expired, until someone acknowledged that it is permanently lost: no longer a fault
     pending     not committed yet, without a receipt: still to come, no fault
     no_record   an offset at which Kafka delivers nothing, such as the marker of a transaction: no fault
     unsettled   as missing, but Kafka could not be asked for it in time: it may be no_record; the next run asks on
@@ -21,7 +21,7 @@ from schemas.addresses import TopicPartition
 
 
 class Bound(NamedTuple):
-    """What Kafka says of one partition.
+    """What Kafka reports for one partition.
 
     `low` and `high` are its watermarks, `high` exclusive; `committed` is the group's next offset, 0 before the first
     commit. Read the committed offset before the high watermark, and both before `reconcile`.
@@ -58,7 +58,7 @@ class Range(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """What Kafka says of offsets without a receipt; the rest of them are records."""
+    """What Kafka reports for offsets without a receipt; the rest of them are records."""
 
     empty: Sequence[Range]
     """Offsets at which it delivers nothing."""
@@ -85,7 +85,7 @@ class LostReceipt(NamedTuple):
 
     @property
     def place(self) -> TopicPartition:
-        """The partition that it stands on."""
+        """Its partition."""
         return TopicPartition(self.topic, self.topic_epoch, self.partition)
 
 
@@ -106,7 +106,7 @@ class LostReroute(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Counts:
-    """Receipts by status, and what does not hold of them."""
+    """Receipts by status, and what is wrong with them."""
 
     accepted: int = 0
     retracted: int = 0
@@ -192,7 +192,7 @@ class DayAccount(Counts):
     """`unknown` where it could not be read."""
     day: date
     missing_at_most: int = 0
-    """Offsets without a receipt that may be of this source and day: a hole says nothing of its source, so it is charged
+    """Offsets without a receipt that may be of this source and day: the source of a hole is unknown, so it is charged
     to every source of its topic, on every day between its neighbours."""
 
     @property
@@ -218,7 +218,7 @@ class Reconciliation:
     reroute_not_arrived: int = 0
     reroutes_not_arrived: tuple[LostReroute, ...] = ()
     reroute_pending: int = 0
-    """Records sent on that may still lie unread on their own partition."""
+    """Records sent on that may still be unread on their own partition."""
     reroute_unproved: int = 0
     """Records sent on by versions that did not write down where to; whether they arrived is not looked for."""
     activity_difference: int = 0
@@ -226,7 +226,7 @@ class Reconciliation:
     """Offsets that Kafka gave out again: their receipts are of other records."""
     replaced_ranges: tuple[tuple[TopicPartition, Range], ...] = ()
     unsettled: int = 0
-    """Rows without a receipt and activities that differ, while records were in work that may explain them."""
+    """Rows without a receipt and activities that differ, while records in progress may explain them."""
 
     @property
     def pending(self) -> int:
@@ -240,7 +240,7 @@ class Reconciliation:
 
     @property
     def acknowledged(self) -> int:
-        """Offsets that somebody has acknowledged as lost, in all partitions."""
+        """Offsets that someone has acknowledged as lost, in all partitions."""
         return sum(account.acknowledged for account in self.partitions)
 
     @property

@@ -1,6 +1,7 @@
 """The account of the ledger as Prometheus metrics, in a file for node_exporter's textfile collector.
 
-The command is run by a timer and ends; the file stays. Without a new one the time in it grows old, which is an alert.
+The command is run by a timer and ends; the file stays. If it is not replaced, its timestamp grows old, which raises an
+alert.
 """
 
 from pathlib import Path

@@ -35,7 +35,7 @@ from schemas.ledger import NO_PARTITION
 from sinks.clickhouse import check_database_name
 
 LISTED: Final = 100
-"""Rows and receipts that a result lists; the counts beside them are complete."""
+"""Most rows and receipts that a result lists; the counts are complete."""
 
 COMPARED: Final = 100_000
 """Rows that are read. With more than that, it does not matter whether a few were on their way."""
@@ -56,7 +56,7 @@ Row = tuple[Any, ...]
 Ends = Callable[[AbstractSet[TopicPartition]], Mapping[TopicPartition, int]]
 """The offsets that the next records of these partitions get, as Kafka says now."""
 ReadToEnd = Callable[[AbstractSet[TopicPartition]], AbstractSet[TopicPartition]]
-"""Of these partitions, those whose every record until now is committed; it may wait a while for the others."""
+"""Those of these partitions in which every record so far is committed; it may wait a while for the others."""
 
 
 def reconcile(
@@ -73,9 +73,9 @@ def reconcile(
 
     Holes that `no_record` explains are kept in the ledger, and are not asked for again. `read_to_end` is asked only
     where something looks wrong that an uncommitted record would explain: a row without its receipt, a record that was
-    sent on and has no receipt on its own partition. `ends` is asked only where there are receipts behind a bound, which
-    may be of records that have come since it was read. With `acknowledge`, which says why, what has expired unread is
-    kept in the ledger as acknowledged: this run and all later ones do not call it a fault.
+    sent on and has no receipt on its own partition. `ends` is asked only where there are receipts after a bound, which
+    may be of records that have arrived since it was read. With `acknowledge`, which says why, what has expired unread
+    is kept in the ledger as acknowledged: this run and all later ones do not call it a fault.
     """
     return _Reconciler(client, database, bounds, no_record, read_to_end, ends, acknowledge).run()
 
@@ -139,7 +139,8 @@ class _Reconciler:
         refused = self._without_row([self._look(_REJECTED, **place._asdict()) for place in (*present, *former)])
         reroutes, pending = self._reroutes(former)
         self._charge()
-        # The record of such a row may still be in work: whether it is a fault is known when all of them are committed.
+        # The record of such a row may still be in progress: whether it is a fault is known when all of them are
+        # committed.
         settled = not any(look.count for look in rows + differences) or self._read_to_end(present) >= present
         rows_left, differences_left = self._lasting(rows), self._lasting(differences)
         return Reconciliation(
@@ -171,7 +172,7 @@ class _Reconciler:
         self._statuses[place][what] += number
         self._days[key][what] += number
 
-    def _read(self, sql: str, **parameters: Any) -> list[Row]:  # noqa: ANN401  (whatever ClickHouse can bind)
+    def _read(self, sql: str, **parameters: Any) -> list[Row]:  # noqa: ANN401  (anything ClickHouse can bind)
         return list(self._client.query(sql.replace("DB.", f"{self._database}."), parameters=parameters).result_rows)
 
     def _parts(self) -> int:
@@ -268,7 +269,7 @@ class _Reconciler:
         return {**found.account(), "surplus": max(0, below - (bound.settled - found.offsets))}
 
     def _beyond(self) -> dict[TopicPartition, int]:
-        """Receipts of offsets that Kafka has not given out. Those of records that came meanwhile are none."""
+        """Receipts of offsets that Kafka has not given out. Those of records that came meanwhile do not count."""
         tops = {
             bound: top
             for bound in self._bounds

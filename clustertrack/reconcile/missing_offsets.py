@@ -1,9 +1,9 @@
-"""The holes of a partition: offsets without a receipt, page by page, and what Kafka says of them.
+"""The holes of a partition: offsets without a receipt, page by page, and what Kafka reports for them.
 
 A publisher with transactions leaves an offset without a record behind each of them, so that holes may be as many as
 records. They are looked up in Kafka once, in rising order, and what it delivers nothing at is kept in the ledger. What
-there is no time for is neither lost nor explained, and the next run goes on with it. What Kafka deleted unread, and
-somebody has acknowledged, is kept beside it.
+there is no time for is neither lost nor explained, and the next run goes on with it. What Kafka deleted unread and
+someone has acknowledged is kept next to it.
 """
 
 # ruff: noqa: S608  (the SQL is put together from constants of this module; values are bound)
@@ -37,7 +37,7 @@ NoRecord = Callable[[TopicPartition, Sequence[Range]], Probe]
 
 
 class _Hole(NamedTuple):
-    """Offsets without a receipt, and the log times of the receipts beside them."""
+    """Offsets without a receipt, and the log times of the neighbouring receipts."""
 
     range: Range
     before: datetime | None
@@ -49,7 +49,7 @@ class Found:
     """What became of the holes of one partition below its settled offset; see `account.PartitionAccount`."""
 
     offsets: int = 0
-    """Offsets in all holes, whatever became of them."""
+    """Offsets in all holes, including those that were explained or acknowledged."""
     no_record: int = 0
     missing: int = 0
     holes: list[Range] = field(default_factory=list)
@@ -58,7 +58,7 @@ class Found:
     acknowledged: int = 0
     unsettled: int = 0
     charged: Counter[tuple[date, date]] = field(default_factory=Counter)
-    """Lost offsets by the days of the receipts beside them."""
+    """Lost offsets by the days of the neighbouring receipts."""
 
     def account(self) -> dict[str, Any]:
         """The fields of `PartitionAccount`."""
@@ -82,7 +82,7 @@ class Holes:
         self._no_record = no_record
         self._acknowledge = acknowledge
 
-    def _read(self, sql: str, **parameters: Any) -> list[Row]:  # noqa: ANN401  (whatever ClickHouse can bind)
+    def _read(self, sql: str, **parameters: Any) -> list[Row]:  # noqa: ANN401  (anything ClickHouse can bind)
         return list(self._client.query(sql.replace("DB.", f"{self._database}."), parameters=parameters).result_rows)
 
     def look(self, bound: Bound) -> Found:

@@ -1,4 +1,4 @@
-"""What was done with rejected records, and what became of the records that were sent in their place."""
+"""What was done with rejected records, and what became of the records sent in their place."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -70,7 +70,7 @@ class ActionBook:
 def list_closed(
     client: Client, database: str, wanted: Wanted, *, after: RecordAddress | None, limit: int
 ) -> list[Done]:
-    """The actions that closed wanted records, in the order of these, behind `after`.
+    """The actions that closed wanted records, in the order of the records, after `after`.
 
     A record has two of them where two people replayed it at the same moment.
     """

@@ -49,7 +49,7 @@ def named(client: Client, database: str, wanted: Wanted) -> tuple[Wanted, Result
 
 
 def resolve(client: Client, database: str, named: list[WrittenAddress]) -> list[RecordAddress]:
-    """Where the named records stand. Raises CheckFailed for one that is not there, UsageFault for an ambiguous one."""
+    """Addresses of the named records. Raises CheckFailed for a missing one, UsageFault for an ambiguous one."""
     found = find_places(client, database, named)
     for name, places in found.items():
         if not places:

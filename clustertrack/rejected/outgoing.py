@@ -1,11 +1,12 @@
 """What is sent in place of a rejected record. Pure: `clustertrack.rejected.replay` sends it.
 
-A *replay* is the record again, with key, value and headers as they came, and the right to be judged anew. What differs:
+A *replay* is the record again, with key, value and headers as they came, and is judged again from scratch. What
+differs:
 
-* It goes to the partition of its company, wherever the record stood: one that was `misrouted` would be so for ever.
-  Where no company can be read, it goes where the record stood.
-* Headers `ct-*` are the pipeline's own and are written anew. In particular `ct-origin` is left out: it tells how the
-  old record came to its place, and a record that has it is never sent on.
+* It goes to the partition of its company, not to the record's old one: a `misrouted` record would stay misrouted
+  forever. Where no company can be read, it goes to the record's partition.
+* Headers `ct-*` are the pipeline's own and are rewritten. In particular `ct-origin` is left out: it says where the old
+  record was sent on from, and a record that has it is never sent on.
 * Headers without a value are left out, which to CloudEvents is the same; kafka-python cannot write them.
 
 An *edited* record is a new event: its id is new, its key the CVR number that it now has, and `ct-edited-from` names the
@@ -64,7 +65,7 @@ class Outgoing(NamedTuple):
 
 
 def as_replay(record: RejectedRecord, *, partitions: int, limit: int, can_return: bool) -> Outgoing | str:
-    """The record once more, or a sentence why it is not sent again.
+    """The record again, or a sentence saying why it is not sent again.
 
     Args:
         record: a rejected record.
@@ -98,7 +99,7 @@ def as_edited(
 
     Args:
         record: a rejected record.
-        value: the mended event as JSON; for a record in binary mode also its data alone.
+        value: the fixed event as JSON; for a record in binary mode its data alone will do.
         new_id: the event's id.
         partitions: partitions of its topic now.
         can_return: whether records of its topic may be sent again.
@@ -178,7 +179,7 @@ def _keep_activity(event: dict[str, Any], data: Any) -> None:  # noqa: ANN401  (
 
 
 def _day(time: object) -> str | None:
-    """The Danish day of an event's time; None for what is no time: the worker says so."""
+    """The Danish day of an event's time; None for what is not a time: the worker reports that."""
     try:
         instant = datetime.fromisoformat(time.upper()) if isinstance(time, str) else None
         return copenhagen_day(int(instant.timestamp() * 1000)).isoformat() if instant and instant.tzinfo else None
@@ -189,7 +190,7 @@ def _day(time: object) -> str | None:
 def _partition(company: int | None, record: RejectedRecord, partitions: int) -> int:
     if company is not None:
         return partition_of(company, partitions)
-    # A topic that was made again may have fewer partitions.
+    # A topic that was re-created may have fewer partitions.
     return record.place.partition % partitions
 
 

@@ -3,9 +3,9 @@
 Headers that begin with `ct-` are the pipeline's own. A replay, which is the record sent again byte for byte, carries
 
     ct-replays      how often its content was sent again, this time included
-    ct-replay-of    where the record stands that it is a replay of
+    ct-replay-of    the address of the record that it is a replay of
 
-and an edited record, which is a new event, carries `ct-edited-from`, where the old one stands.
+and an edited record, which is a new event, carries `ct-edited-from`, the address of the old one.
 """
 
 import re
@@ -28,7 +28,7 @@ _COUNT: Final = re.compile(rb"[0-9]{1,4}")
 
 
 class WrittenAddress(NamedTuple):
-    """A place as a person wrote it: without an epoch (None) it may stand in any."""
+    """A place as a person wrote it: without an epoch (None) it may be in any."""
 
     topic: str
     topic_epoch: int | None
@@ -53,7 +53,7 @@ def read_address(text: str) -> WrittenAddress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RejectedRecord:
-    """A refused record as it came, with everything that is wrong with it."""
+    """A rejected record as it came, with everything that is wrong with it."""
 
     place: RecordAddress
     log_time: datetime
@@ -106,7 +106,7 @@ def replays_of(headers: Headers) -> int:
 
 
 class Action(NamedTuple):
-    """What somebody did with a rejected record: a row of `rejected_action`.
+    """What someone did with a rejected record: a row of `rejected_action`.
 
     `replaying` and `abandoned` leave the record open, `replayed` and `discarded` close it. The rows of one attempt
     replace each other in this order.
@@ -123,4 +123,4 @@ class Action(NamedTuple):
     """Header ct-replays of the record as sent again; 0 for an edited one."""
     edited: bool = False
     to: RecordAddress | None = None
-    """Where the record stands that was sent; of a replay under way: the first place at which it can stand."""
+    """Address of the record that was sent; of a replay under way, the first address at which it can be."""

@@ -1,4 +1,4 @@
-"""Rejected records as a person reads them. What publishers wrote is shown so that a terminal does not obey it."""
+"""Rejected records as a person reads them. Publishers' text is escaped, so that a terminal does not obey it."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime

@@ -1,17 +1,18 @@
 """Sends records in place of rejected ones so that each is sent once, even if the command dies half way.
 
-Of a chunk of records, in this order:
+For each chunk of records, in this order:
 
 1. **Find out** what became of replays that began and did not end: the partitions are read from the first offset at
-   which the record can stand to the last instant at which it can have arrived. What is there was replayed, and is noted
-   so; what is not never left, and is open. Where Kafka has deleted that offset nobody knows, and a person decides.
+   which the record can be to the last instant at which it can have arrived. What is found was replayed and is noted so;
+   what is not was never sent, and is open. Where Kafka has deleted that offset the result is unknown, and a person
+   decides.
 2. **Note the intent**, with that first offset.
 3. **Look again** whether anyone else has the same intent; if so, step back.
 4. **Send**, and wait for the confirmation of each.
-5. **Note** where each stands, which closes the rejected record.
+5. **Note** the address of each, which closes the rejected record.
 
-A crash before 4 leaves an intent and no record, one after 4 an intent and a record: step 1 of a later run tells which.
-No transaction does this better: one that a dead process left open would hold up the whole pipeline for a minute. What
+A crash before 4 leaves an intent and no record, one after 4 an intent and a record: step 1 of a later run finds out.
+A transaction would not do better: one that a dead process left open would hold up the whole pipeline for a minute. What
 is left to chance is a process that is stopped for more than LEASE_SECONDS between 3 and 4 and then goes on. Its records
 are sent twice: a valid one is counted once (its second receipt says `duplicate`), and the ledger keeps both actions.
 """
@@ -29,11 +30,11 @@ from schemas.addresses import RecordAddress
 from schemas.errors import Unreachable
 
 LEASE_SECONDS: Final = 60
-"""How long an intent may be at work: longer than a record can take to be confirmed."""
+"""How long an intent may be in progress: longer than a record can take to be confirmed."""
 
 _CLOSING: Final = ("replayed", "discarded")
 NOT_KNOWN: Final = "whether it arrived could not be known any more, and it was sent again"
-"""The note of an abandoned attempt that was not found out about."""
+"""The note of an abandoned attempt whose outcome is unknown."""
 _CANNOT_BE_KNOWN: Final = (
     "a replay of it by {who} was interrupted, and whether it arrived cannot be known: Kafka has deleted {to}. "
     "Repeat the command with --may-repeat to send it: if it did arrive, it is counted once all the same"
@@ -55,21 +56,21 @@ class Book(Protocol):
 
 
 class Window(NamedTuple):
-    """Where in a partition a record can stand of which only the intent to send it is known."""
+    """Where to look for a record when all we know is that someone meant to send it."""
 
     offset: int
-    """There or behind it."""
+    """There or after it."""
     at: datetime
     """When the last of these intents was noted, UTC."""
 
 
 class Standing(NamedTuple):
-    """What was found where it can stand."""
+    """What was found where it can be."""
 
     found: dict[str, list[RecordAddress]]
-    """Place of a rejected record -> where those stand that were sent in its place."""
+    """Address of a rejected record -> addresses of those that were sent in its place."""
     lows: dict[int, int]
-    """Partition -> the oldest offset that Kafka still has: nobody knows what stood before it."""
+    """Partition -> the oldest offset that Kafka still has: what was before it is unknown."""
 
 
 class Topic(Protocol):
@@ -81,7 +82,7 @@ class Topic(Protocol):
 
     @property
     def epoch(self) -> int:
-        """How often it was deleted and made again until now."""
+        """How often it was deleted and re-created so far."""
 
     def ends(self, partitions: Iterable[int]) -> dict[int, int]:
         """Partition -> the offset that the next record gets."""
@@ -118,12 +119,12 @@ class Run:
     Attributes:
         acted_by: user name.
         note: why; may be empty.
-        plan: what to send in place of a record, or a sentence why nothing.
+        plan: what to send in place of a record, or a sentence saying why nothing is sent.
         clock: gives the present instant, UTC.
         sleep: waits for seconds.
         new_attempt: gives a new UUID.
         say: tells the user what takes long.
-        may_repeat: whether to send a record again of whose interrupted replay nobody can know any more if it arrived.
+        may_repeat: whether to resend records whose interrupted replay can no longer be verified.
     """
 
     acted_by: str
@@ -160,13 +161,13 @@ def resend(records: Sequence[RejectedRecord], run: Run, topic: Topic, book: Book
         for (intent, plan), offset in zip(sending, topic.send([plan for _, plan in sending]), strict=False):
             stands = RecordAddress(topic.name, topic.epoch, plan.partition, offset)
             done.append(intent._replace(action="replayed", acted_at=run.clock(), to=stands))
-    finally:  # also when Kafka goes away or the user has enough: what is confirmed is so
+    finally:  # also when Kafka goes away or the user interrupts: what is confirmed stays confirmed
         book.write(done)
         results.replayed.extend(done)
 
 
 def under_way(actions: Iterable[Action]) -> list[Action]:
-    """Replays that began, and of which nobody knows how they ended."""
+    """Replays that began and whose outcome is unknown."""
     return [action for action in actions if action.action == "replaying"]
 
 
@@ -207,7 +208,7 @@ def _noted_together(begun: Sequence[Action]) -> Iterator[list[Action]]:
 
 
 def _settle(begun: Sequence[Action], run: Run, topic: Topic, book: Book, results: Results) -> set[RecordAddress]:
-    """Note of each replay under way where its record stands, or that it never left; gives those nobody knows of."""
+    """Note the address of each replay under way, or that it was never sent; returns those whose outcome is unknown."""
     windows: dict[int, Window] = {}
     for action in begun:
         if (to := _first_place(action, topic)) is not None:
@@ -236,7 +237,7 @@ def _settle(begun: Sequence[Action], run: Run, topic: Topic, book: Book, results
 
 
 def _first_place(action: Action, topic: Topic) -> RecordAddress | None:
-    """The first place at which the record can stand; None where the topic was made anew since, and it is gone."""
+    """The first place at which the record can be; None if the topic was re-created since, and it is gone."""
     to = action.to
     return to if to is not None and (to.topic, to.topic_epoch) == (topic.name, topic.epoch) else None
 
@@ -265,7 +266,7 @@ def _note_intents(
 
 
 def _alone(intents: dict[RecordAddress, Action], book: Book, run: Run, results: Results) -> set[RecordAddress]:
-    """Step 3. Returns the places on which nobody else is at work."""
+    """Step 3. Returns the places that nobody else is working on."""
     mine = {action.attempt for action in intents.values()}
     others: dict[RecordAddress, set[str]] = defaultdict(set)
     for action in book.read(list(intents)):

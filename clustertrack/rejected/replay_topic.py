@@ -71,7 +71,7 @@ class KafkaTopic:
                         "s, so that nobody knows what became of it: repeat the command when Kafka is less busy"
                     )
                 for place, records in consumer.poll(timeout_ms=_POLL_MS).items():
-                    # By the broker's clock too, of which the first record tells: that of the command may be behind.
+                    # By the broker's clock too, which the first record shows: the command's own clock may be slow.
                     noted = int(windows_at[place].at.timestamp() * 1000)
                     latest.setdefault(place, max(noted, records[0].timestamp) + _ARRIVES_MS)
                     if not self._read(records, latest[place], standing):
@@ -80,9 +80,9 @@ class KafkaTopic:
         return standing
 
     def _read(self, records: Sequence[Any], latest: int, standing: Standing) -> bool:
-        """Look at records of one partition; whether what is looked for can still stand behind them."""
+        """Look at records of one partition; returns whether what is looked for can still come after them."""
         for record in records:
-            # A publisher's own time says nothing of when a record arrived.
+            # A publisher's own time does not say when a record arrived.
             if record.timestamp_type == _LOG_APPEND_TIME and record.timestamp > latest:
                 return False
             for name, value in record.headers:
@@ -121,7 +121,7 @@ def kafka_topic(kafka: KafkaConnection, name: str, epoch: int) -> Iterator[Kafka
     Args:
         kafka: where the brokers are.
         name: of the topic.
-        epoch: how often it was deleted and made again until now.
+        epoch: how often it was deleted and re-created so far.
 
     Raises:
         KafkaUnreachable
@@ -146,7 +146,7 @@ def kafka_topic(kafka: KafkaConnection, name: str, epoch: int) -> Iterator[Kafka
                 reader = opened.enter_context(consumer(kafka, timeout_ms=_REQUEST_MS, auto_offset_reset="earliest"))
             yield KafkaTopic(kafka, name, epoch, producer, reader)
     finally:
-        # What matters is confirmed; what is not is found out by the next run.
+        # What matters is confirmed; the next run finds out about the rest.
         with suppress(KafkaTimeoutError):
             producer.close(timeout=1)
 

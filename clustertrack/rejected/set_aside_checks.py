@@ -10,7 +10,7 @@ from sinks.catalog import TopicRecord
 MOST: Final = 10_000
 """Records of one order: more than one batch of any publisher holds; a slip of the pen must not empty a partition."""
 LEARNED_SECONDS: Final = 10
-"""A worker at work has learned of an order by then: it looks every `guard.LOOK_SECONDS`, and a look takes its time."""
+"""A running worker has learned of an order by then: it looks every `guard.LOOK_SECONDS`, and a look takes a while."""
 
 
 def read_range(text: str) -> tuple[WrittenAddress, int]:

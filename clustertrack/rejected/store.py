@@ -17,7 +17,7 @@ from schemas.ledger import Headers, Original
 from sinks.clickhouse import check_database_name, utc
 
 NOW: Final = "2200-01-01 00:00:00"
-"""The instant that stands for now in the views."""
+"""The instant that means now in the views."""
 
 CHUNK_RECORDS: Final = 500
 CHUNK_BYTES: Final = 16 * 1024 * 1024
@@ -112,7 +112,7 @@ def count_open(client: Client, database: str, wanted: Wanted) -> Count:
 
 
 def list_open(client: Client, database: str, wanted: Wanted, *, after: RecordAddress | None, limit: int) -> Page:
-    """The wanted records that are open, in the order of their places, behind `after`."""
+    """The wanted records that are open, in the order of their places, after `after`."""
     where, bound = wanted.where()
     rows = client.query(
         f"SELECT {PLACE}, log_time, source, faults, arrayFilter(h -> startsWith(lower(h.name), 'ct-'), headers), "  # noqa: S608  (values are bound)
@@ -136,7 +136,7 @@ def list_open(client: Client, database: str, wanted: Wanted, *, after: RecordAdd
 def open_places(client: Client, database: str, wanted: Wanted) -> Iterator[list[RecordAddress]]:
     """Places of the wanted records that are open now, in chunks that can be read at once.
 
-    Settled at the first call: what is rejected meanwhile, perhaps the very records that were sent again, is not among
+    Fixed at the first call: records that are rejected meanwhile, perhaps the very ones that were resent, are not among
     them.
     """
     where, bound = wanted.where()
@@ -162,7 +162,7 @@ def open_places(client: Client, database: str, wanted: Wanted) -> Iterator[list[
 
 
 def read_records(client: Client, database: str, places: Sequence[RecordAddress]) -> list[RejectedRecord]:
-    """The rejected records that stand there, open or not, in the order of their places."""
+    """The rejected records at these places, open or not, in their order."""
     rows = client.query(
         f"SELECT {PLACE}, log_time, source, faults, headers, key, payload, payload_size, payload_sha256 "  # noqa: S608  (values are bound)
         f"FROM {{db:Identifier}}.rejected FINAL WHERE ({PLACE}) IN {{places:{PLACES}}} ORDER BY {PLACE}",
@@ -187,7 +187,7 @@ def read_records(client: Client, database: str, places: Sequence[RecordAddress])
 def find_places(
     client: Client, database: str, wanted: Sequence[WrittenAddress]
 ) -> Mapping[WrittenAddress, list[RecordAddress]]:
-    """Where rejected records stand, open or not, that a person named; several when an epoch was left out."""
+    """Addresses of the rejected records that a person named, open or not; several when an epoch was left out."""
     where, bound = Wanted(places=wanted).where()
     rows = client.query(
         f"SELECT DISTINCT {PLACE} FROM {{db:Identifier}}.rejected WHERE {where} ORDER BY {PLACE}",  # noqa: S608  (values are bound)

@@ -51,9 +51,9 @@ def simulate(
 
     Args:
         scenario: how many of everything.
-        out: folder, made when missing; what an earlier run wrote there is replaced.
+        out: folder, created when missing; what an earlier run wrote there is replaced.
         seed: the same one gives byte-identical files.
-        progress: told what begins, `STAGES` times.
+        progress: called with what begins, `STAGES` times.
 
     Raises:
         UsageFault: the folder holds something else, or cannot be written.
@@ -106,7 +106,7 @@ def _add_bad_ones(files: Files, world: World, histories: list[History], scenario
         at = datetime(2018, 6, 1, 8, tzinfo=UTC) + timedelta(minutes=rng.randrange(500_000))
         return Version(source, activity_id, str(uuid(rng)), at, state.cvr, state)
 
-    def add(file: str, what: Any) -> None:  # noqa: ANN401 - whatever an entry holds
+    def add(file: str, what: Any) -> None:  # noqa: ANN401 - any entry
         files[file].append(Entry(first + rng.random() * (last - first), what, *_key(rng, file)))
 
     invalid = InvalidRecords(world, desk, rng, version)

@@ -1,4 +1,4 @@
-"""Writes the files as CRMs write them, and notes where each invalid and each refused record stands."""
+"""Writes the files as CRMs write them, and notes the place of each invalid record and each refused row."""
 
 import csv
 import hashlib
@@ -42,7 +42,7 @@ class Written:
     kinds: dict[str, int] = field(default_factory=dict)
 
     def note(self, file: str, line: int, entry: Entry, payload: bytes | None = None) -> None:
-        """Keep where a line stands and what must become of it."""
+        """Keep the place of a line and what must become of it."""
         what = entry.what
         if isinstance(what, Unusable):
             self.refused.append({"file": file, "line": line, "field": what.at, "kind": what.kind})
@@ -131,7 +131,7 @@ def _damaged(layout: Layout, row: list[CellValue], damage: str) -> bytes:
     if damage == "long":
         return _encoded(layout, [*row, "se bilag"])
     row[list(layout.columns.values()).index("title")] = "@title@"
-    # 0x81 means nothing in cp1252, and neither byte can stand alone in UTF-8.
+    # 0x81 means nothing in cp1252, and neither byte is valid alone in UTF-8.
     broken = b'"Syntetisk" igen' if damage == "quote" else b"Syntetisk \x81\xff"
     return _encoded(layout, row).replace(b"@title@", broken)
 

@@ -1,4 +1,4 @@
-"""The activities that stand at the end, drawn from the world: what is counted, and what the events must lead to."""
+"""The activities that count at the end, drawn from the world: what is counted, and what the events must lead to."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ from clustertrack.simulator.scenario import OUTCOMES, YEAR, YEARS, Scenario, ran
 from clustertrack.simulator.simulated_clusters import Source
 from clustertrack.simulator.world import World
 
-# Written down here once more on purpose: the truth must not be counted with the mapping that it is there to check.
+# Written down here again on purpose: the truth must not be counted with the mapping that it checks.
 PROVES = {"workshop.attended": "new_competencies", "project.started": "new_ideas", "product.launched": "new_products"}
 _TYPE_OF = {outcome: event_type for event_type, outcome in PROVES.items()}
 JOINED = "company.joined"
@@ -48,7 +48,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """One company's part in something, as it stands at the end. `bare`: exported with an `id` only and no day."""
+    """One company's part in something, as it is at the end. `bare`: exported with an `id` only and no day."""
 
     source: Source
     activity_id: str

@@ -1,6 +1,6 @@
-"""How each activity came to its final state: the versions that a CRM recorded, the last of which stands.
+"""How each activity came to its final state: the versions that a CRM recorded, the last of which holds.
 
-Earlier versions are drawn so that counting one of them would be seen: they name a company that nothing true is said of,
+Earlier versions are drawn so that counting one of them would be seen: they name a company that no true event is about,
 a year in which the company was not helped, or an outcome that it did not have.
 """
 
@@ -46,7 +46,7 @@ class History:
 
 
 def draw_histories(world: World, activities: Sequence[Activity], scenario: Scenario, seed: int) -> list[History]:
-    """The history of every standing activity, and those of activities that do not stand: retracted, or never there."""
+    """The history of every activity that counts, and those of activities that do not: retracted, or never there."""
     rng = random(scenario.name, seed, "history")
     past = _Past(world, activities, rng)
     kinds = _chosen(activities, scenario, rng)

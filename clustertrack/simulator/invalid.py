@@ -1,6 +1,6 @@
 """Records that a worker must reject, each with the codes that it must be rejected with.
 
-Each names a company that nothing true is said of, and claims every outcome: accepting one would show in the figures.
+Each names a company that no true event is about, and claims every outcome: accepting one would show in the figures.
 """
 
 import json

@@ -98,7 +98,7 @@ def _astray(entry: Entry, companies: Sequence[int], rng: Random) -> Entry:
 
 
 def _second_file(version: Version, files: Sequence[str], rng: Random) -> str:
-    """The same file once more, another export of JSON lines, or the CSV that several sources write."""
+    """The same file again, another export of JSON lines, or the CSV that several sources write."""
     draw = rng.random()
     lines = [file for file in files if file in JSONL and file != version.source.home]
     if version.time == _TWICE or (draw > 0.4 and lines and (draw < 0.75 or version.bare)):  # noqa: PLR2004

@@ -1,4 +1,4 @@
-"""Sends raw.jsonl as a CRM with a producer of its own would: with the keys and partitions that stand there."""
+"""Sends raw.jsonl as a CRM with a producer of its own would: with the keys and partitions given in it."""
 
 import io
 import json
@@ -32,7 +32,7 @@ def read_raw(path: Path) -> Iterator[RawRecord]:
     """The records of a file.
 
     Raises:
-        UsageFault: the file cannot be read, or a line is none of ours.
+        UsageFault: the file cannot be read, or a line is not one of ours.
     """
     try:
         with io.TextIOWrapper(open_file(path), encoding="utf-8") as stream:
@@ -44,7 +44,7 @@ def read_raw(path: Path) -> Iterator[RawRecord]:
         raise UsageFault(f"{path} is not JSON lines as `clustertrack simulate` writes raw.jsonl ({error})") from error
 
 
-def _record(line: Any, path: Path, number: int) -> RawRecord:  # noqa: ANN401 - whatever the JSON holds
+def _record(line: Any, path: Path, number: int) -> RawRecord:  # noqa: ANN401 - any JSON
     if isinstance(line, dict) and line.keys() == {"key", "partition", "value"} and isinstance(line["value"], str):
         key, partition = line["key"], line["partition"]
         if (key is None or isinstance(key, str)) and (partition in (None, CRC32) or type(partition) is int):
@@ -59,7 +59,7 @@ def publish_raw(path: Path, topic: str, kafka: KafkaConnection, sent: Callable[[
         path: raw.jsonl.
         topic: where to.
         kafka: where the brokers are.
-        sent: told the number of records handed over so far.
+        sent: called with the number of records handed over so far.
 
     Raises:
         UsageFault: the file cannot be used, or the topic is missing.

@@ -31,7 +31,7 @@ def institutions_txt(world: World) -> str:
 def _rows(company: Company) -> list[list[str]]:
     municipality, nuts = company.place
     scheme, industry = company.industry
-    habit = company.cvr // 10 % 8  # of whoever typed the row; the last digit is the check digit
+    habit = company.cvr // 10 % 8  # of the person who typed the row; the last digit is the check digit
     place = [
         [nuts, ""],
         [nuts[:4], municipality],
@@ -53,7 +53,7 @@ def _rows(company: Company) -> list[list[str]]:
         known = [str(company.cvr), valid_from.isoformat(), company.name, company.legal_form, employees]
         rows.append([*known, *place, scheme, industry, *successor, ceased_on])
 
-    # Half of the mergers stand in the row in force, with their day; the others have a row of that day.
+    # Half of the mergers are in the row in force, with their day; the others have a row of that day.
     own_row = company.successor_from is not None and habit % 2 == 0
     merged = [str(company.successor), str(company.successor_from)]
     for number, version in enumerate(company.versions, 1):

@@ -22,7 +22,7 @@ def canonical(world: World, cvr: int, day: date) -> int:
 
 
 def outcomes_of(state: State) -> tuple[str, ...]:
-    """Outcomes that a version stands for: those it states, else the one its type proves."""
+    """Outcomes that a version means: those it states, else the one its type proves."""
     if state.outcomes is not None:
         return state.outcomes
     return (PROVES[state.type],) if state.type in PROVES else ()

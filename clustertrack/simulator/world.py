@@ -158,7 +158,7 @@ class _Companies:
                 self._remember("merged", company)
 
     def special(self) -> None:
-        """Companies whose size no single row tells: ceased, unknown, without a row, growing, registered late."""
+        """Companies whose size is in no single row: ceased, unknown, without a row, growing, registered late."""
         scenario = self.scenario
         for number in range(scenario.ceased):
             self._remember("ceased", self._of_2018(self._ceased(number, small=self.classes.pop())))
@@ -193,7 +193,7 @@ class _Companies:
             self._of_2018([self._version(self.classes.pop())])
 
     def outside(self) -> None:
-        """Public bodies, companies of the neighbouring years, and companies that nothing true is ever said of."""
+        """Public bodies, companies of the neighbouring years, and companies that no true event is about."""
         scenario = self.scenario
         for number in range(scenario.public_bodies):
             listed = number < scenario.institutions
@@ -243,7 +243,7 @@ class _Companies:
         return Version(valid_from or self._old_day(), employees, as_band=rng.random() < 0.1)  # noqa: PLR2004
 
     def _ceased(self, number: int, *, small: bool) -> list[Version]:
-        """A company that ceased: said in its only row, in a row of that day, or later, where no size is known."""
+        """A company that ceased: stated in its only row, in a row of that day, or later, where no size is known."""
         version = self._version(small)
         day = self._day(YEAR - 1 if number % 10 == 1 else YEAR + 1 if number % 10 in (2, 3, 4) else YEAR)
         if number % 3 == 1:

@@ -24,7 +24,7 @@ _DIRECTIVES: Final = {
 
 
 class MomentFault(ValueError):
-    """The cell cannot be read as what is wanted; the message says why, in words for the person who owns the file."""
+    """The cell cannot be read as wanted; the message says why, in words for the owner of the file."""
 
 
 def has_clock(pattern: str) -> bool:

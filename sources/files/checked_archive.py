@@ -1,4 +1,4 @@
-"""The parts of a workbook, checked while they are unpacked: nothing of them is read that is not bounded.
+"""The parts of a workbook, checked while they are unpacked: everything that is read is bounded.
 
 A workbook is an archive of XML parts. Small ones can unpack to any size, and a few bytes of XML can cost a reader a
 hundred times as much work. So the reader gets every part through `CheckedArchive`, chunk by chunk, each of which has
@@ -102,7 +102,7 @@ class CheckedArchive(zipfile.ZipFile):
     """
 
     def __init__(self, file: IO[bytes], path: Path) -> None:
-        # The standard library reads the whole directory into memory; how large it is stands at the end of the file.
+        # The standard library reads the whole directory into memory; its size is at the end of the file.
         end: Any = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # noqa: SLF001  (tested in test_workbook.py)
         if end and end[zipfile._ECD_SIZE] > _MAX_DIRECTORY:  # type: ignore[attr-defined]  # noqa: SLF001  (the same)
             raise FileFault(path, f"has a list of parts of over {_MAX_DIRECTORY // 2**20} MiB, as no workbook has")

@@ -1,7 +1,7 @@
 """One row of a spreadsheet -> one CloudEvent, or the reason why there can be none. Pure: no file, no Kafka, no clock.
 
-The worker judges events; refused here is only a row of which no event can be made (undecodable, a column missing, no
-readable date) or whose activity names two companies at one time. Everything else is passed on as written, wrong CVR
+The worker judges events; only a row from which no event can be built (undecodable, a column missing, no readable date),
+or whose activity names two companies at one time, is refused here. Everything else is passed on as written, wrong CVR
 numbers and unknown types included: they come back as rejected records, with every fault.
 """
 
@@ -42,7 +42,7 @@ class Event(NamedTuple):
     """A record for the events topic."""
 
     key: bytes | None
-    """The CVR number, 8 digits; None when the subject is none."""
+    """The CVR number, 8 digits; None when the subject is not a CVR number."""
     value: bytes
     """CloudEvent 1.0, structured JSON, UTF-8."""
 
@@ -80,7 +80,7 @@ class Builder:
         header: the sheet's headings.
         file: as the user named it.
         exported_at: `time` of the events when no column has it.
-        padded: a row that ends early has empty cells there, instead of lacking them.
+        padded: a row that ends early has empty cells there instead of missing ones.
 
     Raises:
         MappingFault: a column that the sheet lacks or has twice; no source of `time`.
@@ -293,7 +293,7 @@ class Builder:
         if "occurred_on" not in self._columns:
             return None
         cell = self._cell("occurred_on", cells)
-        # Without an activity_id the day of `time` stands in; a retraction has no day.
+        # Without an activity_id the day of `time` is used; a retraction has no day.
         if cell == "" and (retracted or "activity_id" not in self._columns):
             return None
         try:

@@ -30,7 +30,7 @@ DELIMITED: Final = (".csv", ".tsv")
 WORKBOOK: Final = ".xlsx"
 
 Progress = Callable[[int], object]
-"""Told how many bytes of the file have been read."""
+"""Called with how many bytes of the file have been read."""
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Table:
 
     Args:
         path: a .csv or .xlsx file.
-        mapping: the mapping file; None: the one beside it, else the columns' own names.
+        mapping: the mapping file; None: the one next to it, else the columns' own names.
         exported_at: overrides the mapping's.
 
     Raises:
@@ -105,7 +105,7 @@ class Table:
             yield row.line, built
 
     def refused_rows(self) -> RefusedRows:
-        """The file beside this one for its refused rows."""
+        """The file next to this one for its refused rows."""
         sheet = self.sheet
         return RefusedRows(self.path, header=sheet.header, encoding=sheet.encoding, separator=sheet.separator)
 
@@ -135,7 +135,7 @@ def survey(inputs: Sequence[Input], progress: Callable[[Table], AbstractContextM
         FileFault, TooManyConflicts
     """
     tables = [one for one in inputs if isinstance(one, Table)]
-    # Where every activity_id ends with its company no two companies share one, in whichever of the files they stand.
+    # Where every activity_id ends with its company, no two companies share one, in any of the files.
     apart = all(table.builder.ends_with_company for table in tables)
     with Buckets() as buckets:
         for table in tables:
@@ -160,8 +160,8 @@ def send(
         source: the file.
         publisher: where to.
         conflicts: what `survey` found, over all files of the command.
-        progress: told the bytes read.
-        on_refusal: told each refused row.
+        progress: called with the bytes read.
+        on_refusal: called with each refused row.
         examples: how many of the first events to keep in the outcome.
         write_refused: write FILE.refused.csv (FILE.refused for JSON lines), or remove that of an earlier run.
 

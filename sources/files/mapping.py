@@ -1,6 +1,6 @@
 """The mapping file: which column of a spreadsheet becomes which field of an event, and how its cells are written.
 
-`export.mapping.toml` beside `export.csv`, or the one named by `--mapping`. Without one the columns carry the event's
+`export.mapping.toml` next to `export.csv`, or the one named by `--mapping`. Without one the columns carry the event's
 own field names. docs/crm-teams.md describes every key.
 """
 

@@ -1,8 +1,8 @@
 """Refused rows are opened in Excel, LibreOffice and others, where a text such as `=HYPERLINK(..)` becomes a formula.
 
-So an apostrophe is put before whatever could be one: at the beginning of a cell, and also within it after a separator,
-quotation mark or line break, because a program that splits at another separator begins a cell there. Reading the
-corrected list takes exactly these apostrophes away again: `as_it_was(as_plain_text(text)) == text` for every text.
+So an apostrophe is put before anything that could be one: at the beginning of a cell, and also within it after a
+separator, quotation mark or line break, because a program that splits at another separator begins a cell there. Reading
+the corrected list takes exactly these apostrophes away again: `as_it_was(as_plain_text(text)) == text` for every text.
 A negative number and a telephone number with + get an apostrophe too: spreadsheets would change them.
 """
 

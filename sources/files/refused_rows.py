@@ -1,4 +1,4 @@
-"""Rows that cannot be sent: what is said about them, and the file beside the input where they wait to be corrected."""
+"""Rows that cannot be sent: what is reported about them, and the file next to the input where they can be fixed."""
 
 import codecs
 import csv
@@ -13,8 +13,8 @@ from schemas.people import masked
 from sources.files.plain_cells import COLUMNS, as_plain_text
 
 MOST_BYTES: Final = 100 * 1024 * 1024
-"""Of one list. Nobody corrects more than that by hand: the cause is one and the same, and a short cell that a workbook
-repeats in every row could fill the disk."""
+"""Bytes of one list. Nobody corrects more than that by hand: such a list has a single cause, and a short cell that a
+workbook repeats in every row could fill the disk."""
 
 
 class Refusal(NamedTuple):
@@ -36,11 +36,11 @@ class Refusal(NamedTuple):
 
 
 class _Beside:
-    """A file beside the input that appears only when something was written to it and `finish` was called.
+    """A file next to the input that appears only when something was written to it and `finish` was called.
 
     Until then nobody sees it under its name. A list of ours from an earlier run is replaced or removed; anything else
-    is left alone, and the list gets another name. If it cannot be written, the rows are sent all the same: `trouble`
-    says why there is no list.
+    is left alone, and the list gets another name. If it cannot be written, the rows are still sent: `trouble` says why
+    there is no list.
     """
 
     def __init__(self, original: Path, suffix: str) -> None:
@@ -78,7 +78,7 @@ class _Beside:
             if not self.trouble:
                 remove_left(self._folder, self._stem, self._suffix, same=self._same)
         except (OSError, UsageFault) as error:
-            # A list of ours that cannot be removed is no trouble: nobody was told of it in this run.
+            # A list of ours that cannot be removed is no trouble: this run did not report it.
             if self._new is not None:
                 self._give_up(error)
         return None

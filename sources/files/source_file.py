@@ -1,4 +1,4 @@
-"""First look at an input file: can it be read, is it what its name says, in which encoding. Nothing is guessed."""
+"""The first check of an input file: can it be read, is it what its name says, in which encoding. Nothing is guessed."""
 
 import codecs
 import re
@@ -79,7 +79,7 @@ def find_encoding(path: Path, head: bytes, stated: str | None, advice: str) -> s
 
     A file without a mark and without a stated encoding counts as UTF-8 when all of it is, or when by far most of what
     lies beyond ASCII is (a few broken rows are refused one by one later). Else it is refused: cp1252 and MacRoman
-    cannot be told apart, and a wrong guess writes wrong names for ever.
+    cannot be told apart, and a wrong guess writes wrong names permanently.
 
     Raises:
         FileFault

@@ -60,7 +60,7 @@ class Sheet(Protocol):
     """Whether a row that ends early has empty cells there (workbooks), or lacks columns (CSV)."""
 
     def rows(self, progress: Callable[[int], object]) -> Iterator[Row]:
-        """The rows below the header, blank ones left out; `progress` is told the bytes read so far, now and then."""
+        """The rows below the header, blank ones left out; `progress` gets the bytes read so far, now and then."""
 
 
 def heading(cell: object) -> str:

@@ -19,7 +19,7 @@ MOST_COLUMNS: Final = 1_000
 """Columns that are read. A stray cell in the last of Excel's 16,384 would make every row that wide."""
 
 _MOST_CHARACTERS: Final = 1_000_000_000
-"""Of all cells together: one long text can stand in a million cells and take a few bytes in each."""
+"""Of all cells together: one long text can be in a million cells and take a few bytes in each."""
 
 _MOST_ROWS: Final = 1_048_576
 """Rows of a sheet in Excel; a crafted row number must not make us count for hours."""
@@ -78,7 +78,7 @@ class XlsxSheet:
                 raise FileFault(
                     self.path, f"is no .xlsx workbook ({error}): save it again as .xlsx, or as CSV"
                 ) from error
-            except Exception as error:  # openpyxl raises whatever a broken part of the archive leads it to
+            except Exception as error:  # openpyxl raises anything on a broken part of the archive
                 reason = str(error).split("\n", 1)[0][:120] or type(error).__name__
                 raise FileFault(
                     self.path, f"is a broken workbook ({reason}): open it, save it again as .xlsx, or as CSV"

@@ -7,7 +7,7 @@
 
 Every version of a listed company is sent, changed or not: the revision on the topic is the only trace of when the
 company was last stated, and without it an older extract could win later (compaction keeps the last record of a key,
-whatever its revision).
+regardless of its revision).
 """
 
 from bisect import bisect_right
@@ -120,7 +120,7 @@ _revision_of: Final = attrgetter("revision")
 
 
 def statement(versions: Sequence[CompanyVersion], known: Mapping[date, Known]) -> Statement:
-    """What to send so that the topic states these versions of one company and no others.
+    """What to send so that the topic states exactly these versions of one company.
 
     Args:
         versions: all of the company, of one revision; at least one.

@@ -1,9 +1,10 @@
 """A register file -> `companies.v1`, company by company, without ever holding the whole register in memory.
 
-1. `spread`: the rows are read once and laid into buckets by company; a row whose company cannot be read is refused.
-2. `spread_known`: what the topic says is laid into buckets in the same way.
+1. `spread`: the rows are read once and put into buckets by company; a row whose company cannot be read is refused.
+2. `spread_known`: what the topic says is put into buckets in the same way.
 3. `load`: bucket by bucket, the rows of each company become its statement (`company_statement`) and are sent. A company
-   with a refused row is left out whole: what the file says of it is incomplete, and what is missing would be withdrawn.
+   with a refused row is left out whole: the file's statement about it is incomplete, and what is missing would be
+   withdrawn.
 """
 
 import json
@@ -58,7 +59,7 @@ class Loaded:
     """Versions that are new on the topic, or say something else than before."""
     withdrawn: int = 0
     outdated: int = 0
-    """Companies of which the topic has a newer statement; left as they are."""
+    """Companies for which the topic has a newer statement; left as they are."""
     left_out: int = 0
     """Companies with a refused row."""
     refused: int = 0
@@ -96,7 +97,7 @@ class RegisterFile:
     def spread(
         self, buckets: Buckets, progress: Callable[[int], object], refuse: Callable[[Refusal, Iterable[object]], object]
     ) -> None:
-        """Lay every row into the bucket of its company.
+        """Put every row into the bucket of its company.
 
         Raises:
             FileFault: the file cannot be read to its end.
@@ -133,7 +134,7 @@ class RegisterFile:
 
 
 def spread_known(versions: Iterable[CompanyVersion], buckets: Buckets) -> None:
-    """Lay what the topic says into the buckets of the companies."""
+    """Put what the topic says into the buckets of the companies."""
     for version in versions:
         day = version.valid_from.toordinal()
         record = _KNOWN.pack(version.cvr, day, version.revision, version.withdrawn, digest(version))
@@ -205,7 +206,7 @@ class Loader:
         self.loaded = Loaded()
 
     def load(self, rows: Buckets, known: Buckets, publisher: Publisher, progress: Callable[[int], object]) -> Loaded:
-        """Send the statement of every company; returns when all is confirmed. `progress` is told the buckets done.
+        """Send the statement of every company; returns when all is confirmed. `progress` gets the buckets done.
 
         Raises:
             DeliveryFailed

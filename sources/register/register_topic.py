@@ -17,7 +17,7 @@ _PATIENCE: Final = 30.0
 """Seconds without a single record before Kafka counts as gone."""
 
 Progress = Callable[[int, int], object]
-"""Told (records passed, records in all)."""
+"""Called with (records passed, records in all)."""
 
 
 def read_topic(
@@ -28,7 +28,7 @@ def read_topic(
     Args:
         kafka: where the brokers are.
         topic: must exist.
-        progress: told how far it is.
+        progress: called with how far it is.
         patience: seconds without any progress before giving up.
 
     Raises:

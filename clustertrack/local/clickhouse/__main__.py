@@ -94,7 +94,7 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None, logins: t
                 ws="none",
                 server_header=False,
                 access_log=False,
-                log_config=None,  # as `schemas.screen.run` sets it up: uvicorn's own writes whatever it is given
+                log_config=None,  # as `schemas.screen.run` sets it up: uvicorn's own writes text unescaped
                 log_level="warning",
                 timeout_graceful_shutdown=_GRACE_SECONDS,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,

@@ -1,4 +1,4 @@
-"""What a statement may name. A list of what is good: what is on none of these lists is refused."""
+"""What a statement may name, as allow-lists: what is on none of them is refused."""
 
 from typing import Final
 
@@ -95,7 +95,7 @@ READER_SETTINGS: Final = frozenset(
         "result_overflow_mode", "session_timezone", "use_client_time_zone",
     }
 )  # fmt: skip
-"""How an answer looks, and how little of it there is."""
+"""How an answer looks, and how much of it is returned."""
 
 WRITER_SETTINGS: Final = READER_SETTINGS | frozenset(
     {
@@ -121,7 +121,7 @@ READER_STATEMENTS: Final = (
     "SHOW TABLES", "SHOW DATABASES", "SHOW CREATE TABLE ", "SHOW CREATE VIEW ", "SHOW CREATE DATABASE ",
         "SHOW COLUMNS",
 )  # fmt: skip
-"""How a statement begins, as the engine writes it. What only reads, anybody may send."""
+"""How a statement begins, as the engine writes it. Anyone may send statements that only read."""
 
 WRITER_STATEMENTS: Final = (
     *READER_STATEMENTS,
@@ -148,7 +148,7 @@ KEYWORDS: Final = frozenset(
     WINDOW WITH YEAR ZONE
     """.split()  # noqa: SIM905  (sixty lines otherwise)
 )
-"""Words of the language that may stand in a statement: none of them names a file, a host, a disk or a program."""
+"""Words of the language that may occur in a statement: none of them names a file, a host, a disk or a program."""
 
 SYSTEM_TABLES: Final = frozenset(
     {

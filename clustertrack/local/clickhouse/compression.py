@@ -95,7 +95,7 @@ def accepted(header: str | None) -> str | None:
 
 
 def decompress(data: bytes, encoding: str, limit: int) -> bytes:
-    """The whole body, whatever number of frames it was cut into.
+    """The whole body, from any number of frames.
 
     Raises EngineFault: UNKNOWN_COMPRESSION_METHOD, INCORRECT_DATA for broken input, QUERY_IS_TOO_LARGE beyond `limit`
     bytes (stops there, so that a small body cannot fill the memory).

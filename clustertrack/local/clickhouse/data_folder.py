@@ -52,7 +52,7 @@ def claim(path: Path) -> Iterator[None]:
 
 
 def scratch_folder(path: Path) -> str:
-    """An empty folder within the data folder for what is only needed while the server runs: it writes nowhere else."""
+    """An empty folder within the data folder for temporary files: the server writes nowhere else."""
     scratch = path.absolute() / "scratch"
     remove(scratch)
     make_folder(scratch)

@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from clustertrack.local.clickhouse.engine_errors import VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE, EngineFault
 
-# For inserts unless the client sets it: the engine's default is to wrap or clamp without a word.
+# For inserts unless the client sets it: the engine's default is to wrap or clamp silently.
 INSERT_SETTINGS = {"date_time_overflow_behavior": "throw"}
 
 _HINT = "Date and DateTime columns start in 1970; use Date32 or DateTime64 (from 1900) for earlier days"

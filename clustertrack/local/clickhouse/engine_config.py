@@ -1,4 +1,4 @@
-"""The engine's own configuration: what its one user may do, whoever asks.
+"""The engine's own configuration: what its one user may do, no matter which login asks.
 
 A ClickHouse server would have users; the embedded engine only knows `default`, and takes its rights from here. Nothing
 that reads files, talks to other machines or runs programs is granted, and no right to give oneself more.

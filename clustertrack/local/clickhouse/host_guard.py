@@ -49,7 +49,7 @@ class Guard:
         """
         user, password = _credentials(headers, query)
         given = _bytes(user or "default"), _bytes(password)
-        # Every login is compared whole: how long that takes tells nothing.
+        # Every login is compared in full, so that timing reveals nothing.
         right = [
             hmac.compare_digest(given[0], _bytes(login.user)) & hmac.compare_digest(given[1], _bytes(login.password))
             for login in self.logins
@@ -63,7 +63,7 @@ class Guard:
 
 
 def _bytes(text: str) -> bytes:
-    """Headers may hold any bytes, and URLs what is no text."""
+    """Headers may hold any bytes, and URLs bytes that are not text."""
     return text.encode(errors="surrogatepass")
 
 

@@ -1,6 +1,6 @@
-"""What the kernel refuses to this process, whatever the engine could be talked into: Linux's Landlock.
+"""What the kernel refuses this process, even if the engine is tricked: Linux's Landlock.
 
-The lists of walls.py decide what runs; this is for what nobody has thought of. The data folder can be read and written,
+The lists of walls.py decide what runs; this is for what nobody thought of. The data folder can be read and written,
 the programs' own folders and those of the system read; nothing else can be opened, no program started, no address
 connected to. A kernel without Landlock (before 5.13, or another system) leaves the other two walls.
 """

@@ -44,7 +44,7 @@ def serve_metrics(metrics: Metrics, healthy: Callable[[], bool], host: str, port
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         path = environ.get("PATH_INFO")
         if not is_loopback(environ.get("HTTP_HOST", "")):
-            # A web page whose name has been made to point here (DNS rebinding).
+            # A web page whose name was pointed here (DNS rebinding).
             start_response("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8")])
             return [b"the Host header names another machine; use 127.0.0.1 or localhost\n"]
         if path == "/metrics":

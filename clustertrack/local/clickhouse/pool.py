@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# The engine takes its time zone from the environment when it is loaded: UTC, wherever the machine stands.
+# The engine takes its time zone from the environment when it is loaded: UTC, wherever the machine is.
 os.environ["TZ"] = "UTC"
 from chdb import _chdb
 
@@ -26,21 +26,21 @@ from clustertrack.local.clickhouse.unnamed import path_of, unnamed_file
 from clustertrack.local.clickhouse.walls import Known
 from schemas.own_folders import remove
 
-# The engine (26.9.2) takes no notice when writing to a file fails: an insert that fills the disk is confirmed, and its
-# part cannot be read. So no insert begins on a disk that one could fill: a body has at most 256 MB.
+# The engine (26.9.2) does not notice failed writes to a file: an insert that fills the disk is confirmed, and its part
+# cannot be read. So no insert starts on a disk that one could fill: a body has at most 256 MB.
 FREE_DISK_BYTES = 256 << 20
 _BASE_SETTINGS = {
     # chDB reads `sel` as SELECT sel; a server gives a syntax error.
     "implicit_select": "0",
     "min_free_disk_bytes_to_perform_insert": str(FREE_DISK_BYTES),
-    # What follows VALUES is data: the engine would run expressions in it, which nobody has checked.
+    # What follows VALUES is data: the engine would run expressions in it, unchecked.
     "input_format_values_interpret_expressions": "0",
 }
-# Nothing may be written; which settings a request may change is said in allowed.py.
+# Nothing may be written; allowed.py lists the settings that a request may change.
 _READ_ONLY = {"readonly": "2"}
 # What the engine's exceptions become in Python; ValueError when the message is no text.
 ENGINE_ERRORS = (RuntimeError, ValueError, MemoryError)
-# The last message that is no text: Python up to 3.11.2, which Debian 12 has, loses it on its way here.
+# The last message that is not text: Python up to 3.11.2, as in Debian 12, loses it on its way here.
 _LOST_MESSAGE = (
     b"SELECT concat('Code: ', toString(code), '. DB::Exception: ', last_error_message, ' (', name, ')') "
     b"FROM system.errors WHERE NOT isValidUTF8(last_error_message) ORDER BY last_error_time DESC LIMIT 1"
@@ -52,7 +52,7 @@ _IS_VIEW = (
 # What the engine adds to the message about a text that it cannot read.
 _SCOPE = re.compile(r": In scope SELECT formatQuerySingleLine\(.*\)(?=\. \(|\Z)", re.DOTALL)
 FILE = b"/dev/fd/" + secrets.token_hex(16).encode()
-"""Stands in a statement for the file that the server gives to the engine; no client can know this name."""
+"""Placeholder in a statement for the file that the server gives to the engine; no client can know this name."""
 _NO_SUCH_DATABASE = 336  # "Database engine must be specified for ATTACH": nothing is recorded under the name
 
 
@@ -117,10 +117,10 @@ class Connection:
         return RuntimeError(found.decode(errors="backslashreplace"))
 
     def insert(self, sql: bytes, data: bytes, params: Mapping[str, str]) -> Written:
-        """Run an INSERT that reads `data` from FILE; after a failure send all of it again, part of it may be there.
+        """Run an INSERT that reads `data` from FILE; after a failure send all of it again, as part of it may be stored.
 
-        Not by chDB's streaming insert (send_insert): it is silent about what fails behind the reading of the data, such
-        as too many parts, a full disk or a refused row, and the rows are lost.
+        Not with chDB's streaming insert (send_insert): it is silent about what fails after the data was read, such as
+        too many parts, a full disk or a refused row, and the rows are lost.
         """
         with unnamed_file(data) as file:
             path = path_of(file)
@@ -130,7 +130,7 @@ class Connection:
                 raise EngineFault.from_engine(RuntimeError(fault.text.replace(path, "the request"))) from None
 
     def canonical(self, sql: bytes) -> str:
-        """The SQL as the engine has read it, in the engine's own form.
+        """The SQL as the engine read it, in the engine's own form.
 
         Raises EngineFault (SYNTAX_ERROR) for what it cannot read, and for more than one statement.
         """
@@ -317,9 +317,9 @@ def _plain_default(keeper: Any, path: Path) -> None:  # noqa: ANN401  # chDB has
         never_made = EngineFault.from_engine(error).code == _NO_SUCH_DATABASE
         if not never_made and path / "metadata" / "default" in (path / "metadata").iterdir():
             raise
-        # Half made: a database whose folder is missing cannot be attached ("no UUID mapping"), and holds nothing.
+        # Half created: a database whose folder is missing cannot be attached ("no UUID mapping"), and holds nothing.
         remove(path / "metadata" / "default.sql")
         keeper.query("CREATE DATABASE default ENGINE = Atomic", "Null")
-        # The folder is made with the first table.
+        # The folder is created with the first table.
         keeper.query("CREATE TABLE default.first (nothing Int8) ENGINE = Memory", "Null")
         keeper.query("DROP TABLE default.first SYNC", "Null")

@@ -26,7 +26,7 @@ from clustertrack.local.clickhouse.statement import Kind, cut_settings
 _CHUNK_BYTES = 1 << 20
 _WAIT_SECONDS = 60.0
 _READER_WAIT_SECONDS = 5.0
-# A query looks now and then whether it shall end; on a busy machine it takes a while to get there.
+# A query checks now and then whether it should end; on a busy machine that takes a while.
 _END_SECONDS = 8.0
 
 
@@ -46,7 +46,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A SELECT that still runs: `first` are the bytes so far, `rest` what follows.
+    """A SELECT that is still running: `first` are the bytes so far, `rest` what follows.
 
     `rest` raises EngineFault when the query fails half way; closing it ends the query.
     """
@@ -122,7 +122,7 @@ class Runner:
         self._running.discard(future)
         self._metrics.in_use.dec()
         if not future.cancelled():
-            future.exception()  # taken note of, even when the client is gone
+            future.exception()  # retrieved even when the client is gone
 
     async def _stream(self, request: Request, gone: Callable[[], Awaitable[object]]) -> Done | Rows:
         source, writer = os.pipe()
@@ -171,7 +171,7 @@ class Runner:
         finally:
             transport.close()
             if not future.done():
-                # The closed pipe ends a query that writes; one that still computes has to be told.
+                # The closed pipe ends a query that writes; one that still computes has to be cancelled.
                 kill = asyncio.get_running_loop().run_in_executor(None, self._pool.kill, sink.mark)
                 self._kills.add(kill)
                 kill.add_done_callback(self._kills.discard)

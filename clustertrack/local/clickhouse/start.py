@@ -20,7 +20,7 @@ ENVIRONMENT: Final = frozenset(
         "CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD_FILE", "CLICKHOUSE_READER_PASSWORD_FILE",
     }
 )  # fmt: skip
-"""Variables that the process keeps. What else a shell holds, such as passwords, could be read from /proc."""
+"""Variables that the process keeps. Anything else from a shell, such as passwords, could be read from /proc."""
 
 
 def read_logins(environ: Mapping[str, str], *, without_password: bool, any_setting: bool) -> tuple[Login, ...]:
@@ -43,7 +43,7 @@ def read_logins(environ: Mapping[str, str], *, without_password: bool, any_setti
 
 
 def clean_environment() -> None:
-    """Begin again without the variables that are not on the list, if there are any.
+    """Restart without the variables that are not on the list, if there are any.
 
     Taking them out of `os.environ` alone would leave them in /proc/self/environ.
     """

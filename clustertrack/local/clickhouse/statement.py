@@ -1,6 +1,6 @@
 """Reads just enough of a SQL text to serve it: where the data of an INSERT begins, where a SELECT ends.
 
-The engine does all real parsing. What is read here is the first words and the FORMAT clause outside of parentheses,
+The engine does all real parsing. Only the first words are read here, and the FORMAT clause outside of parentheses,
 strings and comments.
 """
 

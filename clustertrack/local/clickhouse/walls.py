@@ -55,7 +55,7 @@ class Part:
 
     @property
     def names(self) -> bool:
-        """Whether it can be somebody's name."""
+        """Whether it can be a name."""
         return self.kind in ("word", "name")
 
 
@@ -63,7 +63,7 @@ class Part:
 class Known:
     """What the engine has.
 
-    `callable` are the names, in lower case, that may stand before a parenthesis; `aggregates` those of them that take
+    `callable` are the names, in lower case, that may come before a parenthesis; `aggregates` those of them that take
     the endings in `combinators`; `others` are all other names that mean something to the engine, `functions` those of
     them that it calls without a parenthesis where it expects a function; `keywords` its words.
     """
@@ -119,14 +119,14 @@ def parts(canonical: str) -> Iterator[Part]:
 def check_statement(
     canonical: str, rights: Rights, known: Known, path: str | None, is_view: Callable[[str], bool]
 ) -> None:
-    """Refuse a statement that names anything that is on no list.
+    """Refuse a statement that names anything that is not on a list.
 
     Args:
         canonical: The statement as the engine has written it.
         rights: Of the login that sent it.
         known: What the engine has.
         path: The one file that the server itself has put into the statement, None without one.
-        is_view: Tells whether there is a view of this name; asked only about names that the engine does not have.
+        is_view: Reports whether there is a view of this name; asked only about names that the engine does not have.
 
     Raises:
         EngineFault: One sentence that names what is refused.
@@ -140,7 +140,7 @@ def check_statement(
     if canonical.startswith("INSERT ") and any(p.is_word("FORMAT") for p in found) != any(
         p.is_word("INFILE") for p in found
     ):
-        # Data within the statement: the engine would look for another statement behind them.
+        # Data within the statement: the engine would look for another statement after them.
         raise _denied("the data of an INSERT follow in the body")
     _check_settings(found, rights)
     _check_named_functions(found, known)
@@ -258,7 +258,7 @@ def _check_named_functions(found: list[Part], known: Known) -> None:
 
 
 def _is_qualified(found: list[Part], index: int) -> bool:
-    """Whether the parameter `{name:Identifier}` has a dot before or behind it; `index` is that of its type."""
+    """Whether the parameter `{name:Identifier}` has a dot before or after it; `index` is that of its type."""
     around = (found[place] for place in (index - 4, index + 2) if 0 <= place < len(found))
     return any(part.is_sign(".") for part in around)
 
