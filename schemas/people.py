@@ -93,7 +93,7 @@ def masked(text: str, limit: int | None = None) -> str:
         if done <= first < end:
             parts += (text[done:first], MASK)
         done = max(done, last)
-    return "".join((*parts, text[done:end]))
+    return "".join((*parts, text[done:end]))[:limit]  # a mask at the cut may be longer than what it hides
 
 
 def masked_bytes(value: bytes) -> bytes:

@@ -119,3 +119,10 @@ def test_work_grows_with_the_text(part: str):
 
     # Ten times the work, and a little; work that grows with the square would be a hundred times.
     assert spent(20_000) < 40 * spent(2_000)
+
+
+def test_a_mask_at_the_cut_is_within_the_limit():
+    """A mask is as long as three characters, also where only one of what it hides would be shown."""
+    text = "a" * 9 + " 010190-1234"
+    assert masked(text, 11) == "a" * 9 + " *"
+    assert all(len(masked(text, limit)) <= limit for limit in range(len(text)))
