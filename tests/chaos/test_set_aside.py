@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from chaos import Outcome, record
 from click.testing import CliRunner, Result
+from runs import NODES
 from samples import CVRS, event
 from stack import Stack, wait_for
 
@@ -33,7 +34,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
     """Two partitions with records that wait for a worker."""
     clusters = tmp_path / "clusters.toml"
     clusters.write_text(REGISTRY, encoding="utf-8")
-    made = Stack(tmp_path, partitions=2, clusters=clusters)
+    made = Stack(tmp_path, nodes=NODES, partitions=2, clusters=clusters)
     made.environment |= {"CLUSTERTRACK_SESSION_SECONDS": "6", "CLUSTERTRACK_LINGER_MS": "50"}
     companies = [CVRS[n % len(CVRS)] for n in range(RECORDS)]
     made.send(EVENTS, [(f"{cvr:08d}".encode(), event(cvr, f"A-{n}"), [], None) for n, cvr in enumerate(companies)])
@@ -94,7 +95,7 @@ def test_everything_else_goes_on(stack: Stack):
     assert place in called(stack, "rejected", "list", "--closed").stdout
     called(stack, "reconcile")
     scenario = "a record that no worker survives, set aside"
-    record(Outcome(scenario, nodes=1, fixed_nodes=True, events=RECORDS, faults=2, recovery_seconds=seconds))
+    record(Outcome(scenario, nodes=NODES, events=RECORDS, faults=2, recovery_seconds=seconds))
 
 
 def test_a_worker_at_work_learns_of_it(stack: Stack):
