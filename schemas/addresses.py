@@ -3,6 +3,11 @@
 from typing import NamedTuple
 
 
+def named_topic(topic: str, topic_epoch: int) -> str:
+    """A topic as addresses and origins name it: with its epoch if it was re-created, since offsets mean others then."""
+    return f"{topic}@{topic_epoch}" if topic_epoch else topic
+
+
 class TopicPartition(NamedTuple):
     """One partition of one epoch of a topic."""
 
@@ -11,8 +16,7 @@ class TopicPartition(NamedTuple):
     partition: int
 
     def __str__(self) -> str:
-        epoch = f"@{self.topic_epoch}" if self.topic_epoch else ""
-        return f"{self.topic}{epoch}/{self.partition}"
+        return f"{named_topic(self.topic, self.topic_epoch)}/{self.partition}"
 
 
 class RecordAddress(NamedTuple):
@@ -24,5 +28,4 @@ class RecordAddress(NamedTuple):
     offset: int
 
     def __str__(self) -> str:
-        epoch = f"@{self.topic_epoch}" if self.topic_epoch else ""
-        return f"{self.topic}{epoch}/{self.partition}/{self.offset}"
+        return f"{named_topic(self.topic, self.topic_epoch)}/{self.partition}/{self.offset}"

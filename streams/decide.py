@@ -24,6 +24,7 @@ from brokers.record_headers import (
     other_place,
     read_headers,
 )
+from schemas.addresses import named_topic
 from schemas.events import Activity, Clusters, read_event
 from schemas.extensions import drop_extensions
 from schemas.faults import MAX_FAULTS, MAX_VALUE, SET_ASIDE, Fault, fault
@@ -106,8 +107,8 @@ class PartitionInfo(NamedTuple):
 
     @property
     def named(self) -> str:
-        """The topic as origins name it: a topic that was re-created has other offsets than before."""
-        return f"{self.topic}@{self.topic_epoch}" if self.topic_epoch else self.topic
+        """The topic as origins name it."""
+        return named_topic(self.topic, self.topic_epoch)
 
 
 class Output(NamedTuple):
