@@ -186,7 +186,8 @@ class Arena:
         }
         file, *arguments = PROGRAMS[contender]
         command = [sys.executable, str(HERE / "competitors" / file), *arguments, json.dumps(setup)]
-        return self.stack.start(name, command, {"PYTHONPATH": str(HERE.parent), **SETTINGS.get(contender, {})})
+        login = {"CLICKHOUSE_PASSWORD": self.stack.password}
+        return self.stack.start(name, command, {"PYTHONPATH": str(HERE.parent), **login, **SETTINGS.get(contender, {})})
 
     def _measure(
         self,

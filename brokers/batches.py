@@ -24,7 +24,7 @@ _LONG_HEADERS: Final = 64 << 10
 UNPACKED: Final = 512 << 20
 """Most bytes that one batch may unpack to; as sent, it has at most 1 MB."""
 
-_HEADER_WEIGHT: Final = 100
+HEADER_WEIGHT: Final = 100
 """Bytes of memory that a header takes on top of its text."""
 
 HEADER: Final = Struct(">qiibIhiqqqhii")
@@ -75,7 +75,7 @@ class BoundedRecord:
 
 def weight(record: Any) -> int:  # noqa: ANN401  (of any client library)
     """About how many bytes of memory a record takes."""
-    return len(record.value or b"") + len(record.key or b"") + _HEADER_WEIGHT * len(record.headers)
+    return len(record.value or b"") + len(record.key or b"") + HEADER_WEIGHT * len(record.headers)
 
 
 class BatchHeader(NamedTuple):

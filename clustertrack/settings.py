@@ -2,7 +2,7 @@
 
 Variables of Kafka and ClickHouse carry their own names (`KAFKA_BOOTSTRAP_SERVERS`, `CLICKHOUSE_HOST`); ours begin with
 `CLUSTERTRACK_`. A secret can also be given as a file: `KAFKA_SASL_PASSWORD_FILE`, `CLICKHOUSE_PASSWORD_FILE`. The
-defaults fit the stack of `clustertrack up`. `scripts/settings_pages.py` prints the descriptions into
+defaults fit the stack of `clustertrack up`. `scripts/printed_pages.py` prints the descriptions into
 deploy/settings.env.example and docs/operators.md.
 """
 

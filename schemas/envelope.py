@@ -13,7 +13,9 @@ from schemas.binding import ATTRIBUTES, MAX_FIELDS
 from schemas.faults import MASK, Fault, fault
 
 _Id = Annotated[str, StringConstraints(max_length=200, pattern=r"\S")]
-_Text = Annotated[str, StringConstraints(max_length=500)]
+_Detail = Annotated[str, StringConstraints(max_length=500)] | None
+"""A text that the ledger keeps, but nothing counts. A field of this kind is a line in `EventData` and nothing else:
+mapping files, the ledger's `details` and the table in docs/crm-teams.md follow."""
 _NotEmpty = Annotated[str, StringConstraints(min_length=1)]
 _Integer = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 
@@ -28,11 +30,15 @@ class EventData(TypedDict, total=False):
     outcomes: Annotated[list[str], Field(max_length=100)] | None
     cluster: str | None
     membership: str | None
-    reason: _Text | None
-    workshop_id: _Text | None
-    project_id: _Text | None
-    product_id: _Text | None
-    title: _Text | None
+    reason: _Detail
+    workshop_id: _Detail
+    project_id: _Detail
+    product_id: _Detail
+    title: _Detail
+
+
+DETAILS: Final = tuple(name for name, kind in EventData.__annotations__.items() if kind == _Detail)
+"""The fields that the ledger keeps as canonical JSON, in the order of the schema."""
 
 
 class Envelope(TypedDict, extra_items=str | bool | _Integer | None):  # type: ignore[call-arg]

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from schemas.bounded_cache import Remembered
 from schemas.cvr import read_cvr
+from schemas.envelope import DETAILS
 from schemas.event_time import HOUR_MS, copenhagen_day, parse_day, parse_instant, to_ms
 from schemas.extensions import extensions_of
 from schemas.faults import Fault, fault
@@ -29,9 +30,7 @@ _LATEST_MS: Final = LATEST_TIME // timedelta(milliseconds=1)
 _WITHOUT_ZONE: Final = re.compile(r"\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?", re.ASCII)
 _ORDERED: Final[dict[tuple[str, ...], tuple[tuple[str, ...], str]]] = {}
 """Outcomes as given -> in the order of the published figures, and as text."""
-_DETAILS: Final = frozenset({"product_id", "project_id", "reason", "title", "workshop_id"})
-"""Fields kept as canonical JSON in the ledger's `details`."""
-_FREE: Final = ("activity_id", *sorted(_DETAILS))
+_FREE: Final = ("activity_id", *sorted(DETAILS))
 """Fields of `data` in which anything can be written."""
 
 
@@ -159,7 +158,7 @@ def details_of(data: dict[str, Any]) -> str:
 
 def _labelled(fields: tuple[str, ...]) -> list[tuple[str, str]]:
     """Those of the fields that are details, by name, and the text before each in the JSON."""
-    return [(name, f'"{name}":') for name in sorted(_DETAILS.intersection(fields))]
+    return [(name, f'"{name}":') for name in sorted({*DETAILS}.intersection(fields))]
 
 
 _details_in: Final = Remembered(_labelled, 1024)

@@ -5,6 +5,7 @@ The topic is compacted, so its records have no receipts; what cannot be read goe
 
 from collections.abc import Mapping, Sequence
 
+from brokers.batches import weight
 from schemas.company import CompanyVersion, read_company
 from schemas.faults import Fault, fault
 from schemas.ledger import CompanyRow
@@ -19,7 +20,7 @@ def process_companies(place: PartitionInfo, records: Sequence[Record], *, condem
         records: consecutive records of that partition.
         condemned: offset -> fault code of records that cannot be processed or stored.
     """
-    batch = Batch()
+    batch = Batch(weight=sum(map(weight, records)))
     for record in records:
         version: CompanyVersion | list[Fault]
         if record.offset in condemned:

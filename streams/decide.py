@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 import pydantic_core
 
-from brokers.batches import BoundedRecord, Cut
+from brokers.batches import HEADER_WEIGHT, BoundedRecord, Cut, weight
 from brokers.partitioning import homes
 from brokers.record_headers import (
     FAULTS,
@@ -129,6 +129,8 @@ class Batch:
     outputs: list[Output] = field(default_factory=list)
     marks: dict[bytes, bytes] = field(default_factory=dict)
     dropped_extensions: int = 0
+    weight: int = 0
+    """Bytes of memory that its records take, about; without those that are condemned."""
 
 
 Seen = Callable[[list[bytes]], Sequence[bytes | None]]
@@ -159,7 +161,7 @@ def process_batch(
     """
     batch = Batch()
     activities, receipts, outputs, marks = batch.rows.activities, batch.rows.receipts, batch.outputs, batch.marks
-    judged, batch.dropped_extensions = _judge_all(records, clusters, condemned, allow_personal_data)
+    judged = _judge_all(batch, records, clusters, condemned, allow_personal_data)
     keys = [sound[0] for sound in judged if isinstance(sound, tuple)]
     known = iter(seen(keys) if keys else ())
     topic, topic_epoch, partition, partitions = place
@@ -252,34 +254,38 @@ before."""
 
 
 def _judge_all(
+    batch: Batch,
     records: Sequence[Record],
     clusters: Clusters,
     condemned: Mapping[int, str],
     allow_personal_data: bool,
-) -> tuple[list[_Judged | list[Fault]], int]:
-    """Each record alone; and how many extensions were left out."""
-    dropped = 0
+) -> list[_Judged | list[Fault]]:
+    """Each record alone; adds what they weigh, and how many extensions were left out."""
+    dropped = total = 0
     judged: list[_Judged | list[Fault]] = []
     last: Sequence[tuple[str, bytes | None]] = ()
     read_last = NO_HEADERS
     for record in records:
-        if record.offset in condemned:
+        if condemned and record.offset in condemned:
             judged.append([fault("", condemned[record.offset])])
             continue
-        value, headers = record.value, record.headers
-        if (cut := cut_of(record)) is not None:
+        if isinstance(record, BoundedRecord) and (cut := record.cut) is not None:
+            total += weight(record)
             judged.append([fault("", cut.code, cut.value)])
             continue
-        if len(headers) > MAX_HEADERS:
-            judged.append([fault("", "too_many_headers", len(headers))])
-            continue
-        if not headers:
-            read = NO_HEADERS
-        else:
+        value, headers = record.value, record.headers
+        size = len(value or b"") + len(record.key or b"")
+        total += size
+        read = NO_HEADERS
+        if headers:
+            total += HEADER_WEIGHT * len(headers)
+            if len(headers) > MAX_HEADERS:
+                judged.append([fault("", "too_many_headers", len(headers))])
+                continue
             if headers != last:  # records of one publisher mostly have the same ones
                 last, read_last = headers, read_headers(headers)
             read = read_last
-        size = len(value or b"") + len(record.key or b"") + read.written
+            size += read.written
         if size > LARGEST:
             judged.append([fault("", "too_long", size)])
             continue
@@ -292,7 +298,8 @@ def _judge_all(
             dropped += drop_extensions(event)
         source, activity_id, revision = activity[:3]
         judged.append((version_key(source, activity_id, revision), activity, written(event), read.origin))
-    return judged, dropped
+    batch.dropped_extensions, batch.weight = dropped, total
+    return judged
 
 
 def _size(record: Record, headers: HeadersRead) -> int:

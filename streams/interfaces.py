@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
-from brokers.batches import weight
 from schemas.ledger import Rows
 from streams.decide import Batch, Output, PartitionInfo, Record
 
@@ -72,7 +71,7 @@ class Group:
             self.marks.setdefault(place.partition, {}).update(batch.marks)
         self.taken.append((place, records))
         self.size += len(records)
-        self.weight += sum(map(weight, records))
+        self.weight += batch.weight
 
     def is_full(self, max_rows: int) -> bool:
         """Whether it is to be delivered before anything else is taken in."""

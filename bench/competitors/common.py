@@ -6,6 +6,7 @@ holds, and commits.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -51,7 +52,9 @@ class Setup:
 
     def writer(self) -> LedgerWriter:
         """The product's inserts."""
-        return LedgerWriter(ClickHouse(host="127.0.0.1", port=self.clickhouse_port, database=self.database))
+        password = os.environ["CLICKHOUSE_PASSWORD"]
+        ledger = ClickHouse(host="127.0.0.1", port=self.clickhouse_port, database=self.database, password=password)
+        return LedgerWriter(ledger)
 
 
 class Output(NamedTuple):

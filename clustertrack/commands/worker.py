@@ -24,6 +24,7 @@ from clustertrack.settings import Settings, load_settings
 from schemas.addresses import TopicPartition
 from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed, ClustertrackError, UsageFault
+from schemas.indicators import PIPELINE_RELEASED, PIPELINE_VERSION
 from schemas.own_folders import close_folder, private_folder, set_private_umask
 from schemas.screen import StandardError, say
 from sinks import catalog, changelog
@@ -72,6 +73,7 @@ def command(*, check: bool) -> None:
     allocators.bound()
     settings = load_settings()
     require_codecs()
+    _require_released(datetime.now(UTC))
     logs.configure(settings.worker.log_level)
     clusters = ClusterRegistry.load(settings.worker.clusters)
     config, belonging, aside = _checked(settings, mend=not check)
@@ -113,6 +115,16 @@ def command(*, check: bool) -> None:
         writer.close()
         if ledger.verdict is not None:
             raise ledger.verdict
+
+
+def _require_released(now: datetime) -> None:
+    """Refuse to count what no report would show: an event is known from its version's release on, and not before."""
+    if now < PIPELINE_RELEASED:
+        raise UsageFault(
+            f"The worker does not start. Version {PIPELINE_VERSION} of the pipeline is released at "
+            f"{PIPELINE_RELEASED.isoformat()}, and no report would show its events before: start it then, or correct "
+            "PIPELINE_RELEASED in schemas/indicators.py."
+        )
 
 
 def _claim(data: Path, marks: str) -> None:

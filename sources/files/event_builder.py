@@ -15,10 +15,11 @@ from typing import Any, Final, NamedTuple, cast
 from pydantic_core import to_json
 
 from schemas.cvr import CvrFault, format_cvr, parse_cvr
+from schemas.envelope import DETAILS
 from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
 from sources.files.cell_dates import MomentFault, read_day, read_moment, rfc3339
 from sources.files.conflicts import mark
-from sources.files.mapping import HOLE, RETRACTED, ColumnRule, FieldName, Mapping, MappingFault
+from sources.files.mapping import HOLE, RETRACTED, ColumnRule, Mapping, MappingFault
 from sources.files.refused_rows import Refusal
 from sources.files.spreadsheet import Cell, Row, heading
 from sources.publisher import MAX_VALUE
@@ -27,15 +28,7 @@ _NOT_UTF8: Final = re.compile("[\ud800-\udfff]")
 _NONE: Final = "-"
 """The cell that says "no outcomes"; an empty one says nothing."""
 
-_PLAIN: Final[tuple[FieldName, ...]] = (
-    "cluster",
-    "membership",
-    "reason",
-    "workshop_id",
-    "project_id",
-    "product_id",
-    "title",
-)
+_PLAIN: Final = ("cluster", "membership", *DETAILS)
 
 
 class Event(NamedTuple):
@@ -102,7 +95,7 @@ class Builder:
             )
         self._columns = {name: self._resolve(name, rule) for name, rule in mapping.fields.items()}
         used = {index: name for name, indices in self._columns.items() for index in indices}
-        self._used: list[tuple[int, FieldName]] = sorted(used.items())
+        self._used: list[tuple[int, str]] = sorted(used.items())
         self._last = self._used[-1][0]
         self._templates = {name for name, rule in mapping.fields.items() if HOLE.search(rule.column)}
         self._subject = self._columns["subject"][0] if len(self._columns["subject"]) == 1 else -1
@@ -152,7 +145,7 @@ class Builder:
             indices.append(places[0])
         return indices
 
-    def _reader(self, name: FieldName, rule: ColumnRule) -> Callable[[Sequence[str], str], str]:
+    def _reader(self, name: str, rule: ColumnRule) -> Callable[[Sequence[str], str], str]:
         """A function (cells as text, normalised subject) -> text of the field."""
         indices = self._columns[name]
         parts = HOLE.split(rule.column)
@@ -178,7 +171,7 @@ class Builder:
 
         return fill
 
-    def _cell(self, name: FieldName, cells: Sequence[Cell]) -> Cell:
+    def _cell(self, name: str, cells: Sequence[Cell]) -> Cell:
         """A dated cell: as the workbook keeps it, or the text of a column or template."""
         if name not in self._templates:
             return cells[self._columns[name][0]]

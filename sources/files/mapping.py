@@ -9,35 +9,21 @@ import re
 from collections.abc import Iterable
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from schemas.bounded_toml import MAX_BYTES, read_toml
+from schemas.envelope import EventData
 from schemas.errors import UsageFault
 from schemas.own_files import read_within
 from schemas.people import masked
 from sources.files.cell_dates import MomentFault, has_clock, read_moment
 
-FieldName = Literal[
-    "subject",
-    "id",
-    "source",
-    "type",
-    "time",
-    "activity_id",
-    "occurred_on",
-    "outcomes",
-    "cluster",
-    "membership",
-    "reason",
-    "workshop_id",
-    "project_id",
-    "product_id",
-    "title",
-]
-FIELDS: Final[tuple[FieldName, ...]] = get_args(FieldName)
+_ATTRIBUTES: Final = ("subject", "id", "source", "type", "time")
+FIELDS: Final = (*_ATTRIBUTES, *EventData.__annotations__)
+"""What a column can become: an attribute of the event, or a field of its `data`."""
 
 HOLE: Final = re.compile(r"\{([^{}]+)\}")
 """A heading in a template."""
@@ -51,6 +37,12 @@ _DATED: Final = ("time", "occurred_on")
 
 class MappingFault(UsageFault):
     """A mapping that cannot be used; the message names the file and the key."""
+
+
+def _known_field(name: str) -> str:
+    if name not in FIELDS:
+        raise ValueError(f"there is no such field; the fields are {', '.join(FIELDS)}")
+    return name
 
 
 def _text_or_table(value: object) -> object:
@@ -114,7 +106,7 @@ class Mapping(_Strict):
     separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
     timezone: Annotated[str, AfterValidator(_known_zone)] = "Europe/Copenhagen"
     sheet: Annotated[str, Field(min_length=1)] | None = None
-    fields: dict[FieldName, Annotated[ColumnRule, BeforeValidator(_text_or_table)]]
+    fields: dict[Annotated[str, AfterValidator(_known_field)], Annotated[ColumnRule, BeforeValidator(_text_or_table)]]
 
     @property
     def zone(self) -> ZoneInfo:
@@ -208,6 +200,4 @@ def _validated(content: dict[str, Any], name: str) -> Mapping:
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             message = "there is no such key"
-        elif "[key]" in first["loc"]:
-            message = f"there is no such field; the fields are {', '.join(FIELDS)}"
         raise MappingFault(f"mapping {name}: {place[:_SHOWN] + ': ' if place else ''}{message[:_SHOWN]}") from error

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 import people_rates
+import printed_pages
 import pytest
-import settings_pages
 from pages import ROOT, Page, coded, pages
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
@@ -51,23 +51,24 @@ def test_rates_of_false_alarms():
 
 def test_settings():
     """The table of settings and the file with all variables are those that the script prints."""
-    assert settings_pages.main(["--check"]) == 0
+    assert printed_pages.main(["--check"]) == 0
 
 
 def test_a_page_of_settings_that_differs(tmp_path, monkeypatch, capsys):
     """The check names a page that was edited by hand and leaves it alone; without the option the page is put right."""
-    for name in ("EXAMPLE", "OPERATORS"):
-        page = tmp_path / getattr(settings_pages, name).name
-        page.write_text(getattr(settings_pages, name).read_text(encoding="utf-8").replace("9092", "9093"))
-        monkeypatch.setattr(settings_pages, name, page)
-    monkeypatch.setattr(settings_pages, "ROOT", tmp_path)
-    edited = settings_pages.EXAMPLE.read_text()
+    for name in ("EXAMPLE", "OPERATORS", "CRM_TEAMS"):
+        page = tmp_path / getattr(printed_pages, name).name
+        text = getattr(printed_pages, name).read_text(encoding="utf-8")
+        page.write_text(text.replace("9092", "9093").replace("`title`", "`titel`"))
+        monkeypatch.setattr(printed_pages, name, page)
+    monkeypatch.setattr(printed_pages, "ROOT", tmp_path)
+    edited = printed_pages.EXAMPLE.read_text()
 
-    assert settings_pages.main(["--check"]) == 1
-    assert "settings.env.example differs: run scripts/settings_pages.py" in capsys.readouterr().out
-    assert settings_pages.EXAMPLE.read_text() == edited
-    assert settings_pages.main([]) == 0
-    assert settings_pages.main(["--check"]) == 0
+    assert printed_pages.main(["--check"]) == 1
+    assert "settings.env.example differs: run scripts/printed_pages.py" in capsys.readouterr().out
+    assert printed_pages.EXAMPLE.read_text() == edited
+    assert printed_pages.main([]) == 0
+    assert printed_pages.main(["--check"]) == 0
 
 
 def made_metrics() -> dict[str, tuple[str, frozenset[str]]]:
@@ -152,7 +153,7 @@ def test_keys_of_a_mapping():
     assert keys == list(Mapping.model_fields)
     keys = [coded(key)[0] for key, _ in CRM_TEAMS.table("key of a field", "meaning")]
     assert keys == list(ColumnRule.model_fields)
-    [listed] = re.findall(r"^The fields are (.*?)\. Each", CRM_TEAMS.text, re.MULTILINE | re.DOTALL)
+    [listed] = re.findall(r"^The fields are (.*?)\.$", CRM_TEAMS.text, re.MULTILINE | re.DOTALL)
     assert coded(listed) == list(FIELDS)
 
 

@@ -1,6 +1,8 @@
-"""Prints the settings into the pages that list them: deploy/settings.env.example and the table of docs/operators.md.
+"""Prints what the code defines into the pages that list it: settings, and the fields of an event.
 
-Without an option it writes both. `--check` writes nothing; it names the pages that differ and exits with 1.
+The settings are in deploy/settings.env.example and in a table of docs/operators.md; the texts of an event that nothing
+counts, and the fields of a mapping, are in docs/crm-teams.md. Without an option it writes all of them. `--check` writes
+nothing; it names the pages that differ and exits with 1.
 """
 
 import argparse
@@ -14,12 +16,17 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from clustertrack.settings import GROUPS
+from schemas.envelope import DETAILS
+from sources.files.mapping import FIELDS
 
 ROOT: Final = Path(__file__).parents[1]
 EXAMPLE: Final = ROOT / "deploy" / "settings.env.example"
 OPERATORS: Final = ROOT / "docs" / "operators.md"
+CRM_TEAMS: Final = ROOT / "docs" / "crm-teams.md"
 WIDTH: Final = 119
 TABLE: Final = re.compile(r"^\| variable \| default \| meaning \|\n(?:\|.*\n)+", re.MULTILINE)
+TEXTS: Final = re.compile(r"^\| [^|]+ \| optional \| over 500 characters \|$", re.MULTILINE)
+LISTED: Final = re.compile(r"^The fields are [^.]+\.$", re.MULTILINE)
 LINK: Final = re.compile(r"\[([^]]*)\]\([^)]*\)")
 
 
@@ -28,12 +35,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when a page differs")
     check = parser.parse_args(arguments).check
-    wanted = {EXAMPLE: example(), OPERATORS: with_table(OPERATORS.read_text(encoding="utf-8"))}
+    wanted = {
+        EXAMPLE: example(),
+        OPERATORS: with_table(OPERATORS.read_text(encoding="utf-8")),
+        CRM_TEAMS: with_fields(CRM_TEAMS.read_text(encoding="utf-8")),
+    }
     differing = [path for path, text in wanted.items() if path.read_text(encoding="utf-8") != text]
     for path in differing:
         if not check:
             path.write_text(wanted[path], encoding="utf-8")
-        print(f"{path.relative_to(ROOT)} {'differs: run scripts/settings_pages.py' if check else 'written'}")
+        print(f"{path.relative_to(ROOT)} {'differs: run scripts/printed_pages.py' if check else 'written'}")
     return 1 if check and differing else 0
 
 
@@ -60,9 +71,22 @@ def with_table(page: str) -> str:
     lines = ["| variable | default | meaning |", "|---|---|---|"]
     for variable, default, meaning in settings():
         lines.append(f"| `{variable}` | {f'`{default}` ' if default else ''}| {meaning} |")
-    page, found = TABLE.subn(lambda _: "\n".join([*lines, ""]), page)
+    return replaced(TABLE, "\n".join([*lines, ""]), page)
+
+
+def with_fields(page: str) -> str:
+    """The page with the texts that an event may have, and the fields that a mapping may name."""
+    texts = ", ".join(f"`data.{name}`" for name in DETAILS if name != "reason")  # which has a row of its own
+    *most, last = (f"`{name}`" for name in FIELDS)
+    page = replaced(TEXTS, f"| {texts} | optional | over 500 characters |", page)
+    return replaced(LISTED, f"The fields are {', '.join(most)} and {last}.", page)
+
+
+def replaced(pattern: re.Pattern[str], text: str, page: str) -> str:
+    """The page with a text in the one place that the pattern finds; ValueError when there is not exactly one."""
+    page, found = pattern.subn(lambda _: text, page)
     if found != 1:
-        raise ValueError(f"{found} tables of settings in {OPERATORS}")
+        raise ValueError(f"{pattern.pattern} is found {found} times instead of once")
     return page
 
 
@@ -72,7 +96,7 @@ def example() -> str:
     lines = [
         "# Every setting of clustertrack with its default. Copy what differs on your side into the environment of the",
         f"# process. Secrets can be files instead: {secrets}. Empty means: the default.",
-        "# Printed by scripts/settings_pages.py.",
+        "# Printed by scripts/printed_pages.py.",
     ]
     described = {variable: (default, meaning) for variable, default, meaning in settings()}
     for group in GROUPS:
