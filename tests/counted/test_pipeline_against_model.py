@@ -101,7 +101,7 @@ def test_the_next_pipeline_reads_half_of_it_again(stack: Stack, *, thorough: boo
     assert stack.workers.pop().stop(20)
     before = stack.read(EVENTS)
     released = datetime.now(UTC).replace(microsecond=0)
-    pipeline = Pipeline(2, released, NEXT_MAPPING)
+    pipeline = Pipeline(FIRST.version + 1, released, NEXT_MAPPING)
     _read_again(stack, partitions=(0, 1))
     stack.start_worker(**SMALL, PYTHONPATH=str(_newer(stack.folder, pipeline)))
     (phase, _) = random_story(seed + 10_000, activities=40, companies=10, partitions=stack.partitions)

@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 from judging import ENDED, RETRACTED, SHARED, altered, retraction
 from samples import CVRS, SOURCE, event
 
+from schemas.envelope import EventData
+
 
 class Mutant(NamedTuple):
     """A record's value, its CloudEvents headers, and the company that it began as."""
@@ -17,7 +19,7 @@ class Mutant(NamedTuple):
 
 _COMPANIES = CVRS[:7]
 _FIELDS = ("specversion", "id", "source", "type", "subject", "time", "data", "datacontenttype", "data_base64", "x", "")
-_DATA = ("activity_id", "occurred_on", "outcomes", "cluster", "membership", "reason", "title", "workshop_id", "cpr")
+_DATA = (*EventData.__annotations__, "cpr")
 _TEXTS = ("", " ", "1.0", SOURCE, SHARED, ENDED, RETRACTED, "13585628", "2018-05-03", "2018-12-31", "new_ideas", "kelp")
 _TIMES = ("2018-05-03T14:05:09Z", "2018-12-31T23:30:00+01:00", "2018-02-30T00:00:00Z", "2018-05-03T14:05:09")
 

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 from samples import CVRS, SOURCE
 
+from schemas.envelope import DETAILS
+
 
 class Broken(NamedTuple):
     """An event, the company of its key, and its only fault; without one it is sound."""
@@ -24,7 +26,7 @@ _NO_TEXT = st.integers(-(2**31), 2**31 - 1) | st.booleans() | st.lists(_TEXT, ma
 _GONE = st.just(...) | st.none()
 _COMPANIES = CVRS[:7]
 _KINDS = ("company.joined", "workshop.attended", "project.started", "product.launched")
-_TEXTS = ("title", "workshop_id", "project_id", "product_id")
+_TEXTS = tuple(name for name in DETAILS if name != "reason")
 
 
 def _longer(size: int) -> st.SearchStrategy[str]:

@@ -8,6 +8,8 @@ from judging import ENDED, RETRACTED, SHARED, TYPE, altered, retraction
 from rawkafka import Raw
 from samples import CVRS, SOURCE, event
 
+from schemas.envelope import DETAILS
+
 Faults = tuple[tuple[str, str], ...]
 """(field, code) of each."""
 Headers = tuple[tuple[bytes, bytes | None], ...]
@@ -39,7 +41,7 @@ class Poison:
 SOUND = event()
 DOCUMENT: dict[str, Any] = json.loads(SOUND)
 DATA = json.dumps(DOCUMENT["data"]).encode()
-LONGEST = {"activity_id": 200, **dict.fromkeys(("title", "workshop_id", "project_id", "product_id", "reason"), 500)}
+LONGEST = {"activity_id": 200, **dict.fromkeys(DETAILS, 500)}
 """Field of `data` -> the characters that it may have."""
 REQUIRED = ("specversion", "id", "source", "type", "subject", "time")
 

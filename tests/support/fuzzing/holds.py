@@ -1,4 +1,4 @@
-"""What must hold of what the worker decides, written down without the product's own rules."""
+"""What must hold of what the worker decides, written down without the product's own rules; its words are the schema's."""
 
 import hashlib
 import json
@@ -8,24 +8,18 @@ from typing import Any, Final
 from judging import CLUSTERS
 
 from schemas import company, faults
+from schemas.envelope import DETAILS
 from schemas.events import Activity
 from schemas.faults import Fault
+from schemas.indicators import DERIVED, OUTCOMES
 from schemas.ledger import Rejection, Rows
 from sinks import writer
 
 SLUGS: Final = frozenset({"food-bio", "ended", "kelp", "wool"})
-TYPES: Final = {
-    "company.joined": (),
-    "workshop.attended": ("new_competencies",),
-    "project.started": ("new_ideas",),
-    "product.launched": ("new_products",),
-    "activity.retracted": (),
-}
-OUTCOMES: Final = ("new_competencies", "new_ideas", "new_products")
 MS_OF_2000: Final = 946_684_800_000
 DAY_MS: Final = 86_400_000
 DAYS_TO_2000: Final = 10_957
-_LONGEST: Final = {"title": 500, "reason": 500, "workshop_id": 500, "project_id": 500, "product_id": 500}
+_LONGEST: Final = 500
 
 
 def sound_activity(row: Activity, event: dict[str, Any], arrived: int) -> None:
@@ -36,7 +30,7 @@ def sound_activity(row: Activity, event: dict[str, Any], arrived: int) -> None:
     for name in (row.activity_id, row.event_id):
         assert 0 < len(name) <= 200, len(name)
         assert name.strip(), name
-    assert row.event_type in TYPES, row.event_type
+    assert row.event_type in DERIVED, row.event_type
     retracted = row.event_type == "activity.retracted"
     assert row.is_deleted == int(retracted)
     digits = f"{row.company_id:d}"
@@ -51,14 +45,14 @@ def sound_activity(row: Activity, event: dict[str, Any], arrived: int) -> None:
     assert row.cluster in SLUGS or (retracted and row.cluster == ""), row.cluster
     assert row.reported == tuple(name for name in OUTCOMES if name in row.reported)
     assert row.outcomes_given in (0, 1)
-    assert row.derived == (() if row.outcomes_given else TYPES[row.event_type])
+    assert row.derived == (() if row.outcomes_given else DERIVED[row.event_type])
     assert row.outcomes_given or not row.reported
     assert row.membership in ("", "member", "participant")
     assert not row.membership or row.event_type == "company.joined"
     details = json.loads(row.details)
-    assert details == {name: event["data"][name] for name in _LONGEST if event["data"].get(name) is not None}
+    assert details == {name: event["data"][name] for name in DETAILS if event["data"].get(name) is not None}
     assert list(details) == sorted(details)
-    assert all(len(text) <= _LONGEST[name] for name, text in details.items())
+    assert all(len(text) <= _LONGEST for text in details.values())
 
 
 def sound_faults(found: Sequence[Fault]) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 from judging import ENDED, SHARED
 from samples import CVRS, SOURCE
 
+from schemas.envelope import EventData
 from schemas.faults import CODES
 from schemas.indicators import EVENT_TYPES, OUTCOMES, TYPE_PREFIX, TYPE_SUFFIX
 
@@ -13,10 +14,7 @@ ATTRIBUTES: Final = (
     "specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema", "data", "data_base64",
     "x", "",
 )  # fmt: skip
-DATA: Final = (
-    "activity_id", "occurred_on", "outcomes", "cluster", "membership", "reason", "title", "workshop_id", "project_id",
-    "product_id", "company", "cpr",
-)  # fmt: skip
+DATA: Final = (*EventData.__annotations__, "company", "cpr")
 COMPANY: Final = (
     "cvr", "valid_from", "revision", "withdrawn", "name", "legal_form", "kind", "employees", "employees_is_band",
     "nuts",

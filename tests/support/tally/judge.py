@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 from kafka.partitioner.default import murmur2
 from tally.records import Activity, Bound, Company, History, Receipt
 
+from schemas.indicators import PIPELINE_RELEASED, PIPELINE_VERSION
+
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
@@ -43,8 +45,8 @@ class Pipeline:
 
 
 FIRST = Pipeline(
-    1,
-    datetime(2026, 11, 1, tzinfo=UTC),
+    PIPELINE_VERSION,
+    PIPELINE_RELEASED,
     {
         "workshop.attended": ("new_competencies",),
         "project.started": ("new_ideas",),
