@@ -1,4 +1,4 @@
-"""What must hold of what the worker decides, written down without the product's own rules; its words are the schema's."""
+"""What must hold of what the worker decides, in the words of the schema but not by the product's own rules."""
 
 import hashlib
 import json
