@@ -222,7 +222,7 @@ def _tell_expired(client: Client, database: str, progress: Mapping[Partition, Pr
 
 def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, catalog.TopicRecord]) -> WorkerConfig:
     app_id = topics.app_id(settings.kafka.consumer_group, ledger_id)
-    needed = [topics.EVENTS, topics.COMPANIES, topics.ENRICHED, topics.REJECTED, topics.changelog_topic(app_id)]
+    needed = [*topics.worker_rights(app_id)]
     with topics.TopicAdmin(settings.kafka.connection()) as admin:
         states = admin.describe(needed)
     actual = [

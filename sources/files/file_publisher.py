@@ -26,8 +26,6 @@ from sources.files.spreadsheet import CsvSheet, Row, Sheet, heading
 from sources.publisher import Publisher, SourceLine
 
 JSON_LINES: Final = (".jsonl", ".ndjson")
-DELIMITED: Final = (".csv", ".tsv")
-WORKBOOK: Final = ".xlsx"
 
 Progress = Callable[[int], object]
 """Called with how many bytes of the file have been read."""
@@ -65,7 +63,7 @@ class Table:
         self.path = path
         place = mapping or (beside(path) if beside(path).exists() else None)
         rules = load_mapping(place) if place else None
-        self.sheet = _open_sheet(path, rules)
+        self.sheet = SHEETS[path.suffix.lower()](path, rules)
         rules = rules or own_names(path, self.sheet.header)
         try:
             instant = rules.exported(exported_at)
@@ -122,9 +120,9 @@ def open_input(path: Path, *, mapping: Path | None, exported_at: str | None) -> 
     suffix = path.suffix.lower()
     if suffix in JSON_LINES:
         return JsonLines(path)
-    if suffix in DELIMITED or suffix == WORKBOOK:
+    if suffix in SHEETS:
         return Table(path, mapping=mapping, exported_at=exported_at)
-    kinds = ", ".join((*DELIMITED, WORKBOOK, *JSON_LINES))
+    kinds = ", ".join((*SHEETS, *JSON_LINES))
     raise FileFault(path, f"is of no kind that can be published ({kinds}): export it as one of these")
 
 
@@ -199,11 +197,13 @@ def send(
     return outcome
 
 
-def _open_sheet(path: Path, rules: Mapping | None) -> Sheet:
-    if path.suffix.lower() == WORKBOOK:
-        from sources.files.workbook import XlsxSheet  # noqa: PLC0415  (openpyxl is half a second that others need not pay)
+def _workbook(path: Path, rules: Mapping | None) -> Sheet:
+    from sources.files.workbook import XlsxSheet  # noqa: PLC0415  (openpyxl is half a second that others need not pay)
 
-        return XlsxSheet(path, sheet=rules.sheet if rules else None)
+    return XlsxSheet(path, sheet=rules.sheet if rules else None)
+
+
+def _delimited(path: Path, rules: Mapping | None) -> Sheet:
     if rules and rules.sheet:
         raise MappingFault(f"{path} is no workbook, but its mapping names the sheet {rules.sheet!r}: remove that key")
     wanted = [column for rule in rules.fields.values() for column in rule.columns] if rules else list(FIELDS)
@@ -213,6 +213,10 @@ def _open_sheet(path: Path, rules: Mapping | None) -> Sheet:
         separator=rules.separator if rules else None,
         wanted=[heading(column) for column in wanted],
     )
+
+
+SHEETS: Final = {".csv": _delimited, ".tsv": _delimited, ".xlsx": _workbook}
+"""Ending of a table's name -> how it is opened. A new kind is a line here."""
 
 
 def _as_written(row: Row) -> list[object]:

@@ -19,6 +19,7 @@ from clustertrack.reconcile.account_metrics import ReconcileMetrics
 from schemas import company, faults
 from schemas.envelope import Envelope, EventData
 from schemas.indicators import DERIVED, EVENT_TYPES, TYPE_PREFIX, TYPE_SUFFIX
+from sources.files.file_publisher import JSON_LINES, SHEETS
 from sources.files.mapping import FIELDS, ColumnRule, Mapping
 from streams import worker_metrics as metrics
 
@@ -155,6 +156,12 @@ def test_keys_of_a_mapping():
     assert keys == list(ColumnRule.model_fields)
     [listed] = re.findall(r"^The fields are (.*?)\.$", CRM_TEAMS.text, re.MULTILINE | re.DOTALL)
     assert coded(listed) == list(FIELDS)
+
+
+def test_kinds_of_files():
+    """The table of endings has every kind of file that can be published, and no other."""
+    listed = [ending for endings, _ in CRM_TEAMS.table("ending", "what") for ending in coded(endings)]
+    assert listed == [*JSON_LINES, *SHEETS]
 
 
 def test_columns_of_the_register():
