@@ -18,6 +18,8 @@ from schemas.faults import Fault, fault
 from schemas.indicators import OUTCOMES
 from schemas.people import holds_personal_data
 
+NOT_RETRACTED: Final = ("occurred_on", "outcomes", "membership")
+"""What a retraction has not."""
 MEMBERSHIPS: Final = ("member", "participant")
 FIRST_DAY: Final = date(2000, 1, 1)
 LATEST_TIME: Final = timedelta(hours=24)
@@ -70,7 +72,7 @@ def judge_retraction(data: dict[str, Any], faults: list[Fault], bad: AbstractSet
         faults.append(fault("data.reason", "empty", reason))
     faults.extend(
         fault(f"data.{name}", "not_allowed", data.get(name, ""))
-        for name in ("occurred_on", "outcomes", "membership")
+        for name in NOT_RETRACTED
         if data.get(name) is not None or f"data.{name}" in bad
     )
 

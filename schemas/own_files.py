@@ -53,10 +53,26 @@ class TooLarge(UsageFault):
 def open_file(path: Path) -> IO[bytes]:
     """Open a file for reading; never waits for a pipe, never reads a device.
 
+    Symbolic links are followed as by `open_folder`: anyone else who may write into a folder must not choose which of
+    our files is read, and sent.
+
     Raises:
         OSError: also where it is no regular file.
+        NotOurs: a link of another user.
     """
-    return os.fdopen(regular(path, os.O_RDONLY), "rb", buffering=_CHUNK)
+    given = path
+    for _ in range(_MOST_LINKS):
+        folder = open_folder(path.parent)
+        try:
+            opened = regular(path.name or ".", os.O_RDONLY | os.O_NOFOLLOW, folder=folder)
+            return os.fdopen(opened, "rb", buffering=_CHUNK)
+        except OSError as error:
+            if error.errno not in {errno.ELOOP, errno.EMLINK}:
+                raise
+            path = path.parent / _trusted_link(path.name, folder, given)
+        finally:
+            os.close(folder)
+    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(given))
 
 
 def read_within(path: Path, most: int) -> bytes:
@@ -130,7 +146,7 @@ def _trusted_link(name: str, folder: int, path: Path) -> str:
     if not stat.S_ISLNK(found.st_mode):
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(path))
     if found.st_uid not in {0, os.geteuid()}:
-        raise NotOurs(f"{path} leads through the symbolic link {name!r} of another user: name the folder itself")
+        raise NotOurs(f"{path} leads through the symbolic link {name!r} of another user: name what it leads to")
     return os.readlink(name, dir_fd=folder)
 
 
@@ -185,7 +201,7 @@ class Beginning:
         _seal(self.stream)
         for number in range(1, _MOST_LISTS + 1):
             name = _fitting(stem, suffix if number == 1 else _numbered(suffix, number))
-            if _left_by_us(name, self._folder, untouched=True):
+            if _left_by_us(name, self._folder):
                 os.rename(self._name, name, src_dir_fd=self._folder, dst_dir_fd=self._folder)
             elif not self._link(name):
                 continue
@@ -267,7 +283,7 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o600) -> None:
 
 
 def remove_left(folder: Path, stem: str, suffix: str, *, same: tuple[int, int] | None) -> None:
-    """Remove the file that `leave` left under its first name; a file that someone else put there stays.
+    """Remove the file that `leave` left under its first name; one that was changed, or that someone else made, stays.
 
     Raises:
         OSError, NotOurs
@@ -276,7 +292,7 @@ def remove_left(folder: Path, stem: str, suffix: str, *, same: tuple[int, int] |
     try:
         found = os.fstat(descriptor)
         name = _fitting(stem, suffix)
-        if same in {None, (found.st_dev, found.st_ino)} and _left_by_us(name, descriptor, untouched=False):
+        if same in {None, (found.st_dev, found.st_ino)} and _left_by_us(name, descriptor):
             os.unlink(name, dir_fd=descriptor)
     finally:
         os.close(descriptor)
@@ -294,8 +310,8 @@ def _digest(stream: IO[bytes]) -> bytes:
     return hashlib.file_digest(stream, "sha256").hexdigest().encode()  # type: ignore[arg-type]  # IO[bytes] has all it asks
 
 
-def _left_by_us(name: str, folder: int, *, untouched: bool) -> bool:
-    """Whether we left this very file there; with `untouched` also whether its content is still what we wrote."""
+def _left_by_us(name: str, folder: int) -> bool:
+    """Whether we left this very file there, and its content is still what we wrote."""
     if not hasattr(os, "getxattr"):
         return False
     try:
@@ -310,7 +326,7 @@ def _left_by_us(name: str, folder: int, *, untouched: bool) -> bool:
             seal = os.getxattr(descriptor, _SEAL)
         except OSError:
             return False
-        return not untouched or seal == _digest(stream)
+        return seal == _digest(stream)
 
 
 def _numbered(suffix: str, number: int) -> str:

@@ -149,6 +149,7 @@ def _answer(file: Path, loaded: Loaded, shown: list[Refusal], revision: int, *, 
             "withdrawn": loaded.withdrawn,
             "outdated": loaded.outdated,
             "left_out": loaded.left_out,
+            "unknown": loaded.unknown,
             "refused": loaded.refused,
             "refused_file": str(loaded.refused_file) if loaded.refused_file else None,
             "list_trouble": loaded.list_trouble or None,
@@ -160,6 +161,9 @@ def _answer(file: Path, loaded: Loaded, shown: list[Refusal], revision: int, *, 
         for example in loaded.examples:
             show(json_text(example.decode()))
         say(_sentence(file, loaded, dry_run=dry_run))
+    if loaded.unknown and not as_json:
+        rows = "1 refused row names" if loaded.unknown == 1 else f"{loaded.unknown:,} refused rows name"
+        say(f"{rows} no company that can be read: nothing is withdrawn until the file is correct")
     if loaded.refused:
         raise CheckFailed(
             f"{loaded.refused:,} rows were refused and {loaded.left_out:,} companies left out: mend the "
@@ -169,10 +173,13 @@ def _answer(file: Path, loaded: Loaded, shown: list[Refusal], revision: int, *, 
 
 def _sentence(file: Path, loaded: Loaded, *, dry_run: bool) -> str:
     if dry_run:
-        return (
+        text = (
             f"{file}: {loaded.records:,} versions of {loaded.companies:,} companies would be sent, "
-            f"{loaded.refused:,} rows refused; what Kafka has of these companies beyond them would be withdrawn"
+            f"{loaded.refused:,} rows refused"
         )
+        if not loaded.unknown:
+            text += "; what Kafka has of these companies beyond them would be withdrawn"
+        return text
     text = (
         f"{file}: {loaded.records - loaded.withdrawn:,} versions of {loaded.companies:,} companies sent "
         f"({loaded.changed:,} new or changed), {loaded.withdrawn:,} withdrawn, {loaded.refused:,} rows refused"

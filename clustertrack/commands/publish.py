@@ -17,7 +17,7 @@ from schemas.errors import CheckFailed
 from schemas.people import masked_bytes
 from schemas.screen import say, show
 from schemas.visible import Lines, as_lines, json_lines, json_text, visible
-from sources.files.file_publisher import Input, Outcome, Table, open_input, send, survey
+from sources.files.file_publisher import Conflicts, Input, Outcome, Table, open_input, send, survey
 from sources.files.refused_rows import Refusal
 from sources.publisher import Counter, Publisher, kafka_publisher
 
@@ -62,6 +62,8 @@ class _Report:
             text += f" (in {outcome.refused_file})"
         if outcome.list_trouble:
             text += f"; {outcome.list_trouble}: --dry-run prints them all"
+        if outcome.left_out:
+            text += f"; left out of retractions, which have none: {', '.join(outcome.left_out)}"
         if outcome.without_key:
             text += f"; {outcome.without_key:,} without a readable CVR number go on for the worker to reject"
         say(text)
@@ -128,9 +130,7 @@ def _checking(table: Table) -> AbstractContextManager[Reached]:
     return track(f"checking {table.path.name}", table.path.stat().st_size)
 
 
-def _send(
-    source: Input, publisher: Publisher, report: _Report, conflicts: frozenset[bytes], *, dry_run: bool
-) -> Outcome:
+def _send(source: Input, publisher: Publisher, report: _Report, conflicts: Conflicts, *, dry_run: bool) -> Outcome:
     with track(f"sending {source.path.name}", source.path.stat().st_size) as reached:
         try:
             return send(
@@ -155,6 +155,7 @@ def _as_dict(outcome: Outcome) -> dict[str, Any]:
         "refused": outcome.refused,
         "refused_file": str(outcome.refused_file) if outcome.refused_file else None,
         "list_trouble": outcome.list_trouble or None,
+        "left_out": list(outcome.left_out),
         "without_key": outcome.without_key,
         "examples": [
             json.loads(shown) for shown in map(masked_bytes, outcome.examples) if shown[:1] == b"{" and _is_json(shown)

@@ -6,11 +6,23 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from schemas.event_time import COPENHAGEN
+
 _DAY_LENGTH: Final = 10
 """Characters of the longest ISO 8601 form of a day alone (`2018-05-03`); the shortest with a time of day has 13."""
 
-_CLOCK: Final = re.compile(r"%[-]?[HIcXT]")
-"""A format that has one of these has a time of day."""
+_PARTS: Final = {
+    "Y": "year", "y": "year", "m": "month", "b": "month", "B": "month", "d": "day", "H": "hour", "I": "hour",
+    "p": "half of the day", "M": "minute", "S": "second", "f": "fraction", "z": "offset",
+}  # fmt: skip
+"""What a directive of a format reads. Others mean something else on another machine (`%x`, `%c`, `%Z`), or nothing."""
+_KNOWN: Final = ", ".join(f"%{directive}" for directive in _PARTS)
+_NEEDS: Final = {"minute": "hour", "second": "minute", "fraction": "second"}
+_EXCEL: Final = {
+    "yyyy": "%Y", "åååå": "%Y", "yy": "%y", "åå": "%y", "dd": "%d", "d": "%d", "hh": "%H", "h": "%H", "tt": "%H",
+    "t": "%H", "ss": "%S", "s": "%S",
+}  # fmt: skip
+"""What the letters of Excel's formats are here, English and Danish; m is a month, and after an hour a minute."""
 
 _DIRECTIVES: Final = {
     "%Y": r"(\d{4})",
@@ -27,9 +39,60 @@ class MomentFault(ValueError):
     """The cell cannot be read as wanted; the message says why, in words for the owner of the file."""
 
 
-def has_clock(pattern: str) -> bool:
-    """Whether times written in this strptime format carry a time of day."""
-    return _CLOCK.search(pattern) is not None
+def check_format(pattern: str, *, clock: bool) -> None:
+    """Make sure that a strptime format reads one instant, or day, and the same one on every machine.
+
+    Args:
+        pattern: the format as the mapping states it.
+        clock: whether it needs a time of day.
+
+    Raises:
+        MomentFault: with what to write instead.
+    """
+    directives = re.findall(r"%(.?)", pattern.replace("%%", ""), re.DOTALL)
+    if not directives:
+        raise MomentFault(f"the format {pattern!r} has no %: write {_from_excel(pattern) or '%d-%m-%Y %H:%M'!r}")
+    read: list[str] = []
+    for directive in directives:
+        part = _PARTS.get(directive)
+        if part is None:
+            advice = " (give the zone with `timezone`)" if directive == "Z" else ""
+            raise MomentFault(f"the format {pattern!r} has %{directive}, which is not read{advice}; known are {_KNOWN}")
+        if part in read:
+            raise MomentFault(f"the format {pattern!r} has the {part} twice")
+        read.append(part)
+    for part in ("year", "month", "day"):
+        if part not in read:
+            raise MomentFault(f"the format {pattern!r} has no {part}")
+    for part, larger in _NEEDS.items():
+        if part in read and larger not in read:
+            raise MomentFault(f"the format {pattern!r} has a {part} and no {larger}")
+    if ("I" in directives) != ("half of the day" in read):
+        raise MomentFault(f"the format {pattern!r} needs %I and %p for twelve hours, or %H for 24")
+    if clock and "hour" not in read:
+        raise MomentFault(
+            f"the format {pattern!r} has no hour: the time of a version needs a time of day; without such a column "
+            "leave fields.time out and give exported_at"
+        )
+
+
+def _from_excel(pattern: str) -> str | None:
+    """The format in our directives, when Excel's letters are recognised in it."""
+    hours = False
+    parts: list[str] = []
+    for run in re.findall(r"([^\W\d_])(\1*)|(.)", pattern.lower(), re.DOTALL):
+        text = run[0] + run[1] or run[2]
+        if not run[0]:
+            parts.append(text)
+        elif text in ("m", "mm"):
+            parts.append("%M" if hours else "%m")
+        elif text in _EXCEL:
+            hours = hours or _EXCEL[text] == "%H"
+            parts.append(_EXCEL[text])
+        else:
+            return None
+    found = "".join(parts)
+    return found if {"%d", "%m"} <= {*re.findall("%.", found)} else None
 
 
 def localise(naive: datetime, zone: ZoneInfo) -> datetime:
@@ -77,33 +140,50 @@ def read_moment(cell: str | date, pattern: str | None, zone: ZoneInfo) -> dateti
         raise MomentFault(f"{cell.isoformat()} is a day without a time of day")
     # Milliseconds are what orders versions; spreadsheets keep days as fractions and come out a microsecond off.
     extra = moment.microsecond % 1000
-    if extra:
-        moment += timedelta(microseconds=(1000 - extra) if extra >= 500 else -extra)  # noqa: PLR2004  (half a millisecond)
-    return localise(moment, zone) if moment.tzinfo is None else moment
+    try:
+        if extra:
+            moment += timedelta(microseconds=(1000 - extra) if extra >= 500 else -extra)  # noqa: PLR2004  (half a millisecond)
+        moment = localise(moment, zone) if moment.tzinfo is None else moment
+        moment.astimezone(UTC)
+    except OverflowError:
+        raise MomentFault(f"{str(cell)[:40]!r} is the end of all calendars, not a time") from None
+    return moment
 
 
 @lru_cache(maxsize=65_536)
 def read_day(cell: str | date, pattern: str | None, zone: ZoneInfo) -> str:
-    """A calendar day as `YYYY-MM-DD`; of an instant with a zone, the day in `zone`.
+    """A calendar day as `YYYY-MM-DD`: a day as it is, of an instant its day in Denmark.
+
+    Args:
+        cell: text, or the day or instant that a workbook keeps.
+        pattern: the format of a text; None: ISO 8601.
+        zone: of an instant without one.
 
     Raises:
         MomentFault: empty or unreadable.
     """
+    clock = not isinstance(cell, str)
     if isinstance(cell, str):
         if not cell:
             raise MomentFault("is empty")
         if pattern:
-            cell = _parse(cell, pattern)
+            cell, clock = _parse(cell, pattern), "%H" in pattern or "%I" in pattern
         elif len(cell) <= _DAY_LENGTH:
             try:
                 return date.fromisoformat(cell).isoformat()
             except ValueError:
                 raise MomentFault(f"{cell!r} is no day like 2018-05-03, and the mapping gives no format") from None
         else:
-            cell = _parse_iso(cell)
-    if isinstance(cell, datetime):
-        return (cell if cell.tzinfo is None else cell.astimezone(zone)).date().isoformat()
-    return cell.isoformat()
+            cell, clock = _parse_iso(cell), True
+    if not isinstance(cell, datetime):
+        return cell.isoformat()
+    if not clock or (cell.tzinfo is None and zone.key == COPENHAGEN.key):
+        return cell.date().isoformat()
+    try:
+        instant = localise(cell, zone) if cell.tzinfo is None else cell
+        return instant.astimezone(COPENHAGEN).date().isoformat()
+    except OverflowError:
+        raise MomentFault(f"{str(cell)[:40]!r} is the end of all calendars, not a day") from None
 
 
 def rfc3339(moment: datetime) -> str:

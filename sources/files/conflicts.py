@@ -1,9 +1,13 @@
-"""Finds activities that name two companies at the same time: no order of versions could decide between them.
+"""Finds activities of which two rows say different things at the same time: no order of versions could decide.
 
-All rows are seen before any is sent, as the first of two conflicting rows must not go out either. Of each row 20 bytes
-are kept, on disk as soon as they are many (`sources.files.buckets`): a 2 GB file stays far below 300 MB of memory.
+Either they name two companies, or rows of one file differ in a column that is used (one row for each outcome). Equal
+rows are harmless. All rows are seen before any is sent, as the first of two conflicting rows must not go out either. Of
+each row 30 bytes are kept, on disk as soon as they are many (`sources.files.buckets`): a 2 GB file stays far below 300
+MB of memory.
 """
 
+import struct
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -11,7 +15,13 @@ from schemas.errors import UsageFault
 from sources.files.buckets import BUCKETS, Buckets
 
 _MARK: Final = 16
-_RECORD: Final = _MARK + 4
+_CONTENT: Final = 8
+_RECORD: Final = struct.Struct(f">{_MARK}sIH{_CONTENT}s")
+
+COMPANIES: Final = "names two companies at the same time"
+CONTENTS: Final = (
+    "has two rows of the same time that differ: give each version a time of its own, and several outcomes in one cell"
+)
 
 MOST: Final = 500_000
 """So many conflicts are one mistake in the mapping, not half a million in the rows; and they must fit into memory."""
@@ -26,29 +36,36 @@ def mark(source: str, activity_id: str, milliseconds: int) -> bytes:
     return blake2b(f"{source}\0{activity_id}\0{milliseconds}".encode(), digest_size=_MARK).digest()
 
 
-def find_conflicts(buckets: Buckets) -> frozenset[bytes]:
-    """The marks that were noted with more than one company.
+def digest(texts: Sequence[str]) -> bytes:
+    """8 bytes for what the used cells of a row say."""
+    return blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=_CONTENT).digest()
+
+
+def find_conflicts(buckets: Buckets) -> dict[bytes, str]:
+    """The marks that were noted with more than one company, or in one file with more than one content, and which of it.
 
     Raises:
         TooManyConflicts
     """
-    conflicts: set[bytes] = set()
+    conflicts: dict[bytes, str] = {}
     for bucket in buckets.read():
-        company: dict[bytes, bytes] = {}
-        while block := bucket.read(_RECORD * 4096):
-            for at in range(0, len(block), _RECORD):
-                version = block[at : at + _MARK]
-                cvr = block[at + _MARK : at + _RECORD]
+        company: dict[bytes, int] = {}
+        contents: dict[tuple[bytes, int], bytes] = {}
+        while block := bucket.read(_RECORD.size * 4096):
+            for version, cvr, file, content in _RECORD.iter_unpack(block):
                 if company.setdefault(version, cvr) != cvr:
-                    conflicts.add(version)
+                    conflicts[version] = COMPANIES
+                elif contents.setdefault((version, file), content) != content:
+                    conflicts.setdefault(version, CONTENTS)
         if len(conflicts) > MOST:
             raise TooManyConflicts(
-                f"more than {MOST:,} activities name two companies at the same time: the mapping must build "
-                'activity_id so that it is one company\'s part, e.g. "{Workshop}/{CVR}"; nothing was sent'
+                f"more than {MOST:,} activities contradict themselves at the same time: the mapping must "
+                'build activity_id so that it is one company\'s part in one activity, e.g. "{Workshop}/{CVR}"; nothing '
+                "was sent"
             )
-    return frozenset(conflicts)
+    return conflicts
 
 
-def note(buckets: Buckets, version: bytes, cvr: int) -> None:
-    """Keep that this version names this company."""
-    buckets.add(version[0] % BUCKETS, version + cvr.to_bytes(4, "big"))
+def note(buckets: Buckets, version: bytes, cvr: int, file: int, content: bytes) -> None:
+    """Keep that a row of the file with this number names this company, and the digest of what it says."""
+    buckets.add(version[0] % BUCKETS, _RECORD.pack(version, cvr, file, content))

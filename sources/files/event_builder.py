@@ -6,28 +6,36 @@ numbers and unknown types included: they come back as rejected records, with eve
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
+from zoneinfo import ZoneInfo
 
 from pydantic_core import to_json
 
 from schemas.cvr import CvrFault, format_cvr, parse_cvr
 from schemas.envelope import DETAILS
+from schemas.field_rules import NOT_RETRACTED
 from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
 from sources.files.cell_dates import MomentFault, read_day, read_moment, rfc3339
-from sources.files.conflicts import mark
-from sources.files.mapping import HOLE, RETRACTED, ColumnRule, Mapping, MappingFault
+from sources.files.cell_texts import Unreadable, canonical, cvr_text, why_unreadable
+from sources.files.conflicts import digest, mark
+from sources.files.mapping import HOLE, RETRACTED, ColumnRule, MappingFault
+from sources.files.mapping import Mapping as FileMapping
 from sources.files.refused_rows import Refusal
 from sources.files.spreadsheet import Cell, Row, heading
 from sources.publisher import MAX_VALUE
+
+_Read = TypeVar("_Read")
 
 _NOT_UTF8: Final = re.compile("[\ud800-\udfff]")
 _NONE: Final = "-"
 """The cell that says "no outcomes"; an empty one says nothing."""
 
+_FREE_TEXT: Final = ("reason", "title")
+"""What people wrote, kept as they wrote it; everything else is an id or a word."""
 _PLAIN: Final = ("cluster", "membership", *DETAILS)
 
 
@@ -74,18 +82,27 @@ class Builder:
         file: as the user named it.
         exported_at: `time` of the events when no column has it.
         padded: a row that ends early has empty cells there instead of missing ones.
+        was_refused: it is a list of refused rows, in which the dates of a workbook are ISO 8601.
 
     Raises:
         MappingFault: a column that the sheet lacks or has twice; no source of `time`.
     """
 
     def __init__(
-        self, mapping: Mapping, *, header: Sequence[str], file: Path, exported_at: datetime | None, padded: bool
+        self,
+        mapping: FileMapping,
+        *,
+        header: Sequence[str],
+        file: Path,
+        exported_at: datetime | None,
+        padded: bool,
+        was_refused: bool = False,
     ) -> None:
         self._mapping = mapping
         self._header = header
         self._file = str(file)
         self._padded = padded
+        self._was_refused = was_refused
         self._zone = mapping.zone
         self._exported_at = exported_at
         if "time" not in mapping.fields and exported_at is None:
@@ -105,28 +122,27 @@ class Builder:
             if name not in ("time", "occurred_on")
         }
         self._plain = [name for name in _PLAIN if name in mapping.fields]
+        self.left_out: set[str] = set()
+        """Fields that were left out of retractions, which have none of them."""
+        self._nameless = [index for index, title in enumerate(header) if not title]
 
-    @property
-    def ends_with_company(self) -> bool:
-        """Whether each activity_id ends with the 8 digits of its company: then no two companies can share one."""
-        rule = self._mapping.fields.get("activity_id")
-        if rule is None or rule.values or HOLE.split(rule.column)[-1]:
-            return False
-        return self._columns["activity_id"][-1] == self._subject
-
-    def identify(self, row: Row) -> Identity | Refusal:
-        """Who, what and when: enough to look for conflicts."""
+    def version(self, row: Row) -> tuple[bytes, int, bytes] | None:
+        """Mark, company and digest of the version that a row is about, to look for conflicts; None of any other row."""
         try:
-            return self._identify(row)
-        except _Unbuildable as fault:
-            return Refusal(self._file, row.line, fault.field, fault.reason)
+            cells, texts = self._sound_cells(row)
+            identity = self._identity(cells, texts)
+        except _Unbuildable:
+            return None
+        if identity.cvr is None or (version := identity.mark) is None:
+            return None
+        return version, identity.cvr, digest([texts[index] for index, _ in self._used])
 
-    def build(self, row: Row, conflicts: frozenset[bytes]) -> Event | Refusal:
+    def build(self, row: Row, conflicts: Mapping[bytes, str]) -> Event | Refusal:
         """The event of a row, or why there is none."""
         try:
             return self._build(row, conflicts)
         except _Unbuildable as fault:
-            return Refusal(self._file, row.line, fault.field, fault.reason)
+            return Refusal(self._file, row.line, fault.field, fault.reason, row.last)
 
     # ---- columns
 
@@ -149,21 +165,28 @@ class Builder:
         """A function (cells as text, normalised subject) -> text of the field."""
         indices = self._columns[name]
         parts = HOLE.split(rule.column)
-        values = rule.values or {}
+        values = _looked_up(rule)
         if len(parts) == 1:
             (index,) = indices
             if index == self._subject and name != "subject":
                 return lambda _, subject: values.get(subject, subject)
+            if name in _FREE_TEXT:
+                return lambda texts, _: values.get(canonical(texts[index]), texts[index]) if values else texts[index]
             if values and name != "outcomes":
-                return lambda texts, _: values.get(texts[index], texts[index])
-            return lambda texts, _: texts[index]
+
+                def look_up(texts: Sequence[str], _: str) -> str:
+                    text = canonical(texts[index])
+                    return values.get(text, text)
+
+                return look_up
+            return lambda texts, _: canonical(texts[index])
 
         literals = parts[::2]
 
         def fill(texts: Sequence[str], subject: str) -> str:
             text = literals[0]
             for index, literal in zip(indices, literals[1:], strict=True):
-                cell = subject if index == self._subject and name != "subject" else texts[index]
+                cell = subject if index == self._subject and name != "subject" else canonical(texts[index])
                 if not cell and index != self._subject:
                     raise _Unbuildable(name, f"the column {self._header[index]!r} is empty")
                 text += cell + literal
@@ -189,6 +212,8 @@ class Builder:
         if self._padded:
             if len(cells) < width:
                 cells = [*cells, *[""] * (width - len(cells))]
+            self._check_values(cells)
+            self._check_headings(cells)
             return cells, [cell if isinstance(cell, str) else _as_text(cell) for cell in cells]
         texts = cast("Sequence[str]", cells)
         if len(texts) != width:
@@ -196,7 +221,27 @@ class Builder:
         together = "".join(texts)
         if not together.isascii() and _NOT_UTF8.search(together):
             self._check_decoded(texts)
+        if "#" in together or "E" in together or "e" in together:
+            self._check_values(texts)
+        if self._nameless:
+            self._check_headings(texts)
         return texts, texts
+
+    def _check_values(self, cells: Sequence[Cell]) -> None:
+        """A cell that shows an error, or what Excel made of a number, does not hold what it held."""
+        for index, name in self._used:
+            cell = cells[index]
+            if isinstance(cell, str) and (why := cell.why if type(cell) is Unreadable else why_unreadable(cell)):
+                raise _Unbuildable(name, f"the column {self._header[index]!r} {why}")
+
+    def _check_headings(self, cells: Sequence[Cell]) -> None:
+        width = len(self._header)
+        if any(cells[index] for index in self._nameless if index < len(cells)) or any(cells[width:]):
+            number = next(n for n, cell in enumerate(cells, 1) if cell and (n > width or not self._header[n - 1]))
+            raise _Unbuildable(
+                "",
+                f"cell {number} is filled and its column has no heading: a cell has shifted, or a heading is missing",
+            )
 
     def _check_width(self, texts: Sequence[str]) -> None:
         width = len(self._header)
@@ -215,14 +260,11 @@ class Builder:
                 column = self._header[index]
                 raise _Unbuildable(name, f"the column {column!r} cannot be decoded: not the file's encoding")
 
-    def _identify(self, row: Row) -> Identity:
-        return self._identity(*self._sound_cells(row))
-
     def _identity(self, cells: Sequence[Cell], texts: Sequence[str]) -> Identity:
         readers = self._readers
         written = readers["subject"](texts, "")
         try:
-            cvr: int | None = parse_cvr(written)
+            cvr: int | None = parse_cvr(cvr_text(written))
         except CvrFault:
             cvr = None
         subject = written if cvr is None else format_cvr(cvr)
@@ -231,14 +273,14 @@ class Builder:
         own_id = readers["id"](texts, subject) if "id" in readers else None
         if "time" in self._columns:
             try:
-                moment = read_moment(self._cell("time", cells), self._mapping.fields["time"].format, self._zone)
+                moment = self._dated(read_moment, "time", self._cell("time", cells))
             except MomentFault as fault:
                 raise _Unbuildable("time", str(fault)) from None
         else:
             moment = self._exported_at  # type: ignore[assignment]  # the constructor has seen to it
         return Identity(source, subject, cvr, activity_id, own_id, moment)
 
-    def _build(self, row: Row, conflicts: frozenset[bytes]) -> Event:
+    def _build(self, row: Row, conflicts: Mapping[bytes, str]) -> Event:
         cells, texts = self._sound_cells(row)
         identity = self._identity(cells, texts)
         subject, activity_id = identity.subject, identity.activity_id
@@ -247,8 +289,8 @@ class Builder:
         data: dict[str, Any] = {}
         if activity_id is not None:
             data["activity_id"] = activity_id
-        day = self._day(cells, retracted=kind.removeprefix(TYPE_PREFIX).removesuffix(TYPE_SUFFIX) == RETRACTED)
-        if day:
+        retracted = kind.removeprefix(TYPE_PREFIX).removesuffix(TYPE_SUFFIX) == RETRACTED
+        if not retracted and (day := self._day(cells)):
             data["occurred_on"] = day
         if "outcomes" in readers and (outcomes := self._outcomes(readers["outcomes"](texts, subject))) is not None:
             data["outcomes"] = outcomes
@@ -256,8 +298,12 @@ class Builder:
             text = readers[name](texts, subject)
             if text:
                 data[name] = text
+        if retracted:
+            if "occurred_on" in self._columns and self._cell("occurred_on", cells) != "":
+                self.left_out.add("occurred_on")
+            self.left_out.update(name for name in NOT_RETRACTED if data.pop(name, None) is not None)
         if conflicts and (version := identity.mark) in conflicts and version is not None:
-            raise _Unbuildable("activity_id", f"{activity_id or identity.id!r} names two companies at the same time")
+            raise _Unbuildable("activity_id", f"{activity_id or identity.id!r} {conflicts[version]}")
         kind = kind if kind.startswith(TYPE_PREFIX) else f"{TYPE_PREFIX}{kind}{TYPE_SUFFIX}"
         time = rfc3339(identity.moment)
         own_id = identity.id
@@ -282,17 +328,26 @@ class Builder:
             raise _Unbuildable("", f"its event would have {len(value):,} bytes, more than Kafka takes ({MAX_VALUE:,})")
         return Event(None if identity.cvr is None else subject.encode(), value)
 
-    def _day(self, cells: Sequence[Cell], *, retracted: bool) -> str | None:
+    def _day(self, cells: Sequence[Cell]) -> str | None:
         if "occurred_on" not in self._columns:
             return None
         cell = self._cell("occurred_on", cells)
-        # Without an activity_id the day of `time` is used; a retraction has no day.
-        if cell == "" and (retracted or "activity_id" not in self._columns):
+        # Without an activity_id the day of `time` is used.
+        if cell == "" and "activity_id" not in self._columns:
             return None
         try:
-            return read_day(cell, self._mapping.fields["occurred_on"].format, self._zone)
+            return self._dated(read_day, "occurred_on", cell)
         except MomentFault as fault:
             raise _Unbuildable("occurred_on", str(fault)) from None
+
+    def _dated(self, read: Callable[[Cell, str | None, ZoneInfo], _Read], name: str, cell: Cell) -> _Read:
+        pattern = self._mapping.fields[name].format
+        if pattern and self._was_refused:
+            try:
+                return read(cell, None, self._zone)
+            except MomentFault:
+                pass
+        return read(cell, pattern, self._zone)
 
     def _outcomes(self, text: str) -> list[str] | None:
         if not text:
@@ -300,9 +355,14 @@ class Builder:
         if text == _NONE:
             return []
         rule = self._mapping.fields["outcomes"]
-        values = rule.values or {}
-        items = (item.strip() for item in text.split(rule.separator))
+        values = _looked_up(rule)
+        items = (canonical(item) for item in text.split(rule.separator))
         return [values.get(item, item) for item in items if item]
+
+
+def _looked_up(rule: ColumnRule) -> dict[str, str]:
+    """The words of a mapping in their canonical form."""
+    return {canonical(cell): value for cell, value in (rule.values or {}).items()}
 
 
 def _as_text(cell: Cell) -> str:

@@ -17,9 +17,10 @@ from typing import Final
 from sources.files.buckets import Buckets
 from sources.files.cell_dates import MomentFault
 from sources.files.conflicts import find_conflicts, note
-from sources.files.event_builder import Builder, Event, Identity
+from sources.files.event_builder import Builder, Event
 from sources.files.jsonlines import JsonLines
 from sources.files.mapping import FIELDS, Mapping, MappingFault, beside, load_mapping, own_names
+from sources.files.plain_cells import COLUMNS
 from sources.files.refused_rows import Refusal, RefusedLines, RefusedRows
 from sources.files.source_file import FileFault
 from sources.files.spreadsheet import CsvSheet, Row, Sheet, heading
@@ -29,6 +30,8 @@ JSON_LINES: Final = (".jsonl", ".ndjson")
 
 Progress = Callable[[int], object]
 """Called with how many bytes of the file have been read."""
+Conflicts = dict[bytes, str]
+"""Mark of a version -> what contradicts itself in it (`sources.files.conflicts`)."""
 
 
 @dataclass
@@ -42,6 +45,8 @@ class Outcome:
     """Where the refused rows wait to be corrected; None without any, in a dry run, and where it cannot be written."""
     list_trouble: str = ""
     """Why the list of refused rows is missing, or not whole."""
+    left_out: tuple[str, ...] = ()
+    """Fields that rows have and retractions have not."""
     without_key: int = 0
     """Events whose subject is no CVR number: the worker will reject them."""
     examples: list[bytes] = field(default_factory=list)
@@ -64,7 +69,8 @@ class Table:
         place = mapping or (beside(path) if beside(path).exists() else None)
         rules = load_mapping(place) if place else None
         self.sheet = SHEETS[path.suffix.lower()](path, rules)
-        rules = rules or own_names(path, self.sheet.header)
+        given = len(COLUMNS) if self.sheet.was_refused else 0
+        rules = rules or own_names(path, self.sheet.header[given:])
         try:
             instant = rules.exported(exported_at)
         except MomentFault as fault:
@@ -75,25 +81,24 @@ class Table:
             file=path,
             exported_at=instant,
             padded=self.sheet.short_rows_are_padded,
+            was_refused=self.sheet.was_refused,
         )
-        # An id made from the whole row cannot be shared by two companies.
+        # An id made from the whole row is of that row alone.
         self._conflicts_are_possible = bool({"activity_id", "id"} & set(rules.fields))
 
-    def survey(self, buckets: Buckets | None, progress: Progress) -> None:
-        """Round 1: read the file to its end, and note which company each version of an activity names.
+    def survey(self, buckets: Buckets, number: int, progress: Progress) -> None:
+        """Round 1: read the file to its end, and note what each version of an activity names and says.
 
         Raises:
             FileFault: the file cannot be read as a table to its end.
         """
         for row in self.sheet.rows(progress):
-            if buckets is None or not self._conflicts_are_possible:
-                continue
-            identity = self.builder.identify(row)
-            if isinstance(identity, Identity) and identity.cvr is not None and (version := identity.mark):
-                note(buckets, version, identity.cvr)
+            if self._conflicts_are_possible and (found := self.builder.version(row)) is not None:
+                version, cvr, content = found
+                note(buckets, version, cvr, number, content)
 
     def records(
-        self, progress: Progress, conflicts: frozenset[bytes], refused: RefusedRows | None
+        self, progress: Progress, conflicts: Conflicts, refused: RefusedRows | None
     ) -> Iterator[tuple[int, Event | Refusal]]:
         """Round 2: (line, record or refusal); what is refused is also written to `refused`."""
         for row in self.sheet.rows(progress):
@@ -126,19 +131,16 @@ def open_input(path: Path, *, mapping: Path | None, exported_at: str | None) -> 
     raise FileFault(path, f"is of no kind that can be published ({kinds}): export it as one of these")
 
 
-def survey(inputs: Sequence[Input], progress: Callable[[Table], AbstractContextManager[Progress]]) -> frozenset[bytes]:
-    """Round 1 for all files: the versions of activities that name two companies.
+def survey(inputs: Sequence[Input], progress: Callable[[Table], AbstractContextManager[Progress]]) -> Conflicts:
+    """Round 1 for all files: the versions of activities that contradict themselves.
 
     Raises:
         FileFault, TooManyConflicts
     """
-    tables = [one for one in inputs if isinstance(one, Table)]
-    # Where every activity_id ends with its company, no two companies share one, in any of the files.
-    apart = all(table.builder.ends_with_company for table in tables)
     with Buckets() as buckets:
-        for table in tables:
+        for number, table in enumerate(one for one in inputs if isinstance(one, Table)):
             with progress(table) as reached:
-                table.survey(None if apart else buckets, reached)
+                table.survey(buckets, number, reached)
         return find_conflicts(buckets)
 
 
@@ -146,7 +148,7 @@ def send(
     source: Input,
     publisher: Publisher,
     *,
-    conflicts: frozenset[bytes],
+    conflicts: Conflicts,
     progress: Progress,
     on_refusal: Callable[[Refusal], object],
     examples: int,
@@ -191,6 +193,8 @@ def send(
         if refused is not None:
             refused.abandon()
         raise
+    if isinstance(source, Table):
+        outcome.left_out = tuple(sorted(source.builder.left_out))
     if refused is not None:
         outcome.refused_file = refused.finish()
         outcome.list_trouble = refused.trouble
@@ -204,15 +208,18 @@ def _workbook(path: Path, rules: Mapping | None) -> Sheet:
 
 
 def _delimited(path: Path, rules: Mapping | None) -> Sheet:
-    if rules and rules.sheet:
-        raise MappingFault(f"{path} is no workbook, but its mapping names the sheet {rules.sheet!r}: remove that key")
     wanted = [column for rule in rules.fields.values() for column in rule.columns] if rules else list(FIELDS)
-    return CsvSheet(
+    sheet = CsvSheet(
         path,
         encoding=rules.encoding if rules else None,
         separator=rules.separator if rules else None,
         wanted=[heading(column) for column in wanted],
     )
+    if (
+        rules and rules.sheet and not sheet.was_refused
+    ):  # a list of refused rows of a workbook has the workbook's mapping
+        raise MappingFault(f"{path} is no workbook, but its mapping names the sheet {rules.sheet!r}: remove that key")
+    return sheet
 
 
 SHEETS: Final = {".csv": _delimited, ".tsv": _delimited, ".xlsx": _workbook}

@@ -1,8 +1,8 @@
 """JSON lines of CloudEvents: every line goes to Kafka byte for byte, valid or not. The worker is the only judge.
 
 Only three things are decided here. The key is the CVR number in `subject`, if one can be read there; a line without one
-has no key. A line that Kafka could not take (over 1 MiB) is refused. Empty lines are no records; a UTF-8 byte order
-mark at the beginning belongs to the file, not to its first line.
+has no key. A line that Kafka could not take (over 1 MiB) is refused. Empty and blank lines are no records; a UTF-8 byte
+order mark at the beginning of a line belongs to a file, of which there may be several in a row, not to the line.
 """
 
 import codecs
@@ -52,12 +52,12 @@ class JsonLines:
                     stream.seek(0)
                 while line := stream.readline(MAX_VALUE + 2):
                     number += 1
-                    value = _without_newline(line)
+                    value = _without_newline(line).removeprefix(codecs.BOM_UTF8)
                     if len(value) > MAX_VALUE:
                         size = len(line) + _skip_rest(stream, line, refused)
                         reason = f"has {size:,} bytes with its newline, more than Kafka takes ({MAX_VALUE:,})"
                         yield number, Refusal(str(self.path), number, "", reason)
-                    elif value:
+                    elif value.strip():
                         yield number, Event(subject_key(value), value)
                     if not number & 0x3FF:
                         progress(stream.tell())

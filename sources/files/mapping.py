@@ -19,7 +19,7 @@ from schemas.envelope import EventData
 from schemas.errors import UsageFault
 from schemas.own_files import read_within
 from schemas.people import masked
-from sources.files.cell_dates import MomentFault, has_clock, read_moment
+from sources.files.cell_dates import MomentFault, check_format, read_moment
 
 _ATTRIBUTES: Final = ("subject", "id", "source", "type", "time")
 FIELDS: Final = (*_ATTRIBUTES, *EventData.__annotations__)
@@ -134,11 +134,11 @@ class Mapping(_Strict):
         for name, rule in self.fields.items():
             if rule.format and name not in _DATED:
                 raise ValueError(f"fields.{name}.format: only {' and '.join(_DATED)} have a format")
-            if name == "time" and rule.format and not has_clock(rule.format):
-                raise ValueError(
-                    "fields.time.format: the time of a version needs a time of day; without such a column leave "
-                    "fields.time out and give exported_at"
-                )
+            if rule.format:
+                try:
+                    check_format(rule.format, clock=name == "time")
+                except MomentFault as fault:
+                    raise ValueError(f"fields.{name}.format: {fault}") from None
         if "activity_id" in self.fields and "occurred_on" not in self.fields and self.type not in (None, RETRACTED):
             raise ValueError("fields.occurred_on: an event with an activity_id needs the day of the activity")
         if self.exported_at is not None:

@@ -25,10 +25,13 @@ class Refusal(NamedTuple):
     field: str
     """Event field (or register column); empty when the row as a whole is the trouble."""
     reason: str
+    last: int = 0
+    """The line on which the row ends; 0: where it begins."""
 
     def __str__(self) -> str:
         field = f"{self.field}: " if self.field else ""
-        return f"{self.file} line {self.line}: {field}{self.reason}"
+        lines = f"lines {self.line} to {self.last}" if self.last > self.line else f"line {self.line}"
+        return f"{self.file} {lines}: {field}{self.reason}"
 
     def without_people(self) -> "Refusal":
         """To be shown: without the CPR numbers and e-mail addresses in it. The list of refused rows has them."""

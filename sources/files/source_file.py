@@ -12,7 +12,15 @@ from schemas.own_files import open_file
 _HEAD: Final = 64 * 1024
 _CHUNK: Final = 1024 * 1024
 
-_BOMS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_BOMS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins like the mark of UTF-16
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_WIDE: Final = ("utf-16", "utf-32")
+"""How the names of encodings begin in which a letter has zero bytes."""
 
 _OTHER_KINDS: Final = (
     (b"PK\x03\x04", "a ZIP archive or a workbook: if Excel opens it, name it .xlsx"),
@@ -67,11 +75,24 @@ def read_head(path: Path) -> bytes:
     return head
 
 
-def refuse_other_kinds(path: Path, head: bytes, wanted: str) -> None:
-    """Raise FileFault when the file is an archive, a workbook or another thing that is `wanted` only by its name."""
+def refuse_other_kinds(path: Path, head: bytes, wanted: str, advice: str = "") -> None:
+    """Raise FileFault when the file is an archive, a workbook or another thing that is `wanted` only by its name.
+
+    Args:
+        path: the file.
+        head: how it begins.
+        wanted: what it should be.
+        advice: what to do, where another kind of file would not do.
+    """
     for magic, kind in _OTHER_KINDS:
         if head.startswith(magic):
-            raise FileFault(path, f"is not {wanted} but {kind}")
+            what, _, usual = kind.partition(": ")
+            raise FileFault(path, f"is not {wanted} but {what}: {advice or usual}")
+
+
+def is_wide(encoding: str) -> bool:
+    """Whether a letter has zero bytes in it."""
+    return codecs.lookup(encoding).name.startswith(_WIDE)
 
 
 def find_encoding(path: Path, head: bytes, stated: str | None, advice: str) -> str:
@@ -81,17 +102,27 @@ def find_encoding(path: Path, head: bytes, stated: str | None, advice: str) -> s
     lies beyond ASCII is (a few broken rows are refused one by one later). Else it is refused: cp1252 and MacRoman
     cannot be told apart, and a wrong guess writes wrong names permanently.
 
+    A stated encoding of which the file shows the contrary is refused: letters beyond ASCII that are all UTF-8 come
+    about by chance in no other encoding.
+
     Raises:
         FileFault
     """
     for mark, name in _BOMS:
         if head.startswith(mark):
             return name
+    if stated and is_wide(stated):
+        return stated
     if b"\0" in head:
-        raise FileFault(path, "is not a text file (it has zero bytes): export it as CSV")
-    if stated:
+        line = head.count(b"\n", 0, head.index(b"\0")) + 1
+        raise FileFault(path, "has a zero byte, which no text has: export it as CSV in UTF-8", line=line)
+    if stated and codecs.lookup(stated).name == "utf-8":
         return stated
     good, bad, line = _utf8_evidence(path)
+    if stated:
+        if good and not bad:
+            raise FileFault(path, f"is UTF-8, and its mapping states {stated}: remove `encoding` from the mapping")
+        return stated
     if bad and bad * 10 > good:
         raise FileFault(
             path,

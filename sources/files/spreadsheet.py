@@ -7,14 +7,15 @@ Sheet (Protocol)
 
 import csv
 import io
-import unicodedata
+import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import IO, Final, NamedTuple, Protocol, cast
 
-from sources.files.plain_cells import as_it_was, is_refused_list
-from sources.files.source_file import FileFault, find_encoding, open_bytes, read_head, refuse_other_kinds
+from sources.files.cell_texts import canonical
+from sources.files.plain_cells import COLUMNS, as_it_was, is_refused_list
+from sources.files.source_file import FileFault, find_encoding, is_wide, open_bytes, read_head, refuse_other_kinds
 
 SEPARATORS: Final = (";", ",", "\t", "|")
 
@@ -24,8 +25,12 @@ _LONGEST_LINE: Final = 4 * 1024 * 1024
 MOST_COLUMNS: Final = 16_384
 """Columns of a sheet in Excel. A line of nothing but separators must not become millions of cells."""
 
-_CELL_LIMIT: Final = 131_072
-"""Characters of a cell: more is a quotation mark that was opened and never closed."""
+_CELL_LIMIT: Final = _LONGEST_LINE
+"""Characters of a cell, as of a row."""
+_SEP_LINE: Final = re.compile('"?sep=(.)"?;*', re.IGNORECASE)
+"""The line by which Excel is told the separator; it is no row."""
+_DIGITS: Final = re.compile(r"[0-9]+")
+_LETTERS: Final = re.compile(r"[^\W\d_]+")
 
 _STATE_IT: Final = 'state the encoding in its mapping, e.g. encoding = "cp1252" for a file saved by Excel'
 
@@ -41,12 +46,14 @@ class Row(NamedTuple):
         cells: None when the row cannot be split into cells.
         problem: why it cannot; else empty.
         raw: its text then.
+        last: the line on which it ends; 0: where it begins.
     """
 
     line: int
     cells: Sequence[Cell] | None
     problem: str = ""
     raw: str = ""
+    last: int = 0
 
 
 class Sheet(Protocol):
@@ -58,14 +65,16 @@ class Sheet(Protocol):
     separator: str
     short_rows_are_padded: bool
     """Whether a row that ends early has empty cells there (workbooks), or lacks columns (CSV)."""
+    was_refused: bool
+    """Whether it is a list of refused rows."""
 
     def rows(self, progress: Callable[[int], object]) -> Iterator[Row]:
         """The rows below the header, blank ones left out; `progress` gets the bytes read so far, now and then."""
 
 
 def heading(cell: object) -> str:
-    """A column's heading as it is compared: blanks around it do not count, nor how its accents are composed."""
-    return unicodedata.normalize("NFC", str(cell).strip())
+    """A column's heading as it is compared: neither blanks nor what nobody sees count, nor how accents are composed."""
+    return canonical(str(cell))
 
 
 class CsvSheet:
@@ -95,13 +104,15 @@ class CsvSheet:
     ) -> None:
         self.path = path
         head = read_head(path)
-        refuse_other_kinds(path, head, "a CSV file")
+        refuse_other_kinds(path, head, "a CSV file", "" if advice == _STATE_IT else advice)
         self.encoding = find_encoding(path, head, encoding, advice)
         self._skip = 0
         self._record: list[str] = []
         """The lines of the row that is being read."""
-        self._was_refused = False
-        self.separator = separator or self._find_separator(wanted)
+        self.was_refused = False
+        """Whether it is a list of refused rows."""
+        stated = self._stated_separator()
+        self.separator = separator or stated or self._find_separator(wanted)
         self.header = self._header(self.separator)
         if len(self.header) > MOST_COLUMNS:
             raise FileFault(
@@ -110,23 +121,27 @@ class CsvSheet:
                 line=self._skip + 1,
             )
         if is_refused_list(self.header):
-            self._was_refused = True
+            self.was_refused = True
             self.header = [as_it_was(name) for name in self.header]
         if not any(self.header):
             raise FileFault(path, "has no header: its first line must name the columns", line=self._skip + 1)
 
     def _open(self) -> io.TextIOWrapper:
         # surrogateescape keeps undecodable bytes apart, row by row. UTF-16 cannot do that.
-        errors = "strict" if self.encoding == "utf-16" else "surrogateescape"
+        errors = "strict" if is_wide(self.encoding) else "surrogateescape"
         return io.TextIOWrapper(open_bytes(self.path), encoding=self.encoding, errors=errors, newline="")
 
-    def _find_separator(self, wanted: Sequence[str]) -> str:
-        """Excel's own `sep=;` line, else the separator that yields most of the wanted headings, then most columns."""
+    def _stated_separator(self) -> str:
+        """That of a line `sep=;`, which is passed over."""
         with self._open() as stream:
-            first = next(self._lines(stream), "").rstrip("\r\n")
-        if first.startswith("sep=") and len(first) == len("sep=;"):
-            self._skip = 1
-            return first[-1]
+            found = _SEP_LINE.fullmatch(next(self._lines(stream), "").strip("\ufeff \r\n"))
+        if found is None:
+            return ""
+        self._skip = 1
+        return found[1]
+
+    def _find_separator(self, wanted: Sequence[str]) -> str:
+        """The separator that yields most of the wanted headings, then most columns."""
 
         def yields(separator: str) -> tuple[int, int]:
             header = self._header(separator)
@@ -200,10 +215,17 @@ class CsvSheet:
                             "begins a row with a quotation mark that is never closed: mend it, then repeat the command",
                             line=begin,
                         ) from None
-                    problem = "a quotation mark stands where none may: " + str(error)
-                    yield Row(begin, None, problem, "".join(record).rstrip("\r\n"))
+                    problem = "a quotation mark is where none may be: " + str(error)
+                    yield Row(begin, None, problem, "".join(record).rstrip("\r\n"), skip + reader.line_num)
                     record.clear()
                     begin = skip + 1 + reader.line_num
+                    continue
+                last = skip + reader.line_num
+                if last > begin and not header and self._swallows(cells):
+                    problem = "a quoted cell holds what looks like other rows: look for a quotation mark too many"
+                    yield Row(begin, None, problem, "".join(record).rstrip("\r\n"), last)
+                    record.clear()
+                    begin = last + 1
                     continue
                 record.clear()
                 if header:
@@ -217,10 +239,47 @@ class CsvSheet:
                             line=begin,
                         )
                     cells = list(map(str.strip, cells))
-                    yield Row(begin, list(map(as_it_was, cells)) if self._was_refused else cells)
+                    if self.was_refused:
+                        cells = self._as_refused(list(map(as_it_was, cells)))
+                    yield Row(begin, cells, last=last if last > begin else 0)
                 begin = skip + 1 + reader.line_num
                 if not begin & 0x3FF:
                     progress(read_ahead.tell())
+
+    def _swallows(self, cells: Sequence[str]) -> bool:
+        """Whether a quoted cell with line breaks holds (parts of) rows that look like this one."""
+        least = len(self.header) - 1
+        for column, cell in enumerate(cells):
+            if "\n" in cell and least and cell.count(self.separator) >= least:
+                first, *lines = cell.split("\n")
+                # Of its own row the cell has what follows, of the next rows all, of the last what comes before.
+                parts = [(column + 1, first.split(self.separator)[1:])]
+                parts += ((0, line.split(self.separator)) for line in lines)
+                alike = [
+                    _shape(part) == _shape(cells[at + place])
+                    for at, row in parts
+                    for place, part in enumerate(row)
+                    if part.strip() and at + place < len(cells) and at + place != column
+                ]
+                if alike and sum(alike) * 2 >= len(alike):
+                    return True
+        return False
+
+    def _as_refused(self, cells: list[str]) -> list[str]:
+        """A row of a list of refused rows. One that could not be split is there as one cell, and is split again."""
+        given = len(COLUMNS)
+        if len(cells) < given + 1 or any(cells[given + 1 :]) or self.separator not in cells[given]:
+            return cells
+        try:
+            again = next(csv.reader([cells[given]], delimiter=self.separator, strict=True))
+            return [*cells[:given], *map(str.strip, again)]
+        except csv.Error:
+            return cells
+
+
+def _shape(text: str) -> str:
+    """A text with a 0 for each number and an a for each word."""
+    return _LETTERS.sub("a", _DIGITS.sub("0", text.strip()))
 
 
 csv.field_size_limit(_CELL_LIMIT)

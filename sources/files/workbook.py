@@ -1,16 +1,20 @@
 """The first, or the named, sheet of an .xlsx file as rows of cells: streamed, but openpyxl keeps its shared texts."""
 
+import re
 import warnings
 import weakref
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 from openpyxl.cell.read_only import EMPTY_CELL
 from openpyxl.reader.excel import ExcelReader
+from openpyxl.utils.cell import range_boundaries
+from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
 
+from sources.files.cell_texts import MOST_DIGITS, Unreadable, why_unreadable
 from sources.files.checked_archive import CheckedArchive, snapshot
 from sources.files.source_file import FileFault, read_head
 from sources.files.spreadsheet import Cell, Row, heading
@@ -21,6 +25,30 @@ MOST_COLUMNS: Final = 1_000
 _MOST_CHARACTERS: Final = 1_000_000_000
 """Of all cells together: one long text can be in a million cells and take a few bytes in each."""
 
+_BEYOND: Final = 16
+"""Columns after the last heading that are looked at: a cell there has no heading, so its row has shifted."""
+
+_MOST_MERGED: Final = 100_000
+"""Merged areas of a sheet."""
+
+_TAIL: Final = 32 * 1024 * 1024
+"""Bytes of a sheet after its rows, where its merged areas are."""
+
+_CHUNK: Final = 1024 * 1024
+_LONGEST_TAG: Final = 64
+_END_OF_ROWS: Final = re.compile(rb"</(?:\w{1,40}:)?sheetData\s*>")
+_MERGED: Final = re.compile(rb"<(?:\w{1,40}:)?mergeCell\s[^<>]{0,200}?\bref\s*=\s*[\"']([A-Z0-9:$]{1,40})[\"']")
+_ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
+"""How Excel writes a character that XML cannot hold."""
+
+_BOOK: Final = "xl/workbook.xml"
+_BOOK_BEGIN: Final = 4096
+_STRICT: Final = b"purl.oclc.org/ooxml"
+"""In the names of the dialect that openpyxl does not read."""
+
+_NO_VALUE: Final = "holds a formula without a value: open the workbook in Excel and save it"
+_BESIDE: Final = "is merged with the column before it: divide the merged cells"
+
 _MOST_ROWS: Final = 1_048_576
 """Rows of a sheet in Excel; a crafted row number must not make us count for hours."""
 
@@ -30,7 +58,7 @@ class XlsxSheet:
 
     Args:
         path: the file.
-        sheet: its name; None: the first.
+        sheet: its name; None: the first that is not hidden.
 
     Raises:
         FileFault: unreadable, too large when unpacked, no such sheet, without a header.
@@ -39,6 +67,7 @@ class XlsxSheet:
     encoding = "utf-8-sig"
     separator = ";"
     short_rows_are_padded = True
+    was_refused = False
 
     def __init__(self, path: Path, *, sheet: str | None) -> None:
         self.path = path
@@ -48,8 +77,10 @@ class XlsxSheet:
         self._copy = snapshot(path)
         weakref.finalize(self, self._copy.close)
         self.header: list[str] = []
+        self.name = ""
+        self._areas: list[_Area] = []
         for line, cells in self._cells(MOST_COLUMNS):
-            self.header = [heading(_plain(cell)) for cell in cells]
+            self.header = [heading(_text(cell)) for cell in cells]
             while self.header and not self.header[-1]:
                 self.header.pop()
             if self.header:
@@ -65,13 +96,20 @@ class XlsxSheet:
             warnings.simplefilter("ignore")
             try:
                 with CheckedArchive(self._copy, self.path) as archive:
-                    sheet = self._choose(_opened(archive, self._copy))
-                    # What the file says about its own size is often wrong; without it openpyxl reads to the end.
-                    sheet.reset_dimensions()
-                    for line, cells in enumerate(sheet.iter_rows(max_col=width), start=1):
-                        if line > _MOST_ROWS:
-                            raise ValueError(f"row {line:,} of {_MOST_ROWS:,} possible ones")  # noqa: TRY301
-                        yield line, cells
+                    self._refuse_strict(archive)
+                    workbook = _opened(archive, self._copy)
+                    sheet = self._choose(workbook)
+                    if not self.name:
+                        self.name = str(sheet.title)
+                        self._areas = list(_merged(sheet._get_source()))  # noqa: SLF001  (see test_workbook)
+                    last = 0
+                    with sheet._get_source() as source:  # noqa: SLF001
+                        for line, cells in _Parser.of(workbook, sheet, source).parse():
+                            if line > _MOST_ROWS:
+                                raise ValueError(f"row {line:,} of {_MOST_ROWS:,} possible ones")  # noqa: TRY301
+                            if line > last and cells:
+                                last = line
+                                yield line, sheet._get_row(cells, 1, min(width, cells[-1]["column"]))  # noqa: SLF001
             except FileFault:
                 raise
             except zipfile.BadZipFile as error:
@@ -84,22 +122,34 @@ class XlsxSheet:
                     self.path, f"is a broken workbook ({reason}): open it, save it again as .xlsx, or as CSV"
                 ) from error
 
+    def _refuse_strict(self, archive: CheckedArchive) -> None:
+        if _BOOK in archive.namelist() and _STRICT in archive.read(_BOOK)[:_BOOK_BEGIN]:
+            raise FileFault(self.path, "is a Strict Open XML Spreadsheet: save it as Excel Workbook (.xlsx)")
+
     def _choose(self, workbook: Any) -> Any:  # noqa: ANN401  (openpyxl has several classes of sheets)
+        if not workbook.worksheets:
+            raise FileFault(self.path, "has no sheet with rows: save it again as .xlsx, or as CSV")
+        if self._sheet is None:
+            visible = [sheet for sheet in workbook.worksheets if sheet.sheet_state == "visible"]
+            if not visible:
+                raise FileFault(self.path, "has only hidden sheets: name the one to read with `sheet` in its mapping")
+            return visible[0]
         names = [sheet.title for sheet in workbook.worksheets]
-        if self._sheet is None and names:
-            return workbook.worksheets[0]
         if self._sheet not in names:
-            raise FileFault(self.path, f"has no sheet {self._sheet!r}; its sheets are {', '.join(names) or 'none'}")
+            raise FileFault(self.path, f"has no sheet {self._sheet!r}; its sheets are {', '.join(names)}")
         return workbook[self._sheet]
 
     def rows(self, progress: Callable[[int], object]) -> Iterator[Row]:
         """See `Sheet`. The progress is a guess from the row number while the size of the sheet is unknown."""
         size = self._copy.seek(0, 2)
         characters = 0
-        for line, cells in self._cells(len(self.header)):
+        merged = _Merged(self._areas, after=self._header_line, width=len(self.header), path=self.path)
+        for line, cells in self._cells(len(self.header) + _BEYOND):
             if line <= self._header_line:
                 continue
             texts = ["" if cell is EMPTY_CELL else _text(cell) for cell in cells]
+            if self._areas:
+                merged.fill(line, texts)
             if any(texts):
                 characters += sum(len(text) for text in texts if isinstance(text, str))
                 if characters > _MOST_CHARACTERS:
@@ -129,8 +179,88 @@ def _opened(archive: CheckedArchive, file: IO[bytes]) -> Any:  # noqa: ANN401  (
     return reader.wb
 
 
-def _plain(cell: Any) -> object:  # noqa: ANN401  (openpyxl has several classes of cells)
-    return "" if cell.value is None else cell.value
+class _Parser(WorkSheetParser):
+    """openpyxl's parser, which takes a formula without a stored value for an empty cell."""
+
+    @classmethod
+    def of(cls, workbook: Any, sheet: Any, source: IO[bytes]) -> "_Parser":  # noqa: ANN401  (openpyxl's)
+        """As openpyxl makes it for its read-only sheets."""
+        return cls(
+            source,
+            sheet._shared_strings,  # noqa: SLF001
+            data_only=True,
+            epoch=workbook.epoch,
+            date_formats=workbook._date_formats,  # noqa: SLF001
+            timedelta_formats=workbook._timedelta_formats,  # noqa: SLF001
+        )
+
+    def parse_cell(self, element: Any) -> Any:  # noqa: ANN401  (openpyxl's)
+        """See openpyxl. A formula whose result is an empty text has the type `str`."""
+        cell = super().parse_cell(element)
+        if cell["value"] is None and element.get("t") != "str" and element.find(FORMULA_TAG) is not None:
+            cell["value"] = Unreadable("", _NO_VALUE)
+        return cell
+
+
+class _Area(NamedTuple):
+    """Merged cells, rows and columns counted from 1."""
+
+    first_row: int
+    first_column: int
+    last_row: int
+    last_column: int
+
+
+def _merged(source: IO[bytes]) -> Iterator[_Area]:
+    """The merged areas of a sheet. They come after its rows, and are needed before."""
+    window = b""
+    found = None
+    with source:
+        while found is None:
+            chunk = source.read(_CHUNK)
+            if not chunk:
+                return
+            window = window[-_LONGEST_TAG:] + chunk
+            found = _END_OF_ROWS.search(window)
+        tail = bytearray(window[found.end() :])
+        while chunk := source.read(_CHUNK):
+            tail += chunk
+            if len(tail) > _TAIL:
+                raise ValueError(f"more than {_TAIL:,} bytes after its rows")
+    for number, match in enumerate(_MERGED.finditer(tail)):
+        if number >= _MOST_MERGED:
+            raise ValueError(f"more than {_MOST_MERGED:,} merged cells")
+        left, top, right, bottom = range_boundaries(match[1].decode())
+        if left and top and right and bottom:
+            yield _Area(top, left, bottom, right)
+
+
+class _Merged:
+    """Gives the cells of merged areas, of which only the first one has a value, that value."""
+
+    def __init__(self, areas: Sequence[_Area], *, after: int, width: int, path: Path) -> None:
+        self._coming = sorted(
+            (area for area in areas if area.last_row > after and area.first_column <= width), reverse=True
+        )
+        self._now: list[tuple[_Area, Cell]] = []
+        self._width, self._path = width, path
+
+    def fill(self, line: int, texts: list[Cell]) -> None:
+        """Change the cells of a row; rows come in their order."""
+        self._now = [(area, value) for area, value in self._now if area.last_row >= line]
+        while self._coming and self._coming[-1].first_row <= line:
+            area = self._coming.pop()
+            if area.last_row >= line:
+                here = area.first_row == line and area.first_column <= len(texts)
+                self._now.append((area, texts[area.first_column - 1] if here else ""))
+                if len(self._now) > self._width:
+                    raise FileFault(self._path, "has merged cells that overlap: save it again as .xlsx", line=line)
+        for area, value in self._now:
+            last = min(area.last_column, self._width)
+            texts.extend([""] * (last - len(texts)))
+            texts[area.first_column - 1] = value
+            for column in range(area.first_column, last):
+                texts[column] = Unreadable("", _BESIDE)
 
 
 def _text(cell: Any) -> Cell:  # noqa: ANN401, PLR0911  (openpyxl has several classes of cells; one return a kind)
@@ -139,7 +269,11 @@ def _text(cell: Any) -> Cell:  # noqa: ANN401, PLR0911  (openpyxl has several cl
     if value is None:
         return ""
     if isinstance(value, str):
-        return value.strip()
+        if cell.data_type == "e":
+            return Unreadable(value, why_unreadable(value) or f"holds the error {value}: fix it in the spreadsheet")
+        if type(value) is Unreadable:
+            return value
+        return (_ESCAPED.sub(lambda found: chr(int(found[1], 16)), value) if "_x" in value else value).strip()
     if isinstance(value, datetime):
         # A workbook keeps a day as a time at midnight; only the format of the cell tells them apart.
         if (value.hour, value.minute, value.second) == (0, 0, 0) and not _shows_clock(cell.number_format):
@@ -147,13 +281,25 @@ def _text(cell: Any) -> Cell:  # noqa: ANN401, PLR0911  (openpyxl has several cl
         return value
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
+    if isinstance(value, int | float) and abs(value) >= 10**MOST_DIGITS:
+        return Unreadable(
+            str(value), f"holds {value}, a number of which Excel keeps {MOST_DIGITS} digits: make it a text"
+        )
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     if isinstance(value, date | time):
         return value if isinstance(value, date) else value.isoformat()
     if isinstance(value, timedelta):
-        return str(value)
+        return _clock(value)
     return str(value)
+
+
+def _clock(value: timedelta) -> str:
+    """A time of day as ISO 8601 writes it, also where the format of the cell counts hours (`[h]:mm`)."""
+    rounded = timedelta(milliseconds=round(value / timedelta(milliseconds=1)))
+    if timedelta(0) <= rounded < timedelta(days=1):
+        return (datetime(1, 1, 1) + rounded).time().isoformat()  # noqa: DTZ001  (a time of day alone)
+    return str(rounded)
 
 
 def _shows_clock(number_format: object) -> bool:

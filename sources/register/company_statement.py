@@ -20,9 +20,17 @@ from typing import Final, NamedTuple
 from schemas.company import CODES as COMPANY_CODES
 from schemas.company import CompanyVersion, RegisterRow
 from schemas.faults import CODES, Fault
+from schemas.register_dates import FIRST_DAY, LAST_DAY
 
 _ABOUT_ANOTHER_DAY: Final = ("successor_cvr", "successor_from", "ceased_on")
 """Columns that may count from another day than the row's own."""
+
+
+_DAYS: Final = {
+    "date_too_early": f"the day is before {FIRST_DAY.isoformat()}: correct the year",
+    "date_too_late": f"the day is after {LAST_DAY.isoformat()}: leave the cell empty when there is no such day",
+}
+"""The register has other limits than events."""
 
 
 class StatedRow(NamedTuple):
@@ -70,7 +78,7 @@ def describe(faults: Sequence[Fault]) -> tuple[str, str]:
     """(column of the first fault, all faults in words)."""
     words = []
     for fault in faults:
-        meaning = COMPANY_CODES.get(fault.code) or CODES[fault.code]
+        meaning = _DAYS.get(fault.code) or COMPANY_CODES.get(fault.code) or CODES[fault.code]
         words.append(f"{fault.field}{f' {fault.value!r}' if fault.value else ''}: {meaning}")
     return faults[0].field, "; ".join(words)
 
@@ -119,12 +127,13 @@ def _own(row: RegisterRow) -> tuple[object, ...]:
 _revision_of: Final = attrgetter("revision")
 
 
-def statement(versions: Sequence[CompanyVersion], known: Mapping[date, Known]) -> Statement:
+def statement(versions: Sequence[CompanyVersion], known: Mapping[date, Known], *, withdraw: bool = True) -> Statement:
     """What to send so that the topic states exactly these versions of one company.
 
     Args:
         versions: all of the company, of one revision; at least one.
         known: `valid_from` -> what the topic says, the highest revision of each.
+        withdraw: whether what the file lacks is withdrawn.
     """
     revision = versions[0].revision
     newest = max(map(_revision_of, known.values()), default=-1)
@@ -141,7 +150,7 @@ def statement(versions: Sequence[CompanyVersion], known: Mapping[date, Known]) -
     withdrawn = [
         CompanyVersion(cvr=versions[0].cvr, valid_from=day, revision=revision, withdrawn=True)
         for day, one in sorted(known.items())
-        if day not in digests and not one.withdrawn
+        if withdraw and day not in digests and not one.withdrawn
     ]
     return Statement([*versions, *withdrawn], changed, len(withdrawn))
 

@@ -4,7 +4,7 @@
 2. `spread_known`: what the topic says is put into buckets in the same way.
 3. `load`: bucket by bucket, the rows of each company become its statement (`company_statement`) and are sent. A company
    with a refused row is left out whole: the file's statement about it is incomplete, and what is missing would be
-   withdrawn.
+   withdrawn. Where a refused row names no company, it may be about any of them, and nothing is withdrawn.
 """
 
 import json
@@ -62,6 +62,8 @@ class Loaded:
     """Companies for which the topic has a newer statement; left as they are."""
     left_out: int = 0
     """Companies with a refused row."""
+    unknown: int = 0
+    """Refused rows that name no company; with any of them nothing is withdrawn."""
     refused: int = 0
     refused_file: Path | None = None
     list_trouble: str = ""
@@ -86,6 +88,8 @@ class RegisterFile:
         if missing:
             raise FileFault(path, f"has no column {missing[0]!r}: a register has the columns {', '.join(_COLUMNS)}")
         for column in header:
+            if not column:  # a separator at the end of every line; a filled cell there is refused
+                continue
             if column not in _COLUMNS:
                 raise FileFault(
                     path, f"has the unknown column {masked(column)!r}: remove it; it may have {', '.join(_COLUMNS)}"
@@ -93,6 +97,8 @@ class RegisterFile:
             if header.count(column) > 1:
                 raise FileFault(path, f"has the column {column!r} twice: remove one")
         self._cvr = header.index("cvr")
+        self.unknown = 0
+        """Refused rows of which nobody can tell the company."""
 
     def spread(
         self, buckets: Buckets, progress: Callable[[int], object], refuse: Callable[[Refusal, Iterable[object]], object]
@@ -112,7 +118,8 @@ class RegisterFile:
                 if not problem:
                     code = fault.code if written else "missing"
                     name, problem = describe([Fault("cvr", code, written[:200])])
-                refuse(Refusal(str(self.path), row.line, name, problem), cells)
+                self.unknown += 1
+                refuse(Refusal(str(self.path), row.line, name, problem, row.last), cells)
                 continue
             kept = _Kept(row.line, name, problem, cells)
             buckets.add(cvr % BUCKETS, json.dumps([cvr, *kept]).encode() + b"\n")
@@ -123,11 +130,13 @@ class RegisterFile:
         if row.cells is None:
             return "", row.problem
         width = len(row.cells)
-        if width < len(header):
+        if any(name for name in header[width:]):
             return header[width], f"the row ends after {width} of {len(header)} columns"
         if any(row.cells[len(header) :]):
             return "", f"the row has {width} cells and the header {len(header)}: quote the cell with a separator"
         for column, cell in zip(header, row.cells, strict=False):
+            if cell and not column:
+                return "", f"a cell under no heading is filled ({cell}): a cell has shifted, or a heading is missing"
             if _NOT_UTF8.search(str(cell)):
                 return column, "cannot be decoded: not the file's encoding"
         return "", ""
@@ -227,7 +236,7 @@ class Loader:
                 self._company(kept_rows, topic.get(cvr, {}), publisher)
             progress(number)
         publisher.flush()
-        self.loaded.refused = self._refusals.count
+        self.loaded.refused, self.loaded.unknown = self._refusals.count, self._file.unknown
         return self.loaded
 
     def _company(self, rows: list[_Kept], known: dict[date, Known], publisher: Publisher) -> None:
@@ -239,7 +248,7 @@ class Loader:
         if isinstance(versions, Contradiction):
             self._leave_out(rows, {versions.line: (versions.field, versions.reason)})
             return
-        stated = statement(versions, known)
+        stated = statement(versions, known, withdraw=not self._file.unknown)
         if stated.clash:
             reason = "another extract of the same instant said something else: give a later --as-of"
             self._leave_out(rows, {row.line: ("valid_from", reason) for row in rows})

@@ -62,7 +62,8 @@ def test_dry_run_as_json(run: Run, tmp_path: Path):
     path.write_text(HEADER + BAD + ROW)
     answer = json.loads(run(path, "--dry-run", "--json").stdout)
     assert (answer["dry_run"], answer["events"], answer["refused"]) == (True, 1, 1)
-    assert answer["refusals"] == [{"file": str(path), "line": 2, "field": "occurred_on", "reason": "is empty"}]
+    [refusal] = answer["refusals"]
+    assert refusal == {"file": str(path), "line": 2, "field": "occurred_on", "reason": "is empty", "last": 0}
     assert answer["files"][0]["examples"][0]["subject"] == "13748136"
 
 
@@ -89,7 +90,7 @@ def test_no_message_shows_who_a_person_is(run: Run, tmp_path: Path, secret: str,
         pytest.param("export.csv", b"", "is empty", id="empty"),
         pytest.param("export.csv", b"subject,email\n1,2\n", "unknown column 'email'", id="unknown column"),
         pytest.param("export.csv", HEADER.encode() + b"\xe6\n", "is not UTF-8", id="wrong encoding"),
-        pytest.param("export.csv", bytes(range(256)) * 10, "is not a text file", id="binary"),
+        pytest.param("export.csv", bytes(range(256)) * 10, "line 1 has a zero byte", id="binary"),
         pytest.param("export.xlsx", bytes(range(256)) * 10, r"is no \.xlsx workbook", id="broken workbook"),
         pytest.param("export.jsonl", bytes(range(256)) * 10, "is not JSON lines", id="binary lines"),
         pytest.param("export.doc", b"x", "of no kind that can be published", id="another kind"),

@@ -22,7 +22,7 @@ def report(ledger, year: int = 2018, as_known_on: date | None = None) -> AnnualR
 def test_an_empty_ledger_gives_zeros(ledger):
     """A year without data is a report full of zeros, not an error."""
     empty = report(ledger, 2031)
-    assert [figures.companies for figures in empty.figures().values()] == [0, 0, 0, 0]
+    assert {figures.companies for figures in empty.figures().values()} == {0}
     assert empty.clusters == ()
     assert empty.not_counted.clusters == ()
     assert empty.provisional

@@ -112,7 +112,25 @@ def test_a_list_in_which_somebody_works_is_not_overwritten(tmp_path: Path):
     path = tmp_path / leave(tmp_path)
     path.write_bytes(b"corrected")
     assert leave(tmp_path) == "export.csv.refused-2.csv"
+    remove_left(tmp_path, "export.csv", SUFFIX, same=None)
     assert path.read_bytes() == b"corrected"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link to somebody else")
+def test_links_of_others_are_not_read_through(tmp_path: Path):
+    """Who may write into a folder does not choose which of our files is read; our own links are followed."""
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"ours")
+    (tmp_path / "mine").symlink_to("secret")
+    (tmp_path / "through").symlink_to(tmp_path / "mine")
+    (tmp_path / "theirs").symlink_to("secret")
+    os.lchown(tmp_path / "theirs", SOMEBODY, SOMEBODY)
+    assert read_within(tmp_path / "through", 10) == b"ours"
+    with pytest.raises(NotOurs, match="symbolic link 'theirs' of another user"):
+        read_within(tmp_path / "theirs", 10)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OSError, match="Too many levels"):
+        read_within(tmp_path / "loop", 10)
 
 
 def test_without_seals_nothing_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,5 +1,6 @@
 """Days and times as exports write them."""
 
+import re
 from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.files.cell_dates import MomentFault, has_clock, localise, read_day, read_moment, rfc3339
+from sources.files.cell_dates import MomentFault, check_format, localise, read_day, read_moment, rfc3339
 
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 DANISH = "%d-%m-%Y %H:%M"
@@ -77,7 +78,7 @@ def test_days_that_are_refused(cell: str):
         read_day(cell, "%d-%m-%Y", COPENHAGEN)
 
 
-@given(st.datetimes(datetime(1980, 1, 1), datetime(2037, 12, 31)))  # noqa: DTZ001
+@given(st.datetimes(datetime(1980, 1, 1), datetime(2037, 12, 31)).map(lambda moment: moment.replace(fold=0)))  # noqa: DTZ001
 def test_localise_is_the_zone(naive: datetime):
     """The shortcut for days without a change gives what the zone gives; skipped hours are those that do not return."""
     expected = naive.replace(tzinfo=COPENHAGEN)
@@ -102,7 +103,62 @@ def test_formats_read_what_they_write(moment: datetime, pattern: str):
     assert read_moment(text, pattern + "", ZoneInfo("UTC")).replace(tzinfo=None) == expected
 
 
-def test_formats_with_a_clock():
-    """A format knows whether it has a time of day."""
-    assert has_clock(DANISH)
-    assert not has_clock("%d-%m-%Y")
+@pytest.mark.parametrize("pattern", [DANISH, "%Y%m%d %H:%M:%S.%f%z", "%d. %B %Y %I:%M %p", "%d/%m-%y %H"])
+def test_formats_that_are_read(pattern: str):
+    """One year, month, day and time of day each."""
+    check_format(pattern, clock=True)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "clock", "message"),
+    [
+        pytest.param("%d-%m-%Y", True, "no hour", id="no time of day"),
+        pytest.param("%d-%m", False, "no year", id="no year"),
+        pytest.param("%m-%Y", False, "no day", id="no day"),
+        pytest.param("%d-%m-%Y %d", False, "the day twice", id="twice"),
+        pytest.param("%d-%m-%Y %y", False, "the year twice", id="twice in another way"),
+        pytest.param("%d-%m-%Y %H:%M %p", True, "needs %I and %p", id="24 hours with a half of the day"),
+        pytest.param("%d-%m-%Y %I:%M", True, "needs %I and %p", id="12 hours without one"),
+        pytest.param("%d-%m-%Y %H:%S", True, "a second and no minute", id="seconds without minutes"),
+        pytest.param("%Y-%m-%d %H:%M %Z", True, "give the zone with `timezone`", id="name of a zone"),
+        pytest.param("%c", True, "%c, which is not read", id="as the machine likes it"),
+        pytest.param("%-d-%m-%Y", False, "%-, which is not read", id="glibc's own"),
+        pytest.param("%d-%m-%Y%", False, "%, which is not read", id="percent at the end"),
+        pytest.param("dd-MM-yyyy HH:mm", True, "has no %: write '%d-%m-%Y %H:%M'", id="Excel"),
+        pytest.param("dd.MM.åååå tt:mm:ss", True, "has no %: write '%d.%m.%Y %H:%M:%S'", id="Excel in Danish"),
+        pytest.param("dato", False, "has no %: write", id="no format"),
+    ],
+)
+def test_formats_that_are_not_read(pattern: str, clock: bool, message: str):
+    """What reads no instant, or another one on another machine, is refused when the mapping is read."""
+    with pytest.raises(MomentFault, match=re.escape(message)):
+        check_format(pattern, clock=clock)
+
+
+@pytest.mark.parametrize(
+    ("cell", "pattern", "zone", "day"),
+    [
+        pytest.param("2018-12-31T23:00:00Z", None, "UTC", "2019-01-01", id="UTC"),
+        pytest.param("2018-12-31T23:30:00", None, "UTC", "2019-01-01", id="UTC by the mapping"),
+        pytest.param("31-12-2018 23:30", DANISH, "UTC", "2019-01-01", id="in a format"),
+        pytest.param(datetime(2018, 12, 31, 23, 30), None, "UTC", "2019-01-01", id="cell of a workbook"),  # noqa: DTZ001
+        pytest.param("2019-01-01T00:30:00+05:00", None, "Europe/Copenhagen", "2018-12-31", id="far east"),
+        pytest.param("2018-12-31", None, "UTC", "2018-12-31", id="a day"),
+        pytest.param("31-12-2018", "%d-%m-%Y", "America/New_York", "2018-12-31", id="a day in a format"),
+        pytest.param(date(2018, 12, 31), None, "UTC", "2018-12-31", id="a day of a workbook"),
+        pytest.param("2018-03-25T02:30:00", None, "Europe/Copenhagen", "2018-03-25", id="an hour that was skipped"),
+    ],
+)
+def test_the_day_in_denmark(cell: str | date, pattern: str | None, zone: str, day: str):
+    """A day is that day; an instant, however it is written, is its day in Denmark."""
+    assert read_day(cell, pattern, ZoneInfo(zone)) == day
+
+
+@pytest.mark.parametrize(
+    "cell", ["9999-12-31 23:59:59.9999999", "9999-12-31T23:59:59-01:00", "0001-01-01T00:00:00+01:00"]
+)
+def test_ends_of_the_calendar(cell: str):
+    """What programs write for "never" is no time, and stops nothing."""
+    for read in (read_moment, read_day):
+        with pytest.raises(MomentFault, match="the end of all calendars"):
+            read(cell, None, ZoneInfo("UTC"))

@@ -8,32 +8,42 @@ from hypothesis import strategies as st
 
 from sources.files import conflicts
 from sources.files.buckets import Buckets
-from sources.files.conflicts import TooManyConflicts, find_conflicts, mark, note
+from sources.files.conflicts import COMPANIES, CONTENTS, TooManyConflicts, digest, find_conflicts, mark, note
 
 ROWS = st.lists(
-    st.tuples(st.sampled_from("ab"), st.sampled_from(["1", "2", "3"]), st.integers(0, 3), st.integers(1, 3)),
+    st.tuples(
+        st.sampled_from("ab"), st.sampled_from(["1", "2"]), st.integers(0, 2), st.integers(1, 2), st.integers(0, 1),
+        st.sampled_from(["x", "y"]),
+    ),
     max_size=40,
-)
+)  # fmt: skip
+SAME = digest(["x"])
 
 
 @given(ROWS)
-def test_conflicts_are_those_with_two_companies(rows: list[tuple[str, str, int, int]]):
-    """Exactly the versions with more than one company are found, whatever the order and the repetitions."""
-    companies = defaultdict(set)
+def test_versions_that_contradict_themselves(rows: list[tuple[str, str, int, int, int, str]]):
+    """Exactly the versions with two companies, or with two contents in one file, whatever the order and repetitions."""
+    companies, contents = defaultdict(set), defaultdict(set)
     with Buckets() as buckets:
-        for source, activity, time, cvr in rows:
-            companies[mark(source, activity, time)].add(cvr)
-            note(buckets, mark(source, activity, time), cvr)
-        assert find_conflicts(buckets) == {version for version, named in companies.items() if len(named) > 1}
+        for source, activity, time, cvr, file, text in rows:
+            version = mark(source, activity, time)
+            companies[version].add(cvr)
+            contents[version, file].add(text)
+            note(buckets, version, cvr, file, digest([text]))
+        found = find_conflicts(buckets)
+    two = {version for version, named in companies.items() if len(named) > 1}
+    assert {version for version, why in found.items() if why == COMPANIES} == two
+    differ = {version for (version, _), said in contents.items() if len(said) > 1}
+    assert {version for version, why in found.items() if why == CONTENTS} == differ - two
 
 
 def test_many_rows():
     """A hundred thousand rows go through files on disk, and the one conflict among them is found."""
     with Buckets() as buckets:
         for number in range(100_000):
-            note(buckets, mark("s", str(number), 0), 13748136)
-        note(buckets, mark("s", "77777", 0), 13585628)
-        assert find_conflicts(buckets) == {mark("s", "77777", 0)}
+            note(buckets, mark("s", str(number), 0), 13748136, 0, SAME)
+        note(buckets, mark("s", "77777", 0), 13585628, 0, SAME)
+        assert find_conflicts(buckets) == {mark("s", "77777", 0): COMPANIES}
 
 
 def test_mapping_that_is_wrong_throughout(monkeypatch: pytest.MonkeyPatch):
@@ -41,7 +51,7 @@ def test_mapping_that_is_wrong_throughout(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(conflicts, "MOST", 10)
     with Buckets() as buckets:
         for number in range(100):
-            note(buckets, mark("s", str(number), 0), 13748136)
-            note(buckets, mark("s", str(number), 0), 13585628)
+            note(buckets, mark("s", str(number), 0), 13748136, 0, SAME)
+            note(buckets, mark("s", str(number), 0), 13585628, 0, SAME)
         with pytest.raises(TooManyConflicts, match="the mapping must build activity_id"):
             find_conflicts(buckets)

@@ -11,8 +11,8 @@ from samples import CLUSTERS, SOURCE
 
 from brokers.record_headers import STRUCTURED
 from schemas.events import read_event
-from sources.files.conflicts import mark
-from sources.files.event_builder import Builder, Event, Identity
+from sources.files.conflicts import COMPANIES, mark
+from sources.files.event_builder import Builder, Event
 from sources.files.mapping import Mapping, MappingFault
 from sources.files.refused_rows import Refusal
 from sources.files.spreadsheet import Cell, Row
@@ -59,7 +59,7 @@ def row(**changed: Cell) -> Row:
 
 def built(one: Builder, of: Row | None = None) -> dict[str, Any]:
     """The event of a row as an object."""
-    event = one.build(of or row(), frozenset())
+    event = one.build(of or row(), {})
     assert isinstance(event, Event), event
     document: dict[str, Any] = json.loads(event.value)
     return document
@@ -67,7 +67,7 @@ def built(one: Builder, of: Row | None = None) -> dict[str, Any]:
 
 def refused(one: Builder, of: Row) -> Refusal:
     """The refusal of a row."""
-    refusal = one.build(of, frozenset())
+    refusal = one.build(of, {})
     assert isinstance(refusal, Refusal), refusal
     return refusal
 
@@ -93,7 +93,7 @@ def test_whole_event():
 
 def test_key_is_the_normalised_number():
     """The record's key is the CVR number as 8 digits; without a readable one there is none, and the worker judges."""
-    good, bad = builder().build(row(), frozenset()), builder().build(row(CVR="13585627"), frozenset())
+    good, bad = builder().build(row(), {}), builder().build(row(CVR="13585627"), {})
     assert isinstance(good, Event)
     assert isinstance(bad, Event)
     assert good.key == b"13748136"
@@ -103,7 +103,7 @@ def test_key_is_the_normalised_number():
 
 def test_worker_takes_it():
     """What is built passes the worker's own validation, and the CloudEvents SDK reads it as a CloudEvent."""
-    event = builder().build(row(), frozenset())
+    event = builder().build(row(), {})
     assert isinstance(event, Event)
     activity = read_event(event.value, dict([STRUCTURED]), ARRIVED, CLUSTERS)
     assert not isinstance(activity, list), activity
@@ -206,48 +206,27 @@ def test_undecodable_cell_that_nobody_reads():
 
 
 def test_width_of_rows():
-    """A row of CSV that ends before a mapped column, or goes beyond the header, is refused; a workbook's is not."""
+    """A row that goes beyond the header is refused; one that ends before a mapped column only in CSV."""
     cells = [str(cell) for cell in row().cells or ()]
     short = refused(builder(), Row(3, cells[:4]))
     assert (short.field, short.reason) == ("activity_id", "the row ends after 4 of 9 columns, before 'Workshop'")
     assert refused(builder(), Row(3, [*cells, "more"])).field == ""
     assert built(builder(), Row(3, [*cells, ""]))["id"] == "r-1"
-    assert built(builder(padded=True), Row(3, [*cells, "more"]))["id"] == "r-1"
+    assert "no heading" in refused(builder(padded=True), Row(3, [*cells, "more"])).reason
+    assert built(builder(padded=True), Row(3, [*cells, "", ""]))["id"] == "r-1"
     assert "title" not in built(builder(padded=True), Row(3, cells[:8]))["data"]
     assert refused(builder(), Row(3, None, "a stray quotation mark", "raw")).reason == "a stray quotation mark"
-
-
-@pytest.mark.parametrize(
-    ("template", "ends"),
-    [
-        ("{Workshop}/{CVR-nr}", True),
-        ("{CVR-nr}", True),
-        ("{CVR-nr}/{Workshop}", False),
-        ("{Workshop}/{CVR-nr}.", False),
-        ("{Workshop}/{Nr}", False),
-        ("Workshop", False),
-    ],
-)
-def test_which_activities_cannot_be_shared(template: str, ends: bool):
-    """Only where the last 8 characters are the company: anything else may read the same for two of them."""
-    assert builder(activity_id=template).ends_with_company is ends
-
-
-def test_an_activity_named_by_a_table_may_be_shared():
-    """Two texts may be given one name."""
-    rule = {"column": "{Workshop}/{CVR-nr}", "values": {"a/13748136": "x", "b/10150817": "x"}}
-    assert not builder(activity_id=rule).ends_with_company
 
 
 def test_conflict_is_refused():
     """A row whose activity names two companies at that time is refused at activity_id."""
     one = builder()
-    identity = one.identify(row())
-    assert isinstance(identity, Identity)
-    assert identity.mark == mark(SOURCE, "WS-113/13748136", 1_525_419_000_000)
-    refusal = one.build(row(), frozenset([identity.mark]))
+    found = one.version(row())
+    assert found is not None
+    assert found[:2] == (mark(SOURCE, "WS-113/13748136", 1_525_419_000_000), 13748136)
+    refusal = one.build(row(), {found[0]: COMPANIES})
     assert isinstance(refusal, Refusal)
-    assert refusal.field == "activity_id"
+    assert (refusal.field, refusal.reason) == ("activity_id", f"'WS-113/13748136' {COMPANIES}")
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def test_lines_of_multi_line_cells(path: Path):
     """A row stands on the line on which it begins, also after cells with line breaks and blank lines."""
     content = b'CVR;Titel\r\n1;"two\r\nlines"\r\n\r\n2;b\r\n;\r\n"3";"a ""quoted"" word"\r\n'
     assert rows(path, content) == [
-        Row(2, ["1", "two\r\nlines"]),
+        Row(2, ["1", "two\r\nlines"], last=3),
         Row(5, ["2", "b"]),
         Row(7, ["3", 'a "quoted" word']),
     ]
@@ -103,7 +103,7 @@ def test_stray_quotation_mark_spoils_one_row(path: Path):
         pytest.param(b"", "is empty", id="empty"),
         pytest.param(b" \r\n\r\n", "is empty", id="blank"),
         pytest.param(b"\n1;2\n", "line 1 has no header", id="blank header"),
-        pytest.param(b"CVR;Titel\n1;\x00\x01\x02\n", "zero bytes", id="binary"),
+        pytest.param(b"CVR;Titel\n1;\x00\x01\x02\n", "line 2 has a zero byte", id="binary"),
         pytest.param(b"PK\x03\x04rest", r"name it \.xlsx", id="workbook"),
         pytest.param(b"\xd0\xcf\x11\xe0rest", r"old \.xls", id="old workbook"),
         pytest.param(gzip.compress(b"CVR;Titel\n"), "compressed", id="gzip"),

@@ -7,7 +7,10 @@ from tally.calls import Model
 from tally.figures import Facts
 from tally.records import NOW, Activity
 
-OUTCOMES = ("helped", "new_competencies", "new_ideas", "new_products")
+from schemas.indicators import HELPED
+from schemas.indicators import OUTCOMES as STATED
+
+OUTCOMES = (HELPED, *STATED)
 
 
 def expected_report(model: Model, year: int, refused: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
