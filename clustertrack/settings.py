@@ -261,7 +261,6 @@ class WorkerSettings(SettingsGroup):
         None,
         description="file with one CVR number a line: public knowledge institutions, which never count as companies",
     )
-    slow_mode: bool = Field(False, description="`true`: Faust's own transport, record by record, only to compare with")
     session_seconds: int = Field(
         30,
         ge=6,

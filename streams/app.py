@@ -33,7 +33,7 @@ from streams.liveness import Vitals
 from streams.outbox import KafkaOutbox
 from streams.register_feed import RegisterFeed
 from streams.seen import STORE_OPTIONS, STORE_URL, TABLE, RocksSeen
-from streams.transport import SCHEME, SLOW_SCHEME, Delivery, Fetched
+from streams.transport import SCHEME, Delivery
 
 DRAIN_SECONDS: Final = 5.0
 """How long work in flight may take to finish when partitions move or the worker stops; the rest is dropped."""
@@ -78,7 +78,6 @@ class WorkerConfig:
     """After so long without a sign of life, a worker's partitions go to the others."""
     stalled_seconds: float
     """After so long without progress, a worker is unhealthy."""
-    slow_mode: bool
     allow_personal_data: bool
 
 
@@ -100,7 +99,7 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
         clusters: the cluster registry.
     """
     inputs = frozenset({EVENTS, COMPANIES})
-    record_batches.install(frozenset() if config.slow_mode else inputs)
+    record_batches.install(inputs)
     silence.install()
     delivery = Delivery(input_topics=inputs)
     record_batches.LightRecords.set_aside = delivery.set_aside
@@ -214,7 +213,7 @@ def _faust_app(config: WorkerConfig) -> _App:
         config.app_id,
         # Else an environment variable like PRODUCER_ACKS or TIMEZONE would override what is written here.
         env={},
-        **config.kafka.for_faust(SLOW_SCHEME if config.slow_mode else SCHEME),
+        **config.kafka.for_faust(SCHEME),
         store=STORE_URL,
         # By ledger: marks of another one would be ahead of this one's changelog, and belong to other rows.
         datadir=config.data_dir / config.app_id,
@@ -255,8 +254,7 @@ def _add_agent(app: faust.App, config: WorkerConfig, name: str, pipeline: Pipeli
     async def take(stream: Any) -> None:  # noqa: ANN401 - Faust has no types
         await ready.wait()
         async for event in stream.noack().events():
-            message = event.message
-            fetched = Fetched([_single(message)], app.delivery.epoch) if config.slow_mode else event.value
+            message, fetched = event.message, event.value
             stale = fetched.epoch != app.delivery.epoch or message.generation_id != app.consumer_generation_id
             if stale or not app.flow_control.is_active():
                 continue  # unacked: it comes again
@@ -276,28 +274,6 @@ def _add_agent(app: faust.App, config: WorkerConfig, name: str, pipeline: Pipeli
 async def _ack(app: faust.App, stream: Any, event: Any, epoch: int) -> None:  # noqa: ANN401 - Faust has no types
     if epoch == app.delivery.epoch:  # else it would ack records that come again
         await stream.ack(event)
-
-
-@dataclass(slots=True)
-class _Single:
-    """One record as Faust's own transport gives it."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
-
-
-def _single(message: Any) -> _Single:  # noqa: ANN401 - Faust has no types
-    headers = message.headers or ()
-    return _Single(
-        offset=message.offset,
-        timestamp=round(message.timestamp * 1000),
-        key=message.key,
-        value=message.value,
-        headers=tuple(headers.items()) if isinstance(headers, dict) else tuple(headers),
-    )
 
 
 async def _guarded(app: faust.App, coroutine: Any) -> None:  # noqa: ANN401

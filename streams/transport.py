@@ -24,7 +24,6 @@ from mode.services import WaitResults
 from streams.faultpoints import FETCH, reach
 
 SCHEME = "kafkabatch"
-SLOW_SCHEME = "kafkaslow"
 POLL_SECONDS = 1.0
 IDLE_SECONDS = 0.2
 """How often a consumer without active partitions looks for some."""
@@ -112,19 +111,25 @@ class CommittedConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[mi
         return consumer
 
 
-class BoundedConsumer(driver.Consumer):  # type: ignore[misc]
-    """Faust's delivery, message by message, with bounded waits at a rebalance or stop. Slow mode runs on it."""
+class BatchConsumer(driver.Consumer):  # type: ignore[misc]
+    """Delivers batches, commits contiguous prefixes of them, and waits within bounds at a rebalance or stop."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.delivery: Delivery = self.app.delivery
         self._positions = asyncio.Lock()
         """Held while positions are read or set: by a fetch, by a seek."""
+        self._pending: dict[TP, deque[int]] = defaultdict(deque)
+        """Last offset of every delivered batch that is not committed, in order."""
 
     def _new_consumer_thread(self) -> CommittedConsumerThread:
         return CommittedConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     def _forget(self) -> None:
+        self._pending.clear()
+        for tp in [tp for tp in self._acked if self._is_input(tp)]:
+            self._acked.pop(tp)
+            self._acked_index.pop(tp, None)
         self.delivery.forget()
 
     async def perform_seek(self) -> None:
@@ -141,20 +146,6 @@ class BoundedConsumer(driver.Consumer):  # type: ignore[misc]
             if unread:
                 for tp, offset in (await self.earliest_offsets(*unread)).items():
                     await self.seek(tp, offset)
-
-    def unacked(self, topic: str) -> tuple[bool, bool]:
-        """Whether records of a topic are handed over and not acked, and whether later ones were acked before them.
-
-        In slow mode Faust keeps the account, and this says no.
-        """
-        del topic
-        return False, False
-
-    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 - the signature is Faust's
-        """One fetch of Faust's own delivery: a sign of life, with or without records."""
-        found = await super()._wait_next_records(timeout)
-        self.delivery.fetched_at = monotonic()
-        return found
 
     async def highwaters(self, *partitions: TP) -> Mapping[TP, int]:
         """Ends of partitions. Faust asks before a recovery: that is when the store is compared with its changelog."""
@@ -181,15 +172,6 @@ class BoundedConsumer(driver.Consumer):  # type: ignore[misc]
         """Called at a graceful stop. The base class waits without bound for acks that may never come."""
         await self.delivery.finish()
         await self.commit_and_end_transactions()
-
-
-class BatchConsumer(BoundedConsumer):
-    """Delivers batches and commits contiguous prefixes of them."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._pending: dict[TP, deque[int]] = defaultdict(deque)
-        """Last offset of every delivered batch that is not committed, in order."""
 
     # ---- delivery
 
@@ -304,7 +286,10 @@ class BatchConsumer(BoundedConsumer):
             await channel.put(app.create_event(None, fetched, {}, message))
 
     def unacked(self, topic: str) -> tuple[bool, bool]:
-        """See the base class. In a partition acks come in order, unless an agent dropped a batch."""
+        """Whether records of a topic are handed over and not acked, and whether later ones were acked before them.
+
+        In a partition acks come in order, unless an agent dropped a batch.
+        """
         waiting = [
             tp
             for tp, pending in self._pending.items()
@@ -315,7 +300,7 @@ class BatchConsumer(BoundedConsumer):
     # ---- commit: the contiguous prefix of acked batches, never past one in flight (faust-streaming issue 606)
 
     def _new_offset(self, tp: TP) -> int | None:
-        if tp.topic not in self.delivery.input_topics:
+        if not self._is_input(tp):
             offset: int | None = super()._new_offset(tp)
             return offset
         pending, acked, new = self._pending[tp], self._acked_index[tp], None
@@ -326,13 +311,6 @@ class BatchConsumer(BoundedConsumer):
             return None
         self._acked[tp] = [offset for offset in self._acked[tp] if offset > new]
         return new + 1
-
-    def _forget(self) -> None:
-        self._pending.clear()
-        for tp in [tp for tp in self._acked if tp.topic in self.delivery.input_topics]:
-            self._acked.pop(tp)
-            self._acked_index.pop(tp, None)
-        super()._forget()
 
 
 class BatchProducer(driver.Producer):  # type: ignore[misc]
@@ -349,12 +327,4 @@ class Transport(driver.Transport):  # type: ignore[misc]
     Producer = BatchProducer
 
 
-class SlowTransport(driver.Transport):  # type: ignore[misc]
-    """Found by Faust under the URL scheme `kafkaslow`."""
-
-    Consumer = BoundedConsumer
-    Producer = BatchProducer
-
-
 TRANSPORTS.aliases[SCHEME] = "streams.transport:Transport"
-TRANSPORTS.aliases[SLOW_SCHEME] = "streams.transport:SlowTransport"

@@ -1,7 +1,6 @@
 """`clustertrack rejected`: the dead letters listed, shown, sent again, discarded."""
 
 import functools
-import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -11,14 +10,13 @@ from typing import Any, Final
 import click
 
 from brokers import topics
-from brokers.codecs import require_codecs
 from brokers.offsets import KafkaOffsets, Partition
 from clustertrack.rejected import choose as replays
 from clustertrack.rejected import rejected_json
 from clustertrack.rejected import rejected_text as text
 from clustertrack.rejected.actions import ActionBook, list_closed, story_of
 from clustertrack.rejected.records import Action, RejectedRecord, read_address, without_people
-from clustertrack.rejected.replay import Refused, Results, Run, resend, under_way
+from clustertrack.rejected.replay import Results, Run, resend
 from clustertrack.rejected.replay_topic import kafka_topic
 from clustertrack.rejected.set_aside_checks import LEARNED_SECONDS, check_offsets, check_place, read_range
 from clustertrack.rejected.store import Wanted, count_open, list_open, open_places, read_records
@@ -98,7 +96,7 @@ def filters(command: Callable[..., None]) -> Callable[..., None]:
 def command() -> None:
     """List, show, replay and discard records that were rejected; set records aside.
 
-    PLACE is where a record stands: topic/partition/offset, as `list` prints it.
+    PLACE is where a record is: topic/partition/offset, as `list` prints it.
     """
 
 
@@ -109,7 +107,7 @@ def command() -> None:
 )
 @filters
 @click.option("--closed", is_flag=True, help="Those that were replayed or discarded, with what became of them.")
-@click.option("--after", metavar="PLACE", help="Only records behind PLACE: the next page.")
+@click.option("--after", metavar="PLACE", help="Only records after PLACE: the next page.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=PAGE, show_default=True, help="Records of a page.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(wanted: Wanted, closed: bool, after: str | None, limit: int, as_json: bool) -> None:
@@ -183,25 +181,19 @@ def show_(place: str, raw: str | None, as_json: bool) -> None:
     help="Send the event in FILE in place of the one record named, as a new event.",
 )
 @click.option("--note", default="", help="Why; kept with the action.")
-@click.option(
-    "--may-repeat", is_flag=True, help="Also those of which nobody can know whether an interrupted replay arrived."
-)
 @click.option("--dry-run", is_flag=True, help="Send nothing; say what would be sent, and how it is judged here.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def replay(
-    wanted: Wanted, everything: bool, edit: Path | None, note: str, may_repeat: bool, dry_run: bool, as_json: bool
-) -> None:
-    """Send rejected records again, when their cause is mended.
+def replay(wanted: Wanted, everything: bool, edit: Path | None, note: str, dry_run: bool, as_json: bool) -> None:
+    """Send rejected records again, when their cause is fixed.
 
-    Each goes to its original topic as it was, with its replays counted, and is judged anew. The command may be
-    repeated: what was sent is not sent twice. With --edit a mended event is sent in place of one record.
+    Each goes to its original topic as it was, with its replays counted, and is judged again. If the command is
+    interrupted, repeat it: what arrives twice is counted once. With --edit a fixed event is sent in place of one
+    record.
     """
     _require_choice(wanted, everything)
     if edit is not None and len(wanted.places) != 1:
-        raise UsageFault("--edit FILE stands for one record: name its PLACE.")
+        raise UsageFault("--edit FILE is sent in place of one record: name its PLACE.")
     settings = load_settings()
-    if not dry_run:
-        require_codecs()
     database = settings.clickhouse.database
     with open_ledger(settings.clickhouse.connection()) as client:
         wanted, results = replays.named(client, database, wanted)
@@ -220,10 +212,7 @@ def replay(
             note=note,
             plan=plan,
             clock=lambda: datetime.now(UTC),
-            sleep=time.sleep,
             new_attempt=uuid.uuid4,
-            say=lambda words: say(words, err=True),
-            may_repeat=may_repeat,
         )
         book = ActionBook(client, database)
         with kafka_topic(settings.kafka.connection(), topics.EVENTS, recorded.topic_epoch) as topic:
@@ -251,7 +240,7 @@ def replay(
 def discard(wanted: Wanted, everything: bool, note: str, dry_run: bool, as_json: bool) -> None:
     """Close rejected records that nobody needs: they are no longer listed, nor reported as waiting.
 
-    The records stay in the ledger until they expire, the action for ever.
+    The records stay in the ledger until they expire, the action permanently.
     """
     _require_choice(wanted, everything)
     if not note.strip():
@@ -263,14 +252,8 @@ def discard(wanted: Wanted, everything: bool, note: str, dry_run: bool, as_json:
         wanted, results = replays.named(client, database, wanted)
         book = ActionBook(client, database)
         for chunk in open_places(client, database, wanted):
-            begun = {action.place for action in under_way(book.read(chunk))}
-            results.refused.extend(
-                Refused(place, _MAY_HAVE_ARRIVED.format(place=place)) for place in chunk if place in begun
-            )
             actions = [
-                Action(place, uuid.uuid4(), "discarded", datetime.now(UTC), replays.user(), note)
-                for place in chunk
-                if place not in begun
+                Action(place, uuid.uuid4(), "discarded", datetime.now(UTC), replays.user(), note) for place in chunk
             ]
             if not dry_run:
                 book.write(actions)
@@ -294,7 +277,7 @@ def discard(wanted: Wanted, everything: bool, note: str, dry_run: bool, as_json:
 @click.option("--dry-run", is_flag=True, help="Order nothing; say whether it could be.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def set_aside_(place: str, reason: str, dry_run: bool, as_json: bool) -> None:
-    """Let workers pass a record on which they die: they reject it unread, with a receipt, and go on behind it.
+    """Let workers pass a record on which they die: they reject it unread, with a receipt, and go on after it.
 
     PLACE is topic/partition/offset, or topic/partition/first-last for several. It must lie between what the workers
     have committed and the end of the partition, and have no receipt. Workers learn of it when they start, and within
@@ -323,11 +306,6 @@ def set_aside_(place: str, reason: str, dry_run: bool, as_json: bool) -> None:
         return
     will = "would be" if dry_run else "will be"
     say(f"{order} {will} rejected unread by workers when they start, and within {LEARNED_SECONDS} s while they run")
-
-
-_MAY_HAVE_ARRIVED: Final = (
-    "a replay of it was interrupted and may have arrived: `clustertrack rejected replay {place}` finds out"
-)
 
 
 def _require_choice(wanted: Wanted, everything: bool) -> None:

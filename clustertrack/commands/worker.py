@@ -247,7 +247,6 @@ def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, ca
         max_rows=settings.worker.max_rows,
         session_seconds=settings.worker.session_seconds,
         stalled_seconds=settings.worker.stalled_seconds,
-        slow_mode=settings.worker.slow_mode,
         allow_personal_data=settings.worker.allow_personal_data,
     )
 

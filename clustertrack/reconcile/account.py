@@ -191,14 +191,6 @@ class DayAccount(Counts):
     source: str
     """`unknown` where it could not be read."""
     day: date
-    missing_at_most: int = 0
-    """Offsets without a receipt that may be of this source and day: the source of a hole is unknown, so it is charged
-    to every source of its topic, on every day between its neighbours."""
-
-    @property
-    def whole(self) -> bool:
-        """Nothing of it is lost."""
-        return self.proved and not self.missing_at_most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,8 +211,6 @@ class Reconciliation:
     reroutes_not_arrived: tuple[LostReroute, ...] = ()
     reroute_pending: int = 0
     """Records sent on that may still be unread on their own partition."""
-    reroute_unproved: int = 0
-    """Records sent on by versions that did not write down where to; whether they arrived is not looked for."""
     activity_difference: int = 0
     replaced: int = 0
     """Offsets that Kafka gave out again: their receipts are of other records."""
@@ -250,7 +240,6 @@ class Reconciliation:
             "unsettled_offsets": self.unsettled_offsets,
             "unsettled_rows": self.unsettled,
             "reroute_pending": self.reroute_pending,
-            "reroute_unproved": self.reroute_unproved,
         }
 
     @property

@@ -12,7 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from itertools import pairwise
 from typing import Any, Final
 
@@ -31,7 +31,6 @@ from clustertrack.reconcile.account import (
 )
 from clustertrack.reconcile.missing_offsets import Holes, NoRecord
 from schemas.addresses import TopicPartition
-from schemas.ledger import NO_PARTITION
 from sinks.clickhouse import check_database_name
 
 LISTED: Final = 100
@@ -118,11 +117,6 @@ class _Reconciler:
         self._statuses: dict[TopicPartition, dict[str, Any]] = defaultdict(Counter)
         """Fields of `Counts` by partition."""
         self._days: dict[tuple[str, date], Counter[str]] = defaultdict(Counter)
-        self._sources: dict[str, set[str]] = defaultdict(set)
-        """Topic -> sources that have receipts on it."""
-        self._charged: Counter[tuple[str, date, date]] = Counter()
-        """Missing offsets by topic and days of their neighbours."""
-        self._unproved = 0
 
     def run(self) -> Reconciliation:
         """See `reconcile`. Rows are written before their receipts: rows are looked at first, receipts last."""
@@ -138,7 +132,6 @@ class _Reconciler:
         lost = self._without_row(self._without_row_looks(parts))
         refused = self._without_row([self._look(_REJECTED, **place._asdict()) for place in (*present, *former)])
         reroutes, pending = self._reroutes(former)
-        self._charge()
         # The record of such a row may still be in progress: whether it is a fault is known when all of them are
         # committed.
         settled = not any(look.count for look in rows + differences) or self._read_to_end(present) >= present
@@ -163,7 +156,6 @@ class _Reconciler:
             reroute_not_arrived=reroutes.count,
             reroutes_not_arrived=tuple(LostReroute(*row[:5]) for row in reroutes.rows[:LISTED]),
             reroute_pending=pending,
-            reroute_unproved=self._unproved,
             activity_difference=differences_left.count if settled else 0,
             unsettled=0 if settled else rows_left.count + differences_left.count,
         )
@@ -246,17 +238,14 @@ class _Reconciler:
     def _count(self, place: TopicPartition, high: int, settled: int = 0) -> int:
         """The receipts of one partition below `high`, by status, source and day; gives those below `settled`."""
         below = 0
-        for source, day, status, number, unproved, early in self._read(
-            f"SELECT {_KEY}, toString(status), count(), countIf(status = 'rerouted' AND sent_to = {NO_PARTITION}), "
-            "countIf(offset < {settled:UInt64}) "
+        for source, day, status, number, early in self._read(
+            f"SELECT {_KEY}, toString(status), count(), countIf(offset < {{settled:UInt64}}) "
             f"FROM DB.receipt FINAL WHERE {_PLACE} AND offset < {{high:UInt64}} GROUP BY ALL",
             **place._asdict(),
             high=high,
             settled=settled,
         ):
             self._add(place, (source, day), status, number)
-            self._sources[place.topic].add(source)
-            self._unproved += unproved
             below += early
         return below
 
@@ -264,8 +253,6 @@ class _Reconciler:
         """Holes and such of one partition."""
         below = self._count(bound.place, bound.high, bound.settled)
         found = self._holes.look(bound)
-        for (first, last), missing in found.charged.items():
-            self._charged[bound.topic, first, last] += missing
         return {**found.account(), "surplus": max(0, below - (bound.settled - found.offsets))}
 
     def _beyond(self) -> dict[TopicPartition, int]:
@@ -292,13 +279,6 @@ class _Reconciler:
                 top=top,
             )
         return found
-
-    def _charge(self) -> None:
-        """Holes to all sources of their topic, on all days between their neighbours."""
-        for (topic, first, last), missing in self._charged.items():
-            for number in range((last - first).days + 1):
-                for source in self._sources[topic]:
-                    self._days[source, first + timedelta(days=number)]["missing_at_most"] += missing
 
     # ---- records that were sent on
 

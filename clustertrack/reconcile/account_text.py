@@ -14,7 +14,8 @@ FAULTS: Final = ("without_row", "not_arrived")
 COUNTS: Final = (*STATUSES, "no_record", "pending", "unsettled", "missing", "expired", "acknowledged", *FAULTS)
 """Counts of a partition, as `clustertrack.reconcile.account.PartitionAccount` names them."""
 
-_DAY: Final = (*STATUSES, *FAULTS, "missing_at_most")
+_RECEIPTS: Final = (*STATUSES, *FAULTS)
+"""Counts of a source and day, and of a partition of a former epoch."""
 _FAULT_WORDS: Final = {
     "missing": "offsets without a receipt",
     "expired": "offsets that expired unread",
@@ -55,11 +56,11 @@ def as_dict(result: Reconciliation) -> dict[str, Any]:
             for account in result.partitions
         ],
         "former": [
-            {**account.place._asdict(), **_counts(account, (*STATUSES, *FAULTS)), "whole": account.proved}
+            {**account.place._asdict(), **_counts(account, _RECEIPTS), "whole": account.proved}
             for account in result.former
         ],
         "days": [
-            {"source": day.source, "day": day.day.isoformat(), **_counts(day, _DAY), "whole": day.whole}
+            {"source": day.source, "day": day.day.isoformat(), **_counts(day, _RECEIPTS), "whole": day.proved}
             for day in result.days
         ],
         "row_without_receipt": result.row_without_receipt,
@@ -71,7 +72,6 @@ def as_dict(result: Reconciliation) -> dict[str, Any]:
         "reroute_not_arrived": result.reroute_not_arrived,
         "reroutes_not_arrived": [lost._asdict() for lost in result.reroutes_not_arrived],
         "reroute_pending": result.reroute_pending,
-        "reroute_unproved": result.reroute_unproved,
         "activity_difference": result.activity_difference,
         "replaced": result.replaced,
         "replaced_ranges": [{**place._asdict(), **found._asdict()} for place, found in result.replaced_ranges],
@@ -91,12 +91,12 @@ def as_text(result: Reconciliation, *, by_day: bool = False) -> Lines:
         for account in result.partitions
     ]
     rows.append(("all", "", "", number(_expected(result)), *(number(_total(result, name)) for name in COUNTS)))
-    former = [("former topic", "epoch", "partition", *_words((*STATUSES, *FAULTS)))]
-    former += [(*map(str, account.place), *_numbers(account, (*STATUSES, *FAULTS))) for account in result.former]
-    shown = [day for day in result.days if by_day or not day.whole]
+    former = [("former topic", "epoch", "partition", *_words(_RECEIPTS))]
+    former += [(*map(str, account.place), *_numbers(account, _RECEIPTS)) for account in result.former]
+    shown = [day for day in result.days if by_day or not day.proved]
     limited = shown if by_day else shown[:LISTED]
-    days = [("source", "day", *_words(_DAY))]
-    days += [(day.source, day.day.isoformat(), *_numbers(day, _DAY)) for day in limited]
+    days = [("source", "day", *_words(_RECEIPTS))]
+    days += [(day.source, day.day.isoformat(), *_numbers(day, _RECEIPTS)) for day in limited]
     verdict = f"{'whole' if result.whole else 'NOT WHOLE'}: {verdict_of(result)}"
     tables = [table(cells, numbers=True) for cells in (rows, former, days) if len(cells) > 1]
     lines = [*_faults(result), *_more(shown, len(limited), "sources and days")]

@@ -8,11 +8,10 @@ someone has acknowledged is kept next to it.
 
 # ruff: noqa: S608  (the SQL is put together from constants of this module; values are bound)
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from typing import Any, Final, NamedTuple
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from clickhouse_connect.driver.client import Client
 
@@ -25,7 +24,7 @@ PAGE: Final = 100_000
 
 _PLACE: Final = "topic = {topic:String} AND topic_epoch = {topic_epoch:UInt16} AND partition = {partition:UInt16}"
 _HOLES: Final = (
-    "SELECT first, last, missing, time_before, time_after, "
+    "SELECT first, last, missing, "
     f"(first, last) IN (SELECT first, last FROM DB.no_record WHERE {_PLACE} AND acknowledged = '') AS known, "
     f"(first, last) IN (SELECT first, last FROM DB.no_record WHERE {_PLACE} AND acknowledged != '') AS given_up "
     "FROM DB.receipt_hole(bounds = {bounds:Array(Tuple(String, UInt16, UInt16, UInt64, UInt64))})"
@@ -34,14 +33,6 @@ _HOLES: Final = (
 Row = tuple[Any, ...]
 NoRecord = Callable[[TopicPartition, Sequence[Range]], Probe]
 """Which of these offsets of a partition are records; asked for one part of them after the other, in rising order."""
-
-
-class _Hole(NamedTuple):
-    """Offsets without a receipt, and the log times of the neighbouring receipts."""
-
-    range: Range
-    before: datetime | None
-    after: datetime | None
 
 
 @dataclass
@@ -57,8 +48,6 @@ class Found:
     expired_unread: list[Range] = field(default_factory=list)
     acknowledged: int = 0
     unsettled: int = 0
-    charged: Counter[tuple[date, date]] = field(default_factory=Counter)
-    """Lost offsets by the days of the neighbouring receipts."""
 
     def account(self) -> dict[str, Any]:
         """The fields of `PartitionAccount`."""
@@ -108,13 +97,12 @@ class Holes:
         start, more = 0, True
         while more:
             page = self._read(
-                f"SELECT first, last, time_before, time_after FROM ({_HOLES}) WHERE NOT (known OR given_up) "
-                f"ORDER BY first LIMIT {PAGE}",
+                f"SELECT first, last FROM ({_HOLES}) WHERE NOT (known OR given_up) ORDER BY first LIMIT {PAGE}",
                 **self._asked(bound, start),
             )
-            holes = [_Hole(Range(first, last), before, after) for first, last, before, after in page]
+            holes = [Range(*row) for row in page]
             more = len(holes) == PAGE
-            start = holes[-1].range.last + 1 if holes else bound.settled
+            start = holes[-1].last + 1 if holes else bound.settled
             if self._page(bound, holes, found) and more:
                 self._leave(bound, start, found)
                 return
@@ -129,23 +117,17 @@ class Holes:
         found.expired += expired
         found.unsettled += missing - expired
 
-    def _page(self, bound: Bound, holes: Sequence[_Hole], found: Found) -> bool:
+    def _page(self, bound: Bound, holes: Sequence[Range], found: Found) -> bool:
         """Add holes to what is found; whether there was no time to ask for some of them."""
         if not holes:
             return False
-        ranges = [hole.range for hole in holes]
-        explained, given_up, unread = self._explained(bound, ranges)
-        excused = merged([*explained, *given_up, *unread])
-        real = list(without(ranges, excused))
-        found.no_record += size(ranges) - size(real) - size(given_up) - size(unread)
+        explained, given_up, unread = self._explained(bound, holes)
+        real = list(without(holes, merged([*explained, *given_up, *unread])))
+        found.no_record += size(holes) - size(real) - size(given_up) - size(unread)
         expired, gone = list(within(real, 0, bound.low)), list(within(real, bound.low, bound.settled))
         if self._acknowledge and expired:
             self._keep(bound.place, expired, self._acknowledge)
-            given_up, excused, expired = [*given_up, *expired], merged([*excused, *expired]), []
-        for hole in holes:
-            days = sorted(time.date() for time in hole[1:] if time is not None)
-            if days and (lost := size(without([hole.range], excused))):
-                found.charged[days[0], days[-1]] += lost
+            given_up, expired = [*given_up, *expired], []
         found.expired += size(expired)
         found.missing += size(gone)
         found.unsettled += size(unread)

@@ -72,7 +72,7 @@ def list_closed(
 ) -> list[Done]:
     """The actions that closed wanted records, in the order of the records, after `after`.
 
-    A record has two of them where two people replayed it at the same moment.
+    A record has two of them if two people replayed it at the same moment.
     """
     where, bound = wanted.where()
     if wanted:  # not so without conditions: actions outlive the records, which are deleted after 90 days

@@ -3,7 +3,6 @@
 import getpass
 import os
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -58,7 +57,7 @@ def resolve(client: Client, database: str, named: list[WrittenAddress]) -> list[
             )
         if len(places) > 1:
             choice = " or ".join(f"{p.topic}@{p.topic_epoch}/{p.partition}/{p.offset}" for p in places)
-            raise UsageFault(f"{name} is ambiguous, the topic was deleted and made again: say {choice}.")
+            raise UsageFault(f"{name} is ambiguous, the topic was deleted and re-created: say {choice}.")
     return [places[0] for places in found.values()]
 
 
@@ -71,9 +70,7 @@ def plan(record: RejectedRecord, *, partitions: int, limit: int, edit: Path | No
         )
     if edit is None:
         return as_replay(record, partitions=partitions, limit=limit, can_return=can_return)
-    return as_edited(
-        record, read_within(edit, _MAX_EDIT), new_id=str(uuid.uuid4()), partitions=partitions, can_return=can_return
-    )
+    return as_edited(record, read_within(edit, _MAX_EDIT), partitions=partitions, can_return=can_return)
 
 
 def dry_run(

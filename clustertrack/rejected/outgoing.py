@@ -9,14 +9,17 @@ differs:
   record was sent on from, and a record that has it is never sent on.
 * Headers without a value are left out, which to CloudEvents is the same; kafka-python cannot write them.
 
-An *edited* record is a new event: its id is new, its key the CVR number that it now has, and `ct-edited-from` names the
-old one. It stays the same *activity*: where it has no `activity_id`, that becomes the id it had, which was its activity
-until then, and `occurred_on` becomes the day of its time, which was its day.
+An *edited* record is a new event: its id follows from the address of the old one, its key is the CVR number that it now
+has, and `ct-edited-from` names the old one. It stays the same *activity*: where it has no `activity_id`, that becomes
+the id it had, which was its activity until then, and `occurred_on` becomes the day of its time, which was its day.
+
+So either of them may be sent twice: the second record is a duplicate of the first.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
+from uuid import NAMESPACE_URL, uuid5
 
 import pydantic_core
 
@@ -82,7 +85,7 @@ def as_replay(record: RejectedRecord, *, partitions: int, limit: int, can_return
         return "it has no value, so it would be rejected again: discard it, or replay it with --edit FILE"
     if replays > limit:
         return (
-            f"it was sent again {limit} times and always rejected, which is the limit: mend it "
+            f"it was sent again {limit} times and always rejected, which is the limit: fix it "
             f"(clustertrack rejected replay {record.place} --edit FILE) or discard it with a note"
         )
     ours = [(REPLAYS, b"%d" % replays), (REPLAY_OF, str(record.place).encode())]
@@ -92,15 +95,12 @@ def as_replay(record: RejectedRecord, *, partitions: int, limit: int, can_return
     return _fitting(Outgoing(partition, record.key, record.payload, headers, replays, edited=False))
 
 
-def as_edited(
-    record: RejectedRecord, value: bytes, *, new_id: str, partitions: int, can_return: bool
-) -> Outgoing | str:
+def as_edited(record: RejectedRecord, value: bytes, *, partitions: int, can_return: bool) -> Outgoing | str:
     """A new event in place of the record, or a sentence why it cannot be.
 
     Args:
         record: a rejected record.
         value: the fixed event as JSON; for a record in binary mode its data alone will do.
-        new_id: the event's id.
         partitions: partitions of its topic now.
         can_return: whether records of its topic may be sent again.
 
@@ -111,9 +111,10 @@ def as_edited(
         return _NO_RETURN.format(topic=record.place.topic)
     document = parse(value)
     if isinstance(document, Fault):
-        raise EditFault(f"The edited value is not JSON ({document.value}): mend it and repeat the command.")
+        raise EditFault(f"The edited value is not JSON ({document.value}): fix it and repeat the command.")
     if not isinstance(document, dict):
-        raise EditFault("The edited value is not one JSON object: mend it and repeat the command.")
+        raise EditFault("The edited value is not one JSON object: fix it and repeat the command.")
+    new_id = str(uuid5(NAMESPACE_URL, f"urn:clustertrack:{record.place}"))
     kept = _as_came(record.headers)
     if _is_binary(record.headers) and "specversion" not in document:
         attributes = {
@@ -150,7 +151,7 @@ def company_of(value: bytes, headers: Sequence[tuple[str, bytes | None]]) -> int
 
 
 _NO_RETURN: Final = (
-    "{topic} is compacted, where an old version sent again would take the place of a newer one: load the mended "
+    "{topic} is compacted, where an old version sent again would take the place of a newer one: load the fixed "
     "extract (clustertrack companies load FILE) and discard it"
 )
 

@@ -108,13 +108,13 @@ def replays_of(headers: Headers) -> int:
 class Action(NamedTuple):
     """What someone did with a rejected record: a row of `rejected_action`.
 
-    `replaying` and `abandoned` leave the record open, `replayed` and `discarded` close it. The rows of one attempt
-    replace each other in this order.
+    `replaying` leaves the record open, `replayed` and `discarded` close it. Of an attempt that began as `replaying` and
+    became `replayed`, the later row stays.
     """
 
     place: RecordAddress
     attempt: UUID
-    action: Literal["replaying", "abandoned", "replayed", "discarded"]
+    action: Literal["replaying", "replayed", "discarded"]
     acted_at: datetime
     """UTC."""
     acted_by: str
@@ -123,4 +123,4 @@ class Action(NamedTuple):
     """Header ct-replays of the record as sent again; 0 for an edited one."""
     edited: bool = False
     to: RecordAddress | None = None
-    """Address of the record that was sent; of a replay under way, the first address at which it can be."""
+    """Address of the record that was sent."""

@@ -74,7 +74,6 @@ def replayed_dict(results: Results, would: Sequence[Would], *, dry_run: bool) ->
     return {
         "dry_run": dry_run,
         "replayed": [action_dict(action) for action in results.replayed],
-        "found": [action_dict(action) for action in results.found],
         "would_replay": [
             {
                 "place": str(w.place),

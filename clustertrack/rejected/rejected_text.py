@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from clustertrack.rejected.actions import Done, Story
 from clustertrack.rejected.outgoing import Outgoing
 from clustertrack.rejected.records import RejectedRecord, replays_of
-from clustertrack.rejected.replay import NOT_KNOWN, Results
+from clustertrack.rejected.replay import Results
 from clustertrack.rejected.store import Count, Listed, Page
 from reports.layout import number
 from schemas import company, faults
@@ -86,9 +86,7 @@ def outcome(done: Done) -> str:
     """What was done with a record and what came of it."""
     action = done.action
     if action.action == "replaying":
-        return f"a replay began and was interrupted: repeat it (clustertrack rejected replay {action.place})"
-    if action.action == "abandoned":
-        return f"a replay was interrupted{'' if action.note == NOT_KNOWN else ' before it left'}"
+        return "a replay began, its result was not noted"
     if action.action == "discarded":
         return "discarded"
     how = "edited, sent" if action.edited else f"sent again ({action.replays})"
@@ -129,12 +127,10 @@ def replayed_text(results: Results, would: Sequence[Would], *, dry_run: bool) ->
     """What a replay did, or would do."""
     lines = [f"{w.place} -> {w.to}: {_verdict(w)}" for w in would]
     lines += [f"{action.place} -> {action.to}" for action in results.replayed]
-    lines += [f"{action.place} -> {action.to}: had been sent before an interruption" for action in results.found]
     if dry_run:
         last = f"would replay {records(len(would))}; judged here, with the cluster registry of this machine"
     else:
         last = f"replayed {records(len(results.replayed))}"
-        last += f", {number(len(results.found))} more had been sent before" if results.found else ""
     return as_lines([*first_lines(lines), *refused_lines(results), last])
 
 

@@ -1,95 +1,31 @@
-"""The topic that records are sent to again, on a real Kafka: every record confirmed, and found again by its header."""
+"""The topic that records are sent to again, on a real Kafka: every record confirmed."""
 
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Final
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from brokers.connection import KafkaConnection
-from brokers.explain import KafkaUnreachable, await_usable, explained, is_authorization, right
-from brokers.kafka_python import consumer
-from brokers.record_headers import EDITED_FROM, REPLAY_OF
+from brokers.explain import await_usable, explained, is_authorization, right
 from clustertrack.rejected.outgoing import Outgoing
-from clustertrack.rejected.replay import LEASE_SECONDS, NotConfirmed, Standing, Window
-from schemas.addresses import RecordAddress
+from clustertrack.rejected.replay import NotConfirmed
 from sources.publisher import MAX_RECORD
 
 _CONNECT_MS: Final = 10_000
 _REQUEST_MS: Final = 10_000
 _DELIVERY_MS: Final = 30_000
-_READ_SECONDS: Final = 300
-"""Longest time to read through what arrived while an interrupted replay can have been sent."""
-_ARRIVES_MS: Final = 2 * LEASE_SECONDS * 1000 + _DELIVERY_MS + _REQUEST_MS
-"""So long after the first of the intents in a window, which are noted within a lease, a record can arrive."""
-_LOG_APPEND_TIME: Final = 1
-_POLL_MS: Final = 500
 _THEN: Final = "then repeat the command"
 
 
 class KafkaTopic:
     """The real `clustertrack.rejected.replay.Topic`. Use `kafka_topic` to open one."""
 
-    def __init__(
-        self, kafka: KafkaConnection, name: str, epoch: int, producer: KafkaProducer, consumer: KafkaConsumer
-    ) -> None:
+    def __init__(self, name: str, epoch: int, producer: KafkaProducer) -> None:
         self.name = name
         self.epoch = epoch
-        self._kafka = kafka
         self._producer = producer
-        self._consumer = consumer
-
-    def ends(self, partitions: Iterable[int]) -> dict[int, int]:
-        """Partition -> the offset that the next record gets. Raises KafkaUnreachable."""
-        with _reached(self._kafka, self.name):
-            ends = self._consumer.end_offsets([TopicPartition(self.name, partition) for partition in partitions])
-        return {place.partition: end for place, end in ends.items()}
-
-    def find(self, windows: Mapping[int, Window]) -> Standing:
-        """See `clustertrack.rejected.replay.Topic`.
-
-        Raises KafkaUnreachable, also when it takes longer than five minutes.
-        """
-        windows_at = {TopicPartition(self.name, partition): window for partition, window in windows.items()}
-        standing = Standing({}, {})
-        latest: dict[TopicPartition, int] = {}
-        consumer = self._consumer
-        deadline = time.monotonic() + _READ_SECONDS
-        with _reached(self._kafka, self.name):
-            consumer.assign(list(windows_at))
-            first, ends = consumer.beginning_offsets(list(windows_at)), consumer.end_offsets(list(windows_at))
-            standing.lows.update({place.partition: low for place, low in first.items()})
-            for place, window in windows_at.items():
-                consumer.seek(place, max(window.offset, first[place]))
-            reading = set(windows_at)
-            while reading := {place for place in reading if consumer.position(place) < ends[place]}:
-                if time.monotonic() > deadline:
-                    raise KafkaUnreachable(
-                        f"{self.name} cannot be read to where an interrupted replay can stand within {_READ_SECONDS} "
-                        "s, so that nobody knows what became of it: repeat the command when Kafka is less busy"
-                    )
-                for place, records in consumer.poll(timeout_ms=_POLL_MS).items():
-                    # By the broker's clock too, which the first record shows: the command's own clock may be slow.
-                    noted = int(windows_at[place].at.timestamp() * 1000)
-                    latest.setdefault(place, max(noted, records[0].timestamp) + _ARRIVES_MS)
-                    if not self._read(records, latest[place], standing):
-                        consumer.pause(place)
-                        reading.discard(place)
-        return standing
-
-    def _read(self, records: Sequence[Any], latest: int, standing: Standing) -> bool:
-        """Look at records of one partition; returns whether what is looked for can still come after them."""
-        for record in records:
-            # A publisher's own time does not say when a record arrived.
-            if record.timestamp_type == _LOG_APPEND_TIME and record.timestamp > latest:
-                return False
-            for name, value in record.headers:
-                if name in (REPLAY_OF, EDITED_FROM):
-                    stands = RecordAddress(self.name, self.epoch, record.partition, record.offset)
-                    standing.found.setdefault((value or b"").decode("utf-8", "replace"), []).append(stands)
-        return True
 
     def send(self, records: Sequence[Outgoing]) -> Iterator[int]:
         """Send records; gives the offset of each, in their order, as soon as it is confirmed. Raises NotConfirmed."""
@@ -110,13 +46,13 @@ class KafkaTopic:
             raise NotConfirmed(
                 f"Kafka did not confirm {len(records) - confirmed} of {len(records)} records "
                 f"({lacks or type(error).__name__}): "
-                "repeat the command when Kafka answers, it finds out which of them arrived"
+                "repeat the command when Kafka answers; a record that arrives twice is counted once"
             ) from error
 
 
 @contextmanager
 def kafka_topic(kafka: KafkaConnection, name: str, epoch: int) -> Iterator[KafkaTopic]:
-    """An existing topic, to send to and to read; closed at the end.
+    """An existing topic, to send to; closed at the end.
 
     Args:
         kafka: where the brokers are.
@@ -127,7 +63,7 @@ def kafka_topic(kafka: KafkaConnection, name: str, epoch: int) -> Iterator[Kafka
         KafkaUnreachable
     """
     await_usable(kafka, 0, note=_THEN)
-    with _reached(kafka, name):
+    with explained(kafka, needs=right("Write", "topic", name), note=_THEN):
         producer = KafkaProducer(
             **kafka.for_kafka_python(),
             acks="all",
@@ -140,17 +76,8 @@ def kafka_topic(kafka: KafkaConnection, name: str, epoch: int) -> Iterator[Kafka
             delivery_timeout_ms=_DELIVERY_MS,
         )
     try:
-        with ExitStack() as opened:
-            # Uncommitted records are read too: ours are in no transaction, and another's must not hide them.
-            with _reached(kafka, name):
-                reader = opened.enter_context(consumer(kafka, timeout_ms=_REQUEST_MS, auto_offset_reset="earliest"))
-            yield KafkaTopic(kafka, name, epoch, producer, reader)
+        yield KafkaTopic(name, epoch, producer)
     finally:
-        # What matters is confirmed; the next run finds out about the rest.
+        # What matters is confirmed; the rest is sent again by the next run.
         with suppress(KafkaTimeoutError):
             producer.close(timeout=1)
-
-
-def _reached(kafka: KafkaConnection, topic: str) -> AbstractContextManager[None]:
-    """Turns Kafka's errors within the block into one sentence."""
-    return explained(kafka, needs=right("Read and Write", "topic", topic), note=_THEN)

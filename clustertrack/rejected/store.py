@@ -84,7 +84,7 @@ class Listed(NamedTuple):
     size: int
     """Bytes of key and payload."""
     interrupted: bool
-    """A replay of it began and has not ended."""
+    """A replay of it began, and what came of it was not noted."""
 
 
 class Page(NamedTuple):

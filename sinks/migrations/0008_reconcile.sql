@@ -19,23 +19,23 @@ COMMENT 'Offsets at which Kafka delivers nothing (markers of transactions, abort
 CREATE VIEW IF NOT EXISTS ${DATABASE}.receipt_hole ${ON_CLUSTER} AS
 WITH bound AS (SELECT b.1 AS topic, b.2 AS topic_epoch, b.3 AS partition, toInt64(b.4) AS low, toInt64(b.5) AS high
                FROM (SELECT arrayJoin({bounds:Array(Tuple(String, UInt16, UInt16, UInt64, UInt64))}) AS b))
-SELECT topic, topic_epoch, partition, toUInt64(before + 1) AS first, toUInt64(o - 1) AS last, toUInt64(o - before - 1) AS missing, time_before, time_after
+SELECT topic, topic_epoch, partition, toUInt64(before + 1) AS first, toUInt64(o - 1) AS last, toUInt64(o - before - 1) AS missing
 FROM
 (
-    SELECT topic, topic_epoch, partition, o, edge, t AS time_after, lagInFrame(o) OVER w AS before, lagInFrame(t) OVER w AS time_before
+    SELECT topic, topic_epoch, partition, o, edge, lagInFrame(o) OVER w AS before
     FROM
     (
-        SELECT r.topic AS topic, r.topic_epoch AS topic_epoch, r.partition AS partition, toInt64(r.offset) AS o, 0 AS edge, toNullable(r.log_time) AS t
+        SELECT r.topic AS topic, r.topic_epoch AS topic_epoch, r.partition AS partition, toInt64(r.offset) AS o, 0 AS edge
         FROM ${DATABASE}.receipt AS r INNER JOIN bound AS b ON b.topic = r.topic AND b.topic_epoch = r.topic_epoch AND b.partition = r.partition
         WHERE o >= b.low AND o < b.high
           AND (r.topic, r.topic_epoch, r.partition) IN (SELECT topic, topic_epoch, partition FROM bound)  -- reads these alone
-        UNION ALL SELECT topic, topic_epoch, partition, low - 1, 1, NULL FROM bound
-        UNION ALL SELECT topic, topic_epoch, partition, high, 2, NULL FROM bound
+        UNION ALL SELECT topic, topic_epoch, partition, low - 1, 1 FROM bound
+        UNION ALL SELECT topic, topic_epoch, partition, high, 2 FROM bound
     )
     WINDOW w AS (PARTITION BY topic, topic_epoch, partition ORDER BY o, edge ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 )
 WHERE edge != 1 AND o > before + 1
-COMMENT 'Kafka offsets without a receipt, as ranges first..last. bounds = list of (topic, topic_epoch, partition, low watermark, high watermark), high exclusive as Kafka gives it; offsets below low were deleted by Kafka and are not missed. time_before/time_after = log times of the neighbours. SELECT * FROM ${DATABASE}.receipt_hole(bounds = [(''activities'', 0, 0, 0, 1000)])';
+COMMENT 'Kafka offsets without a receipt, as ranges first..last. bounds = list of (topic, topic_epoch, partition, low watermark, high watermark), high exclusive as Kafka gives it; offsets below low were deleted by Kafka and are not missed. SELECT * FROM ${DATABASE}.receipt_hole(bounds = [(''activities'', 0, 0, 0, 1000)])';
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.receipt_without_row ${ON_CLUSTER} AS
 SELECT r.topic AS topic, r.topic_epoch AS topic_epoch, r.partition AS partition, r.offset AS offset, r.status AS status, r.source AS source, r.log_time AS log_time, r.activity_id AS activity_id, r.revision AS revision
@@ -63,7 +63,7 @@ FROM
 (
     SELECT topic, topic_epoch, partition, offset, sent_to AS to_partition, toString(source) AS sender, log_time AS sent_at, 0 AS arrived
     FROM ${DATABASE}.receipt FINAL
-    WHERE status = 'rerouted' AND sent_to != 65535
+    WHERE status = 'rerouted'
     UNION ALL
     SELECT topic, topic_epoch, origin_partition, origin_offset, 0, '', toDateTime64(0, 3, 'UTC'), 1
     FROM ${DATABASE}.receipt
@@ -71,7 +71,7 @@ FROM
 )
 GROUP BY topic, topic_epoch, partition, offset
 HAVING max(arrived) = 0
-COMMENT 'Records that were sent on to another partition and have no receipt there (origin_partition, origin_offset): empty when everything is counted; until then such a record may still lie unread on sent_to. Receipts of versions that did not write sent_to down are left out. SELECT * FROM ${DATABASE}.reroute_not_arrived';
+COMMENT 'Records that were sent on to another partition and have no receipt there (origin_partition, origin_offset): empty when everything is counted; until then such a record may still lie unread on sent_to. SELECT * FROM ${DATABASE}.reroute_not_arrived';
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.rejected_without_row ${ON_CLUSTER} AS
 SELECT topic, topic_epoch, partition, offset, max(sender) AS source, max(sent_at) AS log_time

@@ -19,7 +19,6 @@ READING = {
     "reconcile": ["reconcile"],
     "migrate": ["migrate"],
     "companies-load": ["companies", "load", "nowhere.csv"],
-    "replay": ["rejected", "replay", "--all"],
     "up": ["up", "--data", "nowhere"],
 }
 

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -132,6 +133,22 @@ def test_a_missing_right_is_named(secured: Secured, ledger, folder, missing: Rig
     named = [text for text in said if missing.operation in text and f"{missing.kind} '{missing.name}" in text]
     assert named, said
     assert "cannot be used" not in "".join(said)
+
+
+def test_a_replay_only_writes(secured: Secured, ledger):
+    """What docs/operators.md says that `rejected replay` needs is enough: it reads nothing from the topic."""
+    row = (EVENTS, 0, 0, 1, datetime.now(UTC), "crm", [("source", "unknown_source", "crm")], event(13748136, "again"))
+    names = ("topic", "topic_epoch", "partition", "offset", "log_time", "source", "faults", "payload")
+    config = ClickHouse(
+        host=ledger["CLICKHOUSE_HOST"], port=int(ledger["CLICKHOUSE_PORT"]), database=ledger["CLICKHOUSE_DATABASE"]
+    )
+    with connect(config) as client:
+        client.insert("rejected", [row], column_names=names)
+    secured.forbid_all()
+    secured.allow([acl("replayer", operation, "TOPIC", EVENTS) for operation in ("WRITE", "DESCRIBE_CONFIGS")])
+    answer = run(["rejected", "replay", "--all"], {**ledger, **secured.settings("replayer")})
+
+    assert (answer.exit_code, answer.stdout.splitlines()[-1:]) == (0, ["replayed 1 record"]), answer.exception
 
 
 @pytest.mark.parametrize("operation", ["Create", "AlterConfigs"])

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -22,8 +21,6 @@ from stack import Stack, wait_for
 from brokers import kafka_python
 from brokers.connection import KafkaConnection
 from brokers.partitioning import partition_of
-from clustertrack.rejected.replay import Window
-from clustertrack.rejected.replay_topic import kafka_topic
 from schemas.events import read_event
 from sources.register.register_topic import read_topic
 
@@ -323,13 +320,10 @@ def named(raw: Raw) -> dict[str, bytes | None] | None:
 
 
 def test_commands_that_read_topics(bench: Bench) -> None:
-    """Records that are no text in any part stop no command: the register's loader, a replay, `rejected`."""
+    """Records that are no text in any part stop no command: the register's loader, `rejected`."""
     stack = bench.stack
     connection = KafkaConnection(stack.bootstrap)
     assert list(read_topic(connection, REGISTER, lambda _passed, _all: None)) == []
-    with kafka_topic(connection, EVENTS, 0) as topic:
-        everything = Window(0, datetime(2200, 1, 1, tzinfo=UTC))
-        assert topic.find(dict.fromkeys(range(stack.partitions), everything)).found == {}
     listed = json.loads(stack.run("rejected", "list", "--json", "--limit", "100000").stdout)
     assert len(listed["records"]) == len(rejections(stack)) + len(COMPANIES)
 

@@ -3,11 +3,9 @@
 import functools
 import itertools
 import json
-import uuid
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import foreign_stories
@@ -22,11 +20,7 @@ from tales import UNKNOWN_COMPANY
 
 from brokers.batches import KEPT
 from brokers.connection import KafkaConnection
-from brokers.partitioning import partition_of
 from brokers.topics import COMPANIES, EVENTS, TopicAdmin, TopicSpec
-from clustertrack.rejected.actions import ActionBook
-from clustertrack.rejected.records import Action
-from schemas.addresses import RecordAddress
 
 pytestmark = pytest.mark.integration
 
@@ -242,36 +236,6 @@ def company(cvr: int) -> Sent:
     """A version of a company, as another program than ours may load it."""
     version = {**UNKNOWN_COMPANY, "cvr": cvr, "valid_from": "2009-01-01", "revision": 1, "name": "Før Æbler ApS"}
     return Sent(json.dumps(version, ensure_ascii=False).encode(), f"{cvr}/2009-01-01".encode())
-
-
-def test_replay_finds_what_foreign_batches_hide(told: Told) -> None:
-    """An interrupted replay is looked for among batches of every codec, and none that arrived is sent twice."""
-    stack, key = told.stack, b"%08d" % CVRS[0]
-    clients = list(zip(CODECS, itertools.cycle(CLIENTS.values()), strict=False))
-    values = {codec: event(CVRS[0], f"interrupted-{codec}", source="https://crm.lost.example") for codec in CODECS}
-    sent = {}
-    for codec, send in clients:
-        part = Part([Sent(values[codec], key, (STRUCTURED,)), *events(f"before-{codec}")])
-        [[[place, *_]]] = send(stack.bootstrap, [Job(codec, "plain", [part])])
-        sent[codec] = RecordAddress(EVENTS, 0, *place)
-    stack.wait_counted()
-    end = max(place.offset for place in sent.values()) + 1
-    to = RecordAddress(EVENTS, 0, partition_of(CVRS[0], stack.partitions), end)
-    client = stack.client()
-    noted = datetime.now(UTC) - timedelta(minutes=5)  # by then a command that lives has gone on
-    ActionBook(client, "impact").write(
-        [Action(place, uuid.uuid4(), "replaying", noted, "anna", "", 1, to=to) for place in sent.values()]
-    )
-    client.close()
-    for codec, send in clients:
-        ours = (("ct-replays", b"1"), ("ct-replay-of", str(sent[codec]).encode()))
-        part = Part([Sent(values[codec], key, (STRUCTURED, *ours)), *events(f"after-{codec}")])
-        send(stack.bootstrap, [Job(codec, "plain", [part])])
-    stack.wait_counted()
-    places = sorted(str(place) for place in sent.values())
-    answer = json.loads(stack.run("rejected", "replay", "--json", *places, seconds=300).stdout)
-    assert sorted(done["place"] for done in answer["found"]) == places
-    assert answer["replayed"] == []
 
 
 def test_reconcile_reads_all_of_it(told: Told) -> None:

@@ -232,33 +232,6 @@ def test_a_worker_does_not_start_on_a_topic_made_anew(workers: Stack) -> None:
         client.close()
 
 
-def test_slow_mode_gives_the_same_ledger(workers: Stack) -> None:
-    """The same decisions behind Faust's own transport: every receipt and every row is equal."""
-    workers.start_worker("fast")
-    workers.send(EVENTS, mixture("SLOW", 1500, seed=21))
-    wait_for_receipts(workers)
-    workers.workers.pop().stop(20)
-    ends = dict(sorted(receipts(workers)))  # partition -> its last offset
-    slow = {"CLICKHOUSE_DATABASE": "slow", "CLUSTERTRACK_SLOW_MODE": "1"}
-    workers.run("migrate", **slow)
-    workers.start_worker("slow", **slow)
-
-    def rows(database: str, columns: str, table: str, order: str) -> list[tuple[Any, ...]]:
-        return workers.query(f"SELECT {columns} FROM {database}.{table} FINAL ORDER BY {order}")
-
-    def slow_receipts() -> list[tuple[Any, ...]] | None:
-        found = rows("slow", "partition, offset, status, activity_id, revision, reason", "receipt", "partition, offset")
-        known = [row for row in found if row[1] <= ends[row[0]]]
-        return known if len(known) == sum(offset + 1 for offset in ends.values()) else None
-
-    known = wait_for(slow_receipts, 120, "the slow worker")
-    fast = rows("impact", "partition, offset, status, activity_id, revision, reason", "receipt", "partition, offset")
-    assert known == [row for row in fast if row[1] <= ends[row[0]]]
-    columns = "source, activity_id, revision, company_id, reported, derived, details, known_at"
-    history = [rows(name, columns, "activity_revision", "source, activity_id, revision") for name in ("impact", "slow")]
-    assert history[0] == history[1]
-
-
 class _NoText(str):
     """A header name that a client in another language writes: bytes that are no UTF-8."""
 

@@ -134,7 +134,6 @@ def test_rejected_records_wait_once_and_only_while_open(ledger):
         pytest.param("replayed", False, id="replayed"),
         pytest.param("discarded", False, id="discarded"),
         pytest.param("replaying", True, id="replay interrupted"),
-        pytest.param("abandoned", True, id="replay never left"),
     ],
 )
 def test_a_rejected_record_waits_until_somebody_closes_it(ledger, action: str, waits: bool):

@@ -39,7 +39,6 @@ def config(folder: Path) -> WorkerConfig:
         max_rows=100,
         session_seconds=30,
         stalled_seconds=45,
-        slow_mode=False,
         allow_personal_data=False,
     )
 

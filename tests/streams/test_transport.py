@@ -74,25 +74,3 @@ def test_a_partition_without_records_holds_up_no_other() -> None:
             thread.thread_loop.close()
 
     asyncio.run(go())
-
-
-def test_a_fetch_in_slow_mode_is_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without records too: otherwise a worker that has nothing to do would be called ill, and replaced."""
-
-    async def fetch(*_: Any) -> tuple[dict[Any, Any], set[Any]]:
-        return {}, set()
-
-    async def go() -> None:
-        app = faust.App("group", broker="kafkaslow://127.0.0.1:1", store="memory://")
-        app.delivery = Delivery()
-        consumer = app.consumer
-        try:
-            monkeypatch.setattr(faust.transport.consumer.Consumer, "_wait_next_records", fetch)
-            app.delivery.fetched_at = 0.0
-            async for _ in consumer.getmany(1.0):
-                raise AssertionError("there are no records")
-            assert app.delivery.fetched_at > 0.0
-        finally:
-            consumer._thread.thread_loop.close()
-
-    asyncio.run(go())

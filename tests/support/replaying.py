@@ -1,14 +1,14 @@
-"""For whoever sends rejected records again: a book in memory, a person, a topic whose process dies. Kafka is real."""
+"""To send rejected records again in a test: a book in memory, a person. Kafka is real."""
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaConsumer, TopicPartition
 from samples import CVRS, event
 
-from clustertrack.rejected.outgoing import Outgoing, as_replay
+from clustertrack.rejected.outgoing import as_replay
 from clustertrack.rejected.records import Action, RejectedRecord
 from clustertrack.rejected.replay import Run
 from clustertrack.rejected.replay_topic import KafkaTopic
@@ -21,14 +21,13 @@ START = datetime(2026, 11, 1, 12, tzinfo=UTC)
 
 @dataclass
 class MemoryBook:
-    """Actions by attempt, as the table keeps them after a merge; `before_read` happens before the next readings."""
+    """Actions by attempt, as the table keeps them after a merge."""
 
     rows: dict[tuple[RecordAddress, uuid.UUID], Action] = field(default_factory=dict)
-    before_read: list[Callable[[], None]] = field(default_factory=list)
 
     def write(self, actions: Sequence[Action]) -> None:
         """The later state of an attempt stays."""
-        rank = ("replaying", "abandoned", "replayed", "discarded")
+        rank = ("replaying", "replayed", "discarded")
         for action in actions:
             key = (action.place, action.attempt)
             if key not in self.rows or rank.index(action.action) >= rank.index(self.rows[key].action):
@@ -36,8 +35,6 @@ class MemoryBook:
 
     def read(self, places: Sequence[RecordAddress]) -> list[Action]:
         """The oldest first."""
-        if self.before_read:
-            self.before_read.pop(0)()
         return sorted((row for row in self.rows.values() if row.place in places), key=lambda row: row.acted_at)
 
     def states(self) -> list[str]:
@@ -47,19 +44,12 @@ class MemoryBook:
 
 @dataclass
 class Person:
-    """Somebody who replays, with a clock that only moves when told to, or while sleeping."""
+    """Somebody who replays, with a clock of their own."""
 
     name: str = "anna"
     now: datetime = START
-    said: list[str] = field(default_factory=list)
-    slept: list[float] = field(default_factory=list)
 
-    def sleep(self, seconds: float) -> None:
-        """Time passes."""
-        self.slept.append(seconds)
-        self.now += timedelta(seconds=seconds)
-
-    def run(self, plan: Callable[[RejectedRecord], Outgoing | str] | None = None, *, may_repeat: bool = False) -> Run:
+    def run(self) -> Run:
         """A run of this person; every look at the clock takes a millisecond."""
 
         def clock() -> datetime:
@@ -68,32 +58,11 @@ class Person:
 
         return Run(
             acted_by=self.name,
-            note="mended",
-            plan=plan or (lambda record: as_replay(record, partitions=PARTITIONS, limit=3, can_return=True)),
+            note="fixed",
+            plan=lambda record: as_replay(record, partitions=PARTITIONS, limit=3, can_return=True),
             clock=clock,
-            sleep=self.sleep,
             new_attempt=uuid.uuid4,
-            say=self.said.append,
-            may_repeat=may_repeat,
         )
-
-
-class Crash(BaseException):
-    """The process dies."""
-
-
-class Dying:
-    """A topic whose process dies when `survives` records are confirmed; what it sent has arrived all the same."""
-
-    def __init__(self, topic: KafkaTopic, survives: int) -> None:
-        self.name, self.epoch, self.ends, self.find = topic.name, topic.epoch, topic.ends, topic.find
-        self._topic, self._survives = topic, survives
-
-    def send(self, records: Sequence[Outgoing]) -> Iterator[int]:
-        """All are sent."""
-        offsets = list(self._topic.send(records))
-        yield from offsets[: self._survives]
-        raise Crash
 
 
 def record(topic: KafkaTopic, offset: int = 7, **changes: object) -> RejectedRecord:
@@ -122,12 +91,3 @@ def standing(kafka, topic: KafkaTopic) -> dict[RecordAddress, tuple[bytes | None
             found |= {RecordAddress(topic.name, 0, r.partition, r.offset): (r.key, r.value, r.headers) for r in records}
     consumer.close()
     return found
-
-
-def noise(kafka, topic: KafkaTopic) -> None:
-    """Other traffic on all partitions."""
-    producer = KafkaProducer(bootstrap_servers=[kafka.bootstrap])
-    for number in range(30):
-        producer.send(topic.name, b"%d" % number, partition=number % PARTITIONS)
-    producer.flush(timeout=10)
-    producer.close(timeout=5)

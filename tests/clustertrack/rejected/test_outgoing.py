@@ -19,6 +19,8 @@ from sources.publisher import MAX_RECORD
 PLACE = RecordAddress("activity.events.v1", 0, 3, 17)
 PARTITIONS = 12
 NOW = 1_790_000_000_000
+NEW_ID = "169527f4-e5f9-50ba-9f8f-3a8d575c56a8"
+"""The id of an event that was edited in place of the record."""
 STRUCTURED = ("content-type", b"application/cloudevents+json; charset=utf-8")
 
 
@@ -46,7 +48,7 @@ def replay(rejected: RejectedRecord, limit: int = 3) -> Outgoing:
 def edit(rejected: RejectedRecord, value: object) -> Outgoing:
     """The edited record; fails where it is refused."""
     text = value if isinstance(value, bytes) else json.dumps(value).encode()
-    made = as_edited(rejected, text, new_id="new-id", partitions=PARTITIONS, can_return=True)
+    made = as_edited(rejected, text, partitions=PARTITIONS, can_return=True)
     assert isinstance(made, Outgoing), made
     return made
 
@@ -165,20 +167,31 @@ def test_the_limit_says_what_to_do():
     """At the limit only an edit or a discard is left, and the sentence names both."""
     refused = as_replay(record(headers=(("ct-replays", b"3"),)), partitions=PARTITIONS, limit=3, can_return=True)
     assert refused == (
-        "it was sent again 3 times and always rejected, which is the limit: mend it (clustertrack rejected replay "
+        "it was sent again 3 times and always rejected, which is the limit: fix it (clustertrack rejected replay "
         "activity.events.v1/3/17 --edit FILE) or discard it with a note"
     )
 
 
 def test_an_edited_record_is_a_new_event():
-    """A new id, the key and partition of the company it now has, the old record named, the replays begun anew."""
+    """A new id, the key and partition of the company it now has, the old record named, the replays counted from 0."""
     rejected = record(event(subject="12345678"), key=b"12345678", headers=(("ct-replays", b"3"), ("x", b"y")))
     mended = json.loads(event(CVRS[2]))
     made = edit(rejected, mended)
-    assert json.loads(made.value) == {**mended, "id": "new-id"}
+    assert json.loads(made.value) == {**mended, "id": NEW_ID}
     assert made.headers == (("x", b"y"), STRUCTURED, ("ct-edited-from", b"activity.events.v1/3/17"))
     assert (made.key, made.partition) == (b"%08d" % CVRS[2], home(CVRS[2]))
     assert (made.replays, made.edited) == (0, True)
+
+
+def test_an_edit_that_is_sent_twice_is_one_event():
+    """Its id follows from the address of the rejected record, also where the file has none: it is counted once."""
+    mended = event(data={"activity_id": ..., "occurred_on": ...}, id=...)
+    first, second = (edit(record(), mended) for _ in range(2))
+    other = edit(record(place=PLACE._replace(offset=18)), mended)
+    assert first == second
+    judged, elsewhere = (read_event(made.value, None, NOW, CLUSTERS) for made in (first, other))
+    assert (judged[0].event_id, judged[0].activity_id) == (NEW_ID, NEW_ID)
+    assert elsewhere[0].activity_id != NEW_ID
 
 
 def test_an_edited_event_stays_the_same_activity():
@@ -186,7 +199,7 @@ def test_an_edited_event_stays_the_same_activity():
     broken = json.loads(event(time="2018-05-03T23:30:00+00:00", data={"activity_id": ..., "occurred_on": ...}))
     made = edit(record(b"{"), broken)
     sent = json.loads(made.value)
-    assert sent["id"] == "new-id"
+    assert sent["id"] == NEW_ID
     assert sent["data"] == {"activity_id": broken["id"], "occurred_on": "2018-05-04"}
     was, now = (read_event(json.dumps(e).encode(), None, NOW, CLUSTERS) for e in (broken, sent))
     assert was[0]._replace(event_id="") == now[0]._replace(event_id="")
@@ -227,7 +240,7 @@ def test_the_data_of_a_record_in_binary_mode_is_edited():
     """The attributes stay in their headers, with a new id; the data keeps naming the activity."""
     made = edit(record(b"{", headers=binary(id="old-id")), {"title": "Bread"})
     headers = dict(made.headers)
-    assert (headers["ce_id"], headers["ce_source"]) == (b"new-id", SOURCE.encode())
+    assert (headers["ce_id"], headers["ce_source"]) == (NEW_ID.encode(), SOURCE.encode())
     assert json.loads(made.value) == {"title": "Bread", "activity_id": "old-id", "occurred_on": "2018-05-03"}
     assert company_of(made.value, made.headers) == CVRS[0]
     assert isinstance(read_event(made.value, read_headers(made.headers).event, NOW, CLUSTERS), tuple)
@@ -258,7 +271,7 @@ def test_an_edit_must_be_an_object(value: bytes, words: str):
 def test_an_edit_that_is_still_wrong_is_sent():
     """The worker is the judge: no id of an activity is invented where none can be told, and the place stays."""
     made = edit(record(), {"source": SOURCE, "time": "yesterday", "id": 7, "data": []})
-    assert json.loads(made.value) == {"source": SOURCE, "time": "yesterday", "id": "new-id", "data": []}
+    assert json.loads(made.value) == {"source": SOURCE, "time": "yesterday", "id": NEW_ID, "data": []}
     assert (made.key, made.partition) == (record().key, PLACE.partition)
     made = edit(record(), {"id": "a", "time": "0001-01-01T00:00:00+14:00", "data": {}})
     assert json.loads(made.value)["data"] == {"activity_id": "a"}
@@ -266,7 +279,7 @@ def test_an_edit_that_is_still_wrong_is_sent():
 
 def test_the_register_is_not_edited():
     """The compacted topic takes no single records."""
-    assert "companies load" in str(as_edited(record(), b"{}", new_id="x", partitions=4, can_return=False))
+    assert "companies load" in str(as_edited(record(), b"{}", partitions=4, can_return=False))
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,7 @@
 import base64
 import json
 import uuid
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +15,6 @@ from stack import Stack
 from brokers.partitioning import partition_of
 from brokers.topics import COMPANIES, EVENTS
 from clustertrack.cli import root
-from clustertrack.rejected.actions import ActionBook
-from clustertrack.rejected.records import Action
 from schemas.addresses import RecordAddress
 from schemas.errors import ClustertrackError
 
@@ -210,81 +207,104 @@ def test_a_misrouted_record(stack: Stack) -> None:
     assert outcomes(stack, place) == ["accepted"]
 
 
-@pytest.fixture
-def interrupted(stack: Stack) -> Callable[[str, datetime, int], None]:
-    """Notes the intent to replay a record, as a command that died would have left it."""
-
-    def interrupted(place: str, at: datetime, first: int) -> None:
-        topic, partition, offset = place.split("/")
-        stands = RecordAddress(topic, 0, int(partition), int(offset))
-        client = stack.client()
-        to = RecordAddress(topic, 0, partition_of(CVRS[0], PARTITIONS), first)
-        ActionBook(client, "impact").write([Action(stands, uuid.uuid4(), "replaying", at, "anna", "", 1, to=to)])
-        client.close()
-
-    return interrupted
-
-
-def test_an_interrupted_replay(stack: Stack, interrupted: Callable[[str, datetime, int], None]) -> None:
-    """What a dead command had sent is found and not sent twice, what it had not sent is; no discard before."""
-    values = [event(CVRS[0], f"DEAD-{n}", source=THIRD_CRM) for n in range(2)]
-    stack.send(EVENTS, [sent(CVRS[0], value) for value in values])
-    arrived, unsent = wait_rejected(stack, 2)
-    for place in (arrived, unsent):
-        interrupted(place, datetime.now(UTC) - timedelta(minutes=5), 0)
-    stack.send(EVENTS, [sent(CVRS[0], values[0], headers=[("ct-replays", b"1"), ("ct-replay-of", arrived.encode())])])
-    wait_counted(stack)
-    assert run(stack, "rejected", "list").stdout.count("interrupted") == 2
-    refused = run(stack, "rejected", "discard", arrived, "--note", "x", expect=1)
-    assert "`clustertrack rejected replay" in refused.stdout
-    answer = replay(stack, arrived, unsent)
-    assert [done["place"] for done in answer["found"]] == [arrived]
-    assert [done["place"] for done in answer["replayed"]] == [unsent]
-    wait_counted(stack)
-    copies = [r for r in stack.read(EVENTS) if r.value in values]
-    assert len(copies) == 4
-    assert outcomes(stack, arrived) == ["rejected"]
-    shown = run(stack, "rejected", "show", unsent).stdout
-    assert "a replay was interrupted before it left" in shown
-    assert [row["replays"] for row in listed(stack)] == [1, 1]
-    discarded = run(stack, "rejected", "discard", "--reason", "unknown_source", "--note", "tests", "--json")
-    assert len(json.loads(discarded.stdout)["discarded"]) == 2
-    assert listed(stack) == []
-
-
-KILLED_BEFORE_IT_NOTES = """
+DYING = """
 import os, signal
 from clustertrack.rejected.actions import ActionBook
+from clustertrack.rejected.replay_topic import KafkaTopic
 
-write = ActionBook.write
+write, send = ActionBook.write, KafkaTopic.send
 
-def dying(book, actions):
-    if any(action.action == "replayed" for action in actions):
+def die(where):
+    if os.environ["DIES"] == where:
         os.kill(os.getpid(), signal.SIGKILL)
-    write(book, actions)
 
-ActionBook.write = dying
+def dying_write(book, actions):
+    what = "intents" if actions[0].action == "replaying" else "results"
+    die(f"before the {what}")
+    write(book, actions)
+    die(f"after the {what}")
+
+def dying_send(topic, records):
+    for offset in send(topic, records):
+        yield offset
+        die("when one is confirmed")
+
+ActionBook.write, KafkaTopic.send = dying_write, dying_send
 """
 
 
-def test_a_killed_replay_resumes(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command dies by -9 when Kafka has confirmed what it sent, before it could note so: nothing is sent twice."""
-    values = [event(company, "KILLED", source=THIRD_CRM) for company in CVRS[:3]]
-    stack.send(EVENTS, [sent(c, value) for c, value in zip(CVRS, values, strict=False)])
+def killed(stack: Stack, where: str, *options: str) -> None:
+    """A replay that dies by -9."""
+    (stack.folder / "sitecustomize.py").write_text(DYING, encoding="utf-8")
+    done = stack.run("rejected", "replay", *options, expect=None, PYTHONPATH=str(stack.folder), DIES=where)
+    assert done.returncode == -9, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("where", "interrupted", "again"),
+    [
+        ("before the intents", 0, 3),
+        ("after the intents", 3, 3),
+        ("when one is confirmed", 3, 3),
+        ("before the results", 3, 3),
+        ("after the results", 0, 0),
+    ],
+)
+def test_a_killed_replay_is_repeated(stack: Stack, where: str, interrupted: int, again: int) -> None:
+    """Wherever the command dies, the same command once more is enough: each is counted once, and closed."""
+    wrong = (partition_of(CVRS[0], PARTITIONS) + 1) % PARTITIONS
+    names = [f"{where} {n}" for n in range(3)]
+    values = [event(CVRS[0], name, source=NEW_CRM) for name in names]
+    lost = {"headers": [("ct-origin", b"x/0/1")], "partition": wrong}
+    stack.send(EVENTS, [sent(CVRS[0], value, **lost) for value in values])
     places = wait_rejected(stack, 3)
-    (stack.folder / "sitecustomize.py").write_text(KILLED_BEFORE_IT_NOTES, encoding="utf-8")
-    killed = stack.run("rejected", "replay", *places, expect=None, PYTHONPATH=str(stack.folder))
-    assert killed.returncode == -9, killed.stderr
-    assert run(stack, "rejected", "list").stdout.count("interrupted") == 3
-    monkeypatch.setattr("clustertrack.rejected.replay.LEASE_SECONDS", 0)
-    answer = replay(stack, *places)
-    assert sorted(done["place"] for done in answer["found"]) == sorted(places)
-    assert answer["replayed"] == []
+    killed(stack, where, *places)
+    assert run(stack, "rejected", "list").stdout.count("interrupted") == interrupted
+    assert len(replay(stack, "--all")["replayed"]) == again
     wait_counted(stack)
-    assert len([r for r in stack.read(EVENTS) if r.value in values]) == 6
-    assert [outcomes(stack, place) for place in places] == [["rejected"]] * 3
-    run(stack, "rejected", "discard", "--all", "--note", "tests")
+    counted = stack.query(
+        f"SELECT activity_id FROM impact.activity FINAL WHERE activity_id LIKE '{where} %' ORDER BY 1"
+    )
+    assert counted == [(name,) for name in names]
+    assert listed(stack) == []
+    for place in places:
+        story = json.loads(run(stack, "rejected", "show", place, "--json").stdout)["done"]
+        assert [done["action"] for done in story] == ["replaying"] * (interrupted > 0) + ["replayed"]
+        assert story[-1]["status"] in ("accepted", "duplicate")
     assert json.loads(run(stack, "reconcile", "--json").stdout)["whole"]
+
+
+def test_a_killed_edit_is_repeated(stack: Stack) -> None:
+    """Also an event whose file has no id of its own: what is sent twice is one event, and counted once."""
+    value = event(CVRS[1], source=NEW_CRM, id=..., data={"activity_id": ..., "title": "edited and killed"})
+    stack.send(EVENTS, [sent(CVRS[1], value)])
+    [place] = wait_rejected(stack, 1)
+    edited = stack.folder / "no-id.json"
+    edited.write_bytes(value)
+    killed(stack, "before the results", place, "--edit", str(edited))
+    assert len(replay(stack, place, "--edit", str(edited))["replayed"]) == 1
+    wait_counted(stack)
+    assert outcomes(stack, place)[-1] == "duplicate"
+    title = "JSONExtractString(details, 'title') = 'edited and killed'"
+    assert len(stack.query(f"SELECT DISTINCT activity_id FROM impact.activity_revision WHERE {title}")) == 1
+    assert listed(stack) == []
+
+
+def test_a_killed_replay_that_is_rejected_again(stack: Stack) -> None:
+    """What arrived of it is listed as what it is, next to what is still open, until it is discarded."""
+    stack.send(EVENTS, [sent(CVRS[2], event(CVRS[2], "KILLED", source=THIRD_CRM))])
+    [place] = wait_rejected(stack, 1)
+    killed(stack, "before the results", place)
+    [old, copy] = sorted(wait_rejected(stack, 2), key=place.__ne__)
+    assert (old, replay(stack, place)["replayed"][0]["place"]) == (place, place)
+    wait_counted(stack)
+    assert outcomes(stack, place) == ["", "rejected"]
+    [first, second] = listed(stack)
+    assert (first["replays"], second["replays"], copy in (first["place"], second["place"])) == (1, 1, True)
+    assert "(1 different)" in run(stack, "rejected", "list").stdout
+    discarded = run(stack, "rejected", "discard", "--reason", "unknown_source", "--note", "tests", "--json")
+    assert len(json.loads(discarded.stdout)["discarded"]) == 2
+    assert listed(stack) == []
 
 
 def test_what_nobody_needs(stack: Stack) -> None:
@@ -325,6 +345,6 @@ def test_a_place_that_holds_nothing(stack: Stack) -> None:
     assert "is no rejected record" in run(stack, "rejected", "show", f"{EVENTS}/0/999999", expect=1).stderr
     assert "topic/partition/offset" in run(stack, "rejected", "show", "17", expect=2).stderr
     assert run(stack, "rejected", "replay", "--all").stdout == "replayed 0 records\n"
-    assert "--edit FILE stands for one record" in (
+    assert "--edit FILE is sent in place of one record" in (
         run(stack, "rejected", "replay", "--all", "--edit", __file__, expect=2).stderr
     )

@@ -1,11 +1,10 @@
 """The proofs of completeness by brute force: offsets and their receipts, receipts and their rows, rows and receipts."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from tally.figures import Figures
-from tally.records import NOW, NOWHERE, Activity, Bound, History, Receipt
+from tally.records import NOW, Activity, Bound, History, Receipt
 
 Row = dict[str, Any]
 _RANKS = {"duplicate": 1, "rejected": 2, "rerouted": 3, "accepted": 4, "retracted": 5}
@@ -13,13 +12,11 @@ _PIPELINE = 0xFF << 55
 
 
 class Hole(NamedTuple):
-    """Offsets without a receipt, both ends included, and the log times of the neighbours."""
+    """Offsets without a receipt, both ends included."""
 
     bound: Bound
     first: int
     last: int
-    before: datetime | None
-    after: datetime | None
 
     @property
     def missing(self) -> int:
@@ -55,15 +52,15 @@ class Proofs:
         ]
 
     def _holes(self, bound: Bound) -> list[Hole]:
-        received = {r.offset: r.log_time for r in self._within(bound)}
+        received = {r.offset for r in self._within(bound)}
         holes: list[Hole] = []
         for offset in range(bound.low, bound.high):
             if offset in received:
                 continue
             if holes and holes[-1].last == offset - 1:
-                holes[-1] = holes[-1]._replace(last=offset, after=received.get(offset + 1))
+                holes[-1] = holes[-1]._replace(last=offset)
             else:
-                holes.append(Hole(bound, offset, offset, received.get(offset - 1), received.get(offset + 1)))
+                holes.append(Hole(bound, offset, offset))
         return holes
 
     # ---- views
@@ -75,14 +72,7 @@ class Proofs:
     def receipt_hole(self, bounds: Sequence[Bound]) -> list[Row]:
         """Ranges of offsets without a receipt."""
         return [
-            {
-                **_partition(bound),
-                "first": hole.first,
-                "last": hole.last,
-                "missing": hole.missing,
-                "time_before": hole.before,
-                "time_after": hole.after,
-            }
+            {**_partition(bound), "first": hole.first, "last": hole.last, "missing": hole.missing}
             for bound in bounds
             for hole in self._holes(bound)
         ]
@@ -96,13 +86,13 @@ class Proofs:
         ]
 
     def reroute_not_arrived(self) -> list[Row]:
-        """Rerouted records, of those whose receipt says where to, that no receipt names as its origin."""
+        """Rerouted records that no receipt names as its origin."""
         shown = ("topic", "topic_epoch", "partition", "offset", "sent_to", "source", "log_time")
         arrived = {(*r[:2], r.origin_partition, r.origin_offset) for r in self.history.receipts}
         return [
             {name: getattr(r, name) for name in shown}
             for r in self._receipts.values()
-            if r.status == "rerouted" and r.sent_to != NOWHERE and r[:4] not in arrived
+            if r.status == "rerouted" and r[:4] not in arrived
         ]
 
     def row_without_receipt(self) -> list[Row]:
