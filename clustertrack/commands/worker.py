@@ -122,8 +122,8 @@ def _require_released(now: datetime) -> None:
     if now < PIPELINE_RELEASED:
         raise UsageFault(
             f"The worker does not start. Version {PIPELINE_VERSION} of the pipeline is released at "
-            f"{PIPELINE_RELEASED.isoformat()}, and no report would show its events before: start it then, or correct "
-            "PIPELINE_RELEASED in schemas/indicators.py."
+            f"{PIPELINE_RELEASED.isoformat()}, and no report would show what it counts before: start it after that, or "
+            "correct PIPELINE_RELEASED in schemas/indicators.py."
         )
 
 
@@ -294,4 +294,4 @@ def _last_words(reason: BaseException) -> str:
         root = cause
         seen.add(id(root))
     said = f"{type(root).__name__}: {first_line(root)}" if str(root) else type(root).__name__
-    return f"The worker ends ({said}); what was not counted comes again."
+    return f"The worker stops ({said}); records that were not counted are read again."

@@ -19,7 +19,7 @@ from sources.files.cell_dates import MomentFault
 from sources.files.conflicts import find_conflicts, note
 from sources.files.event_builder import Builder, Event, Identity
 from sources.files.jsonlines import JsonLines
-from sources.files.mapping import FIELDS, Mapping, MappingFault, beside, load_mapping, own_names
+from sources.files.mapping import FIELDS, Mapping, MappingFault, load_mapping, mapping_path, own_names
 from sources.files.refused_rows import Refusal, RefusedLines, RefusedRows
 from sources.files.source_file import FileFault
 from sources.files.spreadsheet import CsvSheet, Row, Sheet, heading
@@ -63,7 +63,7 @@ class Table:
 
     def __init__(self, path: Path, *, mapping: Path | None, exported_at: str | None) -> None:
         self.path = path
-        place = mapping or (beside(path) if beside(path).exists() else None)
+        place = mapping or (mapping_path(path) if mapping_path(path).exists() else None)
         rules = load_mapping(place) if place else None
         self.sheet = _open_sheet(path, rules)
         rules = rules or own_names(path, self.sheet.header)
@@ -125,7 +125,7 @@ def open_input(path: Path, *, mapping: Path | None, exported_at: str | None) -> 
     if suffix in DELIMITED or suffix == WORKBOOK:
         return Table(path, mapping=mapping, exported_at=exported_at)
     kinds = ", ".join((*DELIMITED, WORKBOOK, *JSON_LINES))
-    raise FileFault(path, f"is of no kind that can be published ({kinds}): export it as one of these")
+    raise FileFault(path, f"is not a kind of file that can be published ({kinds}): export it as one of these")
 
 
 def survey(inputs: Sequence[Input], progress: Callable[[Table], AbstractContextManager[Progress]]) -> frozenset[bytes]:
@@ -205,7 +205,9 @@ def _open_sheet(path: Path, rules: Mapping | None) -> Sheet:
 
         return XlsxSheet(path, sheet=rules.sheet if rules else None)
     if rules and rules.sheet:
-        raise MappingFault(f"{path} is no workbook, but its mapping names the sheet {rules.sheet!r}: remove that key")
+        raise MappingFault(
+            f"{path} is not a workbook, but its mapping names the sheet {rules.sheet!r}: remove that key"
+        )
     wanted = [column for rule in rules.fields.values() for column in rule.columns] if rules else list(FIELDS)
     return CsvSheet(
         path,

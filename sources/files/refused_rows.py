@@ -60,7 +60,9 @@ class _Beside:
         if self.trouble:
             return
         if self._size + len(chunk) > MOST_BYTES:
-            self.trouble = f"the list ends after {self._size:,} bytes, there is more than anybody corrects by hand"
+            self.trouble = (
+                f"the list ends after {self._size:,} bytes, there are more rows than anybody corrects by hand"
+            )
             return
         try:
             if self._new is None:
@@ -92,7 +94,7 @@ class _Beside:
     def _give_up(self, error: OSError | UsageFault) -> None:
         self.abandon()
         why = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-        self.trouble = f"no list beside the file, its folder {self._folder} cannot be written ({why})"
+        self.trouble = f"no list next to the file: its folder {self._folder} cannot be written ({why})"
 
 
 class RefusedRows(_Beside):

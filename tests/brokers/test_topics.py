@@ -121,7 +121,7 @@ def test_a_topic_that_never_shows_itself(kafka: _Broker):
     """After the time limit a sentence names it."""
     with TopicAdmin(KafkaConnection(kafka.bootstrap), timeout_ms=1500) as admin:
         name = f"absent-{uuid.uuid4().hex}"
-        with pytest.raises(TopicFault, match=f"Topic {name} was made, but not every broker knows it"):
+        with pytest.raises(TopicFault, match=f"Topic {name} was created, but not every broker knows it"):
             admin.await_described([name])
 
 
@@ -155,7 +155,7 @@ def test_partitions_are_never_changed(admin: TopicAdmin, specs: list[TopicSpec])
 
 @pytest.mark.integration
 def test_topic_made_again(admin: TopicAdmin, kafka: _Broker, specs: list[TopicSpec], wait_until):
-    """A topic that was deleted and made again has another id."""
+    """A topic that was deleted and re-created has another id."""
     spec = specs[0]
     admin.ensure([spec])
     before = admin.describe([spec.name])[spec.name].topic_id
@@ -170,7 +170,7 @@ def test_topic_made_again(admin: TopicAdmin, kafka: _Broker, specs: list[TopicSp
 @pytest.mark.integration
 def test_refused(admin: TopicAdmin, specs: list[TopicSpec]):
     """What Kafka refuses is told with its reason: three replicas need three brokers."""
-    with pytest.raises(TopicFault, match=r"cannot be made with 3 partitions and 3 replicas: .*replication factor"):
+    with pytest.raises(TopicFault, match=r"cannot be created with 3 partitions and 3 replicas: .*replication factor"):
         admin.ensure([replace(specs[0], replication_factor=3)])
 
 

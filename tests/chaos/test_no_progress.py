@@ -124,7 +124,7 @@ def test_the_supervisor_replaces_it(
     wait_for(lambda: watched.told, 60, "the supervisor to act")
     load.publish(load.size(100))
     conclude(load, f"no progress: {request.node.callspec.id}", faults=1)
-    assert "said it was unwell" in watched.told[0]
+    assert "reported itself unhealthy" in watched.told[0]
 
 
 def test_the_supervisor_replaces_one_that_does_not_answer(load: Load, watched: Watched) -> None:
@@ -167,7 +167,7 @@ def test_without_a_supervisor_it_ends_itself(load: Load) -> None:
     wait_for(lambda: worker.exit_code() is not None, 60, "the worker to end")
     assert worker.exit_code() == 1
     last = json.loads((stack.folder / "alone.log").read_text().splitlines()[-1])
-    assert last["event"].startswith("the worker ends")
+    assert last["event"].startswith("the worker stops")
     assert "event loop" in last["why"]
     heir = stack.start_worker("alone", wait=False)
     conclude(load, "no progress, no supervisor", faults=1)

@@ -92,8 +92,8 @@ def test_the_new_events_are_counted(stack: Stack, noticed: bool) -> None:
     assert not found["whole"]
     place = {"topic": EVENTS, "topic_epoch": 0, "partition": 0}
     assert found["replaced_ranges"] == [{**place, "first": BEFORE, "last": BEFORE + LOST - 1}]
-    assert "gave their offsets out again" in str(stack.run_here("worker", "--check", expect=1).exception)
-    assert "gave their offsets out again" in stack.run_here("migrate", "--check", expect=1).output
+    assert "gave their offsets to other records" in str(stack.run_here("worker", "--check", expect=1).exception)
+    assert "gave their offsets to other records" in stack.run_here("migrate", "--check", expect=1).output
     stack.run_here("migrate")
     stack.start_worker("second")
     stack.wait_counted()

@@ -34,7 +34,7 @@ WORKER: Final = "keeper"
 SET_ASIDE: Final = "the marks of a partition cannot be used: set aside, read again from the changelog"
 CUT_OFF: Final = "the changelog was cut off: versions from before may be accepted again, which changes no figure"
 EMPTY: Final = "no marks here, they are read from the changelog"
-LOST: Final = "the changelog of the marks was lost: a new one begins, without the former marks"
+LOST: Final = "the changelog of the marks was lost: a new one begins, and the former marks are gone"
 OFFSET_KEY: Final = b"__faust\0offset__"
 
 
@@ -363,7 +363,7 @@ def test_a_changelog_that_was_made_again(load: Load, marks: Marks, keeper: Start
     assert repeated(load).keys() == {"duplicate"}
     assert len(said(LOST)) == 1
     assert len(said(SET_ASIDE)) == load.stack.partitions
-    conclude(load, "changelog deleted and made again by hand", faults=1)
+    conclude(load, "changelog deleted and re-created by hand", faults=1)
 
 
 def test_a_changelog_deleted_while_a_worker_runs(load: Load, marks: Marks, keeper: Start) -> None:

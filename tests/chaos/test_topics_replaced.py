@@ -65,10 +65,10 @@ def test_made_again_under_a_running_worker(load: Load, kafka: KafkaAdminClient) 
     wait_for(lambda: worker.exit_code() is not None, 60, "the worker to end")
     assert f"Topic {EVENTS} was deleted" in worker.last_words()
     assert receipts(stack) == before
-    assert "was deleted and made again" in stack.run("worker", "--check", expect=1).stderr
+    assert "was deleted and re-created" in stack.run("worker", "--check", expect=1).stderr
     stack.run("migrate")
     heir = stack.start_worker("reads-the-new-one")
-    conclude(load, "events topic made again under a worker", faults=1)
+    conclude(load, "events topic re-created under a worker", faults=1)
     assert set(before) < set(receipts(stack))
     assert heir.stop(20)
 

@@ -37,7 +37,7 @@ def test_an_unexpected_error_ends_the_worker(load: Load) -> None:
     load.publish(load.size(1000))
     wait_for(lambda: failing.exit_code() is not None, 90, "the worker to end")
     assert failing.exit_code() == 1, failing.last_words()
-    assert "a batch cannot be taken, the worker ends" in (stack.folder / "failing.log").read_text()
+    assert "a batch cannot be taken, the worker stops" in (stack.folder / "failing.log").read_text()
     heir = stack.start_worker("heir", wait=False)
     conclude(load, "unexpected error in an agent", faults=1)
     assert heir.stop(20)

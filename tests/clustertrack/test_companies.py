@@ -63,10 +63,10 @@ def test_dry_run_needs_no_kafka(run: Run, path: Path):
     ("as_of", "message"),
     [
         pytest.param("2020-01-15", "a day without a time of day", id="day"),
-        pytest.param("yesterday", "is no time like", id="words"),
-        pytest.param("2999-01-01T00:00:00Z", "lies in the future", id="future"),
+        pytest.param("yesterday", "is not a time like", id="words"),
+        pytest.param("2999-01-01T00:00:00Z", "is in the future", id="future"),
         pytest.param(
-            (datetime.now(UTC) + timedelta(hours=2)).isoformat(timespec="seconds"), "lies in the future", id="two hours"
+            (datetime.now(UTC) + timedelta(hours=2)).isoformat(timespec="seconds"), "is in the future", id="two hours"
         ),
     ],
 )

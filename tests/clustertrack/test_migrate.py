@@ -109,7 +109,7 @@ def test_check_changes_nothing(run: Run, config: ClickHouse):
 
 @pytest.mark.integration
 def test_topic_made_again(run: Run, config: ClickHouse, raw: KafkaAdminClient, wait_until):
-    """A topic that was deleted and made again becomes the next epoch, and is told."""
+    """A topic that was deleted and re-created becomes the next epoch, and is told."""
     run()
     name = changelog(config)
     raw.delete_topics([name])
@@ -123,7 +123,7 @@ def test_topic_made_again(run: Run, config: ClickHouse, raw: KafkaAdminClient, w
     assert (former.topic_epoch, record.topic_epoch) == (0, 1)
     assert result.stdout.splitlines() == [
         f"Topic {name} created with {record.partitions} partitions.",
-        f"Topic {name} was deleted and made again: its new id {record.topic_id} is recorded as epoch 1.",
+        f"Topic {name} was deleted and re-created: its new id {record.topic_id} is recorded as epoch 1.",
     ]
     assert run("--check").exit_code == 0
 
@@ -143,10 +143,10 @@ def test_recreated_by_others(run: Run, config: ClickHouse, kafka: _Broker, raw: 
         raw.create_topics({name: topic}, wait_for_metadata=True)
         new = admin.describe([name])[name]
     assert run("--check").stdout == (
-        f"Topic {name} was deleted and made again: its id is {new.topic_id}, recorded is {state.topic_id}.\n"
+        f"Topic {name} was deleted and re-created: its id is {new.topic_id}, recorded is {state.topic_id}.\n"
     )
     assert run().stdout == (
-        f"Topic {name} was deleted and made again: its new id {new.topic_id} is recorded as epoch 1.\n"
+        f"Topic {name} was deleted and re-created: its new id {new.topic_id} is recorded as epoch 1.\n"
     )
 
 

@@ -140,10 +140,10 @@ def test_fields_of_an_event():
 
 def test_types_of_events():
     """Every type of event is listed with the outcomes that follow from it; analysts see the same mapping."""
-    rows = CRM_TEAMS.table("type", "counts as", "when no outcomes are stated, it stands for")
+    rows = CRM_TEAMS.table("type", "counts as", "and, when no outcomes are stated, as")
     found = {coded(name)[0]: tuple(coded(outcomes)) for name, _, outcomes in rows}
     assert found == {f"{TYPE_PREFIX}{name}{TYPE_SUFFIX}": DERIVED[name] for name in EVENT_TYPES}
-    mapped = ANALYSTS.table("type of event", "stands for, when the event states no outcomes")
+    mapped = ANALYSTS.table("type of event", "counts as, when the event states no outcomes")
     assert {coded(name)[0]: tuple(coded(of)) for name, of in mapped} == {n: o for n, o in DERIVED.items() if o}
 
 

@@ -225,7 +225,7 @@ def test_a_worker_does_not_start_on_a_topic_made_anew(workers: Stack) -> None:
     )
     try:
         refused = workers.run("worker", "--check", expect=1)
-        assert "made again" in refused.stderr
+        assert "re-created" in refused.stderr
         assert "Traceback" not in refused.stderr
     finally:
         client.command("ALTER TABLE impact.topic DELETE WHERE topic_id = 'other' SETTINGS mutations_sync = 2")

@@ -91,7 +91,7 @@ def test_a_year_without_data_is_sensible():
     )
     text = annual_text(empty)
     assert text.startswith("No company is known to have been helped in 2031.\n")
-    assert "Nothing waits" in text
+    assert "Nothing to look at" in text
     assert "cluster  " not in text
 
 

@@ -262,7 +262,7 @@ def test_institutions(tmp_path: Path):
     ("content", "said"),
     [
         pytest.param(
-            b"13748136\n12345678\n", r"line 2: '12345678' is no CVR number \(invalid_cvr_checksum\)", id="number"
+            b"13748136\n12345678\n", r"line 2: '12345678' is not a CVR number \(invalid_cvr_checksum\)", id="number"
         ),
         pytest.param("Københavns Universitet".encode("cp1252"), "not UTF-8 at byte 1", id="cp1252"),
         pytest.param(None, "No such file.*CLUSTERTRACK_INSTITUTIONS", id="missing"),

@@ -99,7 +99,7 @@ def test_topics(ledger: Client, database: str):
         pytest.param(None, ACTUAL, RECORD, id="first sight is epoch 0"),
         pytest.param(RECORD, ACTUAL, None, id="nothing new"),
         pytest.param(
-            RECORD, replace(ACTUAL, topic_id="id-2"), replace(RECORD, topic_epoch=1, topic_id="id-2"), id="made again"
+            RECORD, replace(ACTUAL, topic_id="id-2"), replace(RECORD, topic_epoch=1, topic_id="id-2"), id="re-created"
         ),
         pytest.param(replace(RECORD, config={}), ACTUAL, RECORD, id="another policy keeps the epoch"),
     ],
@@ -114,7 +114,7 @@ def test_next_record(recorded: TopicRecord | None, actual: ActualTopic, expected
     [
         pytest.param([ACTUAL], [], id="as recorded"),
         pytest.param([], ["is missing"], id="missing"),
-        pytest.param([replace(ACTUAL, topic_id="id-2")], ["was deleted and made again"], id="made again"),
+        pytest.param([replace(ACTUAL, topic_id="id-2")], ["was deleted and re-created"], id="re-created"),
         pytest.param([replace(ACTUAL, partitions=5)], ["has 5 partitions and had 4"], id="partitions"),
         pytest.param(
             [replace(ACTUAL, config={"cleanup.policy": "delete"})],

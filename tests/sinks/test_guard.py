@@ -15,7 +15,7 @@ def test_the_first_finding_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     unused: Any = None
     belonging = Belonging(ledger_id="an id", group="g", topic_epoch=0, topic_ids={}, changelog=("c", "id"))
     guard = GuardedLedger(unused, belonging, unused, unused)
-    findings = iter(["was replaced by an older copy", "has no id any more"])
+    findings = iter(["was replaced by an older copy", "no longer has an id"])
 
     @contextmanager
     def connected() -> Iterator[tuple[Any, Any]]:

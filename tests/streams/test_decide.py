@@ -177,7 +177,7 @@ def test_the_same_record_again_is_no_duplicate():
     ],
 )
 def test_a_mark_names_one_record(epoch: int, offset: int, status: str):
-    """Offsets begin anew in a topic that was deleted and made again, so the epoch is part of the place."""
+    """Offsets begin anew in a topic that was deleted and re-created, so the epoch is part of the place."""
     first = decide([Record(3, SOUND)])
     batch = decide([Record(offset, SOUND)], marks=first.marks, place=PLACE._replace(topic_epoch=epoch))
     assert statuses(batch) == [status]

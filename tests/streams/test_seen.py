@@ -77,7 +77,7 @@ def test_damage_found_while_working_is_set_aside_and_ends_the_worker(opened: Ope
     with structlog.testing.capture_logs() as said, pytest.raises(StateFailure, match="checksum"):
         seen.get(0, keys(2000))
     assert len(said) == 1
-    with pytest.raises(StateFailure, match="start anew"):
+    with pytest.raises(StateFailure, match="has to restart"):
         seen.write(0, dict.fromkeys(keys(1), MARK), 8)
     assert not folder.exists()
     seen, table = opened()

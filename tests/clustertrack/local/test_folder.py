@@ -55,7 +55,7 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path):
     tmp_path.chmod(0o755)
 
     with (
-        pytest.raises(FolderFault, match="is not empty and no data folder of clustertrack"),
+        pytest.raises(FolderFault, match="is not empty and is not a data folder of clustertrack"),
         data_folder(tmp_path, OURS),
     ):
         pass

@@ -172,7 +172,7 @@ def test_a_red_child_is_killed_and_restarted(supervisor, stand_in, tmp_path, tol
     _while_watching(supervisor, turn_red)
 
     assert _pid(tmp_path, "worker") != first
-    assert "said it was unwell" in told[0]
+    assert "reported itself unhealthy" in told[0]
     assert _story(tmp_path) == ["start worker", "ready worker", "start worker", "ready worker"]
 
 
@@ -220,7 +220,7 @@ def test_a_task_that_hangs_is_ended(supervisor):
     """A task that takes too long is killed and named."""
     hanging = Command("migrate", [sys.executable, "-c", "import time; time.sleep(60)"])
 
-    with pytest.raises(ChildFault, match="migrate was not done after 0 s"):
+    with pytest.raises(ChildFault, match="migrate did not finish within 0 s"):
         supervisor.run(hanging, 0.1)
 
 

@@ -163,7 +163,7 @@ def test_unusable_files_are_found_before_anything_is_sent(tmp_path: Path):
     """A file of another kind, a missing column, an instant that is a day: each is refused when it is opened."""
     good = export(tmp_path, "1;13748136;2018-05-03;A\r\n")
     (tmp_path / "export.pdf").write_bytes(b"%PDF")
-    with pytest.raises(FileFault, match=r"no kind that can be published \(\.csv"):
+    with pytest.raises(FileFault, match=r"not a kind of file that can be published \(\.csv"):
         open_input(tmp_path / "export.pdf", mapping=None, exported_at=None)
     with pytest.raises(MappingFault, match="--exported-at: '2020-01-15' is a day"):
         open_input(good, mapping=None, exported_at="2020-01-15")
@@ -171,7 +171,7 @@ def test_unusable_files_are_found_before_anything_is_sent(tmp_path: Path):
     with pytest.raises(MappingFault, match="no column 'Overskrift'"):
         open_input(good, mapping=None, exported_at=None)
     good.with_suffix(".mapping.toml").write_text('sheet = "x"\n' + MAPPING)
-    with pytest.raises(MappingFault, match="is no workbook"):
+    with pytest.raises(MappingFault, match="is not a workbook"):
         open_input(good, mapping=None, exported_at=None)
 
 
@@ -221,7 +221,7 @@ def test_rows_are_sent_where_no_list_can_be_written(how: str, tmp_path: Path, mo
         assert outcome.refused_file is not None
     else:
         assert outcome.list_trouble == (
-            f"no list beside the file, its folder {tmp_path} cannot be written (Permission denied)"
+            f"no list next to the file: its folder {tmp_path} cannot be written (Permission denied)"
         )
         assert outcome.refused_file is None
 
