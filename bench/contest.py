@@ -1,7 +1,7 @@
 """One run of one contender: the process is started on preloaded records, watched, stopped, and its result is checked.
 
-The window of measurement opens when a tenth of the records have a receipt in ClickHouse (whatever starts, connects
-and warms up lies before) and closes when all of them have one and every enriched record is on its topic.
+The window of measurement opens when a tenth of the records have a receipt in ClickHouse (starting, connecting and
+warming up come before that) and closes when all of them have one and every enriched record is on its topic.
 """
 
 import hashlib
@@ -77,7 +77,7 @@ class Arena:
         stack: a running stack.
         sizes: numbers of records, each gets a topic of its own.
         ours: the size of the product's own topic, whose name is fixed.
-        partitions: of each topic, as the stack was told.
+        partitions: of each topic, as the stack was configured.
         companies: in the register; the records are of the first of them.
         """
         self.stack, self.partitions = stack, partitions
@@ -226,7 +226,7 @@ class Arena:
                 counted, moved = now, time.monotonic()
             elif time.monotonic() - moved > (STALL_SECONDS if counted else START_SECONDS):
                 logs = "\n".join(process.last_words(40) for process in processes)
-                raise Wrong(f"{database} stands still at {counted:,} of {wanted:,} records\n{logs}")
+                raise Wrong(f"{database} is stuck at {counted:,} of {wanted:,} records\n{logs}")
             for process in processes:
                 process.check()
             left = (time.monotonic() - began) * (wanted - now) / now if now else 0.0

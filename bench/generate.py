@@ -1,7 +1,7 @@
-"""The one source of events and companies of all measurements: seeded, with its truth beside it.
+"""The one source of events and companies of all measurements: seeded, with its truth next to it.
 
 Events are as CRMs send them: CloudEvents in structured JSON, 300 to 500 bytes. Of a hundred records 5 are exact
-repeats, 3 corrections, 1 a retraction, and of two hundred one is invalid. The letter beside each event tells which it
+repeats, 3 corrections, 1 a retraction, and of two hundred one is invalid. The letter next to each event says which it
 is.
 """
 

@@ -1,7 +1,7 @@
 """From runs to ratios, tables, the chart and the guard against regressions: no I/O.
 
 A run is a dict with the fields of `contest.Run` and `round`. Ratios are ours divided by theirs, of the same round:
-whatever else the machine does then slows both. What is shown of them is the median over the rounds.
+anything else that the machine does then slows both. What is shown of them is the median over the rounds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -208,7 +208,7 @@ def chart(report: Mapping[str, Any]) -> str:
 
 
 def between(text: str, name: str, content: str) -> str:
-    """A document with what stands between its markers of that name replaced; ValueError when it has none."""
+    """A document with the text between its markers of that name replaced; ValueError when it has none."""
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     if begin not in text or end not in text:
         raise ValueError(f"the document has no {begin} and {end}")

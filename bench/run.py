@@ -127,7 +127,7 @@ def write(report: dict[str, Any], command: str) -> None:
 
 
 def write_page(name: str, text: str) -> None:
-    """Replace what stands between the markers of that name in docs/performance.md."""
+    """Replace the text between the markers of that name in docs/performance.md."""
     PAGE.write_text(results.between(PAGE.read_text(encoding="utf-8"), name, text), encoding="utf-8")
 
 

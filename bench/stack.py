@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 def say(text: str) -> None:
-    """A line for whoever waits."""
+    """A line for the user who waits."""
     print(text, file=sys.stderr, flush=True)
 
 

@@ -109,8 +109,8 @@ def unreachable(kafka: KafkaConnection, *, note: str = "", otherwise: BaseExcept
     """Probe the brokers, and say why none can be used; `otherwise` is the client's reason, if the probe finds none."""
     cause = probe(kafka)
     if cause is None:
-        told = f" ({said(otherwise)})" if otherwise is not None else ""
-        cause = f"it answers, but not this request in time{told}: try again, and look at its load and its log"
+        cause_said = f" ({said(otherwise)})" if otherwise is not None else ""
+        cause = f"it answers, but not this request in time{cause_said}: try again, and look at its load and its log"
     return KafkaUnreachable(f"Kafka at {kafka.address} cannot be used: {cause}.{_also(note)}")
 
 

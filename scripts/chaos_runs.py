@@ -62,7 +62,7 @@ class Session:
     started: datetime
     rounds: int = 0
     failed: list[str] = field(default_factory=list)
-    """What did not end well, and how."""
+    """What failed, and how."""
 
 
 def main() -> int:
@@ -160,7 +160,7 @@ def kept(session: Session, outcomes: Outcomes) -> Kept:
 
 
 def lines(runs: Sequence[Kept]) -> list[str]:
-    """What is printed at the end, and stands in the page: how they ran, their table, what failed."""
+    """What is printed at the end and in the page: how they ran, their table, what failed."""
     outcomes = [outcome for one in runs for outcome in one["outcomes"]]
     failed = [say for one in runs for say in one["failed"]]
     return [

@@ -35,7 +35,7 @@ SLOWEST: Final = 60
 MOST_MEMORY: Final = 2048
 """MB that a process may take: ten times what it takes."""
 _STARTING: Final = 120
-"""Seconds for a process to start and to end beside its share of the time."""
+"""Seconds for a process to start and to end, on top of its share of the time."""
 _PROGRESS: Final = re.compile(r"^#\d+\s.* cov: (\d+) ft: (\d+) corp: (\d+)/", re.MULTILINE)
 _EXECUTED: Final = re.compile(r"^stat::number_of_executed_units: (\d+)", re.MULTILINE)
 _NOISE: Final = re.compile(r"^(INFO: Instrumenting|#\d+\s|INFO: seed corpus|\s*$).*\n?", re.MULTILINE)

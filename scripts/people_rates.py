@@ -17,7 +17,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from schemas.people import holds_personal_data  # noqa: E402  (the product is beside this folder)
+from schemas.people import holds_personal_data  # noqa: E402  (the product is next to this folder)
 
 TITLES: Final = ROOT / "tests" / "data" / "danish_titles.txt"
 OF_EACH: Final = 25

@@ -1,4 +1,4 @@
-"""Runs pytest as a child process, which ends what it has started itself, whatever ends the run."""
+"""Runs pytest as a child process, which ends what it started itself, however the run ends."""
 
 import os
 import signal

@@ -177,7 +177,7 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
     app.heart = vitals.run
 
     @app.task  # type: ignore[untyped-decorator]
-    async def run_beside() -> None:
+    async def run_alongside() -> None:
         running = [_guarded(app, coroutine) for coroutine in (feed.run(), *(p.run() for p in pipelines))]
         await asyncio.gather(*running)
 

@@ -124,7 +124,7 @@ def _clickhouse_command(path: Path, port: int) -> Command:
         "--port",
         str(port),
     ]
-    # Whatever the shell says about a real server must not ask for a password here.
+    # Settings of the shell for a real server must not ask for a password here.
     return Command(
         "clickhouse", arguments, dict.fromkeys(("CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD", "CLICKHOUSE_PASSWORD_FILE"))
     )

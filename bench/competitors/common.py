@@ -94,7 +94,7 @@ class Judge:
         """Decide on a record.
 
         Args:
-            partition: where it stands, with `offset`.
+            partition: where it is, with `offset`.
             offset: see `partition`.
             timestamp: LogAppendTime, ms since 1970 UTC.
             key: its key.

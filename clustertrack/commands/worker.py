@@ -76,7 +76,7 @@ def command(*, check: bool) -> None:
     _require_released(datetime.now(UTC))
     logs.configure(settings.worker.log_level)
     clusters = ClusterRegistry.load(settings.worker.clusters)
-    config, belonging, aside = _checked(settings, mend=not check)
+    config, belonging, aside = _checked(settings, start_changelog=not check)
     if check:
         say("settings, ledger and topics are fine")
         return
@@ -143,19 +143,21 @@ def _health(why: str | None) -> Health:
     return Health(ok=why is None, why=why or "")
 
 
-def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging, Mapping[int, frozenset[int]]]:
+def _checked(
+    settings: Settings, *, start_changelog: bool
+) -> tuple[WorkerConfig, Belonging, Mapping[int, frozenset[int]]]:
     """Ask the ledger which topics it knows and how far it was filled; refuse to start when Kafka says otherwise.
 
     Also which offsets of the events topic are set aside: a record that kills every worker kills this one too, unless it
     knows about it before it fetches anything.
 
-    With `mend` a lost changelog of marks is no reason to refuse: a new one is started.
+    With `start_changelog` a lost changelog of marks is no reason to refuse: a new one is started.
     """
     with open_ledger(settings.clickhouse.connection()) as client:
         ledger_id = catalog.ledger_id(client, settings.clickhouse.database)
         recorded = catalog.topics(client, settings.clickhouse.database)
         _check_rights(settings, ledger_id)
-        if mend:
+        if start_changelog:
             group = topics.app_id(settings.kafka.consumer_group, ledger_id)
             recorded = changelog.put_in_order(
                 settings.kafka.connection(), client, settings.clickhouse.database, recorded, group, datetime.now(UTC)

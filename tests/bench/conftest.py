@@ -1,4 +1,4 @@
-"""The benchmark is no package: its modules are found beside each other, as when it runs."""
+"""The benchmark is not a package: its modules find each other in one folder, as when it runs."""
 
 import sys
 from pathlib import Path

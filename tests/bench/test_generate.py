@@ -61,7 +61,7 @@ def test_records_survive_their_file(tmp_path, made):
 
 
 def test_the_key_is_the_company(made):
-    """The key is the subject, whatever way the JSON is written: so a record stands where its company belongs."""
+    """The key is the subject, however the JSON is written, so a record is on the partition of its company."""
     for _, value, _ in made[:100]:
         assert parse_cvr(generate.subject_of(value).decode())
 

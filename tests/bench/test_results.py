@@ -72,7 +72,7 @@ def test_cpu_ratios_are_of_cpu_seconds(report):
 
 
 def test_the_table_has_a_line_for_everyone(report):
-    """A contender that did not run stands there with the reason."""
+    """A contender that did not run is listed with the reason."""
     lines = results.table(report).splitlines()
     assert [line.split(" | ")[0] for line in lines[2:]] == [
         "| clustertrack worker",
@@ -91,7 +91,7 @@ def test_the_table_has_a_line_for_everyone(report):
 
 
 def test_the_description_names_machine_and_versions(report):
-    """Whoever reads the table sees what it was measured on."""
+    """The table says what it was measured on."""
     text = results.described(report)
     assert "Some CPU, 2 cores" in text
     assert "3 rounds" in text
@@ -142,14 +142,14 @@ def test_a_competitor_that_never_ran_is_not_checked(report):
     assert results.check(report, report) == []
 
 
-def test_targets_that_are_missed_are_told(report):
+def test_targets_that_are_missed_are_reported(report):
     """The least ratios are held against the run; one that did not run is not short."""
     now = copy.deepcopy(report)
     now["ratios"]["faust"] = 14.9
     assert results.short_of_target(now) == ["faust: the ratio by wall clock is 14.90, the target is 15."]
 
 
-def test_only_what_stands_between_the_markers_is_replaced():
+def test_only_the_text_between_the_markers_is_replaced():
     """The rest of a document is left as it is, and a second time gives the same."""
     text = "Before\n<!-- a -->\nold\n<!-- end of a -->\nafter\n"
     once = results.between(text, "a", "new")

@@ -1,4 +1,4 @@
-"""Records of a batch are read within bounds, whatever is in them."""
+"""Records of a batch are read within bounds, with any content."""
 
 import hashlib
 import struct
@@ -62,7 +62,7 @@ def test_headers_are_counted_before_they_are_read() -> None:
 
 @pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])
 def test_memory_does_not_follow_what_is_unpacked(codec: str) -> None:
-    """300 MB of blanks in some kB are read in pieces; their length and SHA-256 are told."""
+    """300 MB of blanks in some kB are read in pieces; their length and SHA-256 are reported."""
     size = 300_000_000
     head = record(0, b"good")
     body = b"\0" + varint(0) + varint(1) + varint(-1) + varint(size)

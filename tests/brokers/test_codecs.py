@@ -54,7 +54,7 @@ def test_the_clients_agree() -> None:
 
 @pytest.mark.parametrize("module", PACKAGES, ids=str)
 def test_each_is_found_missing(module: str, tmp_path) -> None:
-    """Whichever it is, its package is named; python-snappy stands on cramjam."""
+    """The package of each codec is named; python-snappy needs cramjam."""
     done = without([module], "from brokers.unpacking import missing_packages\nprint(missing_packages())", tmp_path)
     missing = ["cramjam", "python-snappy"] if module == "cramjam" else [PACKAGES[module]]
     assert done.stdout == f"{missing}\n", done.stderr

@@ -39,7 +39,7 @@ TROUBLES = {
 
 @pytest.mark.parametrize(("listener", "changes", "cause"), TROUBLES.values(), ids=TROUBLES)
 def test_the_true_cause_is_said_at_once(secured: Secured, listener, changes, cause, tmp_path):
-    """Wrong logins, protocols, certificates and names are told apart, within seconds and without the password."""
+    """Wrong logins, protocols, certificates and names are distinguished, within seconds and without the password."""
     (tmp_path / "events.jsonl").write_text('{"specversion": "1.0"}\n')
     settings = {**secured.settings("publisher", listener), **changes}
     started = time.monotonic()

@@ -1,4 +1,4 @@
-"""kafka-python's consumers read whatever a batch holds, for the commands that read topics."""
+"""kafka-python's consumers read any batch, for the commands that read topics."""
 
 import pytest
 from kafka.errors import CorruptRecordError

@@ -26,7 +26,7 @@ P0, P1 = Partition("events", 0), Partition("events", 1)
     ],
 )
 def test_progress_of_a_partition(progress: Progress, position: int, lag: int):
-    """A group stands at its commit, or at the oldest record where that is later."""
+    """The position of a group is its commit, or the oldest record where that is later."""
     assert (progress.position, progress.lag) == (position, lag)
 
 
@@ -138,7 +138,7 @@ def test_gaps(present: list[int], missing: list[tuple[int, int]]):
 
 @pytest.mark.integration
 def test_where_kafka_delivers_nothing(kafka, topic: str, wait_for_markers: Callable[..., None]):
-    """Markers of transactions and aborted records are told from records, also in the middle of a range."""
+    """Markers of transactions and aborted records are distinguished from records, also in the middle of a range."""
     producer = KafkaProducer(bootstrap_servers=[kafka.bootstrap], transactional_id=uuid.uuid4().hex)
     producer.init_transactions()
     for finish in (producer.commit_transaction, producer.abort_transaction, producer.commit_transaction):
@@ -163,7 +163,7 @@ def test_where_kafka_delivers_nothing(kafka, topic: str, wait_for_markers: Calla
 def test_what_kafka_deletes_meanwhile_is_not_empty(
     kafka, admin: KafkaAdminClient, topic: str, wait_for_markers: Callable[..., None]
 ):
-    """Offsets below the low watermark cannot be read, so nobody knows whether they were records; others still can."""
+    """Offsets below the low watermark cannot be read, and may not have been records; others can be read."""
     producer = KafkaProducer(bootstrap_servers=[kafka.bootstrap], transactional_id=uuid.uuid4().hex)
     producer.init_transactions()
     for _ in range(2):

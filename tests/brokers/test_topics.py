@@ -1,4 +1,4 @@
-"""Topics on a real broker: made, compared, mended; and their names."""
+"""Topics on a real broker: created, compared, corrected; and their names."""
 
 import threading
 import time
@@ -126,7 +126,7 @@ def test_a_topic_that_never_shows_itself(kafka: _Broker):
 
 
 @pytest.mark.integration
-def test_configuration_is_mended(admin: TopicAdmin, specs: list[TopicSpec]):
+def test_configuration_is_corrected(admin: TopicAdmin, specs: list[TopicSpec]):
     """A configuration that differs is named and set; other keys of the topic stay as they are."""
     spec = specs[0]
     admin.ensure([replace(spec, config={**spec.config, "retention.ms": "1000", "segment.ms": "7200000"})])
@@ -154,7 +154,7 @@ def test_partitions_are_never_changed(admin: TopicAdmin, specs: list[TopicSpec])
 
 
 @pytest.mark.integration
-def test_topic_made_again(admin: TopicAdmin, kafka: _Broker, specs: list[TopicSpec], wait_until):
+def test_topic_recreated(admin: TopicAdmin, kafka: _Broker, specs: list[TopicSpec], wait_until):
     """A topic that was deleted and re-created has another id."""
     spec = specs[0]
     admin.ensure([spec])
@@ -169,7 +169,7 @@ def test_topic_made_again(admin: TopicAdmin, kafka: _Broker, specs: list[TopicSp
 
 @pytest.mark.integration
 def test_refused(admin: TopicAdmin, specs: list[TopicSpec]):
-    """What Kafka refuses is told with its reason: three replicas need three brokers."""
+    """What Kafka refuses is reported with its reason: three replicas need three brokers."""
     with pytest.raises(TopicFault, match=r"cannot be created with 3 partitions and 3 replicas: .*replication factor"):
         admin.ensure([replace(specs[0], replication_factor=3)])
 

@@ -203,7 +203,7 @@ def test_days_and_years_of_copenhagen(clocks: Load) -> None:
     companies = of_all_partitions(clocks, 2 * len(BOUNDARIES))
     for time, day in BOUNDARIES:
         truth.add(next(companies), time, day)
-        # A day that is given counts, whatever the time of the record says.
+        # A day that is given counts, and not the time of the record.
         given = date(day.year - 1, 12, 31) if day.day == 1 else date(day.year, 1, 1)
         truth.add(next(companies), time, given, given.isoformat())
     truth.publish()

@@ -23,7 +23,7 @@ CODECS = ("gzip", "snappy", "lz4", "zstd")
 GROWTH = 400 * 2**20
 """Bytes that a worker may take more at its peak: two groups of 48 MB, what is made of them, and the pieces at hand."""
 BLOCKED = 1.0 if ALONE else 5.0
-"""Seconds for which nothing may block a worker's event loop; beside other tests it is late for want of a processor."""
+"""Seconds for which nothing may block a worker's event loop; other tests make it late for want of a processor."""
 DOCUMENT = json.loads(event())
 
 

@@ -73,7 +73,7 @@ def copied(load: Load) -> Load:
 
 
 def test_replaced_under_a_running_worker(copied: Load) -> None:
-    """The worker ends as soon as it stores something, nothing goes on with that ledger, and `migrate` mends it."""
+    """The worker stops as soon as it stores something, nothing uses that ledger any longer, and `migrate` fixes it."""
     stack = copied.stack
     worker = stack.start_worker("replaced-under-it")
     copied.publish(copied.size(200))

@@ -198,7 +198,7 @@ class Mixture:
         yield
         self._last(since, 1.0, 3.0)
         wait_for(lambda: guest.exit_code() is not None or self.stack.is_ready(guest), 60, "the guest to be ready")
-        # One that finds Kafka or ClickHouse dead when it starts says so, and is started again by whoever watches it.
+        # One that finds Kafka or ClickHouse dead when it starts says so, and its supervisor starts it again.
         assert guest.exit_code() is None or len(self._turn) > 1, guest.last_words()
 
     @contextmanager

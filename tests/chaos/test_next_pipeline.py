@@ -71,7 +71,7 @@ def statuses(stack: Stack, kind: str) -> dict[tuple[str, int, bool], int]:
 
 
 def test_half_of_the_topic_again(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was accepted stands, what was refused and is accepted now counts; one receipt for each offset."""
+    """What was accepted stays, what was rejected and is accepted now counts; one receipt for each offset."""
     stack = load.stack
     worker = stack.start_worker("this-version")
     load.publish(load.size(300))
@@ -88,6 +88,6 @@ def test_half_of_the_topic_again(load: Load, tmp_path: Path, monkeypatch: pytest
     load.histories |= {activity: [version] for partition, activity, version in visited if partition in AGAIN}
     conclude(load, "next pipeline version reads half of the topic again", faults=1)
     assert following.stop(20)
-    assert before["new_products"] == stack.report(2018)["new_products"], "what was accepted stands"
+    assert before["new_products"] == stack.report(2018)["new_products"], "what was accepted stays"
     assert ("accepted", 1, True) in statuses(stack, LAUNCHED), "also where it was read again"
     assert set(statuses(stack, VISITED)) == {("accepted", 2, True), ("rejected", 1, False)}

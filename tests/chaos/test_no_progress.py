@@ -1,4 +1,4 @@
-"""A worker that runs and does nothing: its health turns red, it is replaced or ends itself, and nothing is lost."""
+"""A worker that runs and does nothing: its health turns red, it is replaced or stops itself, and nothing is lost."""
 
 import json
 import os
@@ -160,7 +160,7 @@ def test_by_default_it_is_red_within_a_minute(
 
 
 def test_without_a_supervisor_it_ends_itself(load: Load) -> None:
-    """Where nobody asks for its health, the process ends with an exit code, for whatever restarts it."""
+    """Where nobody asks for its health, the process ends with an exit code, so that it can be restarted."""
     stack = load.stack
     worker = stack.start_worker("alone", CLUSTERTRACK_FAULT="decide:2:block", CLUSTERTRACK_STALLED_SECONDS=str(STALLED))
     load.publish(load.size(400))

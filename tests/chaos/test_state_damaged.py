@@ -140,7 +140,7 @@ def keeper(load: Load, marks: Marks) -> Iterator[Start]:
 
 
 def publish_again(load: Load, old: list[tuple[bytes | None, bytes]]) -> set[tuple[int, int]]:
-    """Publish records once more; where they stand now."""
+    """Publish records once more; returns where they are now."""
     with closing(load.stack.producer()) as producer:
         sent = [producer.send(EVENTS, key=key, value=value) for key, value in old]
         places = [future.get(timeout=60) for future in sent]
@@ -193,7 +193,7 @@ def manifest_cut(marks: Marks, partition: int) -> None:
 
 
 def no_folder(marks: Marks, partition: int) -> None:
-    """A file stands where the folder should be."""
+    """A file is where the folder should be."""
     folder = marks.folder(partition)
     shutil.rmtree(folder)
     folder.write_text("")
@@ -242,7 +242,7 @@ def test_marks_that_cannot_be_used_are_read_again(
 
 
 def no_mark_readable(marks: Marks) -> None:
-    """Every mark of a partition stands in a block that cannot be read; what is read at the start can be."""
+    """Every mark of a partition is in a block that cannot be read; what is read at the start can be."""
     with closing(marks.open()) as database:
         database.compact_range(None, None)  # one table, so that nothing is left to compact when it is opened
         said = database.property_value("rocksdb.aggregated-table-properties")
@@ -251,7 +251,7 @@ def no_mark_readable(marks: Marks) -> None:
         database[OFFSET_KEY] = database[OFFSET_KEY]
         database.flush()
     table = max(marks.folder().glob("*.sst"), key=lambda file: file.stat().st_size)
-    # A table begins with its blocks of data. What stands behind them is read when the database is opened.
+    # A table begins with its blocks of data. What follows them is read when the database is opened.
     table.write_bytes(bytes(blocks) + table.read_bytes()[blocks:])
 
 
@@ -354,8 +354,8 @@ def test_a_changelog_that_was_cut_off(load: Load, marks: Marks, keeper: Start) -
     conclude(load, "changelog cut off, local state wiped", faults=2)
 
 
-def test_a_changelog_that_was_made_again(load: Load, marks: Marks, keeper: Start) -> None:
-    """Marks that no changelog vouches for are not used; repeats of old versions are marked anew."""
+def test_a_changelog_that_was_recreated(load: Load, marks: Marks, keeper: Start) -> None:
+    """Marks that no changelog vouches for are not used; repeats of old versions are marked again."""
     marks.delete_changelog(again=True)
     said = keeper()
     load.publish(load.size(200))

@@ -1,4 +1,4 @@
-"""The events topic deleted, made again, made wrongly, or emptied before it was read."""
+"""The events topic deleted, re-created, created wrongly, or emptied before it was read."""
 
 import json
 from collections.abc import Iterator
@@ -52,8 +52,8 @@ def receipts(stack: Stack) -> list[tuple[int, int, int, str]]:
     ]
 
 
-def test_made_again_under_a_running_worker(load: Load, kafka: KafkaAdminClient) -> None:
-    """Its offsets begin anew: the worker writes none of them over the receipts of the old ones, and ends."""
+def test_recreated_under_a_running_worker(load: Load, kafka: KafkaAdminClient) -> None:
+    """Its offsets start at 0 again: the worker writes none of them over the receipts of the old ones, and stops."""
     stack = load.stack
     worker = stack.start_worker("reads-the-old-one")
     load.publish(load.size(200))
@@ -74,8 +74,8 @@ def test_made_again_under_a_running_worker(load: Load, kafka: KafkaAdminClient) 
 
 
 @LONG_FORM
-def test_made_again_with_the_wrong_settings(load: Load, kafka: KafkaAdminClient) -> None:
-    """As a broker makes topics by itself: one sentence each says what is wrong, `migrate` mends what it can."""
+def test_recreated_with_the_wrong_settings(load: Load, kafka: KafkaAdminClient) -> None:
+    """As a broker creates topics by itself: one sentence each says what is wrong, `migrate` fixes what it can."""
     stack = load.stack
     delete(kafka)
     assert f"Topic {EVENTS} is missing: run `clustertrack migrate`" in stack.run("worker", "--check", expect=1).stderr
@@ -97,7 +97,7 @@ def test_made_again_with_the_wrong_settings(load: Load, kafka: KafkaAdminClient)
     assert all(setting in stack.run("worker", "--check", expect=1).stderr for setting in wrong)
     stack.run("migrate")
     load.publish(load.size(200))
-    worker = stack.start_worker("after-mending")
+    worker = stack.start_worker("after-fixing")
     conclude(load, "events topic made with the wrong settings", faults=2)
     assert worker.stop(20)
 

@@ -64,7 +64,7 @@ def test_killed_again_and_again(load: Load) -> None:
     names = (f"mortal-{n}" for n in itertools.count())
     workers = [stack.start_worker(next(names), wait=False) for _ in range(2)]
     killed, story = 0, []
-    # Each kind of moment strikes, in whatever order.
+    # Each kind of moment strikes, in any order.
     moments = [*MOMENTS, *draw.choices(MOMENTS, k=strikes - len(MOMENTS))]
     for moment in draw.sample(moments, strikes):
         if moment != WHILE_STARTING:

@@ -1,4 +1,4 @@
-"""Records that stand on the wrong partition: sent on once, counted once, never round for ever, whoever claims what."""
+"""Records on the wrong partition: sent on once, counted once, never in an endless circle, no matter what they claim."""
 
 import json
 import random
@@ -28,7 +28,7 @@ class Placed(Load):
         return key, value, partition
 
     def forged(self, origin: bytes | None, *, shift: int) -> Parcel:
-        """A new version whose publisher claims that it was sent on; `shift` partitions beside its own."""
+        """A new version whose publisher claims that it was sent on; `shift` partitions from its own."""
         key, value = self._version()
         self.published += 1
         partition = (partition_of(int(key), self.stack.partitions) + shift) % self.stack.partitions

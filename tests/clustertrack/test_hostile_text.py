@@ -45,7 +45,7 @@ Run = Callable[..., Done]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Run]:
-    """Call the program as the console script does; what it prints is looked at whatever the test is about."""
+    """Call the program as the console script does; what it prints is checked in every test."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("schemas.screen.hook_in", lambda: None)  # those hooks are the process's, and this is pytest's
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_ports(1)[0]}")
@@ -183,7 +183,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def asked(stack: Stack, run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`run` beside that stack."""
+    """`run` next to that stack."""
     for name, value in stack.environment.items():
         monkeypatch.setenv(name, value)
     return run
@@ -191,7 +191,7 @@ def asked(stack: Stack, run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.mark.integration
 def test_the_account(stack: Stack, asked: Run, tmp_path: Path):
-    """The verdict is said once, whatever sources call themselves; metrics and JSON are whole."""
+    """The verdict is printed once, with any names of sources; metrics and JSON are whole."""
     textfile = tmp_path / "account.prom"
     done = asked("reconcile", "--by-day", "--textfile", str(textfile))
     assert done.code == 1

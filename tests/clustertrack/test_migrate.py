@@ -108,8 +108,8 @@ def test_check_changes_nothing(run: Run, config: ClickHouse):
 
 
 @pytest.mark.integration
-def test_topic_made_again(run: Run, config: ClickHouse, raw: KafkaAdminClient, wait_until):
-    """A topic that was deleted and re-created becomes the next epoch, and is told."""
+def test_topic_recreated(run: Run, config: ClickHouse, raw: KafkaAdminClient, wait_until):
+    """A topic that was deleted and re-created becomes the next epoch, and is reported."""
     run()
     name = changelog(config)
     raw.delete_topics([name])
@@ -130,7 +130,7 @@ def test_topic_made_again(run: Run, config: ClickHouse, raw: KafkaAdminClient, w
 
 @pytest.mark.integration
 def test_recreated_by_others(run: Run, config: ClickHouse, kafka: _Broker, raw: KafkaAdminClient, wait_until):
-    """A topic that somebody else made again is a difference until it is recorded."""
+    """A topic that somebody else re-created is a difference until it is recorded."""
     run()
     name = changelog(config)
     with TopicAdmin(KafkaConnection(kafka.bootstrap)) as admin:
@@ -151,7 +151,7 @@ def test_recreated_by_others(run: Run, config: ClickHouse, kafka: _Broker, raw: 
 
 
 @pytest.mark.integration
-def test_policy_is_mended(run: Run, config: ClickHouse, kafka: _Broker, raw: KafkaAdminClient, wait_until):
+def test_policy_is_corrected(run: Run, config: ClickHouse, kafka: _Broker, raw: KafkaAdminClient, wait_until):
     """A policy that somebody changed is a difference, and is set again."""
     run()
     name = changelog(config)

@@ -124,7 +124,7 @@ def events_topic(kafka: Any, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.mark.integration
 def test_everything_arrives(run: Run, kafka: Any, events_topic: str, tmp_path: Path):
-    """Events and JSON lines arrive under their keys; refused rows wait beside the file; the exit code says so."""
+    """Events and JSON lines arrive under their keys; refused rows are next to the file; the exit code says so."""
     table, lines = tmp_path / "export.csv", tmp_path / "events.jsonl"
     table.write_text(HEADER + ROW + BAD)
     lines.write_bytes(b'{"subject": "13585628"}\nnot JSON\n')

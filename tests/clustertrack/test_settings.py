@@ -87,7 +87,7 @@ def test_a_bad_value_is_one_sentence_with_its_variable(monkeypatch, name, value,
 
 @pytest.mark.parametrize("servers", ["ida:hunter2@broker:9092", "a:9092,ida:hunter2@[::1]:9092", "hunter2@broker"])
 def test_a_password_in_the_address_is_refused_and_not_shown(monkeypatch, servers):
-    """Logins have variables of their own; what stands before an @ is in no sentence."""
+    """Logins have variables of their own; text before an @ is never printed."""
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", servers)
 
     with pytest.raises(SettingsFault, match="KAFKA_BOOTSTRAP_SERVERS cannot be used") as fault:

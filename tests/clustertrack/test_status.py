@@ -51,7 +51,7 @@ class Time:
 def wait(
     readings: Sequence[Reading | KafkaUnreachable], seconds: float = 60, *, empty: bool = False
 ) -> tuple[Reading, int]:
-    """Wait with a worker that makes these readings one after the other, the last one for ever."""
+    """Wait with a worker that makes these readings one after the other, the last one forever."""
     time = Time()
     following = iter(readings[1:])
     first = last = readings[0]

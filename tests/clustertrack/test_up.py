@@ -96,7 +96,7 @@ def up(tmp_path, base) -> Iterator[Callable[..., Up]]:
 
 
 def test_ports_follow_the_base():
-    """The ports of --port-base stand in the design; scripts and people count on them."""
+    """The ports of --port-base are documented; scripts and people count on them."""
     ports = Ports.from_base(19000)
 
     assert (ports.kafka, ports.clickhouse, ports.collector, ports.dashboard) == (19000, 19001, 19002, 19003)

@@ -172,7 +172,7 @@ OF_A_PROFILE = [
 
 @pytest.mark.parametrize(("name", "value", "matters"), OF_A_PROFILE)
 def test_the_report_does_not_depend_on_a_profile(ledger: Ledger, name: str, value: str, matters: bool):
-    """Each query of the product says by which settings it is to be answered, whatever a profile says."""
+    """Each query of the product states the settings to answer it with, so a profile changes nothing."""
 
     def report(client: Client) -> Any:
         return annual_report(client, 2018, today=date(2022, 1, 1), mapping=published_mapping()).as_dict()

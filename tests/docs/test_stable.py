@@ -41,6 +41,6 @@ def test_headers():
 
 
 def test_paths():
-    """Those that operators are told of."""
+    """Those in the operators' page."""
     paths = {coded(path)[0] for path, _ in Page("docs/operators.md").table("path", "answers")}
     assert set(coded(row("HTTP")[1])) == paths

@@ -96,7 +96,7 @@ def test_metrics():
 
 @pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in pages()])
 def test_named_metrics_exist(page: Page):
-    """Whatever a page calls a metric is one of the table, or a series of such a histogram."""
+    """Every metric that a page names is in the table, or is a series of a histogram there."""
     metrics = {coded(name)[0]: kind for name, kind, *_ in OPERATORS.table("metric", "type", "labels", "meaning")}
     series = {
         f"{name}_{end}" for name, kind in metrics.items() if kind == "histogram" for end in ("bucket", "count", "sum")

@@ -126,7 +126,7 @@ def test_every_event_is_accepted_once(told: Told, story: Story) -> None:
 
 @named(SMALL)
 def test_corrections_end_with_the_last(told: Told, story: Story) -> None:
-    """One client's versions of an activity stand in Kafka in their order, and the last one holds."""
+    """One client's versions of an activity are in Kafka in their order, and the last one counts."""
     numbers = [n for n, one in enumerate(story.parts[0].records) if story.last.encode() in (one.value or b"")]
     places = [story.places[0][number] for number in numbers]
     assert len(places) == 4

@@ -129,7 +129,7 @@ def test_publish_refused_exactly_the_rows_without_an_event(run: Run) -> None:
     for path in run.files:
         refused = path.with_name(path.name + ".refused.csv")
         if refused.exists():
-            # In the encoding and with the separator of the file itself, so that it can be mended and published;
+            # In the encoding and with the separator of the file itself, so that it can be fixed and published;
             # a workbook has neither, its list is as Danish Excel reads it.
             mapping = tomllib.loads(path.with_suffix(".mapping.toml").read_text(encoding="utf-8"))
             with refused.open(encoding=mapping.get("encoding", "utf-8-sig"), errors="replace", newline="") as file:

@@ -213,7 +213,7 @@ def test_clickhouse_may_go_away_and_come_back(workers: Stack) -> None:
     assert workers.query("SELECT count() FROM impact.receipt_without_row") == [(0,)]
 
 
-def test_a_worker_does_not_start_on_a_topic_made_anew(workers: Stack) -> None:
+def test_a_worker_does_not_start_on_a_recreated_topic(workers: Stack) -> None:
     """Kafka's topics must be those that the ledger recorded."""
     done = workers.run("worker", "--check")
     assert "fine" in done.stdout

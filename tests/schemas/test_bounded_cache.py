@@ -19,7 +19,7 @@ def test_asked_once() -> None:
 
 
 def test_it_never_grows_beyond_its_bound() -> None:
-    """When it is full it starts anew, whatever arrives."""
+    """When it is full it starts over, with anything that arrives."""
     remembered = Remembered(str, 3)
     sizes = []
     for number in range(10):

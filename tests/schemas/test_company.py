@@ -99,7 +99,7 @@ def written(**changes: object) -> bytes:
         pytest.param(written(successor_cvr=12345678), [("successor_cvr", "invalid_cvr_checksum")], id="successor"),
         pytest.param(written(valid_from="01-01-2018"), [("valid_from", "invalid_date")], id="Danish date"),
         pytest.param(written(valid_from="0018-01-01"), [("valid_from", "date_too_early")], id="year 18"),
-        pytest.param(written(ceased_on="9999-12-31"), [("ceased_on", "date_too_late")], id="for ever"),
+        pytest.param(written(ceased_on="9999-12-31"), [("ceased_on", "date_too_late")], id="no end"),
         pytest.param(written(revision=-1), [("revision", "invalid_type")], id="negative revision"),
         pytest.param(written(employees=-1), [("employees", "invalid_employees")], id="negative employees"),
         pytest.param(written(employees=1.5), [("employees", "invalid_type")], id="half an employee"),
@@ -132,7 +132,7 @@ def test_faults_of_a_record(value: bytes | None, expected: list[tuple[str, str]]
 
 
 def test_unknown_fields_are_masked():
-    """What stands in a field that the schema does not know may be about a person."""
+    """A field that the schema does not know may be about a person."""
     faults = read_company(b"13748136/2018-01-01", written(email="a@b.example"), ARRIVED)
     assert isinstance(faults, list)
     assert "a@b.example" not in repr(faults)
@@ -188,7 +188,7 @@ json_values = st.recursive(
     ),
 )
 def test_reading_never_raises(key: bytes | None, value: bytes):
-    """Whatever bytes come, the answer is a version or faults with codes that are documented."""
+    """Any bytes give a version or faults with documented codes."""
     read = read_company(key, value, ARRIVED)
     if isinstance(read, list):
         assert read

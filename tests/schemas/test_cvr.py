@@ -58,7 +58,7 @@ def test_formats_are_normalised(number: str, prefix: str, data: st.DataObject):
 
 @given(st.text(st.characters(exclude_categories=[])) | st.text("0123456789DK .-", max_size=14))
 def test_any_text_is_a_number_or_a_fault(text: str):
-    """Whatever text comes, lone surrogates included, the answer is a number of 8 digits or one of three codes."""
+    """Any text, lone surrogates included, gives a number of 8 digits or one of three codes."""
     try:
         answer: int | str = parse_cvr(text)
     except CvrFault as error:

@@ -35,7 +35,7 @@ def test_times_as_they_are_written(moment: datetime, zone: timezone, precision: 
 
 @given(st.datetimes(EARLIEST, LATEST), st.from_regex(r"\A(\.[0-9]{1,9})?[Zz]\Z"))
 def test_fractions_are_cut(moment: datetime, rest: str):
-    """Whatever the fraction, nothing is rounded up."""
+    """No fraction is rounded up."""
     text = moment.isoformat(timespec="seconds") + rest
     assert parse_instant(text) == whole(text) is not None
 
@@ -46,7 +46,7 @@ def test_fractions_are_cut(moment: datetime, rest: str):
     st.sampled_from([*"0123456789:.+-TtZzW ,\n", "\u0663", "\uff13", ""]),
     st.booleans(),
 )
-def test_whatever_differs_in_one_place(text: str, place: int, other: str, instead: bool):
+def test_any_difference_in_one_place(text: str, place: int, other: str, instead: bool):
     """No time is read that is none, and none is missed."""
     changed = text[:place] + other + text[place + instead :]
     assert parse_instant(changed) == whole(changed)

@@ -24,7 +24,7 @@ from schemas.indicators import EVENT_TYPES
     ],
 )
 def test_what_makes_another_version(changes: dict[str, Any]):
-    """Whatever an event says of its activity is part of the revision."""
+    """Everything that an event says about its activity is part of the revision."""
     assert accepted(event(**changes)).revision != accepted(event()).revision
 
 
@@ -87,5 +87,5 @@ def test_what_is_derived_makes_no_other_version(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_known_version():
-    """Ledgers hold revisions: the same event has the same one for ever."""
+    """Ledgers hold revisions: the same event always has the same one."""
     assert accepted(event()).revision == 28137857453341274640038942672265

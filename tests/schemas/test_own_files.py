@@ -1,4 +1,4 @@
-"""Files beside other people's files: never led elsewhere, nothing foreign overwritten or removed, private."""
+"""Files next to other people's files: never led elsewhere, nothing foreign overwritten or removed, private."""
 
 import os
 import stat
@@ -16,7 +16,7 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser can g
 
 
 def leave(folder: Path, content: bytes = b"ours", stem: str = "export.csv") -> str:
-    """Leave a file beside a foreign one; its name."""
+    """Leave a file next to a foreign one; returns its name."""
     new = Beginning(folder)
     new.stream.write(content)
     return new.leave(stem, SUFFIX)
@@ -28,7 +28,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_file_is_whole_and_private(tmp_path: Path):
-    """A file that was left has its name, its content and no rights for others, whatever the umask."""
+    """A file that was left has its name, its content and no rights for others, under any umask."""
     umask = os.umask(0)
     try:
         assert leave(tmp_path) == "export.csv.refused.csv"
@@ -150,7 +150,7 @@ def test_a_folder_that_is_swapped_is_not_written_to(relative: bool, tmp_path: Pa
 
 
 def test_a_folder_that_is_swapped_while_we_write(tmp_path: Path):
-    """What was begun in a folder ends in this folder, whatever has its name by then."""
+    """What was begun in a folder ends in this folder, even if something else has its name by then."""
     drop, elsewhere = tmp_path / "drop", tmp_path / "elsewhere"
     drop.mkdir()
     elsewhere.mkdir()

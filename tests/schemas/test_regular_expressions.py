@@ -56,7 +56,7 @@ def patterns() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("pattern", "searched"), list(patterns()))
 def test_time_grows_with_the_text(pattern, searched):
-    """Four times as long a text takes about four times as long, whatever it begins with, repeats and ends with."""
+    """Four times as long a text takes about four times as long, with any beginning, repetition and end."""
     _linear(pattern, searched=searched)
 
 

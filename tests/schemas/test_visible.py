@@ -1,4 +1,4 @@
-"""Whatever others write is shown; nothing that they write is obeyed."""
+"""All text of others is shown; a terminal obeys none of it."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""What scripts/chaos makes of outcomes: the table of the page, whatever ended the run."""
+"""What scripts/chaos makes of outcomes: the table of the page, however the run ended."""
 
 import itertools
 import json

@@ -125,12 +125,12 @@ def test_next_record(recorded: TopicRecord | None, actual: ActualTopic, expected
     ],
 )
 def test_check_topics(actual: list[ActualTopic], reasons: list[str]):
-    """A worker is told in sentences why it must not start, and what to do."""
+    """Sentences say why a worker must not start, and what to do."""
     found = check_topics({"events": RECORD}, actual)
     assert len(found) == len(reasons)
     assert all(reason in sentence for reason, sentence in zip(reasons, found, strict=True))
 
 
 def test_check_without_records():
-    """A ledger that knows no topic lets no worker start."""
+    """No worker starts on a ledger that has no record of a topic."""
     assert check_topics({}, [ACTUAL]) == ["Topic events is not recorded: run `clustertrack migrate`."]

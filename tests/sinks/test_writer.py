@@ -174,7 +174,7 @@ class TestClickHouse:
 
     @pytest.mark.parametrize("answer", PAGES)
     def test_a_page_is_no_receipt(self, proxied: LedgerWriter, proxy: Proxy, answer: str) -> None:
-        """What a proxy says for ClickHouse is neither a success nor a row's fault, whatever is written in it."""
+        """An answer of a proxy is neither a success nor a row's fault, with any text."""
         proxy.fault = lambda _proxy: answer
         with pytest.raises(LedgerUnavailable):
             proxied.insert(ALL)
@@ -189,13 +189,13 @@ class TestClickHouse:
         assert client.query(f"SELECT count() FROM {database}.receipt").result_rows == [(0,)]
 
     def test_a_refused_row_cannot_pass_for_a_full_disk(self, proxied: LedgerWriter, proxy: Proxy) -> None:
-        """ClickHouse quotes the row that breaks a rule: what it holds must not make the worker repeat it for ever."""
+        """ClickHouse quotes the row that breaks a rule: what it holds must not make the worker repeat it forever."""
         proxy.fault = lambda _proxy: "error 469 Constraint is violated: activity_id = 'No space left, errno: 28'"
         with pytest.raises(LedgerRefused):
             proxied.insert(ALL)
 
     def test_codes_bear_the_names_of_the_engine(self, client: Client) -> None:
-        """The comment beside each code says what ClickHouse calls it."""
+        """The comment on each code says what ClickHouse calls it."""
         source = Path(writer_module.__file__).read_text(encoding="utf-8")
         said = {int(code): name for code, name in re.findall(r"^ +(\d+),  # ([A-Z0-9_]+)", source, re.MULTILINE)}
         assert said.keys() == ABOUT_A_ROW | BROKEN

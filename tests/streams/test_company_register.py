@@ -76,7 +76,7 @@ def test_unknown_attributes_are_said_to_be_unknown():
 
 
 def test_a_company_without_a_row():
-    """A company that the register lacks is counted and told, with its number alone."""
+    """A company that the register lacks is counted and given, with its number alone."""
     assert on(Register(), 0) == {"cvr": "13748136", "known": False, "as_at": "2018-01-01"}
 
 
@@ -97,7 +97,7 @@ def test_the_version_of_the_day(day: int, name: str):
 
 
 def test_mergers_are_followed():
-    """A merged company is told as the one that it was merged into, from the day of the merger on."""
+    """A merged company is given as the one that it was merged into, from the day of the merger on."""
     register = filled(
         version(name="small"),
         version(10, successor_cvr=OTHER),
@@ -112,14 +112,14 @@ def test_mergers_are_followed():
 
 
 def test_a_cycle_leaves_the_company_as_itself():
-    """Two companies that name each other are each told as themselves."""
+    """Two companies that name each other are each given as themselves."""
     register = filled(version(successor_cvr=OTHER, name="a"), version(cvr=OTHER, successor_cvr=COMPANY, name="b"))
     assert [on(register, 0, cvr)["name"] for cvr in (COMPANY, OTHER)] == ["a", "b"]
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)], ids=str)
 def test_the_highest_revision_holds(order: tuple[int, ...]):
-    """Whatever the order of arrival, the newest extract wins."""
+    """The newest extract wins in any order of arrival."""
     versions = [version(revision=number, name=f"extract {number}") for number in range(3)]
     register = filled(*(versions[number] for number in order))
     assert on(register, 0)["name"] == "extract 2"
@@ -151,7 +151,7 @@ def test_a_company_without_versions_is_gone():
     assert list(register.versions_of(COMPANY)) == []
 
 
-def test_what_was_told_is_told_anew_after_a_change():
+def test_answers_follow_a_change():
     """An answer that is kept ready does not outlive a change of the register, a successor's included."""
     register = filled(version(successor_cvr=OTHER))
     assert not on(register, 0)["known"]

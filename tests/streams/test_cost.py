@@ -48,7 +48,7 @@ def seconds(call: Callable[[], Any], tries: int = 3) -> float:
 
 
 def peak(batch: bytes) -> int:
-    """Bytes that Python holds at most, beside those that it held before."""
+    """Bytes that Python holds at most, without those that it held before."""
     tracemalloc.start()
     try:
         work(batch)

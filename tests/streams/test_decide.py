@@ -171,13 +171,13 @@ def test_the_same_record_again_is_no_duplicate():
     ("epoch", "offset", "status"),
     [
         pytest.param(0, 3, "accepted", id="the same record"),
-        pytest.param(1, 3, "duplicate", id="its offset in a topic that was made again"),
+        pytest.param(1, 3, "duplicate", id="its offset in a topic that was re-created"),
         pytest.param(0, 2, "duplicate", id="another offset, before it"),
         pytest.param(0, 4, "duplicate", id="another offset, behind it"),
     ],
 )
 def test_a_mark_names_one_record(epoch: int, offset: int, status: str):
-    """Offsets begin anew in a topic that was deleted and re-created, so the epoch is part of the place."""
+    """Offsets start at 0 again in a topic that was deleted and re-created, so the epoch is part of the place."""
     first = decide([Record(3, SOUND)])
     batch = decide([Record(offset, SOUND)], marks=first.marks, place=PLACE._replace(topic_epoch=epoch))
     assert statuses(batch) == [status]
@@ -191,7 +191,7 @@ def test_the_same_record_passes_a_newer_pipeline():
     assert batch.rows.receipts[0].revision == batch.rows.activities[0].revision
 
 
-def test_places_of_any_size_are_told_apart():
+def test_places_of_any_size_are_distinguished():
     """Epoch and offset keep all of their bits in a mark."""
     far = PLACE._replace(topic_epoch=65_535)
     first = decide([Record(2**63 - 1, SOUND)], place=far)
@@ -219,7 +219,7 @@ def test_a_duplicate_names_the_row_of_the_pipeline_that_wrote_it():
         pytest.param(RETRACTION, id="retraction"),
     ],
 )
-def test_whatever_differs_is_another_version(other: bytes):
+def test_any_difference_is_another_version(other: bytes):
     """A correction is accepted, never taken for a repeat."""
     batch = decide([Record(0, SOUND), Record(1, other), Record(2, SOUND)])
     assert [status == "duplicate" for status in statuses(batch)] == [False, False, True]
@@ -246,7 +246,7 @@ def test_marks_are_asked_for_once():
 
 
 def test_a_record_on_the_wrong_partition_is_sent_on():
-    """It goes to its company's partition as it came, with a note of where it stood; the receipt says so."""
+    """It goes to its company's partition as it came, with a note of where it was; the receipt says so."""
     company = ELSEWHERE[0]
     headers = (("trace", b"\xff"), ("trace", None), ("content-type", b"application/cloudevents+json"))
     batch = decide([Record(9, event(company), key=b"any", headers=headers)])
@@ -263,7 +263,7 @@ def test_a_record_on_the_wrong_partition_is_sent_on():
 
 
 def test_a_record_is_sent_on_once():
-    """What was sent on and still is wrong could go round for ever: it is rejected, with where it came from."""
+    """What was sent on and is still wrong could be sent on endlessly: it is rejected, with where it came from."""
     origin = ("ct-origin", b"activity.events.v1/2/5")
     batch = decide([Record(9, event(ELSEWHERE[0]), headers=(origin,))])
     assert [(r.status, r.reason, r.source) for r in batch.rows.receipts] == [("rejected", "misrouted", SOURCE)]
@@ -304,7 +304,7 @@ def test_a_record_is_sent_on_and_arrives():
         pytest.param(None, (NO_PARTITION, 0), id="none"),
     ],
 )
-def test_where_a_record_stood_before(header: bytes | None, origin: tuple[int, int]):
+def test_where_a_record_was_before(header: bytes | None, origin: tuple[int, int]):
     """A receipt of any status keeps the origin; what a publisher wrote into the header cannot harm."""
     batch = decide(
         [Record(9, SOUND, headers=(("ct-origin", header),)), Record(10, b"{", headers=(("ct-origin", header),))]
@@ -313,8 +313,8 @@ def test_where_a_record_stood_before(header: bytes | None, origin: tuple[int, in
     assert [(r.origin_partition, r.origin_offset) for r in batch.rows.receipts] == [origin, origin]
 
 
-def test_origins_of_a_topic_that_was_made_again():
-    """Its offsets begin anew: whoever drops what has the same origin must not drop records of another epoch."""
+def test_origins_of_a_recreated_topic():
+    """Its offsets start at 0 again: records of another epoch are not dropped for having the same origin."""
     again = PLACE._replace(topic_epoch=2)
     records = [Record(9, SOUND), Record(10, b"{"), Record(11, event(ELSEWHERE[0]))]
     origins = [dict(output.headers)["ct-origin"] for output in decide(records, place=again).outputs]
@@ -331,7 +331,7 @@ def test_repeats_are_sent_on_unseen():
 
 
 def test_what_cannot_be_read_is_not_sent_on():
-    """Without a sound subject nobody knows where a record belongs."""
+    """Without a sound subject the partition of a record is unknown."""
     assert statuses(decide([Record(0, event(subject="12345678"))])) == ["rejected"]
 
 
@@ -361,8 +361,8 @@ def test_the_enriched_event():
     }
 
 
-def test_the_company_is_told_as_at_the_day():
-    """What the register says of the company on the day of the activity stands beside it."""
+def test_the_company_is_added_as_at_the_day():
+    """The company as it was on the day of the activity is added to it."""
     register = Register()
     for first, name in ((date(2010, 1, 1), "before"), (date(2018, 5, 4), "after")):
         register.apply(CompanyVersion(cvr=COMPANY, valid_from=first, revision=1, name=name, employees=49, nuts="DK032"))

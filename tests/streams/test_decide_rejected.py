@@ -115,7 +115,7 @@ def test_a_record_that_was_set_aside_is_not_touched():
 
 
 def test_the_faults_of_one_record_stay_small():
-    """A record of nothing but faults fits its topic with all that is said of it."""
+    """A record of nothing but faults fits its topic with all its faults."""
     fields = {f"\U0001f41f{n}" * 70: 0 for n in range(3000)}
     (output,) = decide([Record(0, event(data=fields))]).outputs
     assert len(dict(output.headers)["ct-faults"] or b"") < 200_000
@@ -191,7 +191,7 @@ def test_headers_of_an_event(headers: list[tuple[str, bytes | None]], faults: li
     "ids", [[b"a", b"b"], [b"a", b"b", b"b"], [b"a", b"b", b"a"], [None, b"a"], [b"a", None], [b"", b"a"]]
 )
 def test_an_attribute_twice(ids: list[bytes | None]):
-    """An attribute with two values is refused in whatever order they come, and shown with both."""
+    """An attribute with two values is rejected in either order, and shown with both."""
     sound = json.loads(SOUND)
     headers = [(f"ce_{name}", value.encode()) for name, value in sound.items() if name not in {"data", "id"}]
     batch = decide([Record(0, json.dumps(sound["data"]).encode(), headers=[*headers, *(("ce_id", i) for i in ids)])])

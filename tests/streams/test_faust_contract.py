@@ -129,7 +129,7 @@ WORDS: list[tuple[Any, str, str]] = [
     (fetcher.Fetcher, "_records", "what was fetched"),
     (fetcher.Fetcher, "FetchResult", "made of each fetch"),
     (BatchBuilder, "_builder", "filled without aiokafka's own detour"),
-    (BatchBuilder, "_build", "what a batch holds, to write it anew"),
+    (BatchBuilder, "_build", "what a batch holds, to write it again"),
     (BatchBuilder, "_relative_offset", "set: the records of a batch that was filled so"),
     (Store, "offset_key", "how far the changelog is applied"),
     (Store, "_dbs", "open databases"),
@@ -187,7 +187,7 @@ def private_names(module: ModuleType) -> Iterator[tuple[str, int]]:
 
 @pytest.mark.parametrize("module", [*MODULES, worker.__name__])
 def test_every_private_name_is_listed(module: str) -> None:
-    """Whatever is used of another's private names stands above, with its use, or is imported here to be looked at."""
+    """Each private name of another package that we use is listed above with its use, or imported here to be checked."""
     listed = {name for _, name, *_ in (*METHODS, *WORDS)} | globals().keys()
     used = list(private_names(import_module(module)))
     assert [(name, line) for name, line in used if name not in listed] == []

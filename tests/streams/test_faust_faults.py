@@ -81,7 +81,7 @@ AVOIDED = [
     pytest.param({"GlobalTable", "use_partitioner_global"}, id="global tables"),
     pytest.param({"tumbling", "hopping", "relative_to", "relative_to_stream", "relative_to_field"}, id="windows"),
     pytest.param({"exactly_once", "transactional_id"}, id="transactions of Faust"),
-    pytest.param({"concurrency", "isolated_partitions"}, id="agents beside each other"),
+    pytest.param({"concurrency", "isolated_partitions"}, id="agents at once"),
 ]
 
 
@@ -230,7 +230,7 @@ def test_a_stop_waits_no_longer_than_the_drain(tmp_path: Path) -> None:
 def test_a_queue_that_is_emptied_does_not_end_the_fetcher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flowing: bool
 ) -> None:
-    """Faust cancels whoever waits for room in a queue that it empties: what was dropped is fetched again."""
+    """Faust cancels a task that waits for room in a queue that it empties: what was dropped is fetched again."""
     sought: list[bool] = []
 
     async def seek() -> None:
@@ -267,7 +267,7 @@ def test_a_fetcher_that_is_cancelled_ends(tmp_path: Path) -> None:
 def test_a_partition_without_a_commit_goes_back_to_its_beginning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The client leaves it where it stands, so that what was fetched from it in the meantime would never come again."""
+    """The client leaves it where it is, so that what was fetched from it in the meantime would never come again."""
     committed, never = TP(EVENTS, 1), TP(EVENTS, 2)
     sought: list[tuple[TP, int]] = []
 
@@ -313,7 +313,7 @@ def test_the_heart_beats_while_tables_are_recovered(tmp_path: Path) -> None:
     assert beats == [False]
 
 
-def test_a_recovery_that_moves_is_no_illness(tmp_path: Path) -> None:
+def test_a_recovery_that_moves_is_healthy(tmp_path: Path) -> None:
     """However long it takes: marks that are applied are signs of life."""
 
     async def look(app: Any) -> tuple[float, float]:
@@ -328,8 +328,8 @@ def test_a_recovery_that_moves_is_no_illness(tmp_path: Path) -> None:
         )
         app.delivery.recovered_at = 0.0
         clock[0] = 5000.0
-        stood = vitals.signs().not_flowing_for
+        before = vitals.signs().not_flowing_for
         app.delivery.recovered_at = 4990.0
-        return stood, vitals.signs().not_flowing_for
+        return before, vitals.signs().not_flowing_for
 
     assert with_app(tmp_path, look) == (5000.0, 10.0)

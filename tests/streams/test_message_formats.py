@@ -21,7 +21,7 @@ from brokers import kafka_python
 from streams.record_batches import BoundedRecords
 
 HEAD, LENGTH, CRC, ATTRIBUTES = 61, 8, 17, 21
-"""Bytes before the records of a batch, and where its length, checksum and attributes stand."""
+"""Bytes before the records of a batch, and where its length, checksum and attributes are."""
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
 INVALID_RECORD = 87
 VALUES = [b'{"specversion": "1.0", "id": "%d"}' % n for n in range(3_000)]

@@ -1,4 +1,4 @@
-"""aiokafka's consumers read whatever a batch holds, within bounds."""
+"""aiokafka's consumers read any batch, within bounds."""
 
 from functools import partial
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ from streams import record_batches
 from streams.record_batches import PORTION, BoundedFetch, BoundedRecords, LightRecords
 
 PLACE = TopicPartition("activity.events.v1", 3)
-CRC = 17  # where the checksum of a batch stands, and what it covers begins 4 bytes later
+CRC = 17  # where the checksum of a batch is, and what it covers begins 4 bytes later
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def test_aiokafka_itself_still_fails() -> None:
 
 @pytest.mark.parametrize("bad", [0, 1, 3], ids=str)
 def test_every_record_of_the_batch_is_read_once(bad: int) -> None:
-    """Wherever the bad name stands; the others are as they were."""
+    """Wherever the bad name is; the others are unchanged."""
     names = [b"ok"] * 4
     names[bad] = b"\xff\xfe"
     records = BoundedRecords(batch(names))

@@ -95,7 +95,7 @@ def test_damage_found_while_working_is_set_aside_and_ends_the_worker(opened: Ope
     ],
 )
 def test_marks_are_compared_with_their_changelog(opened: Open, first: int, end: int, logged: int, kept: bool) -> None:
-    """Marks ahead of the changelog are set aside; one that was cut off is told, and what is here is kept."""
+    """Marks ahead of the changelog are set aside; one that was cut off is reported, and what is here is kept."""
     seen, table = opened()
     table.app.tables = SimpleNamespace(recovery=SimpleNamespace(active_offsets={CHANGELOG: 7}))
     seen.write(0, dict.fromkeys(keys(3), MARK), 7)

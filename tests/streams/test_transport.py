@@ -19,7 +19,7 @@ from streams.transport import FETCH_WAIT_MS, Delivery, check_alive
 
 @pytest.mark.integration
 def test_a_consumer_whose_fetcher_has_ended_says_so(kafka: Any) -> None:
-    """Faust would go on asking it for records, and get none, for ever."""
+    """Faust would go on asking it for records, and get none, forever."""
 
     async def go() -> None:
         consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=f"group-{uuid.uuid4()}")
@@ -39,7 +39,7 @@ def test_a_consumer_whose_fetcher_has_ended_says_so(kafka: Any) -> None:
 
 @pytest.mark.integration
 def test_a_connection_that_does_not_answer_is_closed(kafka: Any) -> None:
-    """Otherwise aiokafka would ask for metadata on it, in vain, for ever."""
+    """Otherwise aiokafka would ask for its metadata in vain, forever."""
     port = int(kafka.bootstrap.rpartition(":")[2])
     (behind,) = free_ports(1)
     proxy = TcpProxy(behind, port)
@@ -77,7 +77,7 @@ def test_a_partition_without_records_holds_up_no_other() -> None:
 
 
 def test_a_fetch_in_slow_mode_is_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without records too: otherwise a worker that has nothing to do would be called ill, and replaced."""
+    """Without records too: otherwise a worker that has nothing to do would be reported unhealthy, and replaced."""
 
     async def fetch(*_: Any) -> tuple[dict[Any, Any], set[Any]]:
         return {}, set()

@@ -65,7 +65,7 @@ def record(
 
 
 def packed(plain: bytes, records: int, codec: str = "none", base: int = 0, body: bytes | None = None) -> bytes:
-    """A batch of records that stand in `plain`; or with any other body."""
+    """A batch of the records in `plain`; or with any other body."""
     number, pack = PACK[codec]
     content = pack(plain) if body is None else body
     head = (49 + len(content), 0, 2, 0, number | APPEND_TIME, records - 1, TIME, TIME, -1, -1, -1, records)

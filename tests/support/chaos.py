@@ -1,7 +1,7 @@
 """What every chaos scenario needs: a load whose truth is known, and the comparison of the ledger with it.
 
-The load is seeded. Its truth is kept beside it in plain Python while it is drawn: which versions were published, which
-state stands at the end, how many records are invalid. Nothing here uses the product's own rules.
+The load is seeded. Its truth is kept with it in plain Python while it is drawn: which versions were published, which
+state holds at the end, how many records are invalid. Nothing here uses the product's own rules.
 
 Set by scripts/chaos for its long runs: what `runs` reads, and CHAOS_OUTCOMES (the file that gets one JSON line for each
 outcome).
@@ -75,10 +75,10 @@ class Outcome:
     """Records published for it."""
     faults: int = 0
     lost: int = 0
-    """Published versions that the ledger lacks, standing activities that it does not show, and records that have not
-    arrived on the topic that their receipt stands for: enriched, rejected, or sent on."""
+    """Published versions that the ledger lacks, activities in force that it does not show, and records that have not
+    arrived on the topic that their receipt means: enriched, rejected, or sent on."""
     counted_twice: int = 0
-    """Versions that nobody published or that stand twice, and activities that stand otherwise than published."""
+    """Versions that nobody published or that are there twice, and activities that differ from what was published."""
     wrong_figures: int = 0
     without_receipt: int = 0
     """Offsets of the events topic that have not exactly one receipt, or one for no record."""
@@ -91,7 +91,7 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
     """What else is not as promised."""
     fixed_nodes: bool = False
-    """Whether the number of brokers belongs to the scenario, whatever CHAOS_NODES says."""
+    """Whether the number of brokers belongs to the scenario, so CHAOS_NODES does not change it."""
     story: list[str] = field(default_factory=list)
     """What was done when, where the seed draws that."""
 
@@ -314,11 +314,11 @@ def conclude(
 
 
 def _compare_activities(load: Load, outcome: Outcome) -> None:
-    """Versions, what stands of them, and the figures of the year, with what was published."""
+    """Versions, those in force, and the figures of the year, with what was published."""
     stack, published = load.stack, load.versions()
     rows = stack.query("SELECT source, activity_id, revision, event_id FROM impact.activity_revision FINAL")
     ((pipelines,),) = stack.query("SELECT uniqExact(pipeline_version) FROM impact.receipt FINAL")
-    # Repeats differ in nothing, so a version may stand under the id of any of its publications: here they share it.
+    # Repeats differ in nothing, so a version may have the id of any of its publications: here they share it.
     stored = {event_id for *_, event_id in rows}
     outcome.lost = len(published - stored)
     outcome.counted_twice = len(stored - published) + doubled(rows, pipelines)
@@ -347,7 +347,7 @@ def _compare_topics(load: Load, outcome: Outcome) -> None:
         t=EVENTS,
         e=epoch,
     )
-    # As origins name it: in another epoch another record stands at the same offset.
+    # As origins name it: in another epoch another record is at the same offset.
     topic = f"{EVENTS}@{epoch}" if epoch else EVENTS
     statuses = {(partition, offset): status for partition, offset, status in receipts}
     lows = _lows(stack)
@@ -360,7 +360,7 @@ def _compare_topics(load: Load, outcome: Outcome) -> None:
     outcome.lost += missing(topic, statuses, wanted)
     for name, found in (("in_enriched", enriched), ("in_rejected", rejected), ("sent_on", sent_on)):
         before, now = load.repeated[name], repeats(found)
-        # A topic that was made again holds none of the former ones.
+        # A topic that was re-created holds none of the former ones.
         setattr(outcome, f"repeats_{name}", now - before if now >= before else now)
         load.repeated[name] = now
 

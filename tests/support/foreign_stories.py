@@ -12,7 +12,7 @@ from samples import CVRS, SOURCE, event
 
 STRUCTURED: Final = ("content-type", b"application/cloudevents+json")
 STORY_RECORDS: Final = 24
-"""Valid events of a story beside the special ones: so many that a codec has something to save."""
+"""Valid events of a story, apart from the special ones: so many that a codec has something to save."""
 LARGE_RECORDS: Final = 1_200
 NULL_HEADERS: Final = {"confluent-kafka", "aiokafka", "java"}
 """Clients that can write a header without a value."""

@@ -1,4 +1,4 @@
-"""Texts that play tricks on whoever prints them, and what may come out of a command that was given them."""
+"""Texts that play tricks when they are printed, and what may come out of a command that was given them."""
 
 import unicodedata
 

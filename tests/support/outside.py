@@ -283,7 +283,7 @@ def statements(targets: Targets, names: list[str], seed: int, number: int) -> It
 
 
 def _spelled(dice: random.Random, name: str) -> str:
-    """A name as the engine may read it, hidden from whoever looks for it as it is."""
+    """A name as the engine may read it, hidden from a plain search for it."""
     escaped = "".join(dice.choice((sign, f"\\x{ord(sign):02x}")) for sign in name)
     return dice.choice(
         (name, name, name.upper(), name.lower(), f"`{name}`", f'"{name}"', f"`{escaped}`", f'"{escaped}"')

@@ -73,5 +73,5 @@ def pages() -> list[Page]:
 
 
 def coded(cell: str) -> list[str]:
-    """What stands between backticks in a cell."""
+    """The text between backticks in a cell."""
     return re.findall(r"`([^`]+)`", cell)

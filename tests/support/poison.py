@@ -169,7 +169,7 @@ def _named(activity: str, **fields: Any) -> bytes:
 
 ODD = {
     "ODD-twice": _odd(
-        "names that stand twice",
+        "names that are there twice",
         _named("ODD-twice")
         .replace(b'"id": ', b'"id": 5, "id": ')
         .replace(b'"activity_id": ', b'"activity_id": "ODD-first", "activity_id": '),

@@ -32,7 +32,7 @@ def _longer(size: int) -> st.SearchStrategy[str]:
 
 
 def _other_digit(company: int, change: int) -> str:
-    """The same number with another last digit: whatever it is, the sum is no multiple of 11 any more."""
+    """The same number with another last digit: with any other one the sum is no longer a multiple of 11."""
     return f"{company - company % 10 + (company + change) % 10:08d}"
 
 

@@ -1,4 +1,4 @@
-"""For whoever sends rejected records again: a book in memory, a person, a topic whose process dies. Kafka is real."""
+"""For tests that send rejected records again: a book in memory, a person, a topic whose process dies. Kafka is real."""
 
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -47,7 +47,7 @@ class MemoryBook:
 
 @dataclass
 class Person:
-    """Somebody who replays, with a clock that only moves when told to, or while sleeping."""
+    """Somebody who replays, with a clock that only moves on request, or while sleeping."""
 
     name: str = "anna"
     now: datetime = START
@@ -68,7 +68,7 @@ class Person:
 
         return Run(
             acted_by=self.name,
-            note="mended",
+            note="fixed",
             plan=plan or (lambda record: as_replay(record, partitions=PARTITIONS, limit=3, can_return=True)),
             clock=clock,
             sleep=self.sleep,

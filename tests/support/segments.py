@@ -1,4 +1,4 @@
-"""What stands in the folder of a broker: the heads of the batches of a partition, with the codec they are in."""
+"""What is in the folder of a broker: the heads of the batches of a partition, with the codec they are in."""
 
 import struct
 from collections.abc import Iterator

@@ -292,7 +292,7 @@ class Stack:
         return str(json.loads(self.run_here("status", "--json").stdout)["group"])
 
     def members(self, group: str) -> set[str]:
-        """Who is in a group: Kafka gives a new name to whoever left it and comes back."""
+        """Who is in a group: Kafka gives a new name to a member that left and comes back."""
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
         try:
             return {member["member_id"] for member in admin.describe_groups([group])[group]["members"]}

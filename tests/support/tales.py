@@ -1,7 +1,7 @@
-"""Histories told in phases, each with what must be true at the end, written by hand.
+"""Histories in phases, each with what must be true at the end, written by hand.
 
 A tale's records of one phase may arrive in any order; its phases follow each other. Tales share no company and no
-activity, so that they can be told at once.
+activity, so that they can run at once.
 """
 
 import json
@@ -123,8 +123,8 @@ def _revived(numbers: Iterator[int]) -> Tale:
     tale.tell(0, company, 20, "activity.retracted")
     tale.tell(1, company, 30, PROJECT)
     tale.tell(2, company, 20, "activity.retracted")
-    stands = (company, UNKNOWN, PROJECT)
-    tale.then = {0: {"REVIVED": None}, 1: {"REVIVED": stands}, 2: {"REVIVED": stands}}
+    in_force = (company, UNKNOWN, PROJECT)
+    tale.then = {0: {"REVIVED": None}, 1: {"REVIVED": in_force}, 2: {"REVIVED": in_force}}
     return tale
 
 
@@ -210,7 +210,7 @@ def _withdrawn_merger(numbers: Iterator[int]) -> Tale:
 
 
 def _chain(numbers: Iterator[int]) -> Tale:
-    """Five companies, the last merger told first, the one between last."""
+    """Five companies, the last merger published first, the one between last."""
     tale, chain = Tale("a chain of mergers", "CHAIN"), [next(numbers) for _ in range(5)]
     for place, company in enumerate(chain):
         tale.tell(0, company, 10, activity=f"CHAIN-{place}")

@@ -38,7 +38,7 @@ class TcpProxy:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_SECONDS)
 
     def cut(self) -> int:
-        """Reset all connections, on both sides, whatever is under way; returns how many they were."""
+        """Reset all connections, on both sides, at any moment; returns how many they were."""
 
         async def run() -> int:
             cut = len(self._writers)
@@ -54,7 +54,7 @@ class TcpProxy:
         return cut
 
     def silence(self) -> None:
-        """Forward nothing more on the connections that are open; new ones work. Nobody is told."""
+        """Forward nothing more on the connections that are open; new ones work. Neither side is informed."""
 
         async def run() -> None:
             self._gates[-1].clear()

@@ -109,7 +109,7 @@ def test_records_survive_the_round_trip(kafka):
 
 @pytest.mark.integration
 def test_formats_once(tmp_path):
-    """A second start leaves the data folder as it is, whatever its name; under another node id it is refused."""
+    """A second start leaves the data folder as it is, under any name; under another node id it is refused."""
     node, runtime, jars = _node(tmp_path / "Kunders æøå 🙂"), java.find_java(), kafka_jars.ensure_jars()
     local_kafka.prepare(node, runtime, jars, tmp_path)
     meta = (node.folder / "log" / "meta.properties").read_text()

@@ -1,4 +1,4 @@
-"""The plain producer sends what stands in the file, where it stands."""
+"""The plain producer sends what is in the file, to the partition given there."""
 
 import json
 import uuid
@@ -31,7 +31,7 @@ def _file(folder: Path, *records: object) -> Path:
 
 
 def test_a_record_as_written(tmp_path: Path):
-    """Key and value come out as bytes, the partition as it stands."""
+    """Key and value come out as bytes, the partition as it is."""
     path = _file(
         tmp_path, {"key": "æ", "partition": "crc32", "value": "{}"}, {"key": None, "partition": 2, "value": "x"}
     )

@@ -23,7 +23,7 @@ class Exports(Protocol):
         """Figures of a year."""
 
     def standing(self) -> list[Any]:
-        """Versions that stand."""
+        """Versions in force."""
 
 
 def test_published_figures(published: Exports):
@@ -80,7 +80,7 @@ def test_versions_of_an_activity_never_tie(written: Callable[[str], Exports], na
 
 @pytest.mark.parametrize("name", ["small", "published"])
 def test_details(written: Callable[[str], Exports], name: str):
-    """The details of 2018 (clusters, basis) are what the standing activities say."""
+    """The details of 2018 (clusters, basis) are what the activities in force say."""
     exports = written(name)
     details = exports.truth["details"]["2018"]["new_ideas"]
     in_clusters, reported, derived = set(), set(), set()

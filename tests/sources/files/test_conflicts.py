@@ -18,7 +18,7 @@ ROWS = st.lists(
 
 @given(ROWS)
 def test_conflicts_are_those_with_two_companies(rows: list[tuple[str, str, int, int]]):
-    """Exactly the versions with more than one company are found, whatever the order and the repetitions."""
+    """Exactly the versions with more than one company are found, in any order and with any repetitions."""
     companies = defaultdict(set)
     with Buckets() as buckets:
         for source, activity, time, cvr in rows:

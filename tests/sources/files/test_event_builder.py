@@ -264,7 +264,7 @@ def test_mappings_that_do_not_fit(options: dict[str, Any], message: str):
         builder(**options)
 
 
-def test_heading_that_stands_twice():
+def test_heading_that_is_there_twice():
     """Two columns of one name are not guessed between."""
     mapping = Mapping.model_validate({"source": SOURCE, "fields": FIELDS})
     with pytest.raises(MappingFault, match="2 columns 'Titel'"):

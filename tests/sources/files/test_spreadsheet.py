@@ -68,7 +68,7 @@ def test_few_bad_bytes_do_not_condemn_utf8(path: Path):
 
 @pytest.mark.parametrize("separator", [";", ",", "\t", "|"])
 def test_separators_are_found_by_the_headings(path: Path, separator: str):
-    """The separator is the one that yields the wanted headings, whatever else is frequent."""
+    """The separator is the one that yields the wanted headings, even if others are more frequent."""
     content = f"CVR{separator}Titel,; |mere{separator}Titel\n1{separator}a{separator}b\n"
     assert sheet(path, content.encode()).separator == separator
 
@@ -81,7 +81,7 @@ def test_separator_line_of_excel(path: Path):
 
 
 def test_lines_of_multi_line_cells(path: Path):
-    """A row stands on the line on which it begins, also after cells with line breaks and blank lines."""
+    """The line of a row is the one on which it begins, also after cells with line breaks and blank lines."""
     content = b'CVR;Titel\r\n1;"two\r\nlines"\r\n\r\n2;b\r\n;\r\n"3";"a ""quoted"" word"\r\n'
     assert rows(path, content) == [
         Row(2, ["1", "two\r\nlines"]),

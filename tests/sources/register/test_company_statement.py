@@ -53,7 +53,7 @@ def test_plain_versions_in_any_order():
 
 
 def test_successor_from_the_row_itself():
-    """Without successor_from a successor counts from the row's own day, and stands on no later version."""
+    """Without successor_from a successor counts from the row's own day, and is on no later version."""
     rows = [stated(2, "2010-01-01", successor_cvr=OTHER), stated(3, "2015-01-01")]
     assert told(combined(*rows)) == [("2010-01-01", 10, OTHER, None), ("2015-01-01", 10, None, None)]
 
@@ -89,7 +89,7 @@ def test_successor_before_the_first_version():
 
 
 def test_end_of_a_company():
-    """The end stands on the version of its day, added where there is none, and on every later one; not before."""
+    """The end is on the version of its day, added where there is none, and on every later one; not before."""
     rows = [stated(2, "2010-01-01", "5", ceased_on="2018-07-21"), stated(3, "2019-01-01", "7")]
     assert told(combined(*rows)) == [
         ("2010-01-01", 5, None, None),
@@ -233,7 +233,7 @@ def test_repetition_is_taken():
     ],
 )
 def test_two_extracts_of_one_instant(topic: dict[date, Known]):
-    """Two different extracts with one as-of instant cannot be told apart later: the second is not sent."""
+    """Two different extracts with one as-of instant cannot be distinguished later: the second is not sent."""
     sent = statement(VERSIONS, topic)
     assert sent.clash
     assert not sent.records

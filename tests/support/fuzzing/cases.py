@@ -25,7 +25,7 @@ ARRIVED: Final = 1_525_392_000_000
 
 @dataclass
 class Header:
-    """A header, and how often it stands in the record: many of them shall not need a large input."""
+    """A header, and how often the record has it: many of them need no large input."""
 
     name: bytes
     value: bytes | None
@@ -42,7 +42,7 @@ class One:
 
     @property
     def raw(self) -> Raw:
-        """As it stands on the wire."""
+        """As it is on the wire."""
         return Raw(self.value, self.key, [(h.name, h.value) for h in self.headers for _ in range(h.times)])
 
     @property

@@ -66,7 +66,7 @@ def _other_mode(value: bytes | None, found: Judged, arrived: int) -> None:
     given = document.pop("datacontenttype", "application/json")
     texts = all(isinstance(text, str) and name == name.lower() for name, text in document.items())
     if not document:
-        return  # without attributes it is no CloudEvent, and nothing is said of its data
+        return  # without attributes it is no CloudEvent, and its data is not judged
     if not texts or given != "application/json" or "datacontenttype" in document:
         return
     try:
@@ -85,11 +85,11 @@ def _other_mode(value: bytes | None, found: Judged, arrived: int) -> None:
 
 
 def _single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose names are all different: of an extension that stands twice the first one is judged too, which
+    """An object whose names are all different: of an extension that is there twice the first one is judged too, which
     binary mode cannot say.
     """
     if len(dict(pairs)) < len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a name is there twice")
     return dict(pairs)
 
 

@@ -42,7 +42,7 @@ class Figures:
     # ---- activities and companies
 
     def activity_at(self, known: datetime) -> list[Row]:
-        """Activities that stand."""
+        """Activities in force."""
         return [
             {
                 "source": row.source,

@@ -1,6 +1,6 @@
 """Random histories of a ledger: everything that may happen to an activity, and the receipts of how it arrived.
 
-A seed gives the same history for ever. Days and sizes lie on the edges where figures change: New Year, the days on
+A seed always gives the same history. Days and sizes are on the edges where figures change: New Year, the days on
 which a version of a company begins or a company ceases, 49 and 50 employees.
 """
 
@@ -256,7 +256,7 @@ def _judged(
     seen.add(version)
 
     def receipt(pipeline: int) -> Receipt:
-        # A duplicate names the first occurrence, whatever pipeline wrote that.
+        # A duplicate names the first occurrence, from any pipeline.
         revision = row.revision if status == "duplicate" else _by_pipeline(row, pipeline).revision
         return Receipt(*place, offset, status, "", row.source, delivery.log_time, row.activity_id, revision, pipeline)
 

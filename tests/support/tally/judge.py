@@ -192,7 +192,7 @@ def judged(
 
 
 def _with_origin(receipt: Receipt, record: Any) -> Receipt:
-    """The receipt of a record that was sent on names the place where it stood first."""
+    """The receipt of a record that was sent on names the place where it was first."""
     for name, value in record.headers:
         if name == "ct-origin":
             _, partition, offset = value.decode().split("/")

@@ -1,4 +1,4 @@
-"""Loads a history into a ledger, cut and shuffled anew each time, merged or not."""
+"""Loads a history into a ledger, cut and shuffled differently each time, merged or not."""
 
 import random
 from collections.abc import Iterator, Sequence
