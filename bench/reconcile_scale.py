@@ -1,4 +1,4 @@
-"""Seconds and memory of `clustertrack reconcile` on ledgers of so many receipts, filled by SQL; no Kafka is needed.
+"""Seconds and memory of `clustertrack reconcile` on ledgers of many receipts, filled by SQL; no Kafka is needed.
 
     python bench/reconcile_scale.py 1000000 10000000
 
@@ -117,7 +117,7 @@ def _measure(records: int) -> None:
 
 
 def _cpu_seconds(proc: Path) -> float:
-    """Processor time of a process until now."""
+    """CPU time of a process so far."""
     times = (proc / "stat").read_text().rpartition(")")[2].split()[11:13]
     return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
 

@@ -27,7 +27,7 @@ IN_MEMORY = {
     (Path("clustertrack/local/clickhouse/kernel_wall.py"), "os.O_PATH"),
     (Path("clustertrack/local/clickhouse/start.py"), "os.execve"),
 }
-"""Calls that write to a stream of theirs; names of folders for the kernel, and this program once more."""
+"""Calls that write to a stream of theirs; names of folders for the kernel, and a new start of this program."""
 
 HARMLESS = {
     "os": {
@@ -38,13 +38,13 @@ HARMLESS = {
     "shutil": {"disk_usage", "get_terminal_size", "which"},
     "tempfile": {"gettempdir"},
 }
-"""What the product may use of these modules elsewhere: it makes, changes and removes no file."""
+"""What the product may use of these modules elsewhere: none of it creates, changes or removes a file."""
 
 CHANGING = {
     *("chmod", "chown", "hardlink_to", "lchmod", "link", "makedirs", "mkdir", "mkdtemp", "rename", "renames", "rmdir"),
     *("rmtree", "save", "symlink", "symlink_to", "touch", "unlink", "write_bytes", "write_text", "write_to_textfile"),
 }
-"""Methods that change a file, by their names: what they belong to is not known here."""
+"""Methods that change a file, by their names: their type is not known here."""
 
 
 def files() -> list[Path]:
@@ -113,7 +113,7 @@ def _changes_files(node: ast.AST, modules: dict[str, str]) -> str:
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     if name in CHANGING:
         return f"{name}()"
-    # Texts, dates and records have a `replace` too, but never with one argument alone.
+    # Texts, dates and records have a `replace` too, but never with a single argument.
     if name == "replace" and isinstance(node.func, ast.Attribute) and len(node.args) == 1 and not node.keywords:
         return "replace() of a file"
     if name in {"open", "ZipFile", "TarFile"} and _writes(node):
@@ -134,7 +134,7 @@ def _writes(call: ast.Call) -> bool:
 
 
 def named_hosts(path: Path) -> Iterator[str]:
-    """Lines of a lock file that name where packages come from: that is each machine's own business."""
+    """Lines of a lock file that name where packages come from: that belongs to each machine."""
     if path.parts[0] != "requirements":
         return
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):

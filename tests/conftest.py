@@ -54,7 +54,7 @@ class ClickHouseServer:
 
 
 def pytest_report_header() -> str:
-    """What the scenarios of tests/chaos need to be repeated. Here, since pytest asks before it reads their folder."""
+    """What is needed to repeat the scenarios of tests/chaos. Here, since pytest asks before it reads their folder."""
     return f"chaos: seed {SEED}, scale {SCALE:g}, {NODES} broker(s)"
 
 

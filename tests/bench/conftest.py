@@ -3,5 +3,5 @@
 import sys
 from pathlib import Path
 
-# Behind everything else: what the tests share has the same names.
+# After everything else: what the tests share has the same names.
 sys.path.append(str(Path(__file__).parents[2] / "bench"))

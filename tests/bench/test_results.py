@@ -108,7 +108,7 @@ def test_the_chart_shows_who_ran(report):
 
 
 def test_an_equal_run_passes_the_check(report):
-    """Nothing fell, nothing is said."""
+    """Nothing fell, so nothing is reported."""
     assert results.check(report, report) == []
 
 
@@ -137,13 +137,13 @@ def test_a_ratio_that_is_gone_fails_the_check(report):
 
 
 def test_a_competitor_that_never_ran_is_not_checked(report):
-    """What the stored run has no ratio of cannot fall."""
+    """A ratio that the stored run lacks cannot fall."""
     assert report["ratios"]["bytewax"] is None
     assert results.check(report, report) == []
 
 
 def test_targets_that_are_missed_are_reported(report):
-    """The least ratios are held against the run; one that did not run is not short."""
+    """The run is compared with the least ratios; a contender that did not run does not miss them."""
     now = copy.deepcopy(report)
     now["ratios"]["faust"] = 14.9
     assert results.short_of_target(now) == ["faust: the ratio by wall clock is 14.90, the target is 15."]

@@ -10,7 +10,7 @@ from brokers.unpacking import _PACKAGES as PACKAGES
 from brokers.unpacking import missing_packages
 
 NOWHERE = "127.0.0.1:1"
-"""Where no Kafka and no ClickHouse answer: a command that got so far would end with another sentence."""
+"""Where no Kafka and no ClickHouse answer: a command that got that far would end with another sentence."""
 
 READING = {
     "worker": ["worker"],
@@ -45,7 +45,7 @@ def test_nothing_is_missing_here() -> None:
 
 
 def test_the_clients_agree() -> None:
-    """Without the libraries both clients refuse the three codecs, and with them they have all: no other is needed."""
+    """Without the libraries both clients refuse the three codecs, and with them they read all: no other is needed."""
     asked = "[getattr(m, f'has_{name}')() for m in (kafka.codec, aiokafka.codec) for name in ('snappy', 'lz4', 'zstd')]"
     code = f"import aiokafka.codec, kafka.codec; print(set({asked}))"
     assert without([], code, ".").stdout == "{True}\n"

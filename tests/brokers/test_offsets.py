@@ -60,7 +60,7 @@ def test_nothing_answers():
 
 @pytest.fixture
 def admin(kafka) -> Iterator[KafkaAdminClient]:
-    """A client that makes topics and commits what a worker would."""
+    """A client that creates topics and commits what a worker would."""
     client = KafkaAdminClient(bootstrap_servers=[kafka.bootstrap])
     yield client
     client.close()
@@ -180,7 +180,7 @@ def test_what_kafka_deletes_meanwhile_is_not_empty(
 
 @pytest.mark.integration
 def test_a_missing_topic(kafka):
-    """A topic that is not there is named, with what makes it."""
+    """A topic that does not exist is named, with what creates it."""
     with (
         KafkaOffsets(KafkaConnection(kafka.bootstrap)) as offsets,
         pytest.raises(TopicFault, match=r"no topic nowhere: run `clustertrack migrate`"),

@@ -79,7 +79,7 @@ def test_policies(name: str, policy: str, kept_days: int | None, largest: int):
 
 @pytest.mark.integration
 def test_ensure(admin: TopicAdmin, specs: list[TopicSpec]):
-    """Missing topics are made as specified; a second time there is nothing to do."""
+    """Missing topics are created as specified; a second time there is nothing to do."""
     assert admin.differences(specs) == [f"Topic {spec.name} is missing." for spec in specs]
     assert admin.ensure(specs) == [f"Topic {spec.name} created with 3 partitions." for spec in specs]
     assert admin.differences(specs) == []
@@ -92,7 +92,7 @@ def test_ensure(admin: TopicAdmin, specs: list[TopicSpec]):
 
 @pytest.mark.integration
 def test_describe_leaves_out_what_is_missing(admin: TopicAdmin):
-    """A topic that does not exist is left out, and is not made by asking."""
+    """A topic that does not exist is left out, and asking does not create it."""
     name = f"absent-{uuid.uuid4().hex}"
     assert admin.describe([name]) == {}
     assert admin.describe([name]) == {}
@@ -101,7 +101,7 @@ def test_describe_leaves_out_what_is_missing(admin: TopicAdmin):
 
 @pytest.mark.integration
 def test_topics_that_a_broker_hears_of_late(admin: TopicAdmin, kafka: _Broker, specs: list[TopicSpec]):
-    """On a cluster the broker that is asked may not have heard yet of what another one made: it is waited for."""
+    """On a cluster the broker that is asked may not know yet what another one created: the command waits for it."""
     admin.ensure(specs[:1])
     names = [spec.name for spec in specs[:2]]
 

@@ -83,7 +83,7 @@ def _differences(stack: Stack) -> list[str]:
 
 @pytest.mark.parametrize("tale", [pytest.param(tale, id=tale.name) for tale in TALES])
 def test_it_counts_as_it_was_told(told: Told, tale: Tale) -> None:
-    """At the end of each phase every activity counts for the company, in the band and as the type that it must."""
+    """At the end of each phase every activity counts for the right company, band and type."""
     outcome = Outcome(f"histories: {tale.name}", nodes=told.stack.nodes, events=sum(map(len, tale.events)), faults=1)
     for phase, expected in sorted(tale.then.items()):
         shown: dict[str, Any] = told.counted[phase]

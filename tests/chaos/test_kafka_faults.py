@@ -47,7 +47,7 @@ def test_the_broker_is_killed_and_comes_back(load: Load) -> None:
 
 @pytest.mark.skipif(SCALE == 1, reason="in the long form: Faust waits for the broker until the stop's end")
 def test_a_graceful_stop_without_a_broker(load: Load) -> None:
-    """Nothing can be confirmed or committed: the worker ends in under 20 s all the same, its heir counts everything."""
+    """Nothing can be confirmed or committed: the worker still stops in under 20 s, and its heir counts everything."""
     stack = load.stack
     worker = stack.start_worker("stops-without-a-broker")
     before = load.published

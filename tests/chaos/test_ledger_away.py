@@ -1,4 +1,4 @@
-"""ClickHouse that is gone: for some seconds, and for longer than a consumer group waits for anybody."""
+"""ClickHouse that is down: for some seconds, and for longer than a consumer group waits for a member."""
 
 import os
 import re
@@ -131,7 +131,7 @@ def test_frozen(load: Load) -> None:
 
 
 def test_a_graceful_stop_while_it_waits(load: Load) -> None:
-    """Nothing can be finished: the worker drops what it holds, ends in under 20 s, and its heir counts all of it."""
+    """Nothing can be finished: the worker drops what it holds, stops in under 20 s, and its heir counts all of it."""
     stack = load.stack
     worker = stack.start_worker("stops-in-an-outage")
     stack.kill(stack.clickhouse)

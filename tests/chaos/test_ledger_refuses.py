@@ -161,7 +161,7 @@ OWN_WORDS: tuple[tuple[str, Callable[[Stack], AbstractContextManager[None]], str
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="no limits of other processes here")
 def test_by_its_own_word(load: Load) -> None:
-    """What the engine itself says when it cannot store anything is no record's fault: the worker waits each time."""
+    """When the engine itself cannot store anything, no record is to blame: the worker waits each time."""
     stack, struck = load.stack, []
     rejected = stack.query(NOT_STORABLE)
     worker = stack.start_worker("refused")

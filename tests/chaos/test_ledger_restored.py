@@ -52,7 +52,7 @@ def statuses(stack: Stack) -> dict[str, int]:
 
 
 def ledger_id(stack: Stack) -> str:
-    """The id that is in force."""
+    """The current id."""
     return str(stack.query("SELECT id FROM impact.ledger ORDER BY created_at, id LIMIT 1")[0][0])
 
 
@@ -132,7 +132,7 @@ def test_wiped(load: Load) -> None:
 
 @LONG_FORM
 def test_no_false_alarm(load: Load) -> None:
-    """A commit behind which there are only aborted records is no sign of a restored ledger."""
+    """A commit with only aborted records before it is not a sign of a restored ledger."""
     stack = load.stack
     counted(load, 50, "before-abort")
     before = ledger_id(stack)

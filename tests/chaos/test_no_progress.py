@@ -33,7 +33,7 @@ TUNED: Final = (
     "CLUSTERTRACK_MAX_ROWS",
     "CLUSTERTRACK_LINGER_MS",
 )
-"""What the other tests here set, so that they need not wait as long as users do."""
+"""Set by the other tests here, so that they need not wait as long as users do."""
 FAULTS: Final = [
     pytest.param("decide:2:block", "event loop", id="event loop blocked"),
     pytest.param("fetch:8:cancel", "fetcher", id="fetcher dead"),
@@ -128,7 +128,7 @@ def test_the_supervisor_replaces_it(
 
 
 def test_the_supervisor_replaces_one_that_does_not_answer(load: Load, watched: Watched) -> None:
-    """Stopped for good, not even its health check answers."""
+    """It is stopped and never continued, so not even its health check answers."""
     pid = watched.supervisor._stages[0][0].child.pid
     load.publish(load.size(300))
     os.killpg(pid, signal.SIGSTOP)

@@ -27,7 +27,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 
 def publish(stack: Stack, name: str, number: int) -> None:
-    """So many events."""
+    """The number of events."""
     stack.send(EVENTS, [(None, event(activity=f"{name}-{n}"), [], 0) for n in range(number)])
 
 

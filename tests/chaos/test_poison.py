@@ -118,7 +118,7 @@ def rejections(stack: Stack) -> dict[tuple[int, int], Row]:
 
 
 def shown(name: bytes) -> bytes:
-    """A header name as it is kept: what is no text as escapes."""
+    """A header name as it is kept: what is not text as escapes."""
     return name.decode("utf-8", "backslashreplace").encode()
 
 
@@ -323,7 +323,7 @@ def named(raw: Raw) -> dict[str, bytes | None] | None:
 
 
 def test_commands_that_read_topics(bench: Bench) -> None:
-    """Records that are no text in any part stop no command: the register's loader, a replay, `rejected`."""
+    """Records that are not text in any part stop no command: the register's loader, a replay, `rejected`."""
     stack = bench.stack
     connection = KafkaConnection(stack.bootstrap)
     assert list(read_topic(connection, REGISTER, lambda _passed, _all: None)) == []

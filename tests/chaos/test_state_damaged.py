@@ -129,7 +129,7 @@ def keeper(load: Load, marks: Marks) -> Iterator[Start]:
             with log.open("rb") as file:
                 file.seek(begin)
                 lines = file.read().decode().splitlines()
-            # A worker's last words are no JSON.
+            # A worker's last line is not JSON.
             return [json.loads(line) for line in lines if sentence in line and line.startswith("{")]
 
         return said
@@ -215,7 +215,7 @@ def ahead(marks: Marks, partition: int) -> None:
 
 
 def locked_by_the_dead(marks: Marks, partition: int) -> None:
-    """The lock file of a process that is no more; it is no damage."""
+    """The lock file of a process that is gone; it is not damage."""
     (marks.folder(partition) / "LOCK").write_text("4711")
 
 
@@ -256,7 +256,7 @@ def no_mark_readable(marks: Marks) -> None:
 
 
 def test_damage_that_shows_only_while_working(load: Load, marks: Marks, keeper: Start) -> None:
-    """A block that cannot be read ends the worker; the next one finds nothing there and begins with the changelog."""
+    """A block that cannot be read stops the worker; the next one finds nothing there and begins with the changelog."""
     no_mark_readable(marks)
     said = keeper(wait=False)
     known = [(key, value) for key, value in load._sent if partition_of(int(key), load.stack.partitions) == 0]
@@ -367,7 +367,7 @@ def test_a_changelog_that_was_recreated(load: Load, marks: Marks, keeper: Start)
 
 
 def test_a_changelog_deleted_while_a_worker_runs(load: Load, marks: Marks, keeper: Start) -> None:
-    """The worker stores nothing more and ends; the next one finds no changelog and begins a new one."""
+    """The worker stores nothing more and stops; the next one finds no changelog and begins a new one."""
     said = keeper()
     marks.delete_changelog(again=False)
     load.publish(load.size(200))

@@ -17,7 +17,7 @@ from brokers.partitioning import partition_of
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 KEPT = 3
-"""The partition of which nothing expires."""
+"""The partition where nothing expires."""
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def make(stack: Stack, kafka: KafkaAdminClient, partitions: int, **config: str) 
 
 
 def receipts(stack: Stack) -> list[tuple[int, int, int, str]]:
-    """All that the ledger says became of records."""
+    """Everything that the ledger says about records."""
     return [
         (epoch, partition, offset, status)
         for epoch, partition, offset, status in stack.query(
@@ -105,9 +105,9 @@ def test_recreated_with_the_wrong_settings(load: Load, kafka: KafkaAdminClient) 
 def test_down_for_longer_than_the_retention(
     load: Load, kafka: KafkaAdminClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Kafka deleted what nobody had read: `reconcile` names the ranges, the worker says so and goes on behind them.
+    """Kafka deleted what nobody had read: `reconcile` names the ranges, the worker says so and goes on after them.
 
-    What is gone was valid; it is no part of the truth that the ledger is compared with afterwards.
+    What is gone was valid; it is not part of the truth that the ledger is compared with afterwards.
     """
     stack = load.stack
     ends = {place: end.offset for place, end in _ends(stack, kafka).items()}

@@ -1,4 +1,4 @@
-"""A producer that publishes in transactions: what it aborts was never published, its markers are no records."""
+"""A producer that publishes in transactions: what it aborts was never published, and its markers are not records."""
 
 import json
 from collections.abc import Iterator

@@ -18,7 +18,7 @@ MOMENTS = ("at work", WHILE_STARTING, BOTH)
 
 
 def test_killed_at_each_step(load: Load) -> None:
-    """Eight workers, each the heir of the one before, die at one step each in the middle of a load."""
+    """Eight workers, one after the other, each die at another step in the middle of a load."""
     stack = load.stack
     for point in POINTS:
         dying = stack.start_worker(f"dies-at-{point}", wait=False, CLUSTERTRACK_FAULT=f"{point}:3")
@@ -31,7 +31,7 @@ def test_killed_at_each_step(load: Load) -> None:
 
 
 def test_an_unexpected_error_ends_the_worker(load: Load) -> None:
-    """Out of an agent it would be a silent loss: the worker says why and ends with 1, its heir counts everything."""
+    """In an agent it would be a silent loss: the worker says why and exits with 1, and its heir counts everything."""
     stack = load.stack
     failing = stack.start_worker("failing", wait=False, CLUSTERTRACK_FAULT="decide:2:raise")
     load.publish(load.size(1000))

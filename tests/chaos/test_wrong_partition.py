@@ -113,7 +113,7 @@ def test_forged_origins_on_the_right_partition(placed: Placed) -> None:
 
 
 def test_a_misrouted_record_that_keeps_coming_back(placed: Placed) -> None:
-    """With an origin and wrong all the same: rejected each time, in no loop, and counted once after a replay."""
+    """With an origin and still wrong: rejected each time, never in a loop, and counted once after a replay."""
     stack = placed.stack
     before, records = statuses(stack), len(stack.read(EVENTS))
     parcels = [placed.forged(b"activity.events.v1/1/%d" % n, shift=1 + n % 3) for n in range(20)]

@@ -71,7 +71,7 @@ def test_dry_run_needs_no_kafka(run: Run, path: Path):
     ],
 )
 def test_as_of_that_cannot_be(run: Run, path: Path, as_of: str, message: str):
-    """An as-of instant that is none, or would lock later extracts out, is refused."""
+    """An as-of time that cannot be read, or would block later extracts, is refused."""
     path.write_text(HEADER + ALFA)
     result = run(path, "--as-of", as_of)
     assert isinstance(result.exception, UsageFault)

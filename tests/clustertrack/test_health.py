@@ -93,7 +93,7 @@ def test_red_is_503_with_the_reason(server, ready):
 
 
 def test_a_failing_check_is_red(registry):
-    """A check that raises counts as red instead of breaking the connection."""
+    """A check that raises an exception counts as red instead of breaking the connection."""
 
     def broken() -> Health:
         raise LookupError("no such thing")

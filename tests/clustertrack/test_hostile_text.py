@@ -47,7 +47,9 @@ Run = Callable[..., Done]
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Run]:
     """Call the program as the console script does; what it prints is checked in every test."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("schemas.screen.hook_in", lambda: None)  # those hooks are the process's, and this is pytest's
+    monkeypatch.setattr(
+        "schemas.screen.hook_in", lambda: None
+    )  # those hooks are for a whole process, and this one is pytest's
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_ports(1)[0]}")
 
     def call(*arguments: str) -> Done:
@@ -68,7 +70,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 
 
 def jsonl(folder: Path) -> Path:
-    """Lines that are JSON, and lines that are none; a newline within one would be another line."""
+    """Lines that are JSON, and lines that are not; a newline within one would be another line."""
     file = folder / "events.jsonl"
     lines = [text.replace("\n", " ").encode("utf-8", "surrogatepass") for text in TEXTS]
     file.write_bytes(b"\n".join([b'{"a": 1}', *lines]) + b"\n")
@@ -86,7 +88,7 @@ def sheet(folder: Path) -> Path:
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in HOSTILE.items()])
 def test_one_line_of_a_file_is_one_line_of_the_screen(text: str, run: Run, tmp_path: Path):
-    """Events as JSON and lines that are none: each dry run prints the line, and the sum."""
+    """Events as JSON and lines that are not: each dry run prints the line, and the sum."""
     file = tmp_path / "events.jsonl"
     as_is = json.dumps({"title": text}, ensure_ascii=False)
     for line in (text.replace("\n", " "), json.dumps({"title": text}), as_is):

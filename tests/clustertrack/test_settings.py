@@ -132,7 +132,7 @@ def test_secrets_come_from_files_too_and_stay_hidden(monkeypatch, tmp_path, name
 
 
 def test_a_secret_is_not_given_twice(monkeypatch, tmp_path):
-    """A secret both as a value and as a file is refused: nobody could say which one counts."""
+    """A secret both as a value and as a file is refused, because it is unclear which one counts."""
     (tmp_path / "secret").write_text("one")
     monkeypatch.setenv("CLICKHOUSE_PASSWORD", "two")
     monkeypatch.setenv("CLICKHOUSE_PASSWORD_FILE", str(tmp_path / "secret"))

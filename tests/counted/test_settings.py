@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(3000)]
 
 SEED: Final = 1
 GROUP: Final = 16
-"""Settings that are switched together, until one of them is to blame."""
+"""Settings that are switched together, until one of them is the cause."""
 SAMPLE: Final = 16
 """Settings that are not pinned, in a usual run."""
 FIGURES: Final = re.compile(r"impact_|fact|company_|activity_at")
@@ -142,7 +142,7 @@ def grouped(switches: dict[str, list[str]], names: Iterable[str]) -> Iterator[li
 
 
 def test_no_setting_changes_a_figure(ledger: Ledger, switches: dict[str, list[str]], *, thorough: bool):
-    """Of an analyst who asks the views himself: the same figures, or an error."""
+    """An analyst who queries the views gets the same figures, or an error."""
     assert different(ledger, {}) is None
     others = sorted(switches.keys() - OF_VIEWS.keys())
     known = sorted(switches.keys() & OF_VIEWS.keys())

@@ -71,7 +71,7 @@ def test_settings_can_be_used(service: dict[str, Any], monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("service", each(OURS))
 def test_commands_are_verbs(service: dict[str, Any]):
-    """What a container runs is a verb of the command line."""
+    """Each container runs a verb of the command line."""
     assert service["command"][0] in {*VERBS, "--help"}
 
 

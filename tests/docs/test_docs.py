@@ -58,7 +58,7 @@ def test_named_files_exist(page: Page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_named_tests_exist(page: Page):
-    """A proof that a page names is there."""
+    """Every test that a page names as proof exists."""
     defined = {name for path in ROOT.glob("tests/**/test_*.py") for name in DEFINED.findall(path.read_text())}
     assert set(TEST.findall(page.prose)) <= defined
 

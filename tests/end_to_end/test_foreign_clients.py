@@ -46,7 +46,7 @@ class Told(NamedTuple):
     accepted: dict[str, int]
     """Activity -> versions with a receipt of that status."""
     reported: dict[str, str]
-    """Activity -> outcomes of the version that holds."""
+    """Activity -> outcomes of the version in force."""
     rejected: dict[PartitionOffset, tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]], list[str]]]
     """Place -> key, payload, headers, codes."""
     receipts: set[PartitionOffset]
@@ -192,7 +192,7 @@ def test_large_batches_are_large(told: Told) -> None:
 
 
 def events(prefix: str) -> list[Sent]:
-    """So many events that a codec has something to save, each counted once."""
+    """Enough events for a codec to save something, each counted once."""
     return [Sent(event(CVRS[4], f"{prefix}/{n}"), b"%08d" % CVRS[4], (STRUCTURED,)) for n in range(20)]
 
 

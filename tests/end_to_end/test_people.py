@@ -89,7 +89,7 @@ def test_no_command_shows_it(stack: Stack):
 
 
 def test_no_log_shows_it(stack: Stack):
-    """The worker's log names neither."""
+    """The worker's log shows neither."""
     logs = [path for path in Path(stack.folder).rglob("*.log") if "kafka" not in str(path) and "click" not in str(path)]
     assert logs
     for path in logs:

@@ -82,7 +82,7 @@ def test_every_figure_is_the_truth(run: Run, year: str) -> None:
 
 
 def test_the_sentence_is_the_published_one(run: Run) -> None:
-    """As the ministry wrote it."""
+    """In the words of the ministry."""
     text = " ".join(run.stack.run("report", "--year", "2018").stdout.split())
     assert "more than 18,000 companies helped" in text
     assert "6,868 companies (4,843 with fewer than 50 employees)" in text

@@ -109,7 +109,7 @@ def test_a_record_becomes_receipt_row_and_enriched_event(workers: Stack) -> None
 def test_a_ledger_with_a_new_id_is_filled_again_from_the_topic(workers: Stack) -> None:
     """Rows are lost and the ledger gets a new id: a worker with its old data folder counts the whole topic again."""
     companies = CVRS[:4]
-    # A year of its own, of which no other test here knows anything.
+    # A year of its own, which no other test here uses.
     data = {"occurred_on": "2016-05-03"}
     workers.send(EVENTS, [keyed(event(cvr, f"AGAIN-{n}", data=data), cvr) for n, cvr in enumerate(companies * 3)])
     worker = workers.start_worker("worker-kept")
@@ -233,7 +233,7 @@ def test_a_worker_does_not_start_on_a_recreated_topic(workers: Stack) -> None:
 
 
 def test_slow_mode_gives_the_same_ledger(workers: Stack) -> None:
-    """The same decisions behind Faust's own transport: every receipt and every row is equal."""
+    """The same decisions with Faust's own transport: every receipt and every row is equal."""
     workers.start_worker("fast")
     workers.send(EVENTS, mixture("SLOW", 1500, seed=21))
     wait_for_receipts(workers)

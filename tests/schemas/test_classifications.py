@@ -92,7 +92,7 @@ def test_employees(text: str, expected: tuple[int | None, bool]):
     ],
 )
 def test_employees_refused(text: str):
-    """What could mean two things, or nothing, is refused."""
+    """Text that could mean two things, or nothing, is refused."""
     assert code_of(lambda: parse_employees(text)) == "invalid_employees"
 
 
@@ -230,7 +230,7 @@ def test_legal_form(text: str, code: str):
     ids=["letters", "too long", "a spreadsheet's decimal", "negative", "other digits"],
 )
 def test_legal_form_refused(text: str):
-    """Names and other numbers are no codes."""
+    """Names and other numbers are not codes."""
     assert code_of(lambda: parse_legal_form(text)) == "invalid_legal_form"
 
 

@@ -256,7 +256,7 @@ def test_what_holds(versions_of_days: list[tuple[int, int | None]], day: int, ex
 
 @given(histories(), st.integers(-2, 8))
 def test_the_rule_of_a_day(history: list[CompanyVersion], offset: int):
-    """The answer is that of the rule, read out word by word."""
+    """The answer is that of the rule, written out word for word."""
     day = START + timedelta(offset)
     held = [v for v in history if not v.withdrawn]
     expected = None
@@ -312,7 +312,7 @@ def test_a_long_chain():
     def versions_of(number: int) -> list[CompanyVersion]:
         if number not in following:
             return []
-        # The numbers of this test are no CVR numbers, so the check is left out.
+        # The numbers of this test are not CVR numbers, so the check is left out.
         return [
             CompanyVersion.model_construct(
                 cvr=number, valid_from=START, revision=1, withdrawn=False, successor_cvr=number + 1, ceased_on=None

@@ -15,7 +15,7 @@ RFC3339 = re.compile(rf"\d{{4}}-\d\d-\d\d[Tt]{_CLOCK}:[0-5]\d(\.\d+)?([Zz]|[+-]{
 ZONES = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 EARLIEST, LATEST = datetime.fromisoformat("1990-01-01"), datetime.fromisoformat("2100-01-01")
 LONGEST = "2018-05-03T14:05:09." + "120" * 6 + "Z"
-"""Just as long as times are that are remembered by their parts."""
+"""Exactly as long as times whose parts are cached."""
 
 
 def whole(text: str) -> int | None:
@@ -47,7 +47,7 @@ def test_fractions_are_cut(moment: datetime, rest: str):
     st.booleans(),
 )
 def test_any_difference_in_one_place(text: str, place: int, other: str, instead: bool):
-    """No time is read that is none, and none is missed."""
+    """Exactly the valid times are read."""
     changed = text[:place] + other + text[place + instead :]
     assert parse_instant(changed) == whole(changed)
 

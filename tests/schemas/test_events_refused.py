@@ -151,7 +151,7 @@ def test_what_is_refused(envelope: dict[str, Any], data: dict[str, Any], faults:
     ],
 )
 def test_what_is_just_right(envelope: dict[str, Any], data: dict[str, Any]):
-    """What lies at the limit is read."""
+    """A value at the limit is read."""
     assert accepted(event(**envelope, data=data))
 
 
@@ -188,7 +188,7 @@ def test_all_faults_are_reported_at_once():
 
 
 def test_every_code_has_a_case():
-    """No code that an event can have is without an example in this file."""
+    """Every code that an event can have has an example in this file."""
     shown = {code for case in CASES for _, code in case.values[2]} | {"invalid_json", "invalid_utf8", "tombstone"}
     elsewhere = {"too_many_headers", "unreadable", "misrouted", "unprocessable", "not_storable", "invalid_header"}
     elsewhere.add("set_aside")

@@ -100,7 +100,7 @@ def test_a_copy_of_somebody_else_is_left_alone(tmp_path: Path):
 
 
 def test_what_we_left_is_replaced_and_removed(tmp_path: Path):
-    """A list of ours in which nobody has worked is replaced by the next one, and removed when none is needed."""
+    """A list of ours that nobody edited is replaced by the next one, and removed when none is needed."""
     assert leave(tmp_path, b"first") == leave(tmp_path, b"second")
     assert (tmp_path / "export.csv.refused.csv").read_bytes() == b"second"
     remove_left(tmp_path, "export.csv", SUFFIX, same=None)
@@ -164,7 +164,7 @@ def test_a_folder_that_is_swapped_while_we_write(tmp_path: Path):
 
 
 def test_a_file_that_is_swapped_while_we_write(tmp_path: Path):
-    """Who replaces the unfinished file by a link gets an error, and nothing is written through it."""
+    """If somebody replaces the unfinished file by a link, there is an error, and nothing is written through it."""
     target = tmp_path / "target"
     target.write_text("precious")
     drop = tmp_path / "drop"
@@ -196,7 +196,7 @@ def test_a_link_of_another_user_leads_nowhere(deep: bool, tmp_path: Path):
 
 
 def test_links_that_lead_in_a_circle(tmp_path: Path):
-    """A circle of links is an error, not an endless way."""
+    """A circle of links is an error, not an endless loop."""
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(OSError, match="symbolic links"):

@@ -31,7 +31,7 @@ def test_every_day_of_the_range(day: date):
     ],
 )
 def test_codes(text: str, code: str):
-    """What is no day of a register has its code."""
+    """Each kind of invalid day of a register has its code."""
     with pytest.raises(DayFault) as caught:
         parse_day(text)
     assert caught.value.code == code

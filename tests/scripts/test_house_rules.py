@@ -65,7 +65,7 @@ def test_writing_elsewhere_is_found(line: str, tmp_path: Path, monkeypatch: pyte
     ],
 )
 def test_reading_is_fine(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """What only reads, and what is called alike but belongs to texts and dates, is fine."""
+    """Calls that only read, and those of the same name on texts and dates, are fine."""
     assert found(tmp_path, monkeypatch, line) == []
 
 
@@ -76,7 +76,7 @@ def test_the_one_place_and_what_is_no_product_may_write(name: str, tmp_path: Pat
 
 
 def test_a_file_name_is_used_once():
-    """Two modules of the product of one name are found; packages, tests and other files are none."""
+    """Two modules of the product with one name are found; packages, tests and other files do not count."""
     paths = ["sinks/guard.py", "streams/guard.py", "sinks/__init__.py", "streams/__init__.py", "tests/sinks/guard.py"]
     assert list(house_rules.same_names([Path(name) for name in paths])) == [
         "sinks/guard.py: has the name of streams/guard.py"

@@ -47,7 +47,7 @@ def test_ledger_id(ledger: Client, database: str):
 
 @pytest.mark.integration
 def test_two_migrations_at_once(ledger: Client, database: str):
-    """Of two ids that two migrations wrote at the same time, everybody takes the earlier one."""
+    """Of two ids that two migrations wrote at the same time, the earlier one is used everywhere."""
     rows = [[str(FIRST), NOW], [str(SECOND), NOW + timedelta(milliseconds=1)]]
     ledger.insert("ledger", rows, column_names=["id", "created_at"], database=database)
     assert ledger_id(ledger, database) == str(FIRST)

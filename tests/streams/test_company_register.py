@@ -19,12 +19,12 @@ START = date(2018, 1, 1)
 
 
 def version(day: int = 0, *, cvr: int = COMPANY, revision: int = 1, **fields: Any) -> CompanyVersion:
-    """A version that begins so many days after 2018-01-01."""
+    """A version that begins a number of days after 2018-01-01."""
     return CompanyVersion(cvr=cvr, valid_from=START + timedelta(day), revision=revision, **fields)
 
 
 def filled(*versions: CompanyVersion) -> Register:
-    """A register that took in the versions, in this order."""
+    """A register that read the versions, in this order."""
     register = Register()
     for one in versions:
         register.apply(one)
@@ -32,7 +32,7 @@ def filled(*versions: CompanyVersion) -> Register:
 
 
 def on(register: Register, day: int, cvr: int = COMPANY) -> Mapping[str, Any]:
-    """The company so many days after 2018-01-01."""
+    """The company a number of days after 2018-01-01."""
     told: dict[str, Any] = json.loads(register.company_as_at(cvr, (START + timedelta(day) - date(1970, 1, 1)).days))
     return told
 
@@ -152,7 +152,7 @@ def test_a_company_without_versions_is_gone():
 
 
 def test_answers_follow_a_change():
-    """An answer that is kept ready does not outlive a change of the register, a successor's included."""
+    """A cached answer does not outlive a change of the register, a successor's included."""
     register = filled(version(successor_cvr=OTHER))
     assert not on(register, 0)["known"]
     register.apply(version(cvr=OTHER, name="successor"))
@@ -186,7 +186,7 @@ changes = st.lists(
 
 @given(changes, st.integers(-1, 4), st.sampled_from([COMPANY, OTHER]))
 def test_any_order_of_changes(versions: list[CompanyVersion], day: int, cvr: int):
-    """After any changes the register says what a search through all of them says."""
+    """After any changes the register gives what a search through all of them gives."""
     register = filled(*versions)
     newest: dict[date, CompanyVersion] = {}
     for one in versions:

@@ -1,4 +1,4 @@
-"""The pure step: what becomes of each record, what is stored, produced and marked."""
+"""The pure step: what happens to each record, and what is stored, produced and marked."""
 
 import json
 from datetime import date
@@ -61,7 +61,7 @@ def test_a_forged_retraction_does_not_outlive_the_correction():
 
 @pytest.mark.parametrize("later", [60_000, 5 * 3_600_000], ids=["still ahead", "no longer ahead"])
 def test_a_repeat_of_what_was_ahead_is_a_duplicate(later: int):
-    """The same version at another arrival is no new one: the first arrival is its place, and its receipt says so."""
+    """The same version at another arrival is not a new one: the first arrival is its place, and its receipt says so."""
     ahead = told("03T14:00:00")
     first = decide([Record(0, ahead, timestamp=NOON)])
     (row,) = first.rows.activities
@@ -74,7 +74,7 @@ def test_a_repeat_of_what_was_ahead_is_a_duplicate(later: int):
 
 
 def test_versions_that_arrive_at_once_keep_their_order():
-    """A CRM whose clock is two hours fast sends a file: its newest version still is the newest."""
+    """A CRM whose clock is two hours fast sends a file: its newest version is still the newest."""
     times = ["03T13:00:00", "03T13:59:59", "03T13:30:00"]
     batch = decide([Record(n, told(time), timestamp=NOON) for n, time in enumerate(times)])
     rows = sorted(batch.rows.activities, key=lambda row: row.revision)
@@ -83,7 +83,7 @@ def test_versions_that_arrive_at_once_keep_their_order():
 
 
 def test_what_a_ledger_holds_already_keeps_its_place():
-    """A mark from before the rule says nothing of an arrival: the version keeps the place that it claimed."""
+    """A mark from before the rule has no arrival: the version keeps the place that it claimed."""
     ahead = told("03T14:00:00")
     (key,) = decide([Record(0, ahead, timestamp=NOON)]).marks
     older = {key: MARK.pack(0, 0, PIPELINE_VERSION)}
@@ -158,7 +158,7 @@ def test_a_repeat_of_an_earlier_batch_is_a_duplicate():
 
 
 def test_the_same_record_again_is_no_duplicate():
-    """After a crash a record returns and must pass as what it was, with the same rows; its repeat stays one."""
+    """A record that is read again after a crash has the same result and rows; its repeat is still a repeat."""
     records = [Record(3, SOUND), Record(4, SOUND), Record(5, RETRACTION)]
     first = decide(records)
     again = decide(records, marks=first.marks)
@@ -184,7 +184,7 @@ def test_a_mark_names_one_record(epoch: int, offset: int, status: str):
 
 
 def test_the_same_record_passes_a_newer_pipeline():
-    """A record that returns to a worker that was upgraded meanwhile is still the first occurrence."""
+    """A record that an upgraded worker reads again is still the first occurrence."""
     older = {key: MARK.pack(0, 3, 200) for key in decide([Record(3, SOUND)]).marks}
     batch = decide([Record(3, SOUND)], marks=older)
     assert statuses(batch) == ["accepted"]
@@ -428,7 +428,7 @@ def test_extensions_that_are_on_no_list_are_left_out_and_counted(content_type: A
 
 @pytest.mark.parametrize("content_type", ["application/json", None, ...], ids=["JSON", "null", "absent"])
 def test_one_extension_alone_is_left_out(content_type: Any):
-    """However many fields the event has with it."""
+    """With any number of other fields."""
     batch = decide([Record(0, event(COMPANY, datacontenttype=content_type, nickname="Ane"))])
     assert b"nickname" not in (batch.outputs[0].value or b"")
     assert batch.dropped_extensions == 1

@@ -1,6 +1,6 @@
 """The pure step against a model that counts by looking back at all earlier records, over random histories.
 
-A history is a list of small letters-and-numbers records; the model knows nothing of bytes, hashes or marks.
+A history is a list of small letters-and-numbers records; the model knows nothing about bytes, hashes or marks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class Sent:
     title: int
     retracts: bool
     broken: int
-    """Which way it is broken; -1 is sound."""
+    """How it is broken; -1 is sound."""
     was_sent_on: bool
     ahead: bool
     """Whether its publisher's clock is more than an hour fast."""

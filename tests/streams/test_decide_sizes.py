@@ -23,7 +23,7 @@ def written(output: Output) -> int:
 
 
 def binary(size: int, filling: bytes) -> Record:
-    """An event in binary mode with an extension of so many bytes."""
+    """An event in binary mode with an extension of a given size."""
     document = json.loads(event(HERE[0]))
     data = json.dumps(document.pop("data")).encode()
     headers: list[tuple[str, Any]] = [(f"ce_{name}", value.encode()) for name, value in document.items()]

@@ -87,7 +87,7 @@ def run(test: Callable[[Bench], Awaitable[None]], **options: Any) -> Bench:
 
 
 def test_samples_are_on_the_only_partition() -> None:
-    """With one partition no sample is sent on."""
+    """With one partition, so that no sample is sent on."""
     assert {partition_of(cvr, PARTITIONS) for cvr in CVRS} == {0}
 
 
@@ -108,7 +108,7 @@ def test_a_group_goes_through_all_steps_and_is_acked() -> None:
 
 
 def test_many_records_at_once_leave_the_loop_free() -> None:
-    """They are decided on in parts, between which others run; a repeat knows its original, and one ack is for all."""
+    """They are decided on in parts, with other tasks between; a repeat finds its original, and one ack covers all."""
     parts: list[int] = []
     ticks: list[int] = []
 
@@ -139,7 +139,7 @@ def test_many_records_at_once_leave_the_loop_free() -> None:
 
 
 def test_records_forgotten_between_two_parts_are_dropped() -> None:
-    """The rest of them joins no group of the new assignment: all of them come again."""
+    """The rest of them joins no group of the new assignment: all of them are read again."""
 
     async def go(bench: Bench) -> None:
         adding = asyncio.create_task(bench.add(*(Record(n, event(activity=f"WS-{n}")) for n in range(2 * AT_ONCE))))
@@ -224,7 +224,7 @@ def test_a_producer_that_goes_on_trying_is_waiting_and_alive() -> None:
 
 
 def test_partitions_that_move_end_the_wait_for_kafka() -> None:
-    """The group is dropped while Kafka does not confirm; the next one is not held up by it."""
+    """The group is dropped while Kafka does not confirm, and does not delay the next one."""
 
     async def go(bench: Bench) -> None:
         bench.outbox.confirms.clear()
@@ -338,7 +338,7 @@ def test_a_refusal_now_and_then_condemns_no_record() -> None:
 
 
 def test_a_refused_rejection_is_waited_for() -> None:
-    """No record is to blame for that: the worker neither ends nor goes on without it."""
+    """No record is to blame for that: the worker neither stops nor goes on without it."""
 
     async def go(bench: Bench) -> None:
         inner, refusing = bench.ledger.insert, True
@@ -359,7 +359,7 @@ def test_a_refused_rejection_is_waited_for() -> None:
 
 
 def test_after_forgetting_nothing_unacked_is_acked_or_marked() -> None:
-    """A rebalance in the middle of an outage: the group is dropped, comes again, and is accepted as the first."""
+    """A rebalance in the middle of an outage: the group is dropped, read again, and accepted as first occurrences."""
 
     async def go(bench: Bench) -> None:
         bench.ledger.failures = [LedgerUnavailable("away") for _ in range(3)]

@@ -143,7 +143,7 @@ DOCUMENTED = {"_asdict", "_replace", "_fields", "_make", "_exit"}
 
 
 def private(name: str) -> bool:
-    """Whether a name is somebody's own; those with two underscores at both ends are Python's."""
+    """Whether a name is private; those with two underscores at both ends are Python's."""
     return name.startswith("_") and not name.endswith("__") and name not in DOCUMENTED
 
 
@@ -212,14 +212,14 @@ def test_the_pins_are_what_is_installed(package: str) -> None:
     ("owner", "name", "parameters", "use"), METHODS, ids=[f"{m[0].__name__}.{m[1]}" for m in METHODS]
 )
 def test_methods_have_the_expected_parameters(owner: Any, name: str, parameters: list[str], use: str) -> None:
-    """A method that is overridden or called takes what it took when this was written."""
+    """A method that is overridden or called still takes the same arguments."""
     found = [p for p in inspect.signature(getattr(owner, name)).parameters if p not in ("args", "kwargs")]
     assert found == parameters, use
 
 
 @pytest.mark.parametrize(("owner", "name", "use"), WORDS, ids=[f"{w[0].__name__}.{w[1]}" for w in WORDS])
 def test_attributes_are_still_used(owner: Any, name: str, use: str) -> None:
-    """An attribute that is read is still the library's own word for it."""
+    """An attribute that is read still has that name in the library."""
     known = hasattr(owner, name) or any(name in inspect.getsource(base) for base in owner.__mro__[:-1])
     assert known, use
 
@@ -243,7 +243,7 @@ def test_the_consumer_still_uses_the_seams() -> None:
 
 
 def test_a_message_carries_its_generation() -> None:
-    """By the generation an agent tells a stale batch."""
+    """An agent recognises a stale batch by its generation."""
     assert "generation_id" in inspect.signature(ConsumerMessage.__init__).parameters
 
 

@@ -1,4 +1,4 @@
-"""What Faust is known to get wrong, line by line: the answer works, or the feature is not used.
+"""What Faust is known to get wrong, line by line: our remedy works, or the feature is not used.
 
 docs/delivery-guarantees.md names the test of every line.
 """
@@ -149,7 +149,7 @@ def test_marks_take_little_memory(tmp_path: Path) -> None:
 
 
 def test_no_connection_is_waited_for_longer_than_a_session(tmp_path: Path) -> None:
-    """Faust's producer would wait 20 minutes for an answer on a connection that died without a word."""
+    """Faust's producer would wait 20 minutes for an answer on a connection that died silently."""
 
     async def look(app: Any) -> None:
         assert app.conf.producer_request_timeout == app.conf.broker_request_timeout == 35
@@ -211,7 +211,7 @@ def test_what_is_acked_is_committed_before_partitions_go(tmp_path: Path, monkeyp
 
 
 def test_a_stop_waits_no_longer_than_the_drain(tmp_path: Path) -> None:
-    """With a batch in flight that is never acked, the base class would wait without end."""
+    """With a batch in flight that is never acked, the base class would wait forever."""
 
     async def stop(consumer: Any) -> bool:
         nothing: Any = None
@@ -219,7 +219,7 @@ def test_a_stop_waits_no_longer_than_the_drain(tmp_path: Path) -> None:
         consumer.track_message(message)
         stopping = asyncio.create_task(consumer.wait_empty())
         done, _ = await asyncio.wait({stopping}, timeout=2)
-        consumer._stopped.set()  # ends the base class's wait, which no cancellation ends
+        consumer._stopped.set()  # ends the base class's wait, which cannot be cancelled
         await stopping
         return bool(done)
 

@@ -34,7 +34,7 @@ PRODUCED = {("enriched.v1", 0), ("enriched.v1", 1), ("rejected.v1", 1), ("events
 
 
 class Gate:
-    """Takes what a producer takes, and confirms on request."""
+    """Accepts what a producer accepts, and confirms on request."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[RecordMetadata, asyncio.Future[RecordMetadata]]] = []
@@ -177,7 +177,7 @@ def test_a_cancelled_batch_is_no_confirmation() -> None:
 
 
 def test_two_that_fail_leave_no_error_unseen() -> None:
-    """The first error is raised; that of another batch is no warning of asyncio's later on."""
+    """The first error is raised; that of another batch does not become a warning of asyncio later."""
 
     async def look(gate: Gate, sending: "asyncio.Task[dict[int, int]]") -> None:
         unseen: list[dict[str, Any]] = []

@@ -23,7 +23,7 @@ CRC = 17  # where the checksum of a batch is, and what it covers begins 4 bytes 
 
 @pytest.fixture(autouse=True)
 def as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is installed does not outlast a test."""
+    """The patch is removed after each test."""
     for owner, name in [(fetcher, "MemoryRecords"), (fetcher, "PartitionRecords"), (fetcher, "FetchResult")]:
         monkeypatch.setattr(owner, name, getattr(owner, name))
     monkeypatch.setattr(fetcher.Fetcher, "fetched_records", fetcher.Fetcher.fetched_records)
@@ -43,7 +43,7 @@ def batch(names: list[bytes]) -> bytes:
 
 
 def test_aiokafka_itself_still_fails() -> None:
-    """When this fails, the module has become superfluous."""
+    """When this fails, the module is no longer needed."""
     with pytest.raises(UnicodeDecodeError):
         list(MemoryRecords(batch([b"\xff\xfe"])).next_batch())
 

@@ -32,7 +32,7 @@ def opened(tmp_path: Path) -> Open:
 
 
 def keys(number: int) -> list[bytes]:
-    """So many different keys."""
+    """A number of different keys."""
     return [b"%016d" % n for n in range(number)]
 
 
@@ -118,5 +118,5 @@ def test_marks_are_compared_with_their_changelog(opened: Open, first: int, end: 
     ],
 )
 def test_what_speaks_against_the_files(message: str, damaged: bool) -> None:
-    """A full disk or a lock is no reason to give marks up."""
+    """A full disk or a lock is no reason to discard marks."""
     assert is_damage(Exception(message)) is damaged

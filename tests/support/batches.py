@@ -1,4 +1,4 @@
-"""Batches of records as Kafka stores them, made byte by byte: any codec, any content, a checksum that is right."""
+"""Batches of records as Kafka stores them, made byte by byte: any codec, any content, with a correct checksum."""
 
 import gzip
 import struct
@@ -48,7 +48,7 @@ def varint(number: int) -> bytes:
 
 
 def text(value: bytes | None) -> bytes:
-    """Bytes behind their length."""
+    """Bytes with their length in front."""
     return varint(-1) if value is None else varint(len(value)) + value
 
 

@@ -3,7 +3,7 @@
 import unicodedata
 
 FORGED = "whole: all 4,805 offsets are accounted for."
-"""A verdict that no command of the tests gives."""
+"""A verdict that no command in the tests prints."""
 
 HOSTILE = {
     "clear screen": "a\x1b[2J\x1b[Hb",

@@ -23,7 +23,7 @@ class Page:
 
     @cached_property
     def path(self) -> Path:
-        """Where it lies."""
+        """Its path."""
         return ROOT / self.name
 
     @cached_property

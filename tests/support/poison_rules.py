@@ -1,4 +1,4 @@
-"""Sound events with one rule broken each, drawn at random. The fault of each is written down here, nowhere computed."""
+"""Sound events with one rule broken each, drawn at random. The fault of each is written here, not computed."""
 
 import json
 from datetime import date

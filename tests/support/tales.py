@@ -56,7 +56,7 @@ WORKSHOP, PROJECT = "workshop.attended", "project.started"
 
 
 def tales(seed: int, versions: int) -> list[Tale]:
-    """All tales; one of them has so many versions of one activity."""
+    """All tales; one of them has `versions` versions of one activity."""
     draw = random.Random(seed)
     numbers = iter(cvr_numbers(80, seed=2))
     told = [
@@ -145,7 +145,7 @@ def _another_company(numbers: Iterator[int]) -> Tale:
 
 
 def _retracted_elsewhere(numbers: Iterator[int]) -> Tale:
-    """A retraction's own subject says nothing of the activity's."""
+    """A retraction's own subject says nothing about the activity's."""
     tale, company = Tale("retraction under another company", "ELSEWHERE"), next(numbers)
     tale.tell(0, company, 10)
     tale.then = {0: {"ELSEWHERE": (company, UNKNOWN, WORKSHOP)}, 1: {}, 2: {}}

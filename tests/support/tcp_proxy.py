@@ -25,7 +25,7 @@ class TcpProxy:
         self._gates: list[asyncio.Event] = []
         self._open_gate()
         self.connections = 0
-        """How many were ever made."""
+        """How many were ever opened."""
         self.cuts = 0
         """How many were cut."""
         self.carried = 0
@@ -63,7 +63,7 @@ class TcpProxy:
         self._call(run())
 
     def release(self) -> None:
-        """Forward what silent connections took in since: it arrives late."""
+        """Forward what silent connections received since: it arrives late."""
 
         async def run() -> None:
             for gate in self._gates:

@@ -72,7 +72,7 @@ def missing(topic: str, statuses: Mapping[PartitionOffset, str], wanted: Mapping
 
 
 def repeats(found: Counter[bytes]) -> int:
-    """Records that came more than once."""
+    """Records that arrived more than once."""
     return found.total() - len(found)
 
 

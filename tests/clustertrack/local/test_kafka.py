@@ -74,7 +74,7 @@ def test_refuses_a_comma_in_the_name(tmp_path):
     ],
 )
 def test_who_does_not_answer_as_a_broker_is_not_ready(answer):
-    """Something that listens on the port is no broker until it gives a whole answer."""
+    """Something that listens on the port counts as a broker only once it gives a complete answer."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def reply() -> None:

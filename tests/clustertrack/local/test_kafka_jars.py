@@ -38,7 +38,7 @@ def test_the_whole_class_path_is_pinned():
 
 
 def test_the_list_names_no_host():
-    """Where jars come from is the business of the resolver on each machine."""
+    """Where jars come from is set on each machine."""
     assert "://" not in kafka_jars._PINS.read_text()
 
 

@@ -109,7 +109,7 @@ def _while_watching(supervisor: Supervisor, act: Callable[[], None]) -> None:
 
 
 def test_starts_in_order_and_stops_in_reverse(supervisor, stand_in, tmp_path):
-    """A stage begins when the one before is ready, and they end the other way round."""
+    """A stage begins when the one before is ready, and stages stop in reverse order."""
     supervisor.start([stand_in("kafka")])
     supervisor.start([stand_in("worker")])
 
@@ -247,7 +247,7 @@ def test_a_deaf_child_is_killed_and_named(tmp_path, told, registry):
 
 
 def test_asking_again_cuts_the_grace_short(tmp_path, told, registry):
-    """A second Ctrl-C while stopping kills at once what does not want to end."""
+    """A second Ctrl-C while stopping kills the remaining processes at once."""
     supervisor = Supervisor(tmp_path, told.append, registry, QUICK)
     code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
     log = tmp_path / "worker.log"

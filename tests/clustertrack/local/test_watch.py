@@ -30,7 +30,7 @@ def test_a_starting_child_is_up_once_ready():
     [pytest.param(RED, 10, id="red"), pytest.param(SILENT, 60, id="silent")],
 )
 def test_an_unhealthy_child_is_killed_after_its_time(seen, patience):
-    """Red or silent is borne for a while and then ends in a kill."""
+    """A child that is red or silent is tolerated for a while and then killed."""
     first = decide(UP, seen, 200, LIMITS)
     borne = decide(first.life, seen, 200 + patience - 1, LIMITS)
     killed = decide(borne.life, seen, 200 + patience, LIMITS)
@@ -75,7 +75,7 @@ def test_back_off_doubles_up_to_a_bound(failures, seconds):
 
 
 def test_a_child_that_ran_long_starts_with_the_first_back_off():
-    """Failures of last week do not make today's restart slow."""
+    """Failures of last week do not slow down today's restart."""
     long_up = Life(Phase.UP, since=100, failures=5)
 
     assert decide(long_up, GONE, 161, LIMITS).life.failures == 1

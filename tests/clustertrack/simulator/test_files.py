@@ -63,7 +63,7 @@ def test_any_seed_keeps_the_promise(tmp_path: Path, seed: int):
 
 
 def test_progress_is_reported(tmp_path: Path):
-    """Every stage announces itself, so that a bar can reach its end."""
+    """Every stage is announced, so that a progress bar can reach its end."""
     told: list[str] = []
     simulate(SMALL, tmp_path, SEED, told.append)
     assert 0 < len(told) <= STAGES

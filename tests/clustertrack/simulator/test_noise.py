@@ -195,7 +195,7 @@ def test_clusters(published: Exports):
 
 
 def test_times_lie_in_the_past(published: Exports):
-    """No version is recorded after January 2020, so nothing lies in the future whenever the files are published."""
+    """No version is recorded after January 2020, so nothing is in the future whenever the files are published."""
     assert max(event.time.date() for event in published.events) < date(2020, 2, 1)
 
 

@@ -72,7 +72,7 @@ def test_receipts(written: Callable[[str], Exports], name: str):
 
 @pytest.mark.parametrize("name", ["small", "published"])
 def test_versions_of_an_activity_never_tie(written: Callable[[str], Exports], name: str):
-    """Two versions of one activity have different times, so that their order is no matter of chance."""
+    """Two versions of one activity have different times, so that their order is not left to chance."""
     exports = written(name)
     versions = {event.version for event in exports.events}
     assert len({(*version[:2], version[2]) for version in versions}) == len(versions)

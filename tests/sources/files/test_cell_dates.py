@@ -49,7 +49,7 @@ def test_moments_that_can_be_read(cell: str | date, pattern: str | None, written
     ],
 )
 def test_moments_that_are_refused(cell: str | date, pattern: str | None, reason: str):
-    """What is no certain instant is refused, with a reason; the clock of this machine never steps in."""
+    """Anything but a certain instant is refused, with a reason; this machine's clock is never used."""
     with pytest.raises(MomentFault, match=reason):
         read_moment(cell, pattern, COPENHAGEN)
 
@@ -72,7 +72,7 @@ def test_days(cell: str | date, pattern: str | None, day: str):
 
 @pytest.mark.parametrize("cell", ["", "i foråret", "31-02-2018", "2018"], ids=["empty", "words", "no such day", "year"])
 def test_days_that_are_refused(cell: str):
-    """What is no day is refused."""
+    """Anything but a day is refused."""
     with pytest.raises(MomentFault):
         read_day(cell, "%d-%m-%Y", COPENHAGEN)
 

@@ -44,7 +44,7 @@ def test_whole_mapping(tmp_path: Path):
 
 
 def test_exported_at_can_be_overridden(tmp_path: Path):
-    """The command line beats the file; a time without zone is in the mapping's zone."""
+    """The command line overrides the file; a time without zone is in the mapping's zone."""
     mapping = load_mapping(written(tmp_path, WHOLE))
     assert mapping.exported("2021-07-01T12:00") == datetime.fromisoformat("2021-07-01T12:00:00+02:00")
 

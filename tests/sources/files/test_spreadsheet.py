@@ -31,7 +31,7 @@ def rows(path: Path, content: bytes, **options: str) -> list[Row]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the file of the test lies."""
+    """The path of the test's file."""
     return tmp_path / "export.csv"
 
 
@@ -110,7 +110,7 @@ def test_stray_quotation_mark_spoils_one_row(path: Path):
     ],
 )
 def test_files_that_are_no_csv(path: Path, content: bytes, message: str):
-    """A file that is no CSV is refused in one sentence that says what it is."""
+    """A file that is not CSV is refused in one sentence that says what it is."""
     with pytest.raises(FileFault, match=message) as caught:
         sheet(path, content)
     assert str(path) in str(caught.value)
@@ -130,7 +130,7 @@ def test_quotation_mark_that_is_never_closed(path: Path, content: bytes):
 
 
 def test_endless_line(path: Path):
-    """A line of many megabytes is no row: it is refused before it fills the memory."""
+    """A line of many megabytes is not a row: it is refused before it fills the memory."""
     with pytest.raises(FileFault, match="line 2 is longer than 4 million characters"):
         rows(path, b"CVR;Titel\n" + b"x" * 5_000_000)
 
@@ -144,7 +144,7 @@ def test_endless_line(path: Path):
     ],
 )
 def test_rows_are_bounded(path: Path, content: bytes, message: str):
-    """A row of too many cells, or over too many lines, is no row of a table."""
+    """A row of too many cells, or over too many lines, is refused."""
     with pytest.raises(FileFault, match=message):
         rows(path, content)
 

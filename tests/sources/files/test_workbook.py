@@ -105,7 +105,7 @@ def test_size_is_checked_before_opening(tmp_path: Path, monkeypatch: pytest.Monk
     ],
 )
 def test_files_that_are_no_workbook(tmp_path: Path, content: bytes, message: str):
-    """A file that is no workbook is refused in one sentence."""
+    """A file that is not a workbook is refused in one sentence."""
     path = tmp_path / "export.xlsx"
     path.write_bytes(content)
     with pytest.raises(FileFault, match=message):

@@ -129,7 +129,7 @@ def test_contradictions(rows: list[StatedRow], line: int, field: str):
 
 
 def test_repeated_row():
-    """The same row twice says the same once; two successors on two days are two statements."""
+    """The same row twice counts once; two successors on two days are two statements."""
     assert len(combined(stated(2, "2010-01-01"), stated(3, "2010-01-01"))) == 1
     rows = [
         stated(2, "2010-01-01", successor_cvr=OTHER, successor_from="2018-01-01"),
@@ -172,7 +172,7 @@ def test_added_versions_change_no_attribute(drawn: list[tuple[str, int, str, str
 
 
 def known(version: CompanyVersion, **changed: Any) -> Known:
-    """What the topic says of a version."""
+    """The topic's state of a version."""
     return Known(**({"revision": version.revision, "withdrawn": False, "digest": digest(version)} | changed))
 
 
@@ -240,7 +240,7 @@ def test_two_extracts_of_one_instant(topic: dict[date, Known]):
 
 
 def test_faults_in_words():
-    """All faults of a row are said, and the first one's column is the place."""
+    """All faults of a row are reported, and the first one's column is the place."""
     faults = version_from_row({"cvr": CVR, "valid_from": "1.1.2010", "employees": "many"}, frozenset(), REVISION)
     assert isinstance(faults, list)
     field, words = describe(faults)

@@ -1,4 +1,4 @@
-"""What must hold of what the worker decides, written down without the product's own rules."""
+"""What must be true of the worker's decisions, written without the product's own rules."""
 
 import hashlib
 import json
@@ -74,7 +74,7 @@ def sound_faults(found: Sequence[Fault]) -> None:
 
 
 def kept(row: Rejection, key: bytes | None, value: bytes | None) -> None:
-    """A rejected record is kept as it came, or what is kept of it is its beginning, with length and hash of all."""
+    """A rejected record is kept as received, or its beginning is, with length and hash of the whole."""
     assert row.key == key
     if row.payload == value:
         return

@@ -24,7 +24,7 @@ MOST: Final = getattr(binding, "MAX_FIELDS", 1_000_000)
 
 
 def event(data: bytes) -> None:
-    """A record is an activity or has faults; twice the same; in both modes the same."""
+    """A record is an activity or has faults; the second time too, and in both modes."""
     case = decoded(data)
     arrived = ARRIVALS[case.setting(0) % len(ARRIVALS)]
     for one in case.records:
@@ -66,7 +66,7 @@ def _other_mode(value: bytes | None, found: Judged, arrived: int) -> None:
     given = document.pop("datacontenttype", "application/json")
     texts = all(isinstance(text, str) and name == name.lower() for name, text in document.items())
     if not document:
-        return  # without attributes it is no CloudEvent, and its data is not judged
+        return  # without attributes it is not a CloudEvent, and its data is not judged
     if not texts or given != "application/json" or "datacontenttype" in document:
         return
     try:

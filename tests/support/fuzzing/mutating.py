@@ -26,7 +26,7 @@ class Mutator:
         self._others, self._any_edit = others, any_edit
 
     def mutate(self, data: bytes, largest: int, seed: int) -> bytes:
-        """Another input, made from this one, of at most so many bytes."""
+        """Another input made from this one, of limited size."""
         chance = random.Random(seed)
         if chance.random() < 0.03:
             return self._any_edit(data)[:largest]

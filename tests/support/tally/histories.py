@@ -58,13 +58,13 @@ class Delivery:
 
 
 NOISE, LOST = "noise", "lost"
-"""Records that brought no version; that, and without a receipt."""
+"""Records without a version; those without a receipt too."""
 FIRST_OFFSET = 5
 """Of every partition; offsets before it were deleted by Kafka."""
 
 
 def random_history(seed: int, activities: int = 300, companies: int = 60) -> History:
-    """A history of so many activities, of so many companies and some that the register lacks."""
+    """A history of activities of registered companies and of some that the register lacks."""
     rng = random.Random(seed)
     numbers = rng.sample(range(10_000_000, 100_000_000), companies + companies // 8)
     registered = numbers[:companies]
@@ -131,7 +131,7 @@ def _content(rng: random.Random, numbers: list[int], days: list[date]) -> Conten
 
 
 def _corrected(rng: random.Random, content: Content, numbers: list[int], days: list[date]) -> Content:
-    """The same with another value in one field; now and then the same."""
+    """The same with another value in one field; sometimes unchanged."""
     name = rng.choice((*Content.__dataclass_fields__, ""))
     other = _content(rng, numbers, days)
     return replace(content, **{name: getattr(other, name)}) if name else content

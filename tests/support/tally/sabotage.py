@@ -15,7 +15,7 @@ class Sabotage:
     view: str
     changes: tuple[tuple[str, str], ...]
     merged: bool = False
-    """Shows only when the parts are merged."""
+    """Only visible when the parts are merged."""
     long: bool = False
     """For long runs only."""
 
