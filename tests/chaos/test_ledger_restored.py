@@ -155,5 +155,5 @@ def test_no_false_alarm(load: Load) -> None:
     assert ledger_id(stack) == before
     worker = stack.start_worker("after-abort")
     load.publish(load.size(50))
-    conclude(load, "commits behind aborted records", faults=1)
+    conclude(load, "commits after aborted records", faults=1)
     assert worker.stop(20)
