@@ -1,7 +1,7 @@
 """One run of one contender: the process is started on preloaded records, watched, stopped, and its result is checked.
 
-The window of measurement opens when a tenth of the records have a receipt in ClickHouse (whatever starts, connects
-and warms up lies before) and closes when all of them have one and every enriched record is on its topic.
+The window of measurement opens when a tenth of the records have a receipt in ClickHouse (starting, connecting and
+warming up come before that) and closes when all of them have one and every enriched record is on its topic.
 """
 
 import hashlib
@@ -25,20 +25,20 @@ PARTITIONS = 4
 """As `clustertrack up` makes topics."""
 WARM = 0.1
 POLL_SECONDS = (0.04, 0.5)
-"""Shortest and longest time between two looks at how far a contender is; they come closer towards the end. Each takes
+"""Shortest and longest time between two checks of a contender's progress; they come closer towards the end. Each takes
 5 ms of ClickHouse: steady looks every 40 ms would take a tenth of a core from what is measured."""
 LOOKS = 20
-"""Looks at most in the time that is left."""
+"""At most this many checks in the time that is left."""
 QUIET = {"log_level": 0}
-"""librdkafka prints a line for every connection that ends with its stack; what matters is raised."""
+"""librdkafka prints a line for every connection that is closed with its stack; errors that matter are raised."""
 START_SECONDS = 120
 STALL_SECONDS = 60
-"""A contender that stores nothing for so long has failed."""
+"""A contender that stores nothing for this many seconds has failed."""
 LOG_APPEND = {"message.timestamp.type": "LogAppendTime", "max.message.bytes": str(2**20)}
 
 
 class Wrong(Exception):
-    """A contender's result is not the truth: its speed does not count."""
+    """A contender's result differs from the truth: its speed does not count."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Arena:
         stack: a running stack.
         sizes: numbers of records, each gets a topic of its own.
         ours: the size of the product's own topic, whose name is fixed.
-        partitions: of each topic, as the stack was told.
+        partitions: of each topic, as the stack was configured.
         companies: in the register; the records are of the first of them.
         """
         self.stack, self.partitions = stack, partitions
@@ -100,7 +100,7 @@ class Arena:
         stack.command("companies", "load", str(register), "--as-of", "2022-12-01T08:00:00+01:00")
 
     def create(self, topics: list[str], config: dict[str, str]) -> None:
-        """Make topics and wait until they are there."""
+        """Create topics and wait until they exist."""
         made = self.admin.create_topics([NewTopic(name, self.partitions, 1, config=config) for name in topics])
         for future in made.values():
             future.result(30)
@@ -111,7 +111,7 @@ class Arena:
         try:
             return len(self.ends(topic)) == self.partitions
         except KafkaException:
-            self._looker = self._new_looker()  # the old one keeps what it heard of a topic that was not ready yet
+            self._looker = self._new_looker()  # the old one remembers a topic that was not ready yet
             return False
 
     def _new_looker(self) -> Consumer:
@@ -136,7 +136,7 @@ class Arena:
     # ---- one run
 
     def run(self, contender: str, events: int, *, workers: int = 1, warm: float = WARM) -> Run:
-        """Run a contender on so many events; raises Wrong when its result is.
+        """Run a contender on `events` events; raises Wrong when its result is wrong.
 
         Args:
             contender: one of `PROGRAMS`, or the product.
@@ -214,7 +214,7 @@ class Arena:
         return Run(contender, events, seconds, rate, own, kafka, clickhouse, rate_per_cpu, counted, 0, rss)
 
     def wait_counted(self, processes: Sequence[Process], database: str, wanted: int) -> int:
-        """Wait until so many records have a receipt; returns how many have. Raises Wrong when nothing moves."""
+        """Wait until `wanted` records have a receipt; returns how many have. Raises Wrong when nothing moves."""
         shortest, longest = POLL_SECONDS
         counted, began = 0, time.monotonic()
         moved = began
@@ -226,7 +226,7 @@ class Arena:
                 counted, moved = now, time.monotonic()
             elif time.monotonic() - moved > (STALL_SECONDS if counted else START_SECONDS):
                 logs = "\n".join(process.last_words(40) for process in processes)
-                raise Wrong(f"{database} stands still at {counted:,} of {wanted:,} records\n{logs}")
+                raise Wrong(f"{database} is stuck at {counted:,} of {wanted:,} records\n{logs}")
             for process in processes:
                 process.check()
             left = (time.monotonic() - began) * (wanted - now) / now if now else 0.0
@@ -286,7 +286,7 @@ SETTINGS = {"faust_tuned": {"FAUST_TUNED": "1"}}
 
 
 def events_file(count: int) -> Path:
-    """A file of so many events, made once for each version of the generator."""
+    """A file of `count` events, written once for each version of the generator."""
     folder = HERE.parent / ".local" / "bench"
     made_by = hashlib.blake2b(Path(generate.__file__).read_bytes(), digest_size=4).hexdigest()
     path = folder / f"events-{count}-{made_by}.tsv"

@@ -1,7 +1,7 @@
-"""The one source of events and companies of all measurements: seeded, with its truth beside it.
+"""The one source of events and companies of all measurements: seeded, with its truth next to it.
 
 Events are as CRMs send them: CloudEvents in structured JSON, 300 to 500 bytes. Of a hundred records 5 are exact
-repeats, 3 corrections, 1 a retraction, and of two hundred one is invalid. The letter beside each event tells which it
+repeats, 3 corrections, 1 a retraction, and of two hundred one is invalid. The letter next to each event says which it
 is.
 """
 
@@ -20,7 +20,7 @@ COMPANIES = 18_000
 SEED = 20181231
 NEW, REPEAT, INVALID = "n", "r", "i"
 RECENT = 20_000
-"""Repeats and corrections are of one of so many events before."""
+"""Repeats and corrections are of one of this many earlier events."""
 HEADERS = [("content-type", b"application/cloudevents+json; charset=utf-8")]
 KINDS = (
     ("workshop.attended", "workshop_id", "WS"),
@@ -97,7 +97,7 @@ def _event(rng: Random, number: int, company: int, source: str) -> dict[str, Any
 
 
 def events(count: int, companies: Sequence[int]) -> Iterator[tuple[str, bytes, str]]:
-    """(letter, value, id) of so many records, always the same ones; fewer are a prefix of more."""
+    """(letter, value, id) of each record, always the same ones; fewer records are a prefix of more."""
     rng, speakers = Random(SEED), sources()
     recent: list[tuple[dict[str, Any], bytes]] = []
     for number in range(count):
@@ -107,7 +107,7 @@ def events(count: int, companies: Sequence[int]) -> Iterator[tuple[str, bytes, s
             yield REPEAT, chosen[1], ""
             continue
         if chosen:
-            # Its number makes the id its own, and its moment later than all before.
+            # Its number makes the id unique, and its time later than all earlier ones.
             later = datetime(2025, 3, 1, 8, tzinfo=UTC) + timedelta(milliseconds=number)
             document = {**chosen[0], "id": f"{rng.getrandbits(128):032x}", "time": later.isoformat("T", "milliseconds")}
             if draw < 0.08:  # noqa: PLR2004 - a draw
@@ -130,7 +130,7 @@ def events(count: int, companies: Sequence[int]) -> Iterator[tuple[str, bytes, s
 
 
 def truth_of(made: Iterable[tuple[str, bytes, str]]) -> Truth:
-    """Count what such records must lead to."""
+    """Count what these records must lead to."""
     letters, ids = {NEW: 0, REPEAT: 0, INVALID: 0}, 0
     for letter, _, event_id in made:
         letters[letter] += 1

@@ -1,4 +1,4 @@
-"""How the cost of a record grows with partitions and with companies: one worker, the same records, other surroundings.
+"""How the cost of a record grows with partitions and with companies: one worker, the same records in other settings.
 
     scripts/bench --only growth [--partitions 4 12 48] [--companies 18000 180000] [--events 400000]
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _measure(partitions: int, companies: int, events: int, repeats: int) -> dict[str, Any]:
-    os.environ["CLUSTERTRACK_PARTITIONS"] = str(partitions)  # for `clustertrack up`, which makes the topics
+    os.environ["CLUSTERTRACK_PARTITIONS"] = str(partitions)  # for `clustertrack up`, which creates the topics
     with running() as stack:
         arena = Arena(stack, {events}, events, partitions=partitions, companies=companies)
         runs: list[Run] = []

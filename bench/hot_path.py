@@ -10,7 +10,7 @@ Prints nanoseconds per record (median, minimum, maximum). The events are those o
 - marks: marks into Kafka batches
 - total: batch, arrow and marks
 
-The dedupe state is a dict here: RocksDB's time is not in these figures. On a machine that does other work as well look
+The dedupe state is a dict here: RocksDB's time is not in these figures. On a machine with other work look
 at the minimum, and compare in turns.
 """
 

@@ -2,10 +2,10 @@
 
     scripts/bench --only reads [--activities 1000000 10000000] [--repeats 5]
 
-A seventh of the versions correct an earlier activity, any, and move it by a day; identities come in no order, which is
+A seventh of the versions correct any earlier activity and move it by a day; identities come in no order, which is
 what costs most: every part of a table then reaches over all of them. 18,000 companies, days spread over ten years. Each
 ledger is read as loaded, with the parts that background merges left; merged, as the engine does by itself ten minutes
-after the last insert (min_age_to_force_merge_seconds); and with some newer versions beside that one part.
+after the last insert (min_age_to_force_merge_seconds); and with some newer versions next to that one part.
 """
 
 import argparse

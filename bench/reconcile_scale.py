@@ -1,4 +1,4 @@
-"""Seconds and memory of `clustertrack reconcile` on ledgers of so many receipts, filled by SQL; no Kafka is needed.
+"""Seconds and memory of `clustertrack reconcile` on ledgers of many receipts, filled by SQL; no Kafka is needed.
 
     python bench/reconcile_scale.py 1000000 10000000
 
@@ -27,7 +27,7 @@ from sinks.migrator import migrate
 _DATABASE, _TOPIC, _PARTITIONS = "impact", "activity.events.v1", 12
 _BLOCK = 5_000_000
 """Receipts of one INSERT."""
-# What becomes of record n, which stands at offset n / 12 of partition n % 12.
+# What becomes of record n, which is at offset n / 12 of partition n % 12.
 _HOLE, _NO_ROW, _NO_RECEIPT = "n % 1000000 = 777", "n % 1000000 = 1777", "n % 1000000 = 2777"
 _DUPLICATE, _SENT_ON, _ARRIVED = "n % 10 = 9", "n % 1000 = 500", "n % 1000 = 505"
 _LOG_TIME = "toDateTime64('2018-01-01 00:00:00', 3, 'UTC') + toIntervalSecond(intDiv(n * 31536000, {all}))"
@@ -92,7 +92,7 @@ def _measure(records: int) -> None:
                     migrate(client, _DATABASE)
                     _fill(client, records)
                     proc = Path(f"/proc/{server.pid}")
-                    (proc / "clear_refs").write_text("5")  # begin to count the peak anew
+                    (proc / "clear_refs").write_text("5")  # start counting the peak from here
                     ends = [len(range(partition, records, _PARTITIONS)) for partition in range(_PARTITIONS)]
                     bounds = [Bound(_TOPIC, 0, partition, 0, end, end) for partition, end in enumerate(ends)]
                     started, spent = time.perf_counter(), _cpu_seconds(proc)
@@ -117,7 +117,7 @@ def _measure(records: int) -> None:
 
 
 def _cpu_seconds(proc: Path) -> float:
-    """Processor time of a process until now."""
+    """CPU time of a process so far."""
     times = (proc / "stat").read_text().rpartition(")")[2].split()[11:13]
     return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
 

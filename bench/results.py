@@ -1,7 +1,7 @@
 """From runs to ratios, tables, the chart and the guard against regressions: no I/O.
 
 A run is a dict with the fields of `contest.Run` and `round`. Ratios are ours divided by theirs, of the same round:
-whatever else the machine does then slows both. What is shown of them is the median over the rounds.
+anything else that the machine does then slows both. What is shown of them is the median over the rounds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ def report_of(runs: Sequence[Run], missing: Mapping[str, str], machine: Mapping[
 
 
 def check(report: Mapping[str, Any], baseline: Mapping[str, Any]) -> list[str]:
-    """Sentences about ratios that fell by more than `DROP` since the stored run, or that are missing now."""
+    """Sentences about ratios that fell by more than `DROP` since the stored run, or are now missing."""
     found = []
     for key, what in (("ratios", "by wall clock"), ("ratios_cpu", "per CPU-second")):
         for name, before in baseline[key].items():
@@ -128,7 +128,7 @@ def described(report: Mapping[str, Any]) -> str:
 
 
 def cluster(report: Mapping[str, Any], cores: Sequence[int] = (1, 4, 16, 64)) -> str:
-    """Markdown: what so many cores of workers would carry, and keep busy elsewhere, by the costs of the table."""
+    """Markdown: what this many cores of workers would carry, and keep busy elsewhere, by the costs in the table."""
     ours = [run for run in report["runs"] if run["contender"] == OURS]
     own, kafka, clickhouse = (
         median([run[cost] / run["counted"] for run in ours]) for cost in ("cpu", "cpu_kafka", "cpu_clickhouse")
@@ -208,7 +208,7 @@ def chart(report: Mapping[str, Any]) -> str:
 
 
 def between(text: str, name: str, content: str) -> str:
-    """A document with what stands between its markers of that name replaced; ValueError when it has none."""
+    """A document with the text between its markers of that name replaced; ValueError when it has none."""
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
     if begin not in text or end not in text:
         raise ValueError(f"the document has no {begin} and {end}")

@@ -90,7 +90,7 @@ def absent() -> dict[str, str]:
 
 
 def compare(sizes: dict[str, int], rounds: int) -> dict[str, Any]:
-    """All contenders, one after the other, round after round."""
+    """All contenders, one by one, in each round."""
     about, missing = machine(), absent()
     contenders = [name for name in sizes if name not in missing]
     runs: list[dict[str, Any]] = []
@@ -103,7 +103,7 @@ def compare(sizes: dict[str, int], rounds: int) -> dict[str, Any]:
                 except FAILED as error:
                     if name == results.OURS:
                         raise
-                    # The others can still be compared; what this one did before does not count either.
+                    # The others can still be compared; earlier runs of this one do not count either.
                     missing[name] = f"{type(error).__name__}: {error}"
                     runs = [run for run in runs if run["contender"] != name]
                     say(f"round {number}: {name} is out: {missing[name]}")
@@ -127,7 +127,7 @@ def write(report: dict[str, Any], command: str) -> None:
 
 
 def write_page(name: str, text: str) -> None:
-    """Replace what stands between the markers of that name in docs/performance.md."""
+    """Replace the text between the markers of that name in docs/performance.md."""
     PAGE.write_text(results.between(PAGE.read_text(encoding="utf-8"), name, text), encoding="utf-8")
 
 
@@ -146,11 +146,11 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--only", choices=MEASUREMENTS, help="another measurement; it says its own options with --help")
     parser.add_argument("--rounds", type=int, help=f"default {ROUNDS}, quick {QUICK_ROUNDS}")
-    parser.add_argument("--scale", type=float, default=1.0, help="events of every run, times so many")
+    parser.add_argument("--scale", type=float, default=1.0, help="multiply the events of every run by this")
     options, rest = parser.parse_known_args(arguments)
     if rest and not options.only:
         parser.error(f"unknown: {' '.join(rest)}")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers that were started are ended, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers that were started are stopped, too
     try:
         return measure(options, rest) if options.only else comparison(options)
     except FAILED as error:

@@ -29,12 +29,12 @@ T = TypeVar("T")
 
 
 def say(text: str) -> None:
-    """A line for whoever waits."""
+    """A line for the user who waits."""
     print(text, file=sys.stderr, flush=True)
 
 
 def wait_for(condition: Callable[[], T], seconds: float, what: str, every: float = 0.05) -> T:
-    """Poll until the condition gives something true, and give that."""
+    """Poll until the condition returns something true, and return that."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > deadline:
@@ -73,7 +73,7 @@ def resident_mb(pid: int) -> float:
 
 
 def free_base() -> int:
-    """A port from which on PORTS are free, below those that the system gives to clients."""
+    """A port with PORTS free ports from it on, below those that the system gives to clients."""
     for base in range(20_000 + os.getpid() % 1_000 * 10, 32_000, PORTS):
         try:
             for port in range(base, base + PORTS):
@@ -98,7 +98,7 @@ class Process:
         return self.popen.pid
 
     def check(self) -> None:
-        """Raise when it has ended: nothing here ends by itself."""
+        """Raise when it has ended: nothing here should end by itself."""
         if self.popen.poll() is not None:
             raise RuntimeError(f"{self.log.stem} ended with {self.popen.returncode}:\n{self.last_words(8)}")
 
@@ -200,7 +200,7 @@ class Stack:
         return int(self.query(sql)[0][0])
 
     def close(self) -> None:
-        """End what was started here."""
+        """Stop everything that was started here."""
         for process in self._processes:
             if process.popen.poll() is None:
                 process.kill()

@@ -109,8 +109,8 @@ def unreachable(kafka: KafkaConnection, *, note: str = "", otherwise: BaseExcept
     """Probe the brokers, and say why none can be used; `otherwise` is the client's reason, if the probe finds none."""
     cause = probe(kafka)
     if cause is None:
-        told = f" ({said(otherwise)})" if otherwise is not None else ""
-        cause = f"it answers, but not this request in time{told}: try again, and look at its load and its log"
+        cause_said = f" ({said(otherwise)})" if otherwise is not None else ""
+        cause = f"it answers, but not this request in time{cause_said}: try again, and look at its load and its log"
     return KafkaUnreachable(f"Kafka at {kafka.address} cannot be used: {cause}.{_also(note)}")
 
 
@@ -144,7 +144,7 @@ def needing(error: KafkaError, operation: str, kind: str, name: str) -> KafkaErr
 
 def user(kafka: KafkaConnection) -> str:
     """Who asks, for a sentence."""
-    return f"user {kafka.sasl_username!r}" if kafka.has_login else "whoever does not log in"
+    return f"user {kafka.sasl_username!r}" if kafka.has_login else "a client that does not log in"
 
 
 def said(error: BaseException) -> str:
@@ -245,7 +245,7 @@ def _connected(host: str, port: int, seconds: float) -> socket.socket:
     except socket.gaierror:
         raise _Trouble(
             f"the name {host} does not resolve: correct it (KAFKA_BOOTSTRAP_SERVERS, or advertised.listeners of the "
-            "broker), or make it known here"
+            "broker), or add it to the DNS or the hosts file of this machine"
         ) from None
     except TimeoutError:
         raise _Trouble(

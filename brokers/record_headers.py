@@ -1,4 +1,4 @@
-"""The headers of a record: their names, and what is read from them besides the event itself.
+"""The headers of a record: their names, and what is read from them apart from the event itself.
 
 Headers that begin with `ct-` are the pipeline's own.
 """

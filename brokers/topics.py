@@ -225,7 +225,7 @@ class TopicAdmin:
                 return states
             if late:
                 raise TopicFault(
-                    f"Topic {missing[0]} was made, but not every broker knows it: run it again.", missing[0]
+                    f"Topic {missing[0]} was created, but not every broker knows it yet: run it again.", missing[0]
                 )
             time.sleep(CONNECT_PAUSE)
 
@@ -342,7 +342,7 @@ class TopicAdmin:
                 if issubclass(error, RetriableError | AuthorizationError):
                     raise needing(error(answer["error_message"]), "Create", "topic", spec.name)
                 raise TopicFault(
-                    f"Topic {spec.name} cannot be made with {spec.partitions} partitions and "
+                    f"Topic {spec.name} cannot be created with {spec.partitions} partitions and "
                     f"{spec.replication_factor} replicas: {answer['error_message'] or error.__name__}",
                     spec.name,
                 )
@@ -360,7 +360,7 @@ class TopicAdmin:
         deadline = time.monotonic() + self._timeout_ms / 1000
         while _differing(spec, self.describe([spec.name])[spec.name]):
             if time.monotonic() > deadline:
-                raise TopicFault(f"Topic {spec.name} does not take up {', '.join(changes)}: run it again.", spec.name)
+                raise TopicFault(f"Topic {spec.name} did not apply {', '.join(changes)}: run it again.", spec.name)
             time.sleep(CONNECT_PAUSE)
 
 

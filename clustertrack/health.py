@@ -114,7 +114,7 @@ def serve(
     except OSError as error:
         raise UsageFault(
             f"metrics cannot be served on {host}:{port} ({error.strerror or error}): set METRICS_HOST and METRICS_PORT "
-            "to an address that is free"
+            "to a free address"
         ) from error
 
 

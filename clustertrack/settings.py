@@ -146,7 +146,7 @@ class KafkaSettings(SettingsGroup):
     HIDDEN = frozenset({"bootstrap_servers", "sasl_password"})
 
     bootstrap_servers: Annotated[str, AfterValidator(_servers)] = Field(
-        "127.0.0.1:9092", description="host:port, several with commas"
+        "127.0.0.1:9092", description="host:port; separate several with commas"
     )
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`"
@@ -238,11 +238,11 @@ class WorkerSettings(SettingsGroup):
         12,
         ge=1,
         le=10_000,
-        description="partitions of the topics when they are made; **fixed for life** "
-        f"(`clustertrack up` makes {LAPTOP_PARTITIONS} unless this is set)",
+        description="partitions of the topics when they are created; **fixed for life** "
+        f"(`clustertrack up` creates {LAPTOP_PARTITIONS} unless this is set)",
     )
     replication_factor: int = Field(
-        1, ge=1, le=100, description="replicas of the topics when they are made; 3 on a cluster"
+        1, ge=1, le=100, description="replicas of the topics when they are created; 3 on a cluster"
     )
     min_insync_replicas: int = Field(
         1,
@@ -265,14 +265,14 @@ class WorkerSettings(SettingsGroup):
         30,
         ge=6,
         le=300,
-        description="after so many seconds without a sign of life a worker's partitions go to the others",
+        description="a worker that shows no sign of life for this many seconds loses its partitions to the others",
     )
     stalled_seconds: int = Field(
         45,
         ge=4,
         le=3600,
-        description="after so many seconds without progress a worker's `/healthz` turns red; after as long again the "
-        "worker ends itself",
+        description="`/healthz` of a worker that makes no progress for this many seconds turns red; after as long "
+        "again the worker stops itself",
     )
     linger_ms: int = Field(
         300,
@@ -295,7 +295,7 @@ class WorkerSettings(SettingsGroup):
         3,
         ge=1,
         le=100,
-        description="how often a rejected record is sent again at most, see [rejected.md](rejected.md)",
+        description="how many times a rejected record may be sent again, see [rejected.md](rejected.md)",
     )
 
     @model_validator(mode="after")

@@ -34,5 +34,5 @@ def _watch(unhealthy: Callable[[], str | None], patience: float) -> None:
         # Looks are counted, not seconds: a process that slept (SIGSTOP, a suspended machine) gets time to wake up.
         looks = looks + 1 if why else 0
         if looks * LOOK_SECONDS > patience:
-            log.error("the worker ends: it is ill, and only a new start helps", why=why)
+            log.error("the worker stops: it is unhealthy, and only a restart helps", why=why)
             os._exit(EXIT_CODE)

@@ -27,7 +27,7 @@ _NOT_COUNTED: Final = ("worth a look", "rejected", "stray retractions", "several
 
 _BASIS: Final = (
     "Companies are counted once in the whole country, after mergers; in the sum of clusters a company that two of them "
-    "helped counts twice. Public bodies and institutions are no companies: they are the other participants. A size "
+    "helped counts twice. Public bodies and institutions are not companies: they are the other participants. A size "
     "that is not known never counts as under 50. Basis of an outcome: reported by the cluster, or derived from the "
     "type of the activity where the cluster stated no outcome (mapping {version}):"
 )
@@ -103,7 +103,7 @@ def _not_counted(report: AnnualReport) -> Lines:
     counted = report.not_counted
     if not counted.clusters:
         return as_lines(
-            ["Nothing waits: no open rejected record, no stray retraction, no company outside the register."]
+            ["Nothing to look at: no open rejected record, no stray retraction, no company outside the register."]
         )
     rows = [_NOT_COUNTED, *(_not_counted_row(row.cluster, row) for row in counted.clusters)]
     if len(counted.clusters) > 1:

@@ -204,7 +204,7 @@ def load_institutions(path: Path | None) -> frozenset[int]:
             found.add(parse_cvr(text))
         except CvrFault as error:
             raise UsageFault(
-                f"{path}, line {number}: {text[:40]!r} is no CVR number ({error.code}); "
+                f"{path}, line {number}: {text[:40]!r} is not a CVR number ({error.code}); "
                 "write one number of 8 digits a line, comments after #"
             ) from error
     return frozenset(found)

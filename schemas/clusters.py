@@ -174,7 +174,7 @@ def _clusters(tables: Mapping[str, Any], place: str) -> tuple[Cluster, ...]:
         if before is not None and (before.valid_to is None or before.valid_to >= cluster.valid_from):
             end = "has no valid_to" if before.valid_to is None else f"ends on {before.valid_to}"
             raise UsageFault(
-                f"{place}: cluster {cluster.slug!r} stands twice and its spans overlap: the one from "
+                f"{place}: cluster {cluster.slug!r} is listed twice and its spans overlap: the one from "
                 f"{before.valid_from} {end}, the next begins on {cluster.valid_from}; end the first before the second "
                 "begins, or rename one"
             )
@@ -213,7 +213,7 @@ def _cluster(entry: object, place: str) -> Cluster:
     if cluster.slug in _RESERVED:
         raise UsageFault(f"{place}: reports use this word for something else; choose another slug")
     if cluster.valid_to is not None and cluster.valid_to < cluster.valid_from:
-        raise UsageFault(f"{place}: valid_to {cluster.valid_to} lies before valid_from {cluster.valid_from}; swap them")
+        raise UsageFault(f"{place}: valid_to {cluster.valid_to} is before valid_from {cluster.valid_from}; swap them")
     if len(set(cluster.sources)) != len(cluster.sources):
         raise UsageFault(f"{place}: a source is listed twice; list it once")
     return cluster

@@ -56,7 +56,7 @@ CODES: Final[dict[str, str]] = {
     "unsupported_content_type": "the content type is neither a CloudEvent nor JSON",
     "invalid_header": "a CloudEvents header cannot be read",
     "tombstone": "the record has no value",
-    "misrouted": "the record was sent on once and still is on the wrong partition",
+    "misrouted": "the record was sent on once and is still on the wrong partition",
     "unprocessable": "the worker cannot process this record",
     "not_storable": "the ledger cannot store this record",
     "set_aside": "an operator had this record set aside; it was not read",

@@ -11,6 +11,6 @@ def require_asserts() -> None:
     """Raise AssertsRemoved where Python leaves asserts out: kafka-python reads Kafka's answers inside of them."""
     if not __debug__:
         raise AssertsRemoved(
-            "Python runs without asserts (PYTHONOPTIMIZE or -O), and Kafka's answers cannot be read then: "
+            "Python runs without asserts (PYTHONOPTIMIZE or -O), and the Kafka client cannot work without them: "
             "unset PYTHONOPTIMIZE, and start without -O"
         )

@@ -84,7 +84,7 @@ def read_within(path: Path, most: int) -> bytes:
     with open_file(path) as stream:
         content = stream.read(most + 1)
     if len(content) > most:
-        raise TooLarge(f"{path} is larger than {most:,} bytes, the most that is read of such a file: check its name")
+        raise TooLarge(f"{path} is larger than {most:,} bytes, the limit for such a file: check its name")
     return content
 
 
@@ -166,7 +166,7 @@ class Beginning:
         try:
             found = os.fstat(self._folder)
             if same is not None and (found.st_dev, found.st_ino) != same:
-                raise NotOurs(f"{folder} was replaced by another folder meanwhile: repeat the command")  # noqa: TRY301
+                raise NotOurs(f"{folder} was replaced by another folder while the command ran: repeat the command")  # noqa: TRY301
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             self.stream: IO[bytes] = os.fdopen(regular(self._name, flags, mode=mode, folder=self._folder), "w+b")
         except BaseException:  # Ctrl-C too

@@ -56,7 +56,7 @@ def private_folder(path: Path, *, advice: str, code: bool = False) -> None:
     if found.st_uid != os.geteuid():
         raise NotOurs(f"{path} belongs to another user: {advice}")
     if found.st_mode & stat.S_IWOTH:
-        raise NotOurs(f"everybody may write to {path}: look through it, then chmod 700 it, or {advice}")
+        raise NotOurs(f"everybody may write to {path}: check what is in it, then chmod 700 it, or {advice}")
 
 
 def close_folder(path: Path, *, advice: str, deep: bool = True) -> None:

@@ -106,7 +106,7 @@ def hook_in() -> None:
     """What Python and its libraries print by themselves comes out harmless too."""
 
     def uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
-        say("A fault of the program:", err=True)
+        say("A bug in the program:", err=True)
         show(indented("".join(traceback.format_exception(kind, error, trace))), err=True)
 
     def warned(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object) -> None:

@@ -62,7 +62,7 @@ class Session:
     started: datetime
     rounds: int = 0
     failed: list[str] = field(default_factory=list)
-    """What did not end well, and how."""
+    """What failed, and how."""
 
 
 def main() -> int:
@@ -101,7 +101,7 @@ def _here() -> Path:
 
 
 def run(session: Session, files: Sequence[Path], collected: Path, minutes: float) -> None:
-    """File after file until the time is over; raises KeyboardInterrupt when somebody ends it before."""
+    """File after file until the time is over; raises KeyboardInterrupt when somebody stops it earlier."""
     deadline = time.monotonic() + minutes * 60
     for number, brokers, file in plan(files):
         if time.monotonic() > deadline:
@@ -160,7 +160,7 @@ def kept(session: Session, outcomes: Outcomes) -> Kept:
 
 
 def lines(runs: Sequence[Kept]) -> list[str]:
-    """What is printed at the end, and stands in the page: how they ran, their table, what failed."""
+    """What is printed at the end and in the page: how they ran, their table, what failed."""
     outcomes = [outcome for one in runs for outcome in one["outcomes"]]
     failed = [say for one in runs for say in one["failed"]]
     return [
@@ -189,7 +189,7 @@ def commit() -> str:
 
 
 def table(outcomes: Outcomes) -> list[str]:
-    """Lines of Markdown: one for each scenario, its runs added up, and one for all."""
+    """Lines of Markdown: one for each scenario with its runs added up, and one for all."""
     rows = [[title for title, _ in HEAD], [line for _, line in HEAD]]
     rows += [_line(name, runs) for name, runs in sorted(_by_scenario(outcomes).items())]
     if outcomes:
@@ -198,7 +198,7 @@ def table(outcomes: Outcomes) -> list[str]:
 
 
 def one_kind_only(outcomes: Outcomes) -> list[str]:
-    """A line for each kind of stack on which alone scenarios ran that could run on the other one too."""
+    """A line for each kind of stack that was the only one for scenarios which could run on the other one too."""
     only: dict[int, list[str]] = defaultdict(list)
     for name, runs in sorted(_by_scenario(outcomes).items()):
         kinds = {run["nodes"] for run in runs}

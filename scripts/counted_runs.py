@@ -20,7 +20,7 @@ SABOTAGES: Final = "tests/counted/test_sabotage.py"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run and print; 0 if everything was counted right and every mistake was seen."""
+    """Run and print; 0 if everything was counted correctly and every mistake was found."""
     options = _options(arguments)
     wanted = itertools.count(random.SystemRandom().randrange(2**31)) if options.seeds is None else options.seeds
     pytest_child.take_sigterm_for_ctrl_c()
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def until(seeds: Iterable[int], minutes: float | None) -> Iterator[int]:
-    """The seeds, as long as there is time; one at least."""
+    """The seeds, as long as there is time; at least one."""
     deadline = None if minutes is None else time.monotonic() + minutes * 60
     for number, seed in enumerate(seeds):
         if number and deadline is not None and time.monotonic() > deadline:
@@ -51,7 +51,7 @@ def tests(*, sabotages: bool) -> list[str]:
 
 
 def look(seed: int, *, sabotages: bool) -> bool:
-    """Look at one history and say how it went; whether it was counted right."""
+    """Check one history and print how it went; returns whether it was counted correctly."""
     print(f"seed {seed}{' and all sabotages' if sabotages else ''}", end=" ... ", file=sys.stderr, flush=True)
     began = time.monotonic()
     how = pytest_child.run(tests(sabotages=sabotages), {SEEDS: str(seed)})

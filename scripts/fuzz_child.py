@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _import(path: Path) -> None:
-    """A fault that is planted to see that it is found: a module that replaces something."""
+    """A fault that is planted to check that it is found: a module that replaces something."""
     sys.path.insert(1, str(path.parent))
     importlib.import_module("planted")
 

@@ -31,11 +31,11 @@ SHORT_SECONDS: Final = 60
 LARGEST_INPUT: Final = 16_384
 """Bytes of an input. Headers have a number of repeats, so that a small one can be a large record."""
 SLOWEST: Final = 60
-"""Seconds that one input may take by the clock: most take a hundredth of one, but a busy machine is no find."""
+"""Seconds that one input may take by the clock: most take a hundredth of one, but a busy machine is not a fault."""
 MOST_MEMORY: Final = 2048
 """MB that a process may take: ten times what it takes."""
 _STARTING: Final = 120
-"""Seconds for a process to start and to end beside its share of the time."""
+"""Seconds for a process to start and to end, on top of its share of the time."""
 _PROGRESS: Final = re.compile(r"^#\d+\s.* cov: (\d+) ft: (\d+) corp: (\d+)/", re.MULTILINE)
 _EXECUTED: Final = re.compile(r"^stat::number_of_executed_units: (\d+)", re.MULTILINE)
 _NOISE: Final = re.compile(r"^(INFO: Instrumenting|#\d+\s|INFO: seed corpus|\s*$).*\n?", re.MULTILINE)
@@ -51,13 +51,13 @@ class Outcome:
     coverage: int = 0
     """Edges between pieces of the product's code that were reached."""
     features: int = 0
-    """The same, and how often each was."""
+    """The same, and how often each one was."""
     corpus: int = 0
     """Inputs that each reach something of their own."""
     seconds: float = 0
     finds: list[Path] = field(default_factory=list)
     said: str = ""
-    """What the process printed, where it ended otherwise than it should."""
+    """What the process printed, where it did not end as it should."""
 
 
 def main() -> int:

@@ -1,6 +1,7 @@
 """Rules of this house that no linter knows: no unfinished marks, every test says what it shows, locks name no host.
 
-And the product writes files in one place only, and prints through one door.
+And the product writes files in one place only, and prints through one door. No text has a word that the glossary
+replaces.
 """
 
 import ast
@@ -26,7 +27,7 @@ IN_MEMORY = {
     (Path("clustertrack/local/clickhouse/kernel_wall.py"), "os.O_PATH"),
     (Path("clustertrack/local/clickhouse/start.py"), "os.execve"),
 }
-"""Calls that write to a stream of theirs; names of folders for the kernel, and this program once more."""
+"""Calls that write to a stream of theirs; names of folders for the kernel, and a new start of this program."""
 
 HARMLESS = {
     "os": {
@@ -37,13 +38,13 @@ HARMLESS = {
     "shutil": {"disk_usage", "get_terminal_size", "which"},
     "tempfile": {"gettempdir"},
 }
-"""What the product may use of these modules elsewhere: it makes, changes and removes no file."""
+"""What the product may use of these modules elsewhere: none of it creates, changes or removes a file."""
 
 CHANGING = {
     *("chmod", "chown", "hardlink_to", "lchmod", "link", "makedirs", "mkdir", "mkdtemp", "rename", "renames", "rmdir"),
     *("rmtree", "save", "symlink", "symlink_to", "touch", "unlink", "write_bytes", "write_text", "write_to_textfile"),
 }
-"""Methods that change a file, by their names: what they belong to is not known here."""
+"""Methods that change a file, by their names: their type is not known here."""
 
 
 def files() -> list[Path]:
@@ -112,7 +113,7 @@ def _changes_files(node: ast.AST, modules: dict[str, str]) -> str:
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
     if name in CHANGING:
         return f"{name}()"
-    # Texts, dates and records have a `replace` too, but never with one argument alone.
+    # Texts, dates and records have a `replace` too, but never with a single argument.
     if name == "replace" and isinstance(node.func, ast.Attribute) and len(node.args) == 1 and not node.keywords:
         return "replace() of a file"
     if name in {"open", "ZipFile", "TarFile"} and _writes(node):
@@ -133,7 +134,7 @@ def _writes(call: ast.Call) -> bool:
 
 
 def named_hosts(path: Path) -> Iterator[str]:
-    """Lines of a lock file that name where packages come from: that is each machine's own business."""
+    """Lines of a lock file that name where packages come from: that belongs to each machine."""
     if path.parts[0] != "requirements":
         return
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -188,7 +189,7 @@ def _ways_to_a_screen(node: ast.AST) -> Iterator[str]:
 
 
 def same_names(paths: Sequence[Path]) -> Iterator[str]:
-    """Modules of the product that have their file name in common: a name stands for one thing."""
+    """Modules of the product that have their file name in common: a name means one thing."""
     named: dict[str, list[Path]] = defaultdict(list)
     for path in paths:
         if path.parts[0] in PRODUCT and path.suffix == ".py" and not path.name.startswith("__"):
@@ -198,7 +199,44 @@ def same_names(paths: Sequence[Path]) -> Iterator[str]:
             yield f"{found[0]}: has the name of {', '.join(map(str, found[1:]))}"
 
 
-RULES = (unfinished, silent_tests, named_hosts, other_doors, stray_writes)
+OLD_WORDS = {
+    r"stands?(?![-_]in\b| in for\b| for\b)|stood": "is, are",
+    r"mend(s|ed|ing)?": "fix",
+    r"made[ _](again|anew)|anew": "re-created, again",
+    r"behind (an|the|that|its) offset": "after it",
+    r"said of": "about",
+    r"ill(?!-)|illness|unwell": "unhealthy",
+    r"for[ _]ever": "permanently, forever",
+    r"nobody[ _](can[ _])?knows?": "unknown",
+    r"beside": "next to, with",
+    r"whoever|whatever": "anyone who; or name the thing",
+}
+"""The glossary of CONTRIBUTING.md, as far as a pattern can tell: the words on the left, and what to write."""
+OLD_WORD = re.compile(rf"(?<![a-z])({'|'.join(OLD_WORDS)})(?![a-z])", re.IGNORECASE)
+NAMES_OLD_WORDS = {"CONTRIBUTING.md", "LICENSE", "scripts/house_rules.py", "tests/scripts/test_house_rules.py"}
+"""Files that hold the glossary, and the licence, which others wrote."""
+NOT_YET = (
+    *("clustertrack/rejected/", "clustertrack/reconcile/", "clustertrack/commands/rejected.py"),
+    *("tests/clustertrack/rejected/", "tests/clustertrack/reconcile/", "sinks/migrations/0010_rejected_action.sql"),
+)
+"""Being rewritten; remove each as soon as it follows the glossary."""
+
+
+def old_words(path: Path) -> Iterator[str]:
+    """Lines with a word that the glossary replaces."""
+    name = path.as_posix()
+    if path.suffix not in TEXT or name in NAMES_OLD_WORDS or name.startswith(NOT_YET):
+        return
+    for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
+        if match := OLD_WORD.search(line):
+            yield f"{path}:{number}: {match[0]!r}: write {_instead(match[0])!r}, see the glossary in CONTRIBUTING.md"
+
+
+def _instead(word: str) -> str:
+    return next(new for old, new in OLD_WORDS.items() if re.match(rf"({old})(?![a-z])", word, re.IGNORECASE))
+
+
+RULES = (unfinished, silent_tests, named_hosts, other_doors, stray_writes, old_words)
 
 
 def main() -> int:

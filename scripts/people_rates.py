@@ -1,6 +1,7 @@
 """How often `schemas.people` is wrong: ordinary Danish titles and ids that are refused, true forms that are not found.
 
-Titles are in tests/data/danish_titles.txt. Ids and true forms are drawn from a seed, so that every run says the same.
+Titles are in tests/data/danish_titles.txt. Ids and true forms are drawn from a seed, so that every run
+gives the same result.
 """
 
 # ruff: noqa: S311  (it prints; a seed draws what can be repeated)
@@ -17,7 +18,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from schemas.people import holds_personal_data  # noqa: E402  (the product is beside this folder)
+from schemas.people import holds_personal_data  # noqa: E402  (the product is next to this folder)
 
 TITLES: Final = ROOT / "tests" / "data" / "danish_titles.txt"
 OF_EACH: Final = 25
@@ -94,7 +95,7 @@ def addresses(rng: Random) -> Iterator[str]:
 
 
 def rates() -> dict[str, tuple[int, int]]:
-    """What of each sample is refused, and how large the sample is."""
+    """How much of each sample is refused, and how large the sample is."""
     rng = Random(20181231)
     samples = {
         "titles": TITLES.read_text("utf-8").splitlines(),

@@ -31,7 +31,7 @@ LINK: Final = re.compile(r"\[([^]]*)\]\([^)]*\)")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write the pages, or look whether they are as they would be written."""
+    """Write the pages, or check whether they are up to date."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when a page differs")
     check = parser.parse_args(arguments).check
@@ -58,7 +58,7 @@ def settings() -> Iterator[tuple[str, str, str]]:
 
 
 def shown(default: Any) -> str:  # noqa: ANN401  (of any setting)
-    """A default as a variable would state it; empty for none."""
+    """A default as the value of a variable; empty for none."""
     if isinstance(default, SecretStr):
         default = default.get_secret_value()
     if isinstance(default, bool):

@@ -1,4 +1,4 @@
-"""Runs pytest as a child process, which ends what it has started itself, whatever ends the run."""
+"""Runs pytest as a child process, which ends what it started itself, however the run ends."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from typing import Final, NoReturn
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 ENDING_SECONDS: Final = 90
-"""So long may pytest take to end brokers, ClickHouse and workers when it is interrupted."""
+"""Seconds that pytest may take to stop brokers, ClickHouse and workers when it is interrupted."""
 
 
 def command(arguments: Sequence[str]) -> list[str]:
@@ -41,7 +41,7 @@ def run(arguments: Sequence[str], settings: Mapping[str, str], seconds: float | 
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Let pytest end what it started, as after Ctrl-C; only if it does not, make it."""
+    """Let pytest stop what it started, as after Ctrl-C; kill it only if it does not."""
     if child.poll() is not None:
         return
     child.send_signal(signal.SIGINT)
@@ -53,7 +53,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def take_sigterm_for_ctrl_c() -> None:
-    """A polite end of this process is one like Ctrl-C."""
+    """SIGTERM ends this process as Ctrl-C does."""
     signal.signal(signal.SIGTERM, _interrupt)
 
 

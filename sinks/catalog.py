@@ -222,13 +222,13 @@ def check_topics(recorded: Mapping[str, TopicRecord], actual: Sequence[ActualTop
             continue
         if topic.topic_id != record.topic_id:
             reasons.append(
-                f"Topic {name} was deleted and made again (id {topic.topic_id}, recorded {record.topic_id}): "
+                f"Topic {name} was deleted and re-created (id {topic.topic_id}, recorded {record.topic_id}): "
                 "run `clustertrack migrate`, which records it as a new epoch."
             )
         if topic.partitions != record.partitions:
             reasons.append(
                 f"Topic {name} has {topic.partitions} partitions and had {record.partitions}: the count is fixed for "
-                f"life, because it decides on which partition a company is. {RECREATE}"
+                f"life, because it decides which partition a company is on. {RECREATE}"
             )
         for key, value in record.config.items():
             if topic.config.get(key) != value:

@@ -48,7 +48,7 @@ def put_in_order(
             return dict(recorded)
         if name in states and states[name].partitions != known.partitions:
             raise topics.TopicFault(
-                f"Topic {name} was made again with {states[name].partitions} partitions instead of {known.partitions}: "
+                f"Topic {name} was re-created with {states[name].partitions} partitions instead of {known.partitions}: "
                 "delete it, the next worker that starts makes it as it must be.",
                 name,
             )
@@ -58,7 +58,7 @@ def put_in_order(
             replication_factor=states[topics.EVENTS].replicas,
             config=known.config,
         )
-        found = "made again" if name in states else "gone"
+        found = "re-created" if name in states else "gone"
         admin.ensure([spec])
         state = admin.describe([name])[name]
     actual = catalog.ActualTopic(topic=name, topic_id=state.topic_id, partitions=state.partitions, config=state.config)
@@ -67,6 +67,6 @@ def put_in_order(
         return dict(recorded)  # another worker was faster
     catalog.record_topic(client, database, record, now)
     log.warning(
-        "the changelog of the marks was lost: a new one begins, without the former marks", topic=name, found=found
+        "the changelog of the marks was lost: a new one begins, and the former marks are gone", topic=name, found=found
     )
     return {**recorded, name: record}

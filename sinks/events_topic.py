@@ -13,7 +13,7 @@ def recorded_topic(client: Client, database: str) -> TopicRecord:
     """The topic's record of its present epoch. Raises CheckFailed when the ledger has none."""
     recorded = catalog.topics(client, database).get(EVENTS)
     if recorded is None:
-        raise CheckFailed(f"The ledger knows no topic {EVENTS}: run `clustertrack migrate`.")
+        raise CheckFailed(f"The ledger has no record of topic {EVENTS}: run `clustertrack migrate`.")
     return recorded
 
 
@@ -22,4 +22,4 @@ def check_topic(kafka: KafkaConnection, recorded: TopicRecord) -> None:
     with TopicAdmin(kafka) as admin:
         actual = admin.describe([EVENTS]).get(EVENTS)
     if actual is None or actual.topic_id != recorded.topic_id:
-        raise CheckFailed(f"Topic {EVENTS} is not the one that the ledger knows: run `clustertrack migrate`.")
+        raise CheckFailed(f"Topic {EVENTS} is not the one that the ledger was filled from: run `clustertrack migrate`.")

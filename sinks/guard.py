@@ -33,8 +33,8 @@ from sinks.set_aside import ordered_offsets
 from sinks.writer import BROKEN, INSERT_TIMEOUT
 
 MIGRATE: Final = (
-    "run `clustertrack migrate`, which gives the ledger a new id, so that the workers read all that Kafka still has "
-    "again."
+    "run `clustertrack migrate`, which gives the ledger a new id, so that the workers read everything that Kafka "
+    "still has again."
 )
 PROBED: Final = 1000
 """Offsets that are looked up in Kafka at once."""
@@ -230,7 +230,7 @@ class GuardedLedger:
             raise TopicReplaced(f"Topic {changelog} was deleted: the next worker that starts begins a new one.")
         for name, topic_id in wanted.items():
             if ids.get(name) != topic_id:
-                what = "was deleted and made again" if name in actual else "was deleted"
+                what = "was deleted and re-created" if name in actual else "was deleted"
                 raise TopicReplaced(f"Topic {name} {what} while the worker was reading it: run `clustertrack migrate`.")
         for name, (_, partitions) in actual.items():
             if name in self._belonging.partitions and partitions != self._belonging.partitions[name]:
@@ -244,7 +244,7 @@ class GuardedLedger:
         database, belonging = self._clickhouse.database, self._belonging
         present = catalog.find_ledger_id(client, database)
         if present != belonging.ledger_id:
-            now = f"now has the id {present}: start the worker again" if present else "has no id any more: " + MIGRATE
+            now = f"now has the id {present}: start the worker again" if present else "no longer has an id: " + MIGRATE
             raise LedgerReplaced(f"The ledger {belonging.ledger_id} that this worker was started for {now}")
         stored = set(self._stored)
         if stored - catalog.receipts_among(client, database, EVENTS, belonging.topic_epoch, stored):

@@ -176,7 +176,7 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
     app.heart = vitals.run
 
     @app.task  # type: ignore[untyped-decorator]
-    async def run_beside() -> None:
+    async def run_alongside() -> None:
         running = [_guarded(app, coroutine) for coroutine in (feed.run(), *(p.run() for p in pipelines))]
         await asyncio.gather(*running)
 
@@ -266,7 +266,7 @@ def _add_agent(app: faust.App, config: WorkerConfig, name: str, pipeline: Pipeli
             except Exception as error:
                 # Raised out of an agent it would be a silent stall: Faust restarts the agent, and this batch blocks
                 # commits.
-                log.exception("a batch cannot be taken, the worker ends", place=place)
+                log.exception("a batch cannot be taken, the worker stops", place=place)
                 await app.crash(error)
                 raise
 
@@ -282,6 +282,6 @@ async def _guarded(app: faust.App, coroutine: Any) -> None:  # noqa: ANN401
     except asyncio.CancelledError:
         raise
     except Exception as error:
-        log.exception("a task of the worker failed, the worker ends")
+        log.exception("a task of the worker failed, the worker stops")
         await app.crash(error)
         raise

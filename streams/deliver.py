@@ -217,7 +217,7 @@ class Pipeline:
         except Stale:
             metrics.DROPPED.labels(self.name).inc(group.size)
         except Exception as error:  # a bug; leaving here, it would be a silent stall
-            log.exception("delivery failed, the worker ends", pipeline=self.name)
+            log.exception("delivery failed, the worker stops", pipeline=self.name)
             await self._crash(error)
 
     async def deliver(self, group: Group) -> None:

@@ -127,7 +127,7 @@ class ClosingStore(RocksStore):  # type: ignore[misc]
 
     def _open_for_partition(self, partition: int) -> Any:
         if partition in self._given_up:
-            raise StateFailure(f"the marks of partition {partition} were set aside, the worker has to start anew")
+            raise StateFailure(f"the marks of partition {partition} were set aside, the worker has to restart")
         try:
             return super()._open_for_partition(partition)
         except Exception as error:

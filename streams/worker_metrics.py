@@ -14,9 +14,7 @@ from schemas.ledger import Rows
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
-EVENTS = Counter(
-    "clustertrack_events_total", "Records by what became of them (receipt status and reason)", ["outcome", "reason"]
-)
+EVENTS = Counter("clustertrack_events_total", "Records by result (receipt status and reason)", ["outcome", "reason"])
 COMPANIES = Counter("clustertrack_company_versions_total", "Company versions carried into the ledger")
 REJECTED = Counter("clustertrack_rejected_total", "Rejected records by topic and reason", ["topic", "reason"])
 BATCH_RECORDS = Histogram(
@@ -34,8 +32,10 @@ END_TO_END_SECONDS = Histogram(
     ["pipeline"],
     buckets=(*SECONDS, 300, 3600),
 )
-RETRIES = Counter("clustertrack_retries_total", "Tries that failed and were repeated", ["pipeline", "step"])
-DROPPED = Counter("clustertrack_dropped_total", "Records dropped unacked at a rebalance; they come again", ["pipeline"])
+RETRIES = Counter("clustertrack_retries_total", "Failed attempts that were repeated", ["pipeline", "step"])
+DROPPED = Counter(
+    "clustertrack_dropped_total", "Records dropped unacked at a rebalance; they are read again", ["pipeline"]
+)
 DROPPED_EXTENSIONS = Counter(
     "clustertrack_dropped_extensions_total", "Extension attributes that are on no list and were left out of events"
 )

@@ -54,7 +54,7 @@ class ClickHouseServer:
 
 
 def pytest_report_header() -> str:
-    """What the scenarios of tests/chaos need to be repeated. Here, since pytest asks before it reads their folder."""
+    """What is needed to repeat the scenarios of tests/chaos. Here, since pytest asks before it reads their folder."""
     return f"chaos: seed {SEED}, scale {SCALE:g}, {NODES} broker(s)"
 
 
@@ -124,7 +124,7 @@ def _clickhouse_command(path: Path, port: int) -> Command:
         "--port",
         str(port),
     ]
-    # Whatever the shell says about a real server must not ask for a password here.
+    # Settings of the shell for a real server must not ask for a password here.
     return Command(
         "clickhouse", arguments, dict.fromkeys(("CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD", "CLICKHOUSE_PASSWORD_FILE"))
     )

@@ -21,7 +21,7 @@ Versions = dict[bytes, int]
 
 
 class LedgerPartition(StatelessSinkPartition[Decision]):
-    """Inserts what comes together."""
+    """Inserts the records that arrive together."""
 
     def __init__(self, setup: Setup) -> None:
         self._writer, self._buffer = setup.writer(), Buffer()
@@ -34,7 +34,7 @@ class LedgerPartition(StatelessSinkPartition[Decision]):
 
 
 class LedgerSink(DynamicSink[Decision]):
-    """One partition a worker."""
+    """One partition per worker."""
 
     def __init__(self, setup: Setup) -> None:
         self._setup = setup

@@ -67,7 +67,7 @@ class Output(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What is to be done about one record."""
+    """What to do with one record."""
 
     receipt: Receipt
     activity: Activity | None = None
@@ -94,7 +94,7 @@ class Judge:
         """Decide on a record.
 
         Args:
-            partition: where it stands, with `offset`.
+            partition: where it is, with `offset`.
             offset: see `partition`.
             timestamp: LogAppendTime, ms since 1970 UTC.
             key: its key.
@@ -130,7 +130,7 @@ class Judge:
 
 
 class Buffer:
-    """Decisions that wait for their insert."""
+    """Decisions that wait to be inserted."""
 
     def __init__(self) -> None:
         self.rows = Rows()
@@ -139,7 +139,7 @@ class Buffer:
         return len(self.rows.receipts)
 
     def add(self, decision: Decision) -> None:
-        """Take in one."""
+        """Add one."""
         self.rows.receipts.append(decision.receipt)
         if decision.activity is not None:
             self.rows.activities.append(decision.activity)
@@ -147,7 +147,7 @@ class Buffer:
             self.rows.rejected.append(decision.rejection)
 
     def take(self) -> Rows:
-        """All rows; the buffer is empty then."""
+        """Return all rows and empty the buffer."""
         rows, self.rows = self.rows, Rows()
         return rows
 

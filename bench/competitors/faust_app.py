@@ -60,7 +60,7 @@ def first_seen(version: bytes, offset: int) -> int:
 
 @app.agent(events)
 async def take(stream: faust.Stream) -> None:
-    """Decide on one record after the other."""
+    """Decide on the records one by one."""
     async for event in stream.noack().events():
         message = event.message
         taken.append((stream, event))
@@ -86,7 +86,7 @@ lock = asyncio.Lock()
 
 @app.timer(SECONDS)
 async def flush() -> None:
-    """Store what was taken, wait until what was sent is confirmed, then ack."""
+    """Store what was taken, wait until everything sent is confirmed, then ack."""
     async with lock:
         rows, acks, confirmations = buffer.take(), taken[:], sent[:]
         taken.clear()

@@ -20,7 +20,7 @@ class LedgerSink(BatchingSink):
         self._writer, self._buffer = setup.writer(), Buffer()
 
     def keep(self, decision: Decision) -> None:
-        """Take in one record. Not in `add`: two branches of a dataframe would pickle and copy every record."""
+        """Add one record. Not in `add`: two branches of a dataframe would pickle and copy every record."""
         self._buffer.add(decision)
 
     def add(self, *_: object, **__: object) -> None:

@@ -46,7 +46,9 @@ def command() -> None:
 @command.command(epilog="Example: clustertrack companies load register.csv --as-of 2020-01-15T08:00:00+01:00 --dry-run")
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("--as-of", metavar="INSTANT", help="When the extract was made, with a time of day; default now.")
-@click.option("--dry-run", is_flag=True, help="Show the first records and all refusals; send nothing, need no Kafka.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show the first records and all refused rows; send nothing. Needs no Kafka."
+)
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def load(file: Path, as_of: str | None, *, dry_run: bool, as_json: bool) -> None:
     """Send the company versions of FILE (CSV) to Kafka.
@@ -109,7 +111,10 @@ def _revision(as_of: str | None, now: datetime) -> int:
         except MomentFault as fault:
             raise UsageFault(f"--as-of: {fault}") from None
         if moment > now + _AHEAD:
-            raise UsageFault(f"--as-of {as_of} lies in the future: no extract before it could be loaded any more")
+            raise UsageFault(
+                f"--as-of {as_of} is in the future, so no extract made before then could be loaded any more: give the "
+                "time at which this extract was made"
+            )
     return round(moment.timestamp() * 1000)
 
 
@@ -166,7 +171,7 @@ def _answer(file: Path, loaded: Loaded, shown: list[Refusal], revision: int, *, 
         say(f"{rows} no company that can be read: nothing is withdrawn until the file is correct")
     if loaded.refused:
         raise CheckFailed(
-            f"{loaded.refused:,} rows were refused and {loaded.left_out:,} companies left out: mend the "
+            f"{loaded.refused:,} rows were refused and {loaded.left_out:,} companies left out: fix the "
             f"rows in {file} and load it again"
         )
 
@@ -189,5 +194,5 @@ def _sentence(file: Path, loaded: Loaded, *, dry_run: bool) -> str:
     if loaded.list_trouble:
         text += f"; {loaded.list_trouble}: --dry-run prints them all"
     if loaded.outdated:
-        text += f"; {loaded.outdated:,} companies stay as they are, as a newer extract is on Kafka"
+        text += f"; {loaded.outdated:,} companies stay as they are: Kafka has a newer extract of them"
     return text

@@ -77,13 +77,13 @@ def _as_actual(states: Mapping[str, TopicState]) -> dict[str, catalog.ActualTopi
 @click.option(
     "--partitions",
     type=click.IntRange(1, 10_000),
-    help="Partitions of new topics; fixed for life. Default: as the topics are, else CLUSTERTRACK_PARTITIONS or "
+    help="Partitions of new topics; fixed for life. Default: as in existing topics, else CLUSTERTRACK_PARTITIONS or "
     f"{WorkerSettings.model_fields['partitions'].default}.",
 )
 @click.option(
     "--recreate",
     is_flag=True,
-    help="Delete topics whose number of partitions was changed, with all that they hold, and create them as they were.",
+    help="Delete topics whose number of partitions was changed, with everything in them, and create them as they were.",
 )
 def command(*, check: bool, partitions: int | None, recreate: bool) -> None:
     """Create or update the ClickHouse schema and the Kafka topics. Running it again changes nothing."""
@@ -148,7 +148,7 @@ def _bring_about(place: _Place, new_id: uuid.UUID, now: datetime) -> list[str]:
         catalog.withdraw_ledger_id(place.client, place.database, known)
     ledger = catalog.give_ledger_id(place.client, place.database, new_id, now)
     if outdated is not None:
-        lines.append(f"{outdated}; with its new id {ledger} the workers read all that Kafka still has again.")
+        lines.append(f"{outdated}; with its new id {ledger} the workers read everything that Kafka still has again.")
     elif known is None:
         lines.append(f"Ledger {ledger} created in {place.database}.")
     specs = place.specs(ledger)
@@ -241,7 +241,7 @@ def _recorded_line(before: catalog.TopicRecord | None, record: catalog.TopicReco
         if before.topic_id == record.topic_id:
             return f"Topic {record.topic} is read again from its beginning, as epoch {record.topic_epoch}."
         return (
-            f"Topic {record.topic} was deleted and made again: its new id {record.topic_id} is recorded as "
+            f"Topic {record.topic} was deleted and re-created: its new id {record.topic_id} is recorded as "
             f"epoch {record.topic_epoch}."
         )
     return f"Topic {record.topic} recorded with its new policies."
@@ -252,7 +252,7 @@ def _unrecorded_line(before: catalog.TopicRecord | None, record: catalog.TopicRe
         return f"Topic {record.topic} is not recorded."
     if before.topic_epoch != record.topic_epoch:
         return (
-            f"Topic {record.topic} was deleted and made again: its id is {record.topic_id}, "
+            f"Topic {record.topic} was deleted and re-created: its id is {record.topic_id}, "
             f"recorded is {before.topic_id}."
         )
     return f"Topic {record.topic} is recorded with other policies."

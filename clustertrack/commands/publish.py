@@ -65,7 +65,7 @@ class _Report:
         if outcome.left_out:
             text += f"; left out of retractions, which have none: {', '.join(outcome.left_out)}"
         if outcome.without_key:
-            text += f"; {outcome.without_key:,} without a readable CVR number go on for the worker to reject"
+            text += f"; {outcome.without_key:,} without a readable CVR number are sent for the worker to reject"
         say(text)
 
     def finish(self) -> None:
@@ -81,7 +81,7 @@ class _Report:
             show(json_lines(answer))
         if self._refused:
             rows = "1 row was" if self._refused == 1 else f"{self._refused:,} rows were"
-            do = "mend them" if self._dry_run else "mend them in the .refused files, then publish those"
+            do = "fix them" if self._dry_run else "fix them in the .refused files, then publish those"
             raise CheckFailed(f"{rows} refused: {do}; everything else {'can be' if self._dry_run else 'is'} sent")
 
 
@@ -93,14 +93,16 @@ class _Report:
     "--mapping",
     metavar="TOML",
     type=click.Path(path_type=Path),
-    help="Columns to fields; without it FILE.mapping.toml beside each FILE, else the columns' own names.",
+    help="Columns to fields; without it FILE.mapping.toml next to each FILE, else the columns' own names.",
 )
 @click.option(
     "--exported-at",
     metavar="INSTANT",
     help="When the file was exported (2020-01-15T08:00:00+01:00): `time` of events without a column for it.",
 )
-@click.option("--dry-run", is_flag=True, help="Show the first events and all refusals; send nothing, need no Kafka.")
+@click.option(
+    "--dry-run", is_flag=True, help="Show the first events and all refused rows; send nothing. Needs no Kafka."
+)
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def command(
     files: tuple[Path, ...], mapping: Path | None, exported_at: str | None, *, dry_run: bool, as_json: bool
@@ -144,7 +146,7 @@ def _send(source: Input, publisher: Publisher, report: _Report, conflicts: Confl
             )
         except KeyboardInterrupt:
             place = publisher.confirmed
-            say(f"stopped: {place or 'nothing'} is the last confirmed; repeating is safe", err=True)
+            say(f"stopped; last confirmed: {place or 'nothing'}; it is safe to run the command again", err=True)
             sys.exit(1)
 
 

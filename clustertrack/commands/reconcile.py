@@ -51,7 +51,7 @@ Examples:
 @click.option(
     "--acknowledge",
     metavar="REASON",
-    help="Keep in the ledger, with the reason, that what expired unread is lost: no fault from now on.",
+    help="Record in the ledger why the records that expired unread are lost; they are no longer a fault.",
 )
 @click.option("--by-day", is_flag=True, help="List every source and day, not only those with a fault.")
 @click.option(
@@ -68,8 +68,8 @@ def command(*, acknowledge: str | None, by_day: bool, textfile: Path | None, as_
     or rows without a receipt; second or impossible receipts; records that were sent on and did not arrive; activities
     that differ from their history. What is not committed yet is pending and no fault.
 
-    What Kafka deleted before it was read stays lost, whatever is done. Once it is published again, or given up,
-    --acknowledge REASON keeps that in the ledger, so that the next loss is not overlooked.
+    What Kafka deleted before it was read stays lost. Once it is published again, or given up, --acknowledge REASON
+    records that in the ledger, so that the next loss is not overlooked.
     """
     reason = (acknowledge or "").strip()
     if acknowledge is not None and not reason:

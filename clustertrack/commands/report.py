@@ -35,7 +35,7 @@ FORMATS: Final[dict[str, Callable[[AnnualReport], Lines]]] = {
     "--as-known-on",
     type=click.DateTime(["%Y-%m-%d"]),
     metavar="DAY",
-    help="Count only what was known by the end of DAY in Copenhagen; a day that has ended, as 2019-03-31.",
+    help="Count only what was known by the end of DAY in Copenhagen; a day that has ended, such as 2019-03-31.",
 )
 @click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="text", show_default=True)
 @click.option(

@@ -39,7 +39,9 @@ def command(scenario: str | None, out: Path | None, seed: int, raw_publish: Path
     """
     if raw_publish is not None:
         if scenario is not None or out is not None:
-            raise UsageFault("--raw-publish stands alone: write the files first, then send raw.jsonl")
+            raise UsageFault(
+                "--raw-publish cannot be combined with --scenario or --out: write the files first, then send raw.jsonl"
+            )
         _send(raw_publish, as_json=as_json)
         return
     if scenario is None or out is None:

@@ -32,7 +32,7 @@ _USUAL = Ports()
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for everything that is kept; made if missing.  "
+    help="Folder for everything that is kept; created if missing.  "
     f"[default: $CLUSTERTRACK_DATA_DIR or ./{WorkerSettings.model_fields['data_dir'].default}]",
 )
 @click.option("--workers", type=click.IntRange(0, 64), default=1, show_default=True, help="Worker processes.")
@@ -107,7 +107,9 @@ def _run(stack: Stack) -> None:
             for line in stack.addresses():
                 say(line)
             _tell(f"error: {error}")
-            _tell("No worker was started. Kafka and ClickHouse go on: do what it says, press Ctrl-C, and start again.")
+            _tell(
+                "No worker was started. Kafka and ClickHouse keep running: do what it says, press Ctrl-C, and repeat."
+            )
             supervisor.watch()
         except Stopped:
             pass

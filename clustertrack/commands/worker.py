@@ -76,7 +76,7 @@ def command(*, check: bool) -> None:
     _require_released(datetime.now(UTC))
     logs.configure(settings.worker.log_level)
     clusters = ClusterRegistry.load(settings.worker.clusters)
-    config, belonging, aside = _checked(settings, mend=not check)
+    config, belonging, aside = _checked(settings, start_changelog=not check)
     if check:
         say("settings, ledger and topics are fine")
         return
@@ -122,8 +122,8 @@ def _require_released(now: datetime) -> None:
     if now < PIPELINE_RELEASED:
         raise UsageFault(
             f"The worker does not start. Version {PIPELINE_VERSION} of the pipeline is released at "
-            f"{PIPELINE_RELEASED.isoformat()}, and no report would show its events before: start it then, or correct "
-            "PIPELINE_RELEASED in schemas/indicators.py."
+            f"{PIPELINE_RELEASED.isoformat()}, and no report would show what it counts before: start it after that, or "
+            "correct PIPELINE_RELEASED in schemas/indicators.py."
         )
 
 
@@ -143,19 +143,21 @@ def _health(why: str | None) -> Health:
     return Health(ok=why is None, why=why or "")
 
 
-def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging, Mapping[int, frozenset[int]]]:
+def _checked(
+    settings: Settings, *, start_changelog: bool
+) -> tuple[WorkerConfig, Belonging, Mapping[int, frozenset[int]]]:
     """Ask the ledger which topics it knows and how far it was filled; refuse to start when Kafka says otherwise.
 
     Also which offsets of the events topic are set aside: a record that kills every worker kills this one too, unless it
     knows about it before it fetches anything.
 
-    With `mend` a lost changelog of marks is no reason to refuse: a new one is started.
+    With `start_changelog` a lost changelog of marks is no reason to refuse: a new one is started.
     """
     with open_ledger(settings.clickhouse.connection()) as client:
         ledger_id = catalog.ledger_id(client, settings.clickhouse.database)
         recorded = catalog.topics(client, settings.clickhouse.database)
         _check_rights(settings, ledger_id)
-        if mend:
+        if start_changelog:
             group = topics.app_id(settings.kafka.consumer_group, ledger_id)
             recorded = changelog.put_in_order(
                 settings.kafka.connection(), client, settings.clickhouse.database, recorded, group, datetime.now(UTC)
@@ -293,4 +295,4 @@ def _last_words(reason: BaseException) -> str:
         root = cause
         seen.add(id(root))
     said = f"{type(root).__name__}: {first_line(root)}" if str(root) else type(root).__name__
-    return f"The worker ends ({said}); what was not counted comes again."
+    return f"The worker stops ({said}); records that were not counted are read again."

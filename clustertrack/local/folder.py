@@ -57,7 +57,7 @@ def data_folder(folder: Path, ours: Mapping[str, str]) -> Iterator[Path]:
         if not str(error.filename or "").startswith(str(folder)):
             raise
         raise FolderFault(
-            f"{folder} cannot be written ({error.strerror}): choose another folder with --data, or mend this one"
+            f"{folder} cannot be written ({error.strerror}): choose another folder with --data, or fix this one"
         ) from error
 
 
@@ -68,7 +68,7 @@ def _check_stamp(folder: Path, ours: Mapping[str, str]) -> None:
     except FileNotFoundError:
         if any(path.name != _LOCK for path in folder.iterdir()):
             raise FolderFault(
-                f"{folder} is not empty and no data folder of clustertrack: choose another one with --data"
+                f"{folder} is not empty and is not a data folder of clustertrack: choose another one with --data"
             ) from None
         return
     except ValueError as error:

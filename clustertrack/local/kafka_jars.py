@@ -144,7 +144,7 @@ def _download(jar: Jar, staging: Path) -> Path:
     if found != jar.sha256:
         raise JarsBroken(
             f"{jar.file_name} arrived with SHA-256 {found} instead of the pinned {jar.sha256}: "
-            "try again, and if it stays so, do not trust the network in between"
+            "try again, and if it happens again, do not trust the network in between"
         )
     return path
 
@@ -213,7 +213,7 @@ def _print_progress(done: int, total: int) -> None:
 
 
 @click.command()
-@click.option("--pin", is_flag=True, help="Resolve Kafka anew and write the list of jars.")
+@click.option("--pin", is_flag=True, help="Resolve Kafka again and write the list of jars.")
 def main(pin: bool) -> None:
     """Fetch Apache Kafka's jars into the user's cache folder."""
     if pin:

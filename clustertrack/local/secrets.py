@@ -45,7 +45,7 @@ def _made(path: Path, text: str) -> str:
             return text
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & OTHERS:
             raise SecretFault(
-                f"{path} is no file that only you can read: remove it and {READER}.netrc, and the next start makes "
+                f"{path} is not a file that only you can read: remove it and {READER}.netrc, and the next start makes "
                 "another password"
             )
         held = read_within(path, _MOST_BYTES).decode("ascii", errors="replace").strip()

@@ -120,7 +120,7 @@ class Supervisor:
             while (code := child.exit_code()) is None:
                 self._pause()
                 if self._clock() > deadline:
-                    raise ChildFault(f"{command.name} was not done after {seconds:.0f} s; its log is {child.log}")
+                    raise ChildFault(f"{command.name} did not finish within {seconds:.0f} s; its log is {child.log}")
         finally:
             child.kill()
         if code != 0:
@@ -215,4 +215,4 @@ class Supervisor:
         if code == -signal.SIGKILL:  # it was given no time to say why
             return f"killed (signal 9){also}"
         how = "" if code is None else f"signal {-code}; " if code < 0 else f"exit code {code}; "
-        return f"{how}{child.last_words() or 'it said nothing'} (log: {child.log}){also}"
+        return f"{how}{child.last_words() or 'it printed nothing'} (log: {child.log}){also}"

@@ -107,7 +107,7 @@ def _up(life: Life, seen: Seen, now: float, limits: Limits) -> Decision:
     worry = now if life.worry is None else life.worry
     patience = limits.red if seen.sign is Sign.RED else limits.silent
     if now - worry >= patience:
-        said = "said it was unwell" if seen.sign is Sign.RED else "did not answer"
+        said = "reported itself unhealthy" if seen.sign is Sign.RED else "did not answer"
         return Decision(Step.KILL, _fallen(life, now, limits), f"{said} for {now - worry:.0f} s")
     return Decision(Step.LEAVE, replace(life, worry=worry))
 

@@ -32,8 +32,8 @@ _LARGEST_TRUTH = 256 * 1024 * 1024
 
 _README = """Synthetic data, written by `clustertrack simulate --scenario {scenario} --seed {seed}`.
 
-No company, cluster or activity in these files exists: names begin with "Syntetisk", CVR numbers with 9, sources end in
-.example. Whatever a CRM gets wrong is here on purpose.
+No company, cluster or activity in these files is real: names begin with "Syntetisk", CVR numbers with 9, and sources
+end in .example. Every mistake is here on purpose, as CRMs make them.
 
   companies.csv       company register             clustertrack companies load companies.csv
   clusters.toml       cluster registry             CLUSTERTRACK_CLUSTERS=clusters.toml

@@ -4,7 +4,7 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.activity_revision${LOCAL} ${ON_CLUSTER}
 (
     source       LowCardinality(String) COMMENT 'System (CRM) that published the record; never changes for a record',
     activity_id  String                 COMMENT 'The record''s id in its source, as the source writes it. A correction or retraction re-uses it',
-    revision     UInt128                COMMENT 'Total order of the versions of a record, highest wins whatever the arrival order: recorded_at in ms << 64 | is_deleted << 63 | pipeline version << 55 | 55 bits of a hash of the event''s content without derived',
+    revision     UInt128                COMMENT 'Total order of the versions of a record, highest wins in any order of arrival: recorded_at in ms << 64 | is_deleted << 63 | pipeline version << 55 | 55 bits of a hash of the event''s content without derived',
     is_deleted   UInt8 DEFAULT 0        COMMENT '1 = this revision retracts the record',
     event_id     String                 COMMENT 'CloudEvents id of the event that brought this revision; for the audit, not an identity',
     company_id   UInt32                 COMMENT 'CVR number as reported; mergers are applied when read',
@@ -12,7 +12,7 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.activity_revision${LOCAL} ${ON_CLUSTER}
     event_type   LowCardinality(String) COMMENT 'company.joined, workshop.attended, project.started, product.launched or activity.retracted',
     reported     Array(LowCardinality(String)) COMMENT 'Outcomes the cluster reported: new_competencies, new_ideas, new_products; may be empty',
     derived      Array(LowCardinality(String)) COMMENT 'Outcomes that follow from event_type by the published mapping, written by the worker; empty if outcomes_given = 1',
-    outcomes_given UInt8                COMMENT '1 = the event stated its outcomes, maybe none, and nothing is derived; 0 = it said nothing of outcomes',
+    outcomes_given UInt8                COMMENT '1 = the event stated its outcomes, maybe none, and nothing is derived; 0 = it did not mention outcomes',
     membership   LowCardinality(String) COMMENT 'Membership of the company in the cluster as the event states it; empty = not stated',
     details      String CODEC(ZSTD(3))  COMMENT 'The rest of the event''s data as canonical JSON; read with JSONExtract',
     occurred_on  Date                   COMMENT 'Day of the activity in Europe/Copenhagen; decides the year',
@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.activity_revision${LOCAL} ${ON_CLUSTER}
 )
 ENGINE = ${REPLICATED}ReplacingMergeTree(earliest)
 ORDER BY (source, activity_id, revision)
-COMMENT 'History: every accepted revision of every record, for ever. May hold a revision twice until merged, so count with DISTINCT. One record''s story: SELECT * FROM ${DATABASE}.activity_revision WHERE source = .. AND activity_id = .. ORDER BY revision';
+COMMENT 'History: every accepted revision of every record, kept permanently. May hold a revision twice until merged, so count with DISTINCT. One record''s story: SELECT * FROM ${DATABASE}.activity_revision WHERE source = .. AND activity_id = .. ORDER BY revision';
 
 CREATE TABLE IF NOT EXISTS ${DATABASE}.activity${LOCAL} ${ON_CLUSTER}
 (

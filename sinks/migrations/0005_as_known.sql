@@ -1,6 +1,6 @@
 -- Activities and companies as known at an instant; known = '2200-01-01 00:00:00' is now.
--- Every view of figures, here and below, says itself by which settings it is counted (PINNED of sinks/pinned_settings.py):
--- the same figures whatever the server, its profiles or a session are set to.
+-- Every view of figures, here and below, states the settings that it is counted with (PINNED of sinks/pinned_settings.py),
+-- so the settings of a server, a profile or a session do not change a figure.
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.activity_at ${ON_CLUSTER} AS
 SELECT * FROM
@@ -70,7 +70,7 @@ SELECT company_id,
 FROM walk
 GROUP BY company_id
 SETTINGS ${PINNED}
-COMMENT 'Companies that had been merged into another as at a day, followed to the end of the chain; a successor stays in force until another is named or its version withdrawn. in_cycle = 1: the chain comes back on itself, the company then counts as itself; repair the register. SELECT * FROM ${DATABASE}.company_canonical(as_at = ''2020-12-31'', known = ''2200-01-01 00:00:00'') WHERE in_cycle';
+COMMENT 'Companies that had been merged into another as at a day, followed to the end of the chain; a successor stays in force until another is named or its version withdrawn. in_cycle = 1: the chain leads back to itself, and the company counts as itself; correct the register. SELECT * FROM ${DATABASE}.company_canonical(as_at = ''2020-12-31'', known = ''2200-01-01 00:00:00'') WHERE in_cycle';
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.company_at ${ON_CLUSTER} AS
 WITH own AS
@@ -105,4 +105,4 @@ FROM
 ) AS m
 LEFT JOIN own AS c ON c.company_id = m.canonical_id
 SETTINGS ${PINNED}
-COMMENT 'One row per company in the register with canonical_id, the company it counts as after mergers, and that company''s attributes as at a day: a first version reaches back, a ceased company keeps its last ones from before that day, one that the register lacks counts as kind company. sizes = own employees by valid_from. SELECT * FROM ${DATABASE}.company_at(as_at = ''2020-12-31'', known = ''2200-01-01 00:00:00'')';
+COMMENT 'One row per company in the register with canonical_id, the company it counts as after mergers, and that company''s attributes as at a day: before its first version the first one is used, a ceased company keeps its last ones from before that day, and a company that the register lacks is of kind company. sizes = own employees by valid_from. SELECT * FROM ${DATABASE}.company_at(as_at = ''2020-12-31'', known = ''2200-01-01 00:00:00'')';

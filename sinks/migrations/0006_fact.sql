@@ -29,9 +29,9 @@ FROM
     SELECT *, arrayDistinct(arrayConcat(reported, derived, ['helped'])) AS outcomes
     FROM ${DATABASE}.activity_at(known = {known:DateTime64(3, 'UTC')})
     WHERE occurred_on BETWEEN {from:Date32} AND {to:Date32}
-      -- Days that no activity can have would give an answer that reads as nobody was helped. As a subquery it is asked without rows, too.
+      -- Days that no activity can have would give an answer that reads as if nobody was helped. A subquery is checked without rows, too.
       AND (SELECT throwIf({from:Date32} < toDate32('1970-01-01') OR {to:Date32} > toDate32('2149-06-06') OR {from:Date32} > {to:Date32},
-                          'The days asked for must lie from 1970-01-01 to 2149-06-06 (years 1970 to 2148), the first not after the last')) = 0
+                          'The days asked for must be from 1970-01-01 to 2149-06-06 (years 1970 to 2148), the first not after the last')) = 0
       -- As known at an earlier instant, what was never in these days is left out before versions are sorted: most of the history.
       AND ({known:DateTime64(3, 'UTC')} >= toDateTime64('2200-01-01 00:00:00', 3, 'UTC') OR cityHash64(source, activity_id) GLOBAL IN
       (

@@ -1,4 +1,4 @@
--- The published figures. How an annual one is counted stands in impact_annual_figures alone; the views and the report read it.
+-- The published figures. An annual one is counted in impact_annual_figures alone; the views and the report read it.
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.impact_annual_figures ${ON_CLUSTER} AS
 WITH kind = 'company' AS firm
@@ -10,7 +10,7 @@ SELECT outcome, level, toString(name) AS cluster,
        uniqExactIf(company_id, company_id NOT IN (SELECT company_id FROM ${DATABASE}.company_known(known = {known:DateTime64(3, 'UTC')}))) AS companies_without_register_row
 FROM (SELECT outcome, arrayJoin(['national unique', 'cluster']) AS level, if(level = 'cluster', cluster, '') AS name, company_id, kind, employees, under_50, reported, derived
       FROM ${DATABASE}.fact(from = makeDate32(least({year:UInt16}, 2200), 1, 1), to = makeDate32(least({year:UInt16}, 2200), 12, 31), as_at = makeDate32(least({year:UInt16}, 2200), 12, 31), known = {known:DateTime64(3, 'UTC')}))
-GROUP BY outcome, level, name  -- not GROUPING SETS: who asks for one level pays for one
+GROUP BY outcome, level, name  -- not GROUPING SETS: a query for one level pays for one
 SETTINGS ${PINNED}
 COMMENT 'How an annual figure is counted: distinct companies per outcome in a calendar year, of the country (level national unique, cluster empty) and of each cluster, as known at an instant (UTC). clustertrack report, impact_annual and impact_cluster read it and say what the columns mean; companies_without_register_row count with unknown attributes. SELECT * FROM ${DATABASE}.impact_annual_figures(year = 2020, known = ''2200-01-01 00:00:00'')';
 
@@ -19,7 +19,7 @@ SELECT outcome, companies, companies_under_50, companies_unknown_size, reported_
 FROM ${DATABASE}.impact_annual_figures(year = {year:UInt16}, known = {known:DateTime64(3, 'UTC')})
 WHERE level = 'national unique'
 SETTINGS ${PINNED}
-COMMENT 'impact_annual as it would have been computed at an instant (UTC); gives the same figures for ever. SELECT * FROM ${DATABASE}.impact_annual_as_known(year = 2020, known = ''2021-03-01 00:00:00'')';
+COMMENT 'impact_annual as it would have been computed at an instant (UTC); always gives the same figures. SELECT * FROM ${DATABASE}.impact_annual_as_known(year = 2020, known = ''2021-03-01 00:00:00'')';
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.impact_annual ${ON_CLUSTER} AS
 SELECT * FROM ${DATABASE}.impact_annual_as_known(year = {year:UInt16}, known = '2200-01-01 00:00:00')

@@ -5,7 +5,7 @@
 CREATE TABLE IF NOT EXISTS ${DATABASE}.no_record ${ON_CLUSTER}
 (
     topic        LowCardinality(String) COMMENT 'Kafka topic',
-    topic_epoch  UInt16                 COMMENT 'Counts how often the topic was deleted and made again',
+    topic_epoch  UInt16                 COMMENT 'Counts how often the topic was deleted and re-created',
     partition    UInt16                 COMMENT 'Kafka partition',
     first        UInt64                 COMMENT 'First offset of the range',
     last         UInt64                 COMMENT 'Last offset of the range, included',
@@ -14,7 +14,7 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.no_record ${ON_CLUSTER}
 )
 ENGINE = ${REPLICATED}ReplacingMergeTree(${EVERYWHERE}seen_at)
 ORDER BY (topic, topic_epoch, partition, first, last)
-COMMENT 'Offsets at which Kafka delivers nothing (markers of transactions, aborted records), kept because Kafka cannot be asked any more once it has deleted what lies around them; and offsets of records that are lost for good, acknowledged by somebody. Written by clustertrack reconcile; on a cluster it is whole on every node';
+COMMENT 'Offsets at which Kafka delivers nothing (markers of transactions, aborted records), kept because Kafka can no longer be asked once it has deleted the records around them; and offsets of records that are lost for good, acknowledged by an operator. Written by clustertrack reconcile; on a cluster it is whole on every node';
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.receipt_hole ${ON_CLUSTER} AS
 WITH bound AS (SELECT b.1 AS topic, b.2 AS topic_epoch, b.3 AS partition, toInt64(b.4) AS low, toInt64(b.5) AS high

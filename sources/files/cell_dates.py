@@ -172,7 +172,7 @@ def read_day(cell: str | date, pattern: str | None, zone: ZoneInfo) -> str:
             try:
                 return date.fromisoformat(cell).isoformat()
             except ValueError:
-                raise MomentFault(f"{cell!r} is no day like 2018-05-03, and the mapping gives no format") from None
+                raise MomentFault(f"{cell!r} is not a day like 2018-05-03, and the mapping gives no format") from None
         else:
             cell, clock = _parse_iso(cell), True
     if not isinstance(cell, datetime):
@@ -205,7 +205,7 @@ def _parse_iso(text: str) -> datetime:
             return datetime.fromisoformat(text)
         except ValueError:
             pass
-    raise MomentFault(f"{text[:40]!r} is no time like 2018-05-03T14:05:09+02:00, and the mapping gives no format")
+    raise MomentFault(f"{text[:40]!r} is not a time like 2018-05-03T14:05:09+02:00, and the mapping gives no format")
 
 
 def _parse(text: str, pattern: str) -> datetime:

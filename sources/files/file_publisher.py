@@ -66,7 +66,7 @@ class Table:
 
     def __init__(self, path: Path, *, mapping: Path | None, exported_at: str | None) -> None:
         self.path = path
-        place = mapping or (beside(path) if beside(path).exists() else None)
+        place = mapping or (mapping_path(path) if mapping_path(path).exists() else None)
         rules = load_mapping(place) if place else None
         self.sheet = SHEETS[path.suffix.lower()](path, rules)
         given = len(COLUMNS) if self.sheet.was_refused else 0

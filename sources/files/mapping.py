@@ -54,7 +54,7 @@ def _known_encoding(name: str) -> str:
     try:
         "".encode(codecs.lookup(name).name)
     except LookupError:
-        raise ValueError(f"{name!r} is no text encoding; Excel writes cp1252 or utf-8") from None
+        raise ValueError(f"{name!r} is not a text encoding; Excel writes cp1252 or utf-8") from None
     return name
 
 
@@ -62,7 +62,7 @@ def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{name!r} is no time zone like Europe/Copenhagen") from None
+        raise ValueError(f"{name!r} is not a time zone like Europe/Copenhagen") from None
     return name
 
 
@@ -126,9 +126,7 @@ class Mapping(_Strict):
     def _complete(self) -> "Mapping":
         for name in ("source", "type"):
             if (getattr(self, name) is None) == (name not in self.fields):
-                raise ValueError(
-                    f"{name}: give it either once for the file or as fields.{name}, not both and not neither"
-                )
+                raise ValueError(f"{name}: give it once, either for the file or as fields.{name}")
         if "subject" not in self.fields:
             raise ValueError("fields.subject: name the column of the CVR number")
         for name, rule in self.fields.items():
@@ -149,7 +147,7 @@ class Mapping(_Strict):
         return self
 
 
-def beside(path: Path) -> Path:
+def mapping_path(path: Path) -> Path:
     """`export.csv` -> `export.mapping.toml`."""
     return path.with_suffix(".mapping.toml")
 
@@ -179,7 +177,7 @@ def own_names(path: Path, header: Iterable[str]) -> Mapping:
     """
     names = [name for name in header if name]
     unknown = [name for name in names if name not in FIELDS]
-    advice = f"write {beside(path).name} beside it, or give --mapping"
+    advice = f"write {mapping_path(path).name} next to it, or give --mapping"
     if unknown:
         raise MappingFault(
             f"{path} has the unknown column {masked(unknown[0])!r}: without a mapping the columns must be called "

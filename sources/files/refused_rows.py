@@ -38,7 +38,7 @@ class Refusal(NamedTuple):
         return self._replace(field=masked(self.field), reason=masked(self.reason))
 
 
-class _Beside:
+class _RefusedList:
     """A file next to the input that appears only when something was written to it and `finish` was called.
 
     Until then nobody sees it under its name. A list of ours from an earlier run is replaced or removed; anything else
@@ -63,7 +63,9 @@ class _Beside:
         if self.trouble:
             return
         if self._size + len(chunk) > MOST_BYTES:
-            self.trouble = f"the list ends after {self._size:,} bytes, there is more than anybody corrects by hand"
+            self.trouble = (
+                f"the list ends after {self._size:,} bytes, there are more rows than anybody corrects by hand"
+            )
             return
         try:
             if self._new is None:
@@ -95,10 +97,10 @@ class _Beside:
     def _give_up(self, error: OSError | UsageFault) -> None:
         self.abandon()
         why = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-        self.trouble = f"no list beside the file, its folder {self._folder} cannot be written ({why})"
+        self.trouble = f"no list next to the file: its folder {self._folder} cannot be written ({why})"
 
 
-class RefusedRows(_Beside):
+class RefusedRows(_RefusedList):
     """`FILE.refused.csv`: line, field and reason before the row as it was, with encoding and separator of FILE.
 
     Columns go by name, so a corrected FILE.refused.csv can be published with the mapping of FILE. No cell of it is a
@@ -131,7 +133,7 @@ class RefusedRows(_Beside):
         self._text.truncate()
 
 
-class RefusedLines(_Beside):
+class RefusedLines(_RefusedList):
     """`FILE.refused`: lines of a JSON lines file that are too long for Kafka, byte for byte."""
 
     def __init__(self, original: Path) -> None:

@@ -169,7 +169,7 @@ class CsvSheet:
             while line := readline(_LONGEST_LINE):
                 number += 1
                 if len(line) >= _LONGEST_LINE:
-                    raise FileFault(self.path, "is longer than 4 million characters: this is no table", line=number)
+                    raise FileFault(self.path, "is longer than 4 million characters: this is not a table", line=number)
                 size = size + len(line) if record else len(line)
                 if size > _LONGEST_LINE:
                     raise FileFault(
@@ -212,7 +212,7 @@ class CsvSheet:
                     if "end of data" in str(error) or "field limit" in str(error):
                         raise FileFault(
                             self.path,
-                            "begins a row with a quotation mark that is never closed: mend it, then repeat the command",
+                            "begins a row with a quotation mark that is never closed: fix it, then repeat the command",
                             line=begin,
                         ) from None
                     problem = "a quotation mark is where none may be: " + str(error)

@@ -114,7 +114,7 @@ class XlsxSheet:
                 raise
             except zipfile.BadZipFile as error:
                 raise FileFault(
-                    self.path, f"is no .xlsx workbook ({error}): save it again as .xlsx, or as CSV"
+                    self.path, f"is not an .xlsx workbook ({error}): save it again as .xlsx, or as CSV"
                 ) from error
             except Exception as error:  # openpyxl raises anything on a broken part of the archive
                 reason = str(error).split("\n", 1)[0][:120] or type(error).__name__

@@ -250,7 +250,7 @@ class Loader:
             return
         stated = statement(versions, known, withdraw=not self._file.unknown)
         if stated.clash:
-            reason = "another extract of the same instant said something else: give a later --as-of"
+            reason = "another extract of the same instant has other data for this company: give a later --as-of"
             self._leave_out(rows, {row.line: ("valid_from", reason) for row in rows})
             return
         loaded = self.loaded

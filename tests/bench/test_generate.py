@@ -1,4 +1,4 @@
-"""The benchmark's generator: what it says of its records is what the product's validation says."""
+"""The benchmark's generator: what it says about its records is what the product's validation says."""
 
 from statistics import median
 
@@ -20,7 +20,7 @@ def made():
 
 
 def test_letters_are_the_verdicts_of_the_product(made):
-    """A new version is accepted once, a repeat is one that was seen, an invalid record has faults."""
+    """A new version is accepted once, a repeat is one that was seen before, an invalid record has faults."""
     clusters, seen = ClusterRegistry.load(), set[bytes]()
     for letter, value, event_id in made:
         event = read_event(value, None, ARRIVED, clusters)
@@ -52,7 +52,7 @@ def test_fewer_records_are_a_prefix_of_more(made):
 
 
 def test_records_survive_their_file(tmp_path, made):
-    """What is read from the file is what was written, and no more than asked for."""
+    """The file gives the records that were written, and no more than requested."""
     path = tmp_path / "events"
     generate.write_events(path, 300)
     read = list(generate.read_events(path, 200))
@@ -61,13 +61,13 @@ def test_records_survive_their_file(tmp_path, made):
 
 
 def test_the_key_is_the_company(made):
-    """The key is the subject, whatever way the JSON is written: so a record stands where its company belongs."""
+    """The key is the subject, however the JSON is written, so a record is on the partition of its company."""
     for _, value, _ in made[:100]:
         assert parse_cvr(generate.subject_of(value).decode())
 
 
 def test_other_records_have_another_truth(made):
-    """One version exchanged for another one is noticed, although their number is the same."""
+    """One version in place of another is noticed, although their number is the same."""
     other = [(letter, value, "f" * 32 if letter == generate.NEW else "") for letter, value, _ in made[:1]]
     assert generate.truth_of(other).versions == generate.truth_of(made[:1]).versions
     assert generate.truth_of(other).ids != generate.truth_of(made[:1]).ids

@@ -72,7 +72,7 @@ def test_cpu_ratios_are_of_cpu_seconds(report):
 
 
 def test_the_table_has_a_line_for_everyone(report):
-    """A contender that did not run stands there with the reason."""
+    """A contender that did not run is listed with the reason."""
     lines = results.table(report).splitlines()
     assert [line.split(" | ")[0] for line in lines[2:]] == [
         "| clustertrack worker",
@@ -91,7 +91,7 @@ def test_the_table_has_a_line_for_everyone(report):
 
 
 def test_the_description_names_machine_and_versions(report):
-    """Whoever reads the table sees what it was measured on."""
+    """The table says what it was measured on."""
     text = results.described(report)
     assert "Some CPU, 2 cores" in text
     assert "3 rounds" in text
@@ -108,7 +108,7 @@ def test_the_chart_shows_who_ran(report):
 
 
 def test_an_equal_run_passes_the_check(report):
-    """Nothing fell, nothing is said."""
+    """Nothing fell, so nothing is reported."""
     assert results.check(report, report) == []
 
 
@@ -137,19 +137,19 @@ def test_a_ratio_that_is_gone_fails_the_check(report):
 
 
 def test_a_competitor_that_never_ran_is_not_checked(report):
-    """What the stored run has no ratio of cannot fall."""
+    """A ratio that the stored run lacks cannot fall."""
     assert report["ratios"]["bytewax"] is None
     assert results.check(report, report) == []
 
 
-def test_targets_that_are_missed_are_told(report):
-    """The least ratios are held against the run; one that did not run is not short."""
+def test_targets_that_are_missed_are_reported(report):
+    """The run is compared with the least ratios; a contender that did not run does not miss them."""
     now = copy.deepcopy(report)
     now["ratios"]["faust"] = 14.9
     assert results.short_of_target(now) == ["faust: the ratio by wall clock is 14.90, the target is 15."]
 
 
-def test_only_what_stands_between_the_markers_is_replaced():
+def test_only_the_text_between_the_markers_is_replaced():
     """The rest of a document is left as it is, and a second time gives the same."""
     text = "Before\n<!-- a -->\nold\n<!-- end of a -->\nafter\n"
     once = results.between(text, "a", "new")

@@ -1,4 +1,4 @@
-"""Records of a batch are read within bounds, whatever is in them."""
+"""Records of a batch are read within bounds, with any content."""
 
 import hashlib
 import struct
@@ -62,7 +62,7 @@ def test_headers_are_counted_before_they_are_read() -> None:
 
 @pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])
 def test_memory_does_not_follow_what_is_unpacked(codec: str) -> None:
-    """300 MB of blanks in some kB are read in pieces; their length and SHA-256 are told."""
+    """300 MB of blanks in some kB are read in pieces; their length and SHA-256 are reported."""
     size = 300_000_000
     head = record(0, b"good")
     body = b"\0" + varint(0) + varint(1) + varint(-1) + varint(size)
@@ -85,7 +85,7 @@ def test_memory_does_not_follow_what_is_unpacked(codec: str) -> None:
 
 
 def test_more_than_may_be_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What follows is not read, and accounted for offset by offset."""
+    """What follows is not read, but reported offset by offset."""
     monkeypatch.setattr(batches, "UNPACKED", 2 << 20)
     data = batch([record(0, b"first"), record(1, b" " * (10 << 20)), record(2, b"x"), record(3, b"y")], "gzip", base=5)
     found = read(data)
@@ -127,7 +127,7 @@ def test_a_damaged_batch_is_accounted_for(how: str) -> None:
     ],
 )
 def test_snappy_that_claims_to_be_long(body: bytes) -> None:
-    """No memory is taken for what a block claims and cannot hold."""
+    """No memory is allocated for what a block claims but cannot hold."""
     tracemalloc.start()
     try:
         (found,) = read(packed(b"", 1, "snappy", body=body))
@@ -149,7 +149,7 @@ def test_damage_in_one_record() -> None:
 
 @pytest.mark.parametrize("delta", [-1, 0, 7, 2**40])
 def test_offsets_are_those_of_the_batch(delta: int) -> None:
-    """A record that claims another one than the next is not believed."""
+    """A record that claims an offset other than the next is not believed."""
     found = read(packed(record(0, b"a") + record(delta, b"b") + record(2, b"c"), 3, base=100))
     assert [r.offset for r in found] == [100, 101, 102]
     assert [r.cut is None for r in found] == [True, False, False]

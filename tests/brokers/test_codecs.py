@@ -10,7 +10,7 @@ from brokers.unpacking import _PACKAGES as PACKAGES
 from brokers.unpacking import missing_packages
 
 NOWHERE = "127.0.0.1:1"
-"""Where no Kafka and no ClickHouse answer: a command that got so far would end with another sentence."""
+"""Where no Kafka and no ClickHouse answer: a command that got that far would end with another sentence."""
 
 READING = {
     "worker": ["worker"],
@@ -44,7 +44,7 @@ def test_nothing_is_missing_here() -> None:
 
 
 def test_the_clients_agree() -> None:
-    """Without the libraries both clients refuse the three codecs, and with them they have all: no other is needed."""
+    """Without the libraries both clients refuse the three codecs, and with them they read all: no other is needed."""
     asked = "[getattr(m, f'has_{name}')() for m in (kafka.codec, aiokafka.codec) for name in ('snappy', 'lz4', 'zstd')]"
     code = f"import aiokafka.codec, kafka.codec; print(set({asked}))"
     assert without([], code, ".").stdout == "{True}\n"
@@ -53,7 +53,7 @@ def test_the_clients_agree() -> None:
 
 @pytest.mark.parametrize("module", PACKAGES, ids=str)
 def test_each_is_found_missing(module: str, tmp_path) -> None:
-    """Whichever it is, its package is named; python-snappy stands on cramjam."""
+    """The package of each codec is named; python-snappy needs cramjam."""
     done = without([module], "from brokers.unpacking import missing_packages\nprint(missing_packages())", tmp_path)
     missing = ["cramjam", "python-snappy"] if module == "cramjam" else [PACKAGES[module]]
     assert done.stdout == f"{missing}\n", done.stderr

@@ -1,4 +1,4 @@
-"""How each client library is told where Kafka is."""
+"""How each client library learns where Kafka is."""
 
 from pathlib import Path
 
@@ -60,6 +60,6 @@ def test_a_login_that_the_protocol_does_not_use():
 
 
 def test_the_password_does_not_show():
-    """Neither the password nor what stands before an @ is in any print."""
+    """Neither the password nor the text before an @ is ever printed."""
     assert "hunter2" not in repr(LOGIN)
     assert KafkaConnection("ida:hunter2@broker:9092,other:9092").address == "broker:9092,other:9092"

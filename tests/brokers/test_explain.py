@@ -39,7 +39,7 @@ TROUBLES = {
 
 @pytest.mark.parametrize(("listener", "changes", "cause"), TROUBLES.values(), ids=TROUBLES)
 def test_the_true_cause_is_said_at_once(secured: Secured, listener, changes, cause, tmp_path):
-    """Wrong logins, protocols, certificates and names are told apart, within seconds and without the password."""
+    """Wrong logins, protocols, certificates and names are distinguished, within seconds and without the password."""
     (tmp_path / "events.jsonl").write_text('{"specversion": "1.0"}\n')
     settings = {**secured.settings("publisher", listener), **changes}
     started = time.monotonic()
@@ -82,7 +82,7 @@ def silent() -> Iterator[str]:
 
 @pytest.fixture
 def web() -> Iterator[str]:
-    """An HTTP server, which is no Kafka."""
+    """An HTTP server, which is not Kafka."""
     server = http.server.HTTPServer(("127.0.0.1", 0), _Blunt)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -105,7 +105,7 @@ def test_what_listens_is_not_kafka(silent: str, web: str):
 
 
 def test_a_name_that_does_not_resolve():
-    """The name itself is in the sentence, and it is not waited for where nothing would change it."""
+    """The name itself is in the sentence, and nothing waits for it where waiting would not help."""
     with pytest.raises(KafkaUnreachable, match=r"the name kafka\.invalid does not resolve"):
         await_usable(KafkaConnection("kafka.invalid:9092"), 60)
 

@@ -1,4 +1,4 @@
-"""kafka-python's consumers read whatever a batch holds, for the commands that read topics."""
+"""kafka-python's consumers read any batch, for the commands that read topics."""
 
 import pytest
 from kafka.errors import CorruptRecordError
@@ -31,7 +31,7 @@ def batch(compression: int = 0) -> bytes:
 
 
 def test_kafka_python_itself_still_fails() -> None:
-    """When this fails, the module has become superfluous."""
+    """When this fails, the module is no longer needed."""
     with pytest.raises(CorruptRecordError):
         list(DefaultRecordBatch(batch()))
 

@@ -26,7 +26,7 @@ P0, P1 = Partition("events", 0), Partition("events", 1)
     ],
 )
 def test_progress_of_a_partition(progress: Progress, position: int, lag: int):
-    """A group stands at its commit, or at the oldest record where that is later."""
+    """The position of a group is its commit, or the oldest record where that is later."""
     assert (progress.position, progress.lag) == (position, lag)
 
 
@@ -60,7 +60,7 @@ def test_nothing_answers():
 
 @pytest.fixture
 def admin(kafka) -> Iterator[KafkaAdminClient]:
-    """A client that makes topics and commits what a worker would."""
+    """A client that creates topics and commits what a worker would."""
     client = KafkaAdminClient(bootstrap_servers=[kafka.bootstrap])
     yield client
     client.close()
@@ -138,7 +138,7 @@ def test_gaps(present: list[int], missing: list[tuple[int, int]]):
 
 @pytest.mark.integration
 def test_where_kafka_delivers_nothing(kafka, topic: str, wait_for_markers: Callable[..., None]):
-    """Markers of transactions and aborted records are told from records, also in the middle of a range."""
+    """Markers of transactions and aborted records are distinguished from records, also in the middle of a range."""
     producer = KafkaProducer(bootstrap_servers=[kafka.bootstrap], transactional_id=uuid.uuid4().hex)
     producer.init_transactions()
     for finish in (producer.commit_transaction, producer.abort_transaction, producer.commit_transaction):
@@ -163,7 +163,7 @@ def test_where_kafka_delivers_nothing(kafka, topic: str, wait_for_markers: Calla
 def test_what_kafka_deletes_meanwhile_is_not_empty(
     kafka, admin: KafkaAdminClient, topic: str, wait_for_markers: Callable[..., None]
 ):
-    """Offsets below the low watermark cannot be read, so nobody knows whether they were records; others still can."""
+    """Offsets below the low watermark cannot be read, and may not have been records; others can be read."""
     producer = KafkaProducer(bootstrap_servers=[kafka.bootstrap], transactional_id=uuid.uuid4().hex)
     producer.init_transactions()
     for _ in range(2):
@@ -180,7 +180,7 @@ def test_what_kafka_deletes_meanwhile_is_not_empty(
 
 @pytest.mark.integration
 def test_a_missing_topic(kafka):
-    """A topic that is not there is named, with what makes it."""
+    """A topic that does not exist is named, with what creates it."""
     with (
         KafkaOffsets(KafkaConnection(kafka.bootstrap)) as offsets,
         pytest.raises(TopicFault, match=r"no topic nowhere: run `clustertrack migrate`"),

@@ -13,9 +13,7 @@ from schemas.events import read_event
 STRUCTURED = [
     pytest.param([("content-type", b"application/cloudevents+json")], id="plain"),
     pytest.param([("Content-Type", b"Application/CloudEvents+JSON; charset=utf-8")], id="parameter"),
-    pytest.param(
-        [("ce_subject", b"\xff"), ("content-type", b"application/cloudevents+json")], id="attributes beside it"
-    ),
+    pytest.param([("ce_subject", b"\xff"), ("content-type", b"application/cloudevents+json")], id="attributes with it"),
     pytest.param([("trace", b"1")], id="none of ours"),
     pytest.param([], id="none"),
 ]
@@ -100,5 +98,5 @@ def test_the_origin(origins: list[bytes | None], origin: bytes):
     ],
 )
 def test_the_place_that_an_origin_names(origin: bytes, place: tuple[int, int] | None):
-    """Only another partition of the same topic: whoever publishes can write the header too."""
+    """Only another partition of the same topic: any publisher can write the header too."""
     assert other_place(origin, "events", 0) == place

@@ -1,4 +1,4 @@
-"""The rights that docs/operators.md lists are enough, and each is needed: on a broker that denies all others."""
+"""The rights that docs/operators.md lists are enough, and each is needed, on a broker that denies all others."""
 
 import os
 import re
@@ -123,7 +123,7 @@ def test_the_listed_rights_are_enough(secured: Secured, ledger, folder, user, ar
 
 @pytest.mark.parametrize("missing", [pytest.param(right, id=f"{right[0]} {right[1]} {right[3]}") for right in MISSING])
 def test_a_missing_right_is_named(secured: Secured, ledger, folder, missing: Right):
-    """Without one of its rights a verb ends with the user, the right and the resource, and no word of a broker away."""
+    """Without one of its rights a verb names the user, the right and the resource, and does not blame the broker."""
     grant(secured, missing.user, but=missing)
     settings = {**ledger, **secured.settings(missing.user), "CLUSTERTRACK_DATA_DIR": str(folder)}
     answers = [run(arguments, settings) for arguments in VERBS[missing.user]]

@@ -1,4 +1,4 @@
-"""Topics on a real broker: made, compared, mended; and their names."""
+"""Topics on a real broker: created, compared, corrected; and their names."""
 
 import threading
 import time
@@ -79,7 +79,7 @@ def test_policies(name: str, policy: str, kept_days: int | None, largest: int):
 
 @pytest.mark.integration
 def test_ensure(admin: TopicAdmin, specs: list[TopicSpec]):
-    """Missing topics are made as specified; a second time there is nothing to do."""
+    """Missing topics are created as specified; a second time there is nothing to do."""
     assert admin.differences(specs) == [f"Topic {spec.name} is missing." for spec in specs]
     assert admin.ensure(specs) == [f"Topic {spec.name} created with 3 partitions." for spec in specs]
     assert admin.differences(specs) == []
@@ -92,7 +92,7 @@ def test_ensure(admin: TopicAdmin, specs: list[TopicSpec]):
 
 @pytest.mark.integration
 def test_describe_leaves_out_what_is_missing(admin: TopicAdmin):
-    """A topic that does not exist is left out, and is not made by asking."""
+    """A topic that does not exist is left out, and asking does not create it."""
     name = f"absent-{uuid.uuid4().hex}"
     assert admin.describe([name]) == {}
     assert admin.describe([name]) == {}
@@ -101,7 +101,7 @@ def test_describe_leaves_out_what_is_missing(admin: TopicAdmin):
 
 @pytest.mark.integration
 def test_topics_that_a_broker_hears_of_late(admin: TopicAdmin, kafka: _Broker, specs: list[TopicSpec]):
-    """On a cluster the broker that is asked may not have heard yet of what another one made: it is waited for."""
+    """On a cluster the broker that is asked may not know yet what another one created: the command waits for it."""
     admin.ensure(specs[:1])
     names = [spec.name for spec in specs[:2]]
 
@@ -121,12 +121,12 @@ def test_a_topic_that_never_shows_itself(kafka: _Broker):
     """After the time limit a sentence names it."""
     with TopicAdmin(KafkaConnection(kafka.bootstrap), timeout_ms=1500) as admin:
         name = f"absent-{uuid.uuid4().hex}"
-        with pytest.raises(TopicFault, match=f"Topic {name} was made, but not every broker knows it"):
+        with pytest.raises(TopicFault, match=f"Topic {name} was created, but not every broker knows it"):
             admin.await_described([name])
 
 
 @pytest.mark.integration
-def test_configuration_is_mended(admin: TopicAdmin, specs: list[TopicSpec]):
+def test_configuration_is_corrected(admin: TopicAdmin, specs: list[TopicSpec]):
     """A configuration that differs is named and set; other keys of the topic stay as they are."""
     spec = specs[0]
     admin.ensure([replace(spec, config={**spec.config, "retention.ms": "1000", "segment.ms": "7200000"})])
@@ -154,8 +154,8 @@ def test_partitions_are_never_changed(admin: TopicAdmin, specs: list[TopicSpec])
 
 
 @pytest.mark.integration
-def test_topic_made_again(admin: TopicAdmin, kafka: _Broker, specs: list[TopicSpec], wait_until):
-    """A topic that was deleted and made again has another id."""
+def test_topic_recreated(admin: TopicAdmin, kafka: _Broker, specs: list[TopicSpec], wait_until):
+    """A topic that was deleted and re-created has another id."""
     spec = specs[0]
     admin.ensure([spec])
     before = admin.describe([spec.name])[spec.name].topic_id
@@ -169,8 +169,8 @@ def test_topic_made_again(admin: TopicAdmin, kafka: _Broker, specs: list[TopicSp
 
 @pytest.mark.integration
 def test_refused(admin: TopicAdmin, specs: list[TopicSpec]):
-    """What Kafka refuses is told with its reason: three replicas need three brokers."""
-    with pytest.raises(TopicFault, match=r"cannot be made with 3 partitions and 3 replicas: .*replication factor"):
+    """What Kafka refuses is reported with its reason: three replicas need three brokers."""
+    with pytest.raises(TopicFault, match=r"cannot be created with 3 partitions and 3 replicas: .*replication factor"):
         admin.ensure([replace(specs[0], replication_factor=3)])
 
 

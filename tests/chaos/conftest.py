@@ -1,4 +1,4 @@
-"""A stack for chaos: dead workers are noticed after 6 s, groups are small, so that many of them are in flight."""
+"""A stack for chaos: dead workers are noticed after 6 s, and groups are small so that many are in flight."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack

@@ -1,4 +1,4 @@
-"""Clocks and calendars: workers whose clock is wrong, publishers whose clock is, and the days of Copenhagen."""
+"""Clocks and calendars: workers and publishers whose clocks are wrong, and the days of Copenhagen."""
 
 import ast
 import json
@@ -44,7 +44,7 @@ def clocks(load: Load) -> Iterator[Load]:
 
 @pytest.mark.integration
 def test_workers_two_days_off(clocks: Load) -> None:
-    """No figure depends on a worker's clock, and what was known when neither: that is the broker's time."""
+    """No figure depends on a worker's clock, nor does the time at which something was known: that is the broker's."""
     before = datetime.now(UTC)
     clocks.publish(clocks.size(600))
     conclude(clocks, "workers' clocks two days off", faults=2)
@@ -131,7 +131,7 @@ def of_all_partitions(load: Load, number: int) -> Iterator[int]:
 
 @pytest.mark.integration
 def test_the_future_is_judged_by_the_brokers_clock(clocks: Load) -> None:
-    """A worker two days behind refuses nothing for it, one ahead lets nothing in; a client's timestamp is ignored."""
+    """A worker two days behind rejects nothing more, one ahead accepts nothing more; client timestamps are ignored."""
     now = datetime.now(UTC).replace(microsecond=0)
     truth = Truth(clocks, "FUTURE")
     today = (now + timedelta(hours=6)).date()  # beyond midnight everywhere: far from both limits
@@ -203,7 +203,7 @@ def test_days_and_years_of_copenhagen(clocks: Load) -> None:
     companies = of_all_partitions(clocks, 2 * len(BOUNDARIES))
     for time, day in BOUNDARIES:
         truth.add(next(companies), time, day)
-        # A day that is given counts, whatever the time of the record says.
+        # A day that is given counts, and not the time of the record.
         given = date(day.year - 1, 12, 31) if day.day == 1 else date(day.year, 1, 1)
         truth.add(next(companies), time, given, given.isoformat())
     truth.publish()
@@ -221,7 +221,7 @@ _CLOCKS: dict[str, Callable[[ast.Attribute], bool]] = {
 
 @pytest.mark.parametrize("package", ["schemas", "streams", "reports"])
 def test_nothing_that_decides_reads_the_wall_clock(package: str) -> None:
-    """Time is an argument: of what is judged and counted no line asks what time it is."""
+    """Time is an argument: no line of the code that judges and counts asks for the current time."""
     asked = [
         f"{path}:{node.lineno}"
         for path in sorted((Path(__file__).parents[2] / package).rglob("*.py"))

@@ -1,4 +1,4 @@
-"""What publishers can put into one batch: it is rejected within its bounds, what is around it is counted, in order."""
+"""What publishers can put into one batch: it is rejected within bounds, and all else is counted, in order."""
 
 import hashlib
 import json
@@ -23,17 +23,17 @@ CODECS = ("gzip", "snappy", "lz4", "zstd")
 GROWTH = 400 * 2**20
 """Bytes that a worker may take more at its peak: two groups of 48 MB, what is made of them, and the pieces at hand."""
 BLOCKED = 1.0 if ALONE else 5.0
-"""Seconds for which nothing may block a worker's event loop; beside other tests it is late for want of a processor."""
+"""Seconds for which nothing may block a worker's event loop; other tests make it late for want of a processor."""
 DOCUMENT = json.loads(event())
 
 
 def fields(number: int) -> bytes:
-    """An event with so many attributes that are no text."""
+    """An event with many attributes that are not text."""
     return json.dumps(DOCUMENT | {f"x{n}": [] for n in range(number)}).encode()
 
 
 def data_fields(number: int) -> bytes:
-    """An event with so many fields that the schema does not know."""
+    """An event with many fields that the schema does not know."""
     return json.dumps(DOCUMENT | {"data": {f"x{n}": 1 for n in range(number)}}).encode()
 
 
@@ -107,7 +107,7 @@ def ordered(stack: Stack, company: int, prefix: str, number: int) -> Parcel:
 
 @pytest.mark.parametrize("name", list(ATTACKS) if ALONE else list(ATTACKS)[::2])
 def test_attack(stack: Stack, name: str) -> None:
-    """Between sound records of its partition: those are all counted, and the worker is the same one afterwards."""
+    """Between sound records of its partition: all of those are counted, and the worker was not restarted."""
     codec, build, code = ATTACKS[name]
     records = build()
     number = list(ATTACKS).index(name)

@@ -55,7 +55,7 @@ def test_a_foreign_consumer_in_the_group_ends_the_worker(stack: Stack):
 
 
 def test_partitions_that_are_added_end_the_worker_and_have_a_way_out(stack: Stack):
-    """A running worker ends with the way out, `migrate` names it too, and following it brings everything back."""
+    """A running worker stops and says what to do, `migrate` says the same, and doing it brings everything back."""
     company = 13748136
     stack.send(EVENTS, [(b"%08d" % company, event(company, "before"), [], partition_of(company, 4))])
     worker = stack.start_worker()

@@ -21,7 +21,7 @@ TALES = tales(SEED, Load.size(1000))
 
 
 class Told(NamedTuple):
-    """What was seen while the tales were told."""
+    """What was seen while the tales ran."""
 
     stack: Stack
     counted: list[dict[str, Counted]]
@@ -67,7 +67,7 @@ def _wait_counted(stack: Stack) -> None:
 
 
 def _differences(stack: Stack) -> list[str]:
-    """Tables, the figures of the year and the report against the model of what stands in Kafka."""
+    """Tables, the figures of the year and the report against the model of what is in Kafka."""
     model = look_back(stack, [Cluster("food-bio", date(2000, 1, 1), date(2100, 1, 1), SOURCE)])
     year = Call("impact_annual", "year = 2018", lambda model: model.figures.impact_annual(2018))
     notes = [str(found)[:500] for found in disagreements(stack, model, [year])]
@@ -83,7 +83,7 @@ def _differences(stack: Stack) -> list[str]:
 
 @pytest.mark.parametrize("tale", [pytest.param(tale, id=tale.name) for tale in TALES])
 def test_it_counts_as_it_was_told(told: Told, tale: Tale) -> None:
-    """At the end of each phase every activity counts for the company, in the band and as the type that it must."""
+    """At the end of each phase every activity counts for the right company, band and type."""
     outcome = Outcome(f"histories: {tale.name}", nodes=told.stack.nodes, events=sum(map(len, tale.events)), faults=1)
     for phase, expected in sorted(tale.then.items()):
         shown: dict[str, Any] = told.counted[phase]

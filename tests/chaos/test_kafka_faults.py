@@ -47,7 +47,7 @@ def test_the_broker_is_killed_and_comes_back(load: Load) -> None:
 
 @pytest.mark.skipif(SCALE == 1, reason="in the long form: Faust waits for the broker until the stop's end")
 def test_a_graceful_stop_without_a_broker(load: Load) -> None:
-    """Nothing can be confirmed or committed: the worker ends in under 20 s all the same, its heir counts everything."""
+    """Nothing can be confirmed or committed: the worker still stops in under 20 s, and its heir counts everything."""
     stack = load.stack
     worker = stack.start_worker("stops-without-a-broker")
     before = load.published
@@ -86,7 +86,7 @@ def test_connections_are_cut(load: Load, wires: list[TcpProxy]) -> None:
 
 @LONG_FORM
 def test_connections_fall_silent(load: Load, wires: list[TcpProxy]) -> None:
-    """Nobody is told that they are dead: the worker gives up its requests, and connects anew. What it had sent before
+    """Nothing says that they are dead: the worker gives up its requests and reconnects. What it had sent before
     arrives at last, behind its repeats: records, and commits of older offsets.
     """
     stack = load.stack
@@ -100,7 +100,7 @@ def test_connections_fall_silent(load: Load, wires: list[TcpProxy]) -> None:
     publishing.join(120)
     stack.wait_counted(60)
     again = [proxy.connections - number for proxy, number in zip(wires, used, strict=True)]
-    assert sum(again) > 0, "it did not connect anew"
+    assert sum(again) > 0, "it did not reconnect"
     for proxy in wires:
         proxy.release()
     load.publish(100)

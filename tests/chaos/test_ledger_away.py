@@ -1,4 +1,4 @@
-"""ClickHouse that is gone: for some seconds, and for longer than a consumer group waits for anybody."""
+"""ClickHouse that is down: for some seconds, and for longer than a consumer group waits for a member."""
 
 import os
 import re
@@ -23,7 +23,7 @@ LEAST_RECORD = 200
 
 
 def generation_of(stack: Stack, group: str) -> int:
-    """How often the group has been balanced, as its coordinator's log says: whoever joins, leaves or is late counts."""
+    """How often the group was balanced, by its coordinator's log: whenever a member joins, leaves or is late."""
     logs = [path.read_text(encoding="utf-8", errors="replace") for path in stack.folder.glob("kafka*-server.log*")]
     return max(map(int, re.findall(rf"Stabilized group {re.escape(group)} generation (\d+)", "\n".join(logs))))
 
@@ -53,8 +53,8 @@ def test_killed_under_load(load: Load) -> None:
 
 
 def test_away_for_longer_than_sessions_last(load: Load, wires: list[TcpProxy]) -> None:
-    """Under more load than their queues hold, so that they stop fetching: two workers are well, stay in their group,
-    which is never even balanced anew, hold no more memory, and wait.
+    """Under more load than their queues hold, so that they stop fetching: two workers are healthy, stay in their group,
+    which is never even rebalanced, hold no more memory, and wait.
 
     What could throw them out is aiokafka's `max_poll_interval_ms` (5 minutes; Faust makes them 17), counted from the
     last fetch that ended. The workers' is a day (`streams.app.LONGEST_OUTAGE`): with 5 s there this test fails, because
@@ -103,9 +103,9 @@ def test_away_for_longer_than_sessions_last(load: Load, wires: list[TcpProxy]) -
         assert worker.stop(20), "a graceful stop"
 
 
-@pytest.mark.skipif(SCALE == 1, reason="in the long form: it takes minutes until anybody could take it for an illness")
+@pytest.mark.skipif(SCALE == 1, reason="in the long form: it takes minutes until anything could call it unhealthy")
 def test_frozen(load: Load) -> None:
-    """It takes connections and answers nothing: a worker whose patience nobody set is well all the while, and waits."""
+    """It takes connections and answers nothing: a worker with the default patience stays healthy, and waits."""
     stack = load.stack
     worker = stack.start_worker("sees-clickhouse-freeze")
     before = load.published
@@ -131,7 +131,7 @@ def test_frozen(load: Load) -> None:
 
 
 def test_a_graceful_stop_while_it_waits(load: Load) -> None:
-    """Nothing can be finished: the worker drops what it holds, ends in under 20 s, and its heir counts all of it."""
+    """Nothing can be finished: the worker drops what it holds, stops in under 20 s, and its heir counts all of it."""
     stack = load.stack
     worker = stack.start_worker("stops-in-an-outage")
     stack.kill(stack.clickhouse)

@@ -53,7 +53,7 @@ FAULTS = [
 
 @pytest.mark.parametrize(("fault", "harmed", "scenario"), FAULTS if ALONE else FAULTS[::2])
 def test_nothing_is_lost(load: Load, proxy: Proxy, fault: Fault, harmed: int, scenario: str) -> None:
-    """The worker repeats until ClickHouse is well again; rows that went in twice count once; nothing is rejected."""
+    """The worker repeats until ClickHouse is healthy again; rows that went in twice count once; nothing is rejected."""
     stack = load.stack
     rejected = stack.query(NOT_STORABLE)
     worker = stack.start_worker("behind-a-proxy", CLICKHOUSE_PORT=str(proxy.port))
@@ -161,7 +161,7 @@ OWN_WORDS: tuple[tuple[str, Callable[[Stack], AbstractContextManager[None]], str
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="no limits of other processes here")
 def test_by_its_own_word(load: Load) -> None:
-    """What the engine itself says when it cannot store anything is no record's fault: the worker waits each time."""
+    """When the engine itself cannot store anything, no record is to blame: the worker waits each time."""
     stack, struck = load.stack, []
     rejected = stack.query(NOT_STORABLE)
     worker = stack.start_worker("refused")
@@ -183,7 +183,7 @@ def test_by_its_own_word(load: Load) -> None:
 
 @pytest.mark.skipif(SCALE == 1, reason="in the long form: the thread of the insert is waited for until a stop's end")
 def test_a_graceful_stop_during_a_slow_insert(load: Load, proxy: Proxy) -> None:
-    """The insert is not waited for, the worker ends in under 20 s; what arrives afterwards changes nothing."""
+    """The insert is not waited for, the worker stops in under 20 s; what arrives afterwards changes nothing."""
     stack = load.stack
     worker = stack.start_worker("stops-while-slow", CLICKHOUSE_PORT=str(proxy.port))
     proxy.fault = always("hold")

@@ -52,7 +52,7 @@ def statuses(stack: Stack) -> dict[str, int]:
 
 
 def ledger_id(stack: Stack) -> str:
-    """The id that is in force."""
+    """The current id."""
     return str(stack.query("SELECT id FROM impact.ledger ORDER BY created_at, id LIMIT 1")[0][0])
 
 
@@ -73,7 +73,7 @@ def copied(load: Load) -> Load:
 
 
 def test_replaced_under_a_running_worker(copied: Load) -> None:
-    """The worker ends as soon as it stores something, nothing goes on with that ledger, and `migrate` mends it."""
+    """The worker stops as soon as it stores something, nothing uses that ledger any longer, and `migrate` fixes it."""
     stack = copied.stack
     worker = stack.start_worker("replaced-under-it")
     copied.publish(copied.size(200))
@@ -132,7 +132,7 @@ def test_wiped(load: Load) -> None:
 
 @LONG_FORM
 def test_no_false_alarm(load: Load) -> None:
-    """A commit behind which there are only aborted records is no sign of a restored ledger."""
+    """A commit with only aborted records before it is not a sign of a restored ledger."""
     stack = load.stack
     counted(load, 50, "before-abort")
     before = ledger_id(stack)
@@ -155,5 +155,5 @@ def test_no_false_alarm(load: Load) -> None:
     assert ledger_id(stack) == before
     worker = stack.start_worker("after-abort")
     load.publish(load.size(50))
-    conclude(load, "commits behind aborted records", faults=1)
+    conclude(load, "commits after aborted records", faults=1)
     assert worker.stop(20)

@@ -25,11 +25,11 @@ from clustertrack.local.ports import HOST
 
 STACK = {"proxied": True}
 WORKERS: Final = 2
-"""At least so many between faults."""
+"""At least this many seconds between faults."""
 SLEEP_SECONDS: Final = (6.5, 9.0)
 """A session of these tests is over after six."""
 FAULTS: Final = (
-    # In the order in which those of one turn strike; they end in the opposite one. So each of them finds what it harms:
+    # In the order in which the faults of one turn strike; they end in reverse. So each of them finds what it harms:
     # a ledger that refuses is still asked, and connections are cut before nobody is there to connect to.
     "ledger refuses",
     "connections cut",
@@ -45,7 +45,7 @@ Turn = tuple[str, ...]
 
 
 def turns(draw: random.Random, faults: tuple[str, ...], number: int) -> list[Turn]:
-    """So many faults in turns of one or two, at least once of two; all kinds come once before one comes again."""
+    """Faults in turns of one or two, at least once of two; all kinds come once before one comes again."""
     drawn: list[str] = []
     while len(drawn) < number:
         drawn += draw.sample(faults, min(len(faults), number - len(drawn)))
@@ -59,7 +59,7 @@ def turns(draw: random.Random, faults: tuple[str, ...], number: int) -> list[Tur
 
 @pytest.mark.parametrize("number", [pytest.param(n, id=f"{n} faults") for n in (6, 8, 24)])
 def test_what_a_seed_draws(number: int) -> None:
-    """So many faults, some of them two at once and never a kind with itself, in an order that the seed decides."""
+    """Faults, some of them two at once and never a kind with itself, in an order that the seed decides."""
     plans = {seed: turns(random.Random(seed), FAULTS, number) for seed in range(50)}
     assert plans[7] == turns(random.Random(7), FAULTS, number)
     assert len({str(plan) for plan in plans.values()}) == len(plans)
@@ -138,7 +138,7 @@ class Mixture:
         return worker
 
     def _victim(self) -> Child:
-        """Any worker that is awake, of those at work if there is one; it counts no longer as one of the workers."""
+        """Any worker that is awake, if possible one at work; it no longer counts as one of the workers."""
         awake = [w for w in self.stack.workers if w.exit_code() is None and w not in self._asleep]
         at_work = [w for w in awake if any(self._folder(w).rglob("*.db"))]
         victim = self.draw.choice(at_work or awake or [self._start()])
@@ -149,7 +149,7 @@ class Mixture:
         return self.stack.folder / worker.name
 
     def _last(self, since: float, least: float, most: float) -> None:
-        """Let a fault last so many seconds since it began, drawn from the seed."""
+        """Let a fault last a number of seconds since it began, drawn from the seed."""
         threading.Event().wait(max(0.0, since + self.draw.uniform(least, most) - time.monotonic()))
 
     # ---- faults: they strike, and end after the yield
@@ -198,7 +198,7 @@ class Mixture:
         yield
         self._last(since, 1.0, 3.0)
         wait_for(lambda: guest.exit_code() is not None or self.stack.is_ready(guest), 60, "the guest to be ready")
-        # One that finds Kafka or ClickHouse dead when it starts says so, and is started again by whoever watches it.
+        # One that finds Kafka or ClickHouse dead when it starts says so, and its supervisor starts it again.
         assert guest.exit_code() is None or len(self._turn) > 1, guest.last_words()
 
     @contextmanager

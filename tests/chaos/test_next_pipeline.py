@@ -71,7 +71,7 @@ def statuses(stack: Stack, kind: str) -> dict[tuple[str, int, bool], int]:
 
 
 def test_half_of_the_topic_again(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was accepted stands, what was refused and is accepted now counts; one receipt for each offset."""
+    """What was accepted stays, what was rejected and is accepted now counts; one receipt for each offset."""
     stack = load.stack
     worker = stack.start_worker("this-version")
     load.publish(load.size(300))

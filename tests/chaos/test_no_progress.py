@@ -1,4 +1,4 @@
-"""A worker that runs and does nothing: its health turns red, it is replaced or ends itself, and nothing is lost."""
+"""A worker that runs and does nothing: its health turns red, it is replaced or stops itself, and nothing is lost."""
 
 import json
 import os
@@ -33,7 +33,7 @@ TUNED: Final = (
     "CLUSTERTRACK_MAX_ROWS",
     "CLUSTERTRACK_LINGER_MS",
 )
-"""What the other tests here set, so that they need not wait as long as users do."""
+"""Set by the other tests here, so that they need not wait as long as users do."""
 FAULTS: Final = [
     pytest.param("decide:2:block", "event loop", id="event loop blocked"),
     pytest.param("fetch:8:cancel", "fetcher", id="fetcher dead"),
@@ -124,11 +124,11 @@ def test_the_supervisor_replaces_it(
     wait_for(lambda: watched.told, 60, "the supervisor to act")
     load.publish(load.size(100))
     conclude(load, f"no progress: {request.node.callspec.id}", faults=1)
-    assert "said it was unwell" in watched.told[0]
+    assert "reported itself unhealthy" in watched.told[0]
 
 
 def test_the_supervisor_replaces_one_that_does_not_answer(load: Load, watched: Watched) -> None:
-    """Stopped for good, not even its health check answers."""
+    """It is stopped and never continued, so not even its health check answers."""
     pid = watched.supervisor._stages[0][0].child.pid
     load.publish(load.size(300))
     os.killpg(pid, signal.SIGSTOP)
@@ -160,14 +160,14 @@ def test_by_default_it_is_red_within_a_minute(
 
 
 def test_without_a_supervisor_it_ends_itself(load: Load) -> None:
-    """Where nobody asks for its health, the process ends with an exit code, for whatever restarts it."""
+    """Where nobody asks for its health, the process ends with an exit code, so that it can be restarted."""
     stack = load.stack
     worker = stack.start_worker("alone", CLUSTERTRACK_FAULT="decide:2:block", CLUSTERTRACK_STALLED_SECONDS=str(STALLED))
     load.publish(load.size(400))
     wait_for(lambda: worker.exit_code() is not None, 60, "the worker to end")
     assert worker.exit_code() == 1
     last = json.loads((stack.folder / "alone.log").read_text().splitlines()[-1])
-    assert last["event"].startswith("the worker ends")
+    assert last["event"].startswith("the worker stops")
     assert "event loop" in last["why"]
     heir = stack.start_worker("alone", wait=False)
     conclude(load, "no progress, no supervisor", faults=1)

@@ -27,7 +27,7 @@ def stack(tmp_path: Path) -> Iterator[Stack]:
 
 
 def publish(stack: Stack, name: str, number: int) -> None:
-    """So many events."""
+    """The number of events."""
     stack.send(EVENTS, [(None, event(activity=f"{name}-{n}"), [], 0) for n in range(number)])
 
 
@@ -92,8 +92,8 @@ def test_the_new_events_are_counted(stack: Stack, noticed: bool) -> None:
     assert not found["whole"]
     place = {"topic": EVENTS, "topic_epoch": 0, "partition": 0}
     assert found["replaced_ranges"] == [{**place, "first": BEFORE, "last": BEFORE + LOST - 1}]
-    assert "gave their offsets out again" in str(stack.run_here("worker", "--check", expect=1).exception)
-    assert "gave their offsets out again" in stack.run_here("migrate", "--check", expect=1).output
+    assert "gave their offsets to other records" in str(stack.run_here("worker", "--check", expect=1).exception)
+    assert "gave their offsets to other records" in stack.run_here("migrate", "--check", expect=1).output
     stack.run_here("migrate")
     stack.start_worker("second")
     stack.wait_counted()

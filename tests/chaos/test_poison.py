@@ -1,4 +1,4 @@
-"""Poison: what must be refused is kept as it came with its faults, what stands around it is counted, nobody stops."""
+"""Poison: what must be rejected is kept as received with its faults, everything around it is counted, nothing stops."""
 
 import json
 from collections.abc import Iterator
@@ -115,7 +115,7 @@ def rejections(stack: Stack) -> dict[tuple[int, int], Row]:
 
 
 def shown(name: bytes) -> bytes:
-    """A header name as it is kept: what is no text as escapes."""
+    """A header name as it is kept: what is not text as escapes."""
     return name.decode("utf-8", "backslashreplace").encode()
 
 
@@ -214,7 +214,7 @@ def topic_differences(stack: Stack, refused: dict[tuple[int, int], Poison]) -> l
 
 
 def test_kafka_refuses_a_larger_batch(bench: Bench) -> None:
-    """The corpus holds the largest batch that there can be: of one more byte its publisher is told."""
+    """The corpus holds the largest batch that there can be: with one more byte its publisher gets an error."""
     largest = next(poison.value for poison in REFUSED if "largest batch" in poison.name)
     assert largest == filling(1024 * 1024)
     with pytest.raises(MessageSizeTooLargeError):
@@ -329,7 +329,7 @@ def test_commands_that_read_topics(bench: Bench) -> None:
 
 
 def test_the_whole_corpus_sent_again(bench: Bench) -> None:
-    """A careless `rejected replay --all`: what can be sent comes back and is rejected anew, and nobody stops."""
+    """A careless `rejected replay --all`: what can be sent comes back and is rejected again, and nothing stops."""
     stack = bench.stack
     before = rejections(stack)
     said = json.loads(stack.run("rejected", "replay", "--all", "--json", expect=1).stdout)

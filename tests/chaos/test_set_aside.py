@@ -99,7 +99,7 @@ def test_everything_else_goes_on(stack: Stack):
 
 
 def test_a_worker_at_work_learns_of_it(stack: Stack):
-    """It need not be started again; what was counted before an order stays counted."""
+    """It need not be restarted; what was counted before an order stays counted."""
     worker = stack.start_worker()
     stack.wait_counted()
     end = max(one.offset for one in stack.read(EVENTS) if one.partition == 0) + 1

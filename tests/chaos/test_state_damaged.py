@@ -34,7 +34,7 @@ WORKER: Final = "keeper"
 SET_ASIDE: Final = "the marks of a partition cannot be used: set aside, read again from the changelog"
 CUT_OFF: Final = "the changelog was cut off: versions from before may be accepted again, which changes no figure"
 EMPTY: Final = "no marks here, they are read from the changelog"
-LOST: Final = "the changelog of the marks was lost: a new one begins, without the former marks"
+LOST: Final = "the changelog of the marks was lost: a new one begins, and the former marks are gone"
 OFFSET_KEY: Final = b"__faust\0offset__"
 
 
@@ -129,7 +129,7 @@ def keeper(load: Load, marks: Marks) -> Iterator[Start]:
             with log.open("rb") as file:
                 file.seek(begin)
                 lines = file.read().decode().splitlines()
-            # A worker's last words are no JSON.
+            # A worker's last line is not JSON.
             return [json.loads(line) for line in lines if sentence in line and line.startswith("{")]
 
         return said
@@ -140,7 +140,7 @@ def keeper(load: Load, marks: Marks) -> Iterator[Start]:
 
 
 def publish_again(load: Load, old: list[tuple[bytes | None, bytes]]) -> set[tuple[int, int]]:
-    """Publish records once more; where they stand now."""
+    """Publish records once more; returns where they are now."""
     with closing(load.stack.producer()) as producer:
         sent = [producer.send(EVENTS, key=key, value=value) for key, value in old]
         places = [future.get(timeout=60) for future in sent]
@@ -193,7 +193,7 @@ def manifest_cut(marks: Marks, partition: int) -> None:
 
 
 def no_folder(marks: Marks, partition: int) -> None:
-    """A file stands where the folder should be."""
+    """A file is where the folder should be."""
     folder = marks.folder(partition)
     shutil.rmtree(folder)
     folder.write_text("")
@@ -215,7 +215,7 @@ def ahead(marks: Marks, partition: int) -> None:
 
 
 def locked_by_the_dead(marks: Marks, partition: int) -> None:
-    """The lock file of a process that is no more; it is no damage."""
+    """The lock file of a process that is gone; it is not damage."""
     (marks.folder(partition) / "LOCK").write_text("4711")
 
 
@@ -242,7 +242,7 @@ def test_marks_that_cannot_be_used_are_read_again(
 
 
 def no_mark_readable(marks: Marks) -> None:
-    """Every mark of a partition stands in a block that cannot be read; what is read at the start can be."""
+    """Every mark of a partition is in a block that cannot be read; what is read at the start can be."""
     with closing(marks.open()) as database:
         database.compact_range(None, None)  # one table, so that nothing is left to compact when it is opened
         said = database.property_value("rocksdb.aggregated-table-properties")
@@ -251,12 +251,12 @@ def no_mark_readable(marks: Marks) -> None:
         database[OFFSET_KEY] = database[OFFSET_KEY]
         database.flush()
     table = max(marks.folder().glob("*.sst"), key=lambda file: file.stat().st_size)
-    # A table begins with its blocks of data. What stands behind them is read when the database is opened.
+    # A table begins with its blocks of data. What follows them is read when the database is opened.
     table.write_bytes(bytes(blocks) + table.read_bytes()[blocks:])
 
 
 def test_damage_that_shows_only_while_working(load: Load, marks: Marks, keeper: Start) -> None:
-    """A block that cannot be read ends the worker; the next one finds nothing there and begins with the changelog."""
+    """A block that cannot be read stops the worker; the next one finds nothing there and begins with the changelog."""
     no_mark_readable(marks)
     said = keeper(wait=False)
     known = [(key, value) for key, value in load._sent if partition_of(int(key), load.stack.partitions) == 0]
@@ -354,8 +354,8 @@ def test_a_changelog_that_was_cut_off(load: Load, marks: Marks, keeper: Start) -
     conclude(load, "changelog cut off, local state wiped", faults=2)
 
 
-def test_a_changelog_that_was_made_again(load: Load, marks: Marks, keeper: Start) -> None:
-    """Marks that no changelog vouches for are not used; repeats of old versions are marked anew."""
+def test_a_changelog_that_was_recreated(load: Load, marks: Marks, keeper: Start) -> None:
+    """Marks that no changelog vouches for are not used; repeats of old versions are marked again."""
     marks.delete_changelog(again=True)
     said = keeper()
     load.publish(load.size(200))
@@ -363,11 +363,11 @@ def test_a_changelog_that_was_made_again(load: Load, marks: Marks, keeper: Start
     assert repeated(load).keys() == {"duplicate"}
     assert len(said(LOST)) == 1
     assert len(said(SET_ASIDE)) == load.stack.partitions
-    conclude(load, "changelog deleted and made again by hand", faults=1)
+    conclude(load, "changelog deleted and re-created by hand", faults=1)
 
 
 def test_a_changelog_deleted_while_a_worker_runs(load: Load, marks: Marks, keeper: Start) -> None:
-    """The worker stores nothing more and ends; the next one finds no changelog and begins a new one."""
+    """The worker stores nothing more and stops; the next one finds no changelog and begins a new one."""
     said = keeper()
     marks.delete_changelog(again=False)
     load.publish(load.size(200))

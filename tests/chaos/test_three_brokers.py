@@ -65,7 +65,7 @@ def under_way(load: Load) -> None:
 
 
 def setting(admin: KafkaAdminClient, topic: str, name: str) -> str:
-    """What a topic's configuration is in effect, whoever set it."""
+    """A topic's configuration as it is in effect, wherever it was set."""
     asked = ConfigResource(ConfigResourceType.TOPIC, topic, {name: None})
     found: dict[str, Any] = admin.describe_configs([asked], config_filter="all")
     return str(found["topic"][topic][name]["value"])

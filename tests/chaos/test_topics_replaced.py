@@ -1,4 +1,4 @@
-"""The events topic deleted, made again, made wrongly, or emptied before it was read."""
+"""The events topic deleted, re-created, created wrongly, or emptied before it was read."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from brokers.partitioning import partition_of
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 KEPT = 3
-"""The partition of which nothing expires."""
+"""The partition where nothing expires."""
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def make(stack: Stack, kafka: KafkaAdminClient, partitions: int, **config: str) 
 
 
 def receipts(stack: Stack) -> list[tuple[int, int, int, str]]:
-    """All that the ledger says became of records."""
+    """Everything that the ledger says about records."""
     return [
         (epoch, partition, offset, status)
         for epoch, partition, offset, status in stack.query(
@@ -52,8 +52,8 @@ def receipts(stack: Stack) -> list[tuple[int, int, int, str]]:
     ]
 
 
-def test_made_again_under_a_running_worker(load: Load, kafka: KafkaAdminClient) -> None:
-    """Its offsets begin anew: the worker writes none of them over the receipts of the old ones, and ends."""
+def test_recreated_under_a_running_worker(load: Load, kafka: KafkaAdminClient) -> None:
+    """Its offsets start at 0 again: the worker writes none of them over the receipts of the old ones, and stops."""
     stack = load.stack
     worker = stack.start_worker("reads-the-old-one")
     load.publish(load.size(200))
@@ -65,17 +65,17 @@ def test_made_again_under_a_running_worker(load: Load, kafka: KafkaAdminClient) 
     wait_for(lambda: worker.exit_code() is not None, 60, "the worker to end")
     assert f"Topic {EVENTS} was deleted" in worker.last_words()
     assert receipts(stack) == before
-    assert "was deleted and made again" in stack.run("worker", "--check", expect=1).stderr
+    assert "was deleted and re-created" in stack.run("worker", "--check", expect=1).stderr
     stack.run("migrate")
     heir = stack.start_worker("reads-the-new-one")
-    conclude(load, "events topic made again under a worker", faults=1)
+    conclude(load, "events topic re-created under a worker", faults=1)
     assert set(before) < set(receipts(stack))
     assert heir.stop(20)
 
 
 @LONG_FORM
-def test_made_again_with_the_wrong_settings(load: Load, kafka: KafkaAdminClient) -> None:
-    """As a broker makes topics by itself: one sentence each says what is wrong, `migrate` mends what it can."""
+def test_recreated_with_the_wrong_settings(load: Load, kafka: KafkaAdminClient) -> None:
+    """As a broker creates topics by itself: one sentence each says what is wrong, `migrate` fixes what it can."""
     stack = load.stack
     delete(kafka)
     assert f"Topic {EVENTS} is missing: run `clustertrack migrate`" in stack.run("worker", "--check", expect=1).stderr
@@ -97,7 +97,7 @@ def test_made_again_with_the_wrong_settings(load: Load, kafka: KafkaAdminClient)
     assert all(setting in stack.run("worker", "--check", expect=1).stderr for setting in wrong)
     stack.run("migrate")
     load.publish(load.size(200))
-    worker = stack.start_worker("after-mending")
+    worker = stack.start_worker("after-fixing")
     conclude(load, "events topic made with the wrong settings", faults=2)
     assert worker.stop(20)
 
@@ -105,9 +105,9 @@ def test_made_again_with_the_wrong_settings(load: Load, kafka: KafkaAdminClient)
 def test_down_for_longer_than_the_retention(
     load: Load, kafka: KafkaAdminClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Kafka deleted what nobody had read: `reconcile` names the ranges, the worker says so and goes on behind them.
+    """Kafka deleted what nobody had read: `reconcile` names the ranges, the worker says so and goes on after them.
 
-    What is gone was valid; it is no part of the truth that the ledger is compared with afterwards.
+    What is gone was valid; it is not part of the truth that the ledger is compared with afterwards.
     """
     stack = load.stack
     ends = {place: end.offset for place, end in _ends(stack, kafka).items()}

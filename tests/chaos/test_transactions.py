@@ -1,4 +1,4 @@
-"""A producer that publishes in transactions: what it aborts was never published, its markers are no records."""
+"""A producer that publishes in transactions: what it aborts was never published, and its markers are not records."""
 
 import json
 from collections.abc import Iterator
@@ -50,13 +50,13 @@ def test_commits_and_aborts(load: Load, producer: KafkaProducer) -> None:
             load.publish(load.size(20))
     conclude(load, "transactions that commit and abort", faults=3)
     account = json.loads(stack.run("reconcile", "--json").stdout)
-    # The last abort stands behind everything that is committed, and is pending.
+    # The last abort comes after everything that is committed, and is pending.
     assert sum(partition["no_record"] for partition in account["partitions"]) >= load.size(2 * 40)
     assert worker.stop(20)
 
 
 def test_an_open_transaction(load: Load, producer: KafkaProducer) -> None:
-    """What stands behind it waits and is no lag; when it commits, all of it is counted."""
+    """What comes after it waits and is not lag; when it commits, all of it is counted."""
     stack = load.stack
     worker = stack.start_worker()
     producer.begin_transaction()

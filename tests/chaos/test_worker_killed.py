@@ -18,7 +18,7 @@ MOMENTS = ("at work", WHILE_STARTING, BOTH)
 
 
 def test_killed_at_each_step(load: Load) -> None:
-    """Eight workers, each the heir of the one before, die at one step each in the middle of a load."""
+    """Eight workers, one after the other, each die at another step in the middle of a load."""
     stack = load.stack
     for point in POINTS:
         dying = stack.start_worker(f"dies-at-{point}", wait=False, CLUSTERTRACK_FAULT=f"{point}:3")
@@ -31,13 +31,13 @@ def test_killed_at_each_step(load: Load) -> None:
 
 
 def test_an_unexpected_error_ends_the_worker(load: Load) -> None:
-    """Out of an agent it would be a silent loss: the worker says why and ends with 1, its heir counts everything."""
+    """In an agent it would be a silent loss: the worker says why and exits with 1, and its heir counts everything."""
     stack = load.stack
     failing = stack.start_worker("failing", wait=False, CLUSTERTRACK_FAULT="decide:2:raise")
     load.publish(load.size(1000))
     wait_for(lambda: failing.exit_code() is not None, 90, "the worker to end")
     assert failing.exit_code() == 1, failing.last_words()
-    assert "a batch cannot be taken, the worker ends" in (stack.folder / "failing.log").read_text()
+    assert "a batch cannot be taken, the worker stops" in (stack.folder / "failing.log").read_text()
     heir = stack.start_worker("heir", wait=False)
     conclude(load, "unexpected error in an agent", faults=1)
     assert heir.stop(20)
@@ -64,7 +64,7 @@ def test_killed_again_and_again(load: Load) -> None:
     names = (f"mortal-{n}" for n in itertools.count())
     workers = [stack.start_worker(next(names), wait=False) for _ in range(2)]
     killed, story = 0, []
-    # Each kind of moment strikes, in whatever order.
+    # Each kind of moment strikes, in any order.
     moments = [*MOMENTS, *draw.choices(MOMENTS, k=strikes - len(MOMENTS))]
     for moment in draw.sample(moments, strikes):
         if moment != WHILE_STARTING:

@@ -1,4 +1,4 @@
-"""Records that stand on the wrong partition: sent on once, counted once, never round for ever, whoever claims what."""
+"""Records on the wrong partition: sent on once, counted once, never in an endless circle, no matter what they claim."""
 
 import json
 import random
@@ -28,7 +28,7 @@ class Placed(Load):
         return key, value, partition
 
     def forged(self, origin: bytes | None, *, shift: int) -> Parcel:
-        """A new version whose publisher claims that it was sent on; `shift` partitions beside its own."""
+        """A new version whose publisher claims that it was sent on; `shift` partitions from its own."""
         key, value = self._version()
         self.published += 1
         partition = (partition_of(int(key), self.stack.partitions) + shift) % self.stack.partitions
@@ -113,7 +113,7 @@ def test_forged_origins_on_the_right_partition(placed: Placed) -> None:
 
 
 def test_a_misrouted_record_that_keeps_coming_back(placed: Placed) -> None:
-    """With an origin and wrong all the same: rejected each time, in no loop, and counted once after a replay."""
+    """With an origin and still wrong: rejected each time, never in a loop, and counted once after a replay."""
     stack = placed.stack
     before, records = statuses(stack), len(stack.read(EVENTS))
     parcels = [placed.forged(b"activity.events.v1/1/%d" % n, shift=1 + n % 3) for n in range(20)]

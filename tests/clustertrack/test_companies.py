@@ -63,15 +63,15 @@ def test_dry_run_needs_no_kafka(run: Run, path: Path):
     ("as_of", "message"),
     [
         pytest.param("2020-01-15", "a day without a time of day", id="day"),
-        pytest.param("yesterday", "is no time like", id="words"),
-        pytest.param("2999-01-01T00:00:00Z", "lies in the future", id="future"),
+        pytest.param("yesterday", "is not a time like", id="words"),
+        pytest.param("2999-01-01T00:00:00Z", "is in the future", id="future"),
         pytest.param(
-            (datetime.now(UTC) + timedelta(hours=2)).isoformat(timespec="seconds"), "lies in the future", id="two hours"
+            (datetime.now(UTC) + timedelta(hours=2)).isoformat(timespec="seconds"), "is in the future", id="two hours"
         ),
     ],
 )
 def test_as_of_that_cannot_be(run: Run, path: Path, as_of: str, message: str):
-    """An as-of instant that is none, or would lock later extracts out, is refused."""
+    """An as-of time that cannot be read, or would block later extracts, is refused."""
     path.write_text(HEADER + ALFA)
     result = run(path, "--as-of", as_of)
     assert isinstance(result.exception, UsageFault)

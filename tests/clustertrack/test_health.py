@@ -72,7 +72,7 @@ def test_serves_metrics_in_prometheus_format(server):
 
 @pytest.mark.parametrize("path", [pytest.param("/healthz", id="health"), pytest.param("/readyz", id="readiness")])
 def test_green_is_200(server, path):
-    """A check that is well answers 200 and says so in JSON."""
+    """A healthy check answers 200 and says so in JSON."""
     status, content_type, body = _get(server, path)
 
     assert (status, content_type) == (200, "application/json; charset=utf-8")
@@ -93,7 +93,7 @@ def test_red_is_503_with_the_reason(server, ready):
 
 
 def test_a_failing_check_is_red(registry):
-    """A check that raises counts as red instead of breaking the connection."""
+    """A check that raises an exception counts as red instead of breaking the connection."""
 
     def broken() -> Health:
         raise LookupError("no such thing")

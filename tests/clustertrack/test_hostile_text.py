@@ -45,9 +45,11 @@ Run = Callable[..., Done]
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Iterator[Run]:
-    """Call the program as the console script does; what it prints is looked at whatever the test is about."""
+    """Call the program as the console script does; what it prints is checked in every test."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("schemas.screen.hook_in", lambda: None)  # those hooks are the process's, and this is pytest's
+    monkeypatch.setattr(
+        "schemas.screen.hook_in", lambda: None
+    )  # those hooks are for a whole process, and this one is pytest's
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_ports(1)[0]}")
 
     def call(*arguments: str) -> Done:
@@ -68,7 +70,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 
 
 def jsonl(folder: Path) -> Path:
-    """Lines that are JSON, and lines that are none; a newline within one would be another line."""
+    """Lines that are JSON, and lines that are not; a newline within one would be another line."""
     file = folder / "events.jsonl"
     lines = [text.replace("\n", " ").encode("utf-8", "surrogatepass") for text in TEXTS]
     file.write_bytes(b"\n".join([b'{"a": 1}', *lines]) + b"\n")
@@ -86,7 +88,7 @@ def sheet(folder: Path) -> Path:
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in HOSTILE.items()])
 def test_one_line_of_a_file_is_one_line_of_the_screen(text: str, run: Run, tmp_path: Path):
-    """Events as JSON and lines that are none: each dry run prints the line, and the sum."""
+    """Events as JSON and lines that are not: each dry run prints the line, and the sum."""
     file = tmp_path / "events.jsonl"
     as_is = json.dumps({"title": text}, ensure_ascii=False)
     for line in (text.replace("\n", " "), json.dumps({"title": text}), as_is):
@@ -183,7 +185,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def asked(stack: Stack, run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """`run` beside that stack."""
+    """`run` next to that stack."""
     for name, value in stack.environment.items():
         monkeypatch.setenv(name, value)
     return run
@@ -191,7 +193,7 @@ def asked(stack: Stack, run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.mark.integration
 def test_the_account(stack: Stack, asked: Run, tmp_path: Path):
-    """The verdict is said once, whatever sources call themselves; metrics and JSON are whole."""
+    """The verdict is printed once, with any names of sources; metrics and JSON are whole."""
     textfile = tmp_path / "account.prom"
     done = asked("reconcile", "--by-day", "--textfile", str(textfile))
     assert done.code == 1

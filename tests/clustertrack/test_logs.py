@@ -37,7 +37,7 @@ def test_a_users_error_is_a_sentence(said: io.StringIO, ours: bool):
 
 
 def test_a_fault_of_the_program_keeps_its_traceback(said: io.StringIO):
-    """Whoever has to find it needs the place."""
+    """The place is logged, so that the cause can be found."""
     logging.getLogger("mode").error("crashed", exc_info=ValueError("unexpected"))
     assert "ValueError: unexpected" in said.getvalue()
 

@@ -108,8 +108,8 @@ def test_check_changes_nothing(run: Run, config: ClickHouse):
 
 
 @pytest.mark.integration
-def test_topic_made_again(run: Run, config: ClickHouse, raw: KafkaAdminClient, wait_until):
-    """A topic that was deleted and made again becomes the next epoch, and is told."""
+def test_topic_recreated(run: Run, config: ClickHouse, raw: KafkaAdminClient, wait_until):
+    """A topic that was deleted and re-created becomes the next epoch, and is reported."""
     run()
     name = changelog(config)
     raw.delete_topics([name])
@@ -123,14 +123,14 @@ def test_topic_made_again(run: Run, config: ClickHouse, raw: KafkaAdminClient, w
     assert (former.topic_epoch, record.topic_epoch) == (0, 1)
     assert result.stdout.splitlines() == [
         f"Topic {name} created with {record.partitions} partitions.",
-        f"Topic {name} was deleted and made again: its new id {record.topic_id} is recorded as epoch 1.",
+        f"Topic {name} was deleted and re-created: its new id {record.topic_id} is recorded as epoch 1.",
     ]
     assert run("--check").exit_code == 0
 
 
 @pytest.mark.integration
 def test_recreated_by_others(run: Run, config: ClickHouse, kafka: _Broker, raw: KafkaAdminClient, wait_until):
-    """A topic that somebody else made again is a difference until it is recorded."""
+    """A topic that somebody else re-created is a difference until it is recorded."""
     run()
     name = changelog(config)
     with TopicAdmin(KafkaConnection(kafka.bootstrap)) as admin:
@@ -143,15 +143,15 @@ def test_recreated_by_others(run: Run, config: ClickHouse, kafka: _Broker, raw: 
         raw.create_topics({name: topic}, wait_for_metadata=True)
         new = admin.describe([name])[name]
     assert run("--check").stdout == (
-        f"Topic {name} was deleted and made again: its id is {new.topic_id}, recorded is {state.topic_id}.\n"
+        f"Topic {name} was deleted and re-created: its id is {new.topic_id}, recorded is {state.topic_id}.\n"
     )
     assert run().stdout == (
-        f"Topic {name} was deleted and made again: its new id {new.topic_id} is recorded as epoch 1.\n"
+        f"Topic {name} was deleted and re-created: its new id {new.topic_id} is recorded as epoch 1.\n"
     )
 
 
 @pytest.mark.integration
-def test_policy_is_mended(run: Run, config: ClickHouse, kafka: _Broker, raw: KafkaAdminClient, wait_until):
+def test_policy_is_corrected(run: Run, config: ClickHouse, kafka: _Broker, raw: KafkaAdminClient, wait_until):
     """A policy that somebody changed is a difference, and is set again."""
     run()
     name = changelog(config)

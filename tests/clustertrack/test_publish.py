@@ -93,7 +93,7 @@ def test_no_message_shows_who_a_person_is(run: Run, tmp_path: Path, secret: str,
         pytest.param("export.csv", bytes(range(256)) * 10, "line 1 has a zero byte", id="binary"),
         pytest.param("export.xlsx", bytes(range(256)) * 10, r"is no \.xlsx workbook", id="broken workbook"),
         pytest.param("export.jsonl", bytes(range(256)) * 10, "is not JSON lines", id="binary lines"),
-        pytest.param("export.doc", b"x", "of no kind that can be published", id="another kind"),
+        pytest.param("export.doc", b"x", "is not a kind of file that can be published", id="another kind"),
         pytest.param("export.csv", (HEADER + ROW).encode(), "Nothing was sent", id="Kafka away"),
     ],
 )
@@ -125,7 +125,7 @@ def events_topic(kafka: Any, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.mark.integration
 def test_everything_arrives(run: Run, kafka: Any, events_topic: str, tmp_path: Path):
-    """Events and JSON lines arrive under their keys; refused rows wait beside the file; the exit code says so."""
+    """Events and JSON lines arrive under their keys; refused rows are next to the file; the exit code says so."""
     table, lines = tmp_path / "export.csv", tmp_path / "events.jsonl"
     table.write_text(HEADER + ROW + BAD)
     lines.write_bytes(b'{"subject": "13585628"}\nnot JSON\n')

@@ -90,7 +90,7 @@ def test_as_known_on_a_day(run: Run):
 @pytest.mark.parametrize("days", [pytest.param(0, id="today"), pytest.param(1, id="tomorrow")])
 def test_a_day_that_has_not_ended(run: Run, days: int):
     """Today and later days are a usage error."""
-    # Across midnight the day would be yesterday; tomorrow stands for it then.
+    # Across midnight the day would be yesterday, so tomorrow is taken then.
     day = datetime.now(COPENHAGEN).date() + timedelta(days=days)
     result = run("--year", "2018", "--as-known-on", day.isoformat())
     assert isinstance(result.exception, ReportFault)

@@ -87,7 +87,7 @@ def test_a_bad_value_is_one_sentence_with_its_variable(monkeypatch, name, value,
 
 @pytest.mark.parametrize("servers", ["ida:hunter2@broker:9092", "a:9092,ida:hunter2@[::1]:9092", "hunter2@broker"])
 def test_a_password_in_the_address_is_refused_and_not_shown(monkeypatch, servers):
-    """Logins have variables of their own; what stands before an @ is in no sentence."""
+    """Logins have variables of their own; text before an @ is never printed."""
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", servers)
 
     with pytest.raises(SettingsFault, match="KAFKA_BOOTSTRAP_SERVERS cannot be used") as fault:
@@ -132,7 +132,7 @@ def test_secrets_come_from_files_too_and_stay_hidden(monkeypatch, tmp_path, name
 
 
 def test_a_secret_is_not_given_twice(monkeypatch, tmp_path):
-    """A secret both as a value and as a file is refused: nobody could say which one counts."""
+    """A secret both as a value and as a file is refused, because it is unclear which one counts."""
     (tmp_path / "secret").write_text("one")
     monkeypatch.setenv("CLICKHOUSE_PASSWORD", "two")
     monkeypatch.setenv("CLICKHOUSE_PASSWORD_FILE", str(tmp_path / "secret"))

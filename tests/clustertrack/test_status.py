@@ -34,7 +34,7 @@ def at(committed: int, end: int) -> Reading:
 
 
 class Time:
-    """A clock that only sleeping moves."""
+    """A clock that only moves on sleep."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -51,7 +51,7 @@ class Time:
 def wait(
     readings: Sequence[Reading | KafkaUnreachable], seconds: float = 60, *, empty: bool = False
 ) -> tuple[Reading, int]:
-    """Wait with a worker that makes these readings one after the other, the last one for ever."""
+    """Wait with a worker that makes these readings one after the other, the last one forever."""
     time = Time()
     following = iter(readings[1:])
     first = last = readings[0]
@@ -149,7 +149,7 @@ def test_status_as_json():
 
 
 def test_status_as_text():
-    """A line per topic and per status; that no worker runs is said."""
+    """A line per topic and per status, and whether a worker runs."""
     text = STATUS.as_text()
     assert "no worker is running" in text
     rows = [line.split() for line in text.splitlines()]
@@ -259,7 +259,7 @@ def test_kafka_unreachable(run):
 
 
 def test_warnings_of_libraries_end_no_verb():
-    """PYTHONWARNINGS=error in the shell makes a library's deprecation no failure of ours."""
+    """PYTHONWARNINGS=error in the shell must not turn a library's deprecation into a failure."""
     answer = subprocess.run(
         [sys.executable, "-m", "clustertrack", "status"],
         capture_output=True,

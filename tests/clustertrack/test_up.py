@@ -96,7 +96,7 @@ def up(tmp_path, base) -> Iterator[Callable[..., Up]]:
 
 
 def test_ports_follow_the_base():
-    """The ports of --port-base stand in the design; scripts and people count on them."""
+    """The ports of --port-base are documented; scripts and people count on them."""
     ports = Ports.from_base(19000)
 
     assert (ports.kafka, ports.clickhouse, ports.collector, ports.dashboard) == (19000, 19001, 19002, 19003)
@@ -264,7 +264,7 @@ def test_a_grown_topic_leaves_kafka_running_for_the_way_out(up, tmp_path, base):
             told = [next(line for line in second.stderr if line.startswith("error: "))]
             assert "now has 6" in told[0]
             assert "clustertrack migrate --recreate" in told[0]
-            assert "Kafka and ClickHouse go on" in second.stderr.readline()
+            assert "Kafka and ClickHouse keep running" in second.stderr.readline()
             assert get(base + 5, "/readyz")[0] == 503
             settings = {"KAFKA_BOOTSTRAP_SERVERS": f"{HOST}:{base}", "CLICKHOUSE_PORT": str(base + 1)}
             settings["CLICKHOUSE_PASSWORD_FILE"] = str(tmp_path / "Årets data" / "clickhouse.password")

@@ -12,7 +12,7 @@ from schemas.indicators import PIPELINE_RELEASED, PIPELINE_VERSION
 
 
 def test_a_version_that_is_not_released(monkeypatch):
-    """It does not start: reports would not show its events before that instant."""
+    """It does not start: reports would not show what it counts before that time."""
     monkeypatch.setattr(worker, "PIPELINE_RELEASED", PIPELINE_RELEASED + timedelta(days=36_500))
     found = CliRunner().invoke(root, ["worker", "--check"]).exception
     assert isinstance(found, UsageFault)

@@ -1,4 +1,4 @@
-"""Random histories hold what they are there for: nothing is proved by a history in which nothing happens."""
+"""Random histories hold what they are meant to: a history in which nothing happens proves nothing."""
 
 from collections.abc import Callable
 from datetime import date

@@ -46,7 +46,7 @@ def _agree(stack: Stack, model: Model, wanted: Sequence[Call], what: str) -> Non
 
 
 def _refused(stack: Stack, model: Model) -> list[tuple[Any, ...]]:
-    """The messages that were refused, as often as they came: in binary mode an event stands in the headers, too."""
+    """The messages that were refused, as often as they came: in binary mode an event is in the headers, too."""
     at = {(record.partition, record.offset): record for record in stack.read(EVENTS)}
     places = [(r["partition"], r["offset"]) for r in model.proofs.receipt() if r["status"] == "rejected"]
     return [(at[place].key, at[place].value, _attributes(at[place].headers)) for place in places]

@@ -1,4 +1,4 @@
-"""The comparison is worth something: each of many mistakes in the ledger's SQL is seen in the view where it matters."""
+"""The comparison works: each of many mistakes in the ledger's SQL is found in the view where it matters."""
 
 import os
 import random
@@ -35,7 +35,7 @@ Definitions = dict[str, str]
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    """What is counted right."""
+    """The correct counts."""
     return Model(random_history(SEED))
 
 

@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(3000)]
 
 SEED: Final = 1
 GROUP: Final = 16
-"""Settings that are switched together, until one of them is to blame."""
+"""Settings that are switched together, until one of them is the cause."""
 SAMPLE: Final = 16
 """Settings that are not pinned, in a usual run."""
 FIGURES: Final = re.compile(r"impact_|fact|company_|activity_at")
@@ -142,7 +142,7 @@ def grouped(switches: dict[str, list[str]], names: Iterable[str]) -> Iterator[li
 
 
 def test_no_setting_changes_a_figure(ledger: Ledger, switches: dict[str, list[str]], *, thorough: bool):
-    """Of an analyst who asks the views himself: the same figures, or an error."""
+    """An analyst who queries the views gets the same figures, or an error."""
     assert different(ledger, {}) is None
     others = sorted(switches.keys() - OF_VIEWS.keys())
     known = sorted(switches.keys() & OF_VIEWS.keys())
@@ -172,7 +172,7 @@ OF_A_PROFILE = [
 
 @pytest.mark.parametrize(("name", "value", "matters"), OF_A_PROFILE)
 def test_the_report_does_not_depend_on_a_profile(ledger: Ledger, name: str, value: str, matters: bool):
-    """Each query of the product says by which settings it is to be answered, whatever a profile says."""
+    """Each query of the product states the settings to answer it with, so a profile changes nothing."""
 
     def report(client: Client) -> Any:
         return annual_report(client, 2018, today=date(2022, 1, 1), mapping=published_mapping()).as_dict()

@@ -71,7 +71,7 @@ def test_settings_can_be_used(service: dict[str, Any], monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("service", each(OURS))
 def test_commands_are_verbs(service: dict[str, Any]):
-    """What a container runs is a verb of the command line."""
+    """Each container runs a verb of the command line."""
     assert service["command"][0] in {*VERBS, "--help"}
 
 
@@ -180,7 +180,7 @@ def test_our_containers_have_few_rights(service: dict[str, Any]):
 
 
 def test_the_password_is_in_a_file_that_git_and_docker_leave_alone():
-    """The password stands in no file of ours: it is a secret from a file outside of git and of the build."""
+    """No file of ours holds the password: it is a secret from a file outside of git and of the build."""
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     assert "CLICKHOUSE_PASSWORD:" not in text
     assert COMPOSE["secrets"] == {"clickhouse_password": {"file": "./deploy/secrets/clickhouse_password"}}
@@ -203,7 +203,7 @@ def test_mounted_files_are_there(service: dict[str, Any]):
             assert source in COMPOSE["volumes"]
 
 
-def test_operators_are_told_where_it_was_not_tried():
+def test_the_page_says_where_it_was_not_tried():
     """The README says plainly that no container has been run."""
     text = (ROOT / "deploy" / "README.md").read_text(encoding="utf-8")
     assert "These files have never been run in containers" in text

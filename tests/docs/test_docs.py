@@ -49,7 +49,7 @@ def test_links_resolve(page: Page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_named_files_exist(page: Page):
-    """Whatever looks like a file of the project is one; a star stands for any name."""
+    """Everything that looks like a file of the project is one; a star means any name."""
     if page.name in ("CHANGELOG.md", "deploy/README.md"):
         pytest.skip("names files of former versions, or such as an operator makes")
     missing = [name for name in FILE.findall(page.text) if not list(ROOT.glob(name))]
@@ -58,7 +58,7 @@ def test_named_files_exist(page: Page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_named_tests_exist(page: Page):
-    """A proof that a page names is there."""
+    """Every test that a page names as proof exists."""
     defined = {name for path in ROOT.glob("tests/**/test_*.py") for name in DEFINED.findall(path.read_text())}
     assert set(TEST.findall(page.prose)) <= defined
 
@@ -88,7 +88,7 @@ def test_commands_exist_with_their_options(page: Page):
 
 
 def test_every_verb_is_shown_somewhere():
-    """Each verb of the command line stands in at least one page."""
+    """Each verb of the command line is in at least one page."""
     shown = {line.split()[0] for page in pages() for line in commands(page)}
     assert set(VERBS) <= shown
 

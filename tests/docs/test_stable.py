@@ -1,4 +1,4 @@
-"""The table of what is stable names what there is, no less and no more."""
+"""The table of what is stable names everything that there is, and nothing else."""
 
 import re
 
@@ -27,7 +27,7 @@ def test_exit_codes():
 
 
 def test_topics():
-    """Those that architecture.md lists, which is compared with the code; the changelog is nobody's business."""
+    """Those that architecture.md lists, which is compared with the code; the changelog topic is internal."""
     listed = Page("docs/architecture.md").table("topic", "key", "holds", "kept")
     public = {coded(name)[0] for name, *_ in listed if not name.startswith("`<")}
     assert set(coded(row("topics")[0])) == public
@@ -41,6 +41,6 @@ def test_headers():
 
 
 def test_paths():
-    """Those that operators are told of."""
+    """Those in the operators' page."""
     paths = {coded(path)[0] for path, _ in Page("docs/operators.md").table("path", "answers")}
     assert set(coded(row("HTTP")[1])) == paths

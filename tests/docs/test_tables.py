@@ -97,7 +97,7 @@ def test_metrics():
 
 @pytest.mark.parametrize("page", [pytest.param(page, id=page.name) for page in pages()])
 def test_named_metrics_exist(page: Page):
-    """Whatever a page calls a metric is one of the table, or a series of such a histogram."""
+    """Every metric that a page names is in the table, or is a series of a histogram there."""
     metrics = {coded(name)[0]: kind for name, kind, *_ in OPERATORS.table("metric", "type", "labels", "meaning")}
     series = {
         f"{name}_{end}" for name, kind in metrics.items() if kind == "histogram" for end in ("bucket", "count", "sum")
@@ -141,10 +141,10 @@ def test_fields_of_an_event():
 
 def test_types_of_events():
     """Every type of event is listed with the outcomes that follow from it; analysts see the same mapping."""
-    rows = CRM_TEAMS.table("type", "counts as", "when no outcomes are stated, it stands for")
+    rows = CRM_TEAMS.table("type", "counts as", "and, when no outcomes are stated, as")
     found = {coded(name)[0]: tuple(coded(outcomes)) for name, _, outcomes in rows}
     assert found == {f"{TYPE_PREFIX}{name}{TYPE_SUFFIX}": DERIVED[name] for name in EVENT_TYPES}
-    mapped = ANALYSTS.table("type of event", "stands for, when the event states no outcomes")
+    mapped = ANALYSTS.table("type of event", "counts as, when the event states no outcomes")
     assert {coded(name)[0]: tuple(coded(of)) for name, of in mapped} == {n: o for n, o in DERIVED.items() if o}
 
 

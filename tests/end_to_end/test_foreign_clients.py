@@ -40,7 +40,7 @@ class Told(NamedTuple):
     accepted: dict[str, int]
     """Activity -> versions with a receipt of that status."""
     reported: dict[str, str]
-    """Activity -> outcomes of the version that holds."""
+    """Activity -> outcomes of the version in force."""
     rejected: dict[PartitionOffset, tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]], list[str]]]
     """Place -> key, payload, headers, codes."""
     receipts: set[PartitionOffset]
@@ -120,7 +120,7 @@ def test_every_event_is_accepted_once(told: Told, story: Story) -> None:
 
 @named(SMALL)
 def test_corrections_end_with_the_last(told: Told, story: Story) -> None:
-    """One client's versions of an activity stand in Kafka in their order, and the last one holds."""
+    """One client's versions of an activity are in Kafka in their order, and the last one counts."""
     numbers = [n for n, one in enumerate(story.parts[0].records) if story.last.encode() in (one.value or b"")]
     places = [story.places[0][number] for number in numbers]
     assert len(places) == 4
@@ -186,7 +186,7 @@ def test_large_batches_are_large(told: Told) -> None:
 
 
 def events(prefix: str) -> list[Sent]:
-    """So many events that a codec has something to save, each counted once."""
+    """Enough events for a codec to save something, each counted once."""
     return [Sent(event(CVRS[4], f"{prefix}/{n}"), b"%08d" % CVRS[4], (STRUCTURED,)) for n in range(20)]
 
 

@@ -65,7 +65,7 @@ def test_every_record_is_refused(stack: Stack):
 
 
 def test_the_ledger_and_the_rejected_topic_tell_nothing(stack: Stack):
-    """Beside the record as it came: sources, reasons, faults, and the header that lists them."""
+    """Everything but the record as received: sources, reasons, faults, and the header that lists them."""
     rows = stack.query("SELECT source, reason, activity_id FROM impact.receipt FINAL")
     rows += stack.query("SELECT source, toString(faults) FROM impact.rejected FINAL")
     headers = [value for record in stack.read(REJECTED) for name, value in record.headers if name.startswith("ct-")]
@@ -89,7 +89,7 @@ def test_no_command_shows_it(stack: Stack):
 
 
 def test_no_log_shows_it(stack: Stack):
-    """The worker's log names neither."""
+    """The worker's log shows neither."""
     logs = [path for path in Path(stack.folder).rglob("*.log") if "kafka" not in str(path) and "click" not in str(path)]
     assert logs
     for path in logs:

@@ -1,4 +1,4 @@
-"""The way out of a register whose revision is from the future, as docs/operators.md tells it."""
+"""The way out of a register whose revision is in the future, as docs/operators.md describes it."""
 
 from pathlib import Path
 

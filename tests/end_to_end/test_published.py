@@ -82,7 +82,7 @@ def test_every_figure_is_the_truth(run: Run, year: str) -> None:
 
 
 def test_the_sentence_is_the_published_one(run: Run) -> None:
-    """As the ministry wrote it."""
+    """In the words of the ministry."""
     text = " ".join(run.stack.run("report", "--year", "2018").stdout.split())
     assert "more than 18,000 companies helped" in text
     assert "6,868 companies (4,843 with fewer than 50 employees)" in text
@@ -129,7 +129,7 @@ def test_publish_refused_exactly_the_rows_without_an_event(run: Run) -> None:
     for path in run.files:
         refused = path.with_name(path.name + ".refused.csv")
         if refused.exists():
-            # In the encoding and with the separator of the file itself, so that it can be mended and published;
+            # In the encoding and with the separator of the file itself, so that it can be fixed and published;
             # a workbook has neither, its list is as Danish Excel reads it.
             mapping = tomllib.loads(path.with_suffix(".mapping.toml").read_text(encoding="utf-8"))
             with refused.open(encoding=mapping.get("encoding", "utf-8-sig"), errors="replace", newline="") as file:

@@ -109,7 +109,7 @@ def test_a_record_becomes_receipt_row_and_enriched_event(workers: Stack) -> None
 def test_a_ledger_with_a_new_id_is_filled_again_from_the_topic(workers: Stack) -> None:
     """Rows are lost and the ledger gets a new id: a worker with its old data folder counts the whole topic again."""
     companies = CVRS[:4]
-    # A year of its own, of which no other test here knows anything.
+    # A year of its own, which no other test here uses.
     data = {"occurred_on": "2016-05-03"}
     workers.send(EVENTS, [keyed(event(cvr, f"AGAIN-{n}", data=data), cvr) for n, cvr in enumerate(companies * 3)])
     worker = workers.start_worker("worker-kept")
@@ -213,7 +213,7 @@ def test_clickhouse_may_go_away_and_come_back(workers: Stack) -> None:
     assert workers.query("SELECT count() FROM impact.receipt_without_row") == [(0,)]
 
 
-def test_a_worker_does_not_start_on_a_topic_made_anew(workers: Stack) -> None:
+def test_a_worker_does_not_start_on_a_recreated_topic(workers: Stack) -> None:
     """Kafka's topics must be those that the ledger recorded."""
     done = workers.run("worker", "--check")
     assert "fine" in done.stdout
@@ -225,7 +225,7 @@ def test_a_worker_does_not_start_on_a_topic_made_anew(workers: Stack) -> None:
     )
     try:
         refused = workers.run("worker", "--check", expect=1)
-        assert "made again" in refused.stderr
+        assert "re-created" in refused.stderr
         assert "Traceback" not in refused.stderr
     finally:
         client.command("ALTER TABLE impact.topic DELETE WHERE topic_id = 'other' SETTINGS mutations_sync = 2")

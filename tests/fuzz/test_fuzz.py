@@ -38,7 +38,7 @@ def test_what_the_fuzzer_begins_with_holds(target):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_what_was_found_holds(target):
-    """What the fuzzer found once is found no more."""
+    """What the fuzzer found before no longer fails."""
     for data in seeds.finds(target):
         TARGETS[target].check(data)
 
@@ -126,7 +126,7 @@ def _other_payload(found: Any) -> Any:
     ],
 )  # fmt: skip
 def test_a_broken_promise_is_seen(target, module, name, fault, monkeypatch):
-    """Each of the targets fails when the function behind it gives something else than it should."""
+    """Each target fails when the function behind it returns something wrong."""
     real = getattr(module, name)
     monkeypatch.setattr(module, name, lambda *given, **named: fault(real(*given, **named)))
     with pytest.raises(AssertionError):  # noqa: PT012  (one of them has to fail)

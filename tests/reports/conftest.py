@@ -1,4 +1,4 @@
-"""A ledger filled by hand: what a test says happened goes straight into the tables, without Kafka and workers."""
+"""A ledger filled by hand: a test writes what happened straight into the tables, without Kafka and workers."""
 
 import uuid
 from collections.abc import Iterator

@@ -104,13 +104,13 @@ def test_a_correction_does_not_change_what_was_known(ledger):
 
 
 def test_a_day_that_has_not_ended_is_refused(ledger):
-    """What will be known by tonight cannot be asked for."""
+    """Figures as known today cannot be asked for."""
     with pytest.raises(ReportFault):
         report(ledger, as_known_on=TODAY)
 
 
 def test_rejected_records_wait_once_and_only_while_open(ledger):
-    """The same bytes twice wait once; what a later version accepted does not wait; a tombstone does."""
+    """The same bytes twice are listed once; what a later version accepted is not; a tombstone is."""
     ledger.activity("a1", 1)
     ledger.rejected(b"{")
     ledger.rejected(b"{")

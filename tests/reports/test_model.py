@@ -69,7 +69,7 @@ def test_the_keys_of_the_contract_are_there_without_data():
 
 
 def test_the_hash_can_be_checked_by_a_reader():
-    """sha256 is the hash of the RFC 8785 form of the printed report without that field, whatever the layout."""
+    """sha256 is the hash of the RFC 8785 form of the printed report without that field, in any layout."""
     report = json.loads(FULL.as_json())
     claimed = report.pop("sha256")
     assert hashlib.sha256(rfc8785.dumps(report)).hexdigest() == claimed
@@ -86,7 +86,7 @@ def test_letters_stay_readable():
     assert "fødevarer" in FULL.as_json()
 
 
-def test_the_mapping_names_the_types_that_stand_for_an_outcome():
+def test_the_mapping_names_the_types_that_imply_an_outcome():
     """The mapping lists the types of event from which an outcome is derived, and no others."""
     derived = published_mapping().derived
     assert derived["workshop.attended"] == ("new_competencies",)

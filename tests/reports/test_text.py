@@ -82,7 +82,7 @@ def test_clusters_and_what_waits_are_listed():
 
 
 def test_a_running_year_is_marked():
-    """A provisional report says so beside the year."""
+    """A provisional report says so next to the year."""
     assert "PROVISIONAL: the year had not ended" in annual_text(REPORT.model_copy(update={"provisional": True}))
 
 
@@ -93,10 +93,10 @@ def test_a_year_without_data_is_sensible():
     )
     text = annual_text(empty)
     assert text.startswith("No company is known to have been helped in 2031.\n")
-    assert "Nothing waits" in text
+    assert "Nothing to look at" in text
     assert "cluster  " not in text
 
 
 def test_columns_are_aligned():
-    """Names stand to the left, figures to the right, no blanks at the end."""
+    """Names are on the left, figures on the right, no blanks at the end."""
     assert table([("", "n"), ("a", "10"), ("bcd", "")], numbers=True) == "      n\na    10\nbcd"

@@ -41,16 +41,16 @@ assert isinstance(PLAIN, tuple)
         pytest.param({"content-type": b"application/cloudevents+json"}, id="content type"),
         pytest.param({"content-type": b"application/cloudevents+json; charset=utf-8"}, id="parameter"),
         pytest.param({"content-type": b" Application/CloudEvents+JSON ;charset=UTF-8"}, id="capitals and spaces"),
-        pytest.param({"content-type": b"application/cloudevents+json"} | ATTRIBUTES, id="attributes beside it"),
+        pytest.param({"content-type": b"application/cloudevents+json"} | ATTRIBUTES, id="attributes with it"),
         pytest.param(
-            {"content-type": b"application/cloudevents+json", "ce_id": b"\xff", "ce_time": b"x"}, id="rubbish beside it"
+            {"content-type": b"application/cloudevents+json", "ce_id": b"\xff", "ce_time": b"x"}, id="rubbish with it"
         ),
         pytest.param({"content-type": None}, id="null content type"),
         pytest.param({"content-type": None, "ce_specversion": None}, id="null headers"),
     ],
 )
 def test_structured_mode(headers: Headers):
-    """The content type decides: the value is the whole event, whatever headers repeat."""
+    """The content type decides: the value is the whole event, and headers that repeat it do not count."""
     assert read(event(), headers) == PLAIN
 
 
@@ -119,8 +119,8 @@ def test_no_data_is_a_tombstone(headers: Headers):
 def test_data_that_cannot_be_read(value: bytes, fault: tuple[str, str]):
     """The data is one JSON object; what is wrong with it hides nothing in the attributes."""
     assert refused(value, BINARY) == [fault]
-    beside = refused(value, BINARY | {"ce_subject": b"12345678", "ce_time": None})
-    assert sorted(beside) == sorted([fault, ("subject", "invalid_cvr_checksum"), ("time", "missing")])
+    both = refused(value, BINARY | {"ce_subject": b"12345678", "ce_time": None})
+    assert sorted(both) == sorted([fault, ("subject", "invalid_cvr_checksum"), ("time", "missing")])
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_data_that_cannot_be_read(value: bytes, fault: tuple[str, str]):
     ],
 )
 def test_formats_that_are_not_read(content_type: bytes):
-    """Of the formats only JSON is read, one event a record; nothing more can be said of the others."""
+    """Of the formats only JSON is read, one event a record; the others cannot be checked further."""
     for headers in ({}, ATTRIBUTES, ATTRIBUTES | {"ce_subject": b"12345678"}):
         found = refused(event(), headers | {"content-type": content_type})
         assert found == [("datacontenttype", "unsupported_content_type")]
@@ -151,14 +151,14 @@ def test_formats_that_are_not_read(content_type: bytes):
     ],
 )
 def test_data_that_is_no_json(content_type: bytes, code: str):
-    """In binary mode the attributes are judged beside data that is not; without attributes there is no event."""
+    """In binary mode the attributes are judged even where the data cannot be; without attributes there is no event."""
     found = refused(b"x", ATTRIBUTES | {"content-type": content_type, "ce_subject": b"12345678"})
     assert found == [("datacontenttype", code), ("subject", "invalid_cvr_checksum")]
     assert refused(b"x", {"content-type": content_type}) == [("datacontenttype", code)]
 
 
 def test_json_without_attributes_is_no_event():
-    """With a content type of JSON the attributes must stand in headers: the value is not searched for them."""
+    """With a content type of JSON the attributes must be in headers: the value is not searched for them."""
     required = ["specversion", "id", "source", "type", "subject", "time"]
     assert refused(event(), JSON) == [(name, "missing") for name in required]
 
@@ -186,7 +186,7 @@ def test_headers_that_are_not_utf8(raw: bytes):
 
 
 def test_an_unreadable_extension_alone_is_refused():
-    """An event is sound only if all of it can be read; what nobody knows is not shown."""
+    """An event is sound only if all of it can be read; unknown fields are not shown."""
     assert read(DATA, BINARY | {"ce_note": b"Ane\xff"}) == [Fault("note", "invalid_header", MASK)]
     assert read(DATA, BINARY | {"ce_id": b"E\xff"}) == [Fault("id", "invalid_header", "b'E\\xff'")]
 
@@ -200,6 +200,6 @@ def test_an_unreadable_extension_alone_is_refused():
     st.sampled_from([{}, BINARY]),
 )
 def test_any_headers_are_read_or_refused(value: bytes, headers: Headers, others: Headers):
-    """Whatever headers come, the answer is a row or known faults, never an exception."""
+    """Any headers give a row or known faults, never an exception."""
     found = read(value, others | headers)
     assert isinstance(found, tuple) or (found and all(one.code in CODES for one in found))

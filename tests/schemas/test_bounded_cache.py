@@ -1,4 +1,4 @@
-"""What a pure function gave is kept, within bounds."""
+"""Results of a pure function are kept, within bounds."""
 
 import pytest
 
@@ -19,7 +19,7 @@ def test_asked_once() -> None:
 
 
 def test_it_never_grows_beyond_its_bound() -> None:
-    """When it is full it starts anew, whatever arrives."""
+    """When it is full it starts over, with anything that arrives."""
     remembered = Remembered(str, 3)
     sizes = []
     for number in range(10):
@@ -29,7 +29,7 @@ def test_it_never_grows_beyond_its_bound() -> None:
 
 
 def test_errors_are_not_remembered() -> None:
-    """What the function raises comes through each time."""
+    """An exception of the function is raised each time."""
     read = Remembered(int, 3)
     for _ in range(2):
         with pytest.raises(ValueError, match="invalid literal"):

@@ -51,8 +51,8 @@ def test_time_grows_with_the_size():
     def seconds(part: str, lines: int) -> float:
         text = "".join(part.format(number) for number in range(lines))
         assert len(text) < MAX_BYTES
-        # A collection walks all that the test process holds: the more tables are made, the more often, and it is no
-        # work of the parser's.
+        # A collection walks everything that the test process holds, more often the more tables there are; that is not
+        # the parser's work.
         gc.disable()
         try:
             start = time.process_time()

@@ -92,7 +92,7 @@ def test_employees(text: str, expected: tuple[int | None, bool]):
     ],
 )
 def test_employees_refused(text: str):
-    """What could mean two things, or nothing, is refused."""
+    """Text that could mean two things, or nothing, is refused."""
     assert code_of(lambda: parse_employees(text)) == "invalid_employees"
 
 
@@ -230,7 +230,7 @@ def test_legal_form(text: str, code: str):
     ids=["letters", "too long", "a spreadsheet's decimal", "negative", "other digits"],
 )
 def test_legal_form_refused(text: str):
-    """Names and other numbers are no codes."""
+    """Names and other numbers are not codes."""
     assert code_of(lambda: parse_legal_form(text)) == "invalid_legal_form"
 
 
@@ -262,7 +262,7 @@ def test_institutions(tmp_path: Path):
     ("content", "said"),
     [
         pytest.param(
-            b"13748136\n12345678\n", r"line 2: '12345678' is no CVR number \(invalid_cvr_checksum\)", id="number"
+            b"13748136\n12345678\n", r"line 2: '12345678' is not a CVR number \(invalid_cvr_checksum\)", id="number"
         ),
         pytest.param("Københavns Universitet".encode("cp1252"), "not UTF-8 at byte 1", id="cp1252"),
         pytest.param(None, "No such file.*CLUSTERTRACK_INSTITUTIONS", id="missing"),

@@ -1,4 +1,4 @@
-"""The cluster registry: whom a source speaks for, and what is said of a file that cannot be used."""
+"""The cluster registry: whom a source speaks for, and the errors for a file that cannot be used."""
 
 from datetime import date, timedelta
 from pathlib import Path

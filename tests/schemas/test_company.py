@@ -99,7 +99,7 @@ def written(**changes: object) -> bytes:
         pytest.param(written(successor_cvr=12345678), [("successor_cvr", "invalid_cvr_checksum")], id="successor"),
         pytest.param(written(valid_from="01-01-2018"), [("valid_from", "invalid_date")], id="Danish date"),
         pytest.param(written(valid_from="0018-01-01"), [("valid_from", "date_too_early")], id="year 18"),
-        pytest.param(written(ceased_on="9999-12-31"), [("ceased_on", "date_too_late")], id="for ever"),
+        pytest.param(written(ceased_on="9999-12-31"), [("ceased_on", "date_too_late")], id="no end"),
         pytest.param(written(revision=-1), [("revision", "invalid_type")], id="negative revision"),
         pytest.param(written(employees=-1), [("employees", "invalid_employees")], id="negative employees"),
         pytest.param(written(employees=1.5), [("employees", "invalid_type")], id="half an employee"),
@@ -132,7 +132,7 @@ def test_faults_of_a_record(value: bytes | None, expected: list[tuple[str, str]]
 
 
 def test_unknown_fields_are_masked():
-    """What stands in a field that the schema does not know may be about a person."""
+    """A field that the schema does not know may be about a person."""
     faults = read_company(b"13748136/2018-01-01", written(email="a@b.example"), ARRIVED)
     assert isinstance(faults, list)
     assert "a@b.example" not in repr(faults)
@@ -188,7 +188,7 @@ json_values = st.recursive(
     ),
 )
 def test_reading_never_raises(key: bytes | None, value: bytes):
-    """Whatever bytes come, the answer is a version or faults with codes that are documented."""
+    """Any bytes give a version or faults with documented codes."""
     read = read_company(key, value, ARRIVED)
     if isinstance(read, list):
         assert read
@@ -256,7 +256,7 @@ def test_what_holds(versions_of_days: list[tuple[int, int | None]], day: int, ex
 
 @given(histories(), st.integers(-2, 8))
 def test_the_rule_of_a_day(history: list[CompanyVersion], offset: int):
-    """The answer is that of the rule, read out word by word."""
+    """The answer is that of the rule, written out word for word."""
     day = START + timedelta(offset)
     held = [v for v in history if not v.withdrawn]
     expected = None
@@ -312,7 +312,7 @@ def test_a_long_chain():
     def versions_of(number: int) -> list[CompanyVersion]:
         if number not in following:
             return []
-        # The numbers of this test are no CVR numbers, so the check is left out.
+        # The numbers of this test are not CVR numbers, so the check is left out.
         return [
             CompanyVersion.model_construct(
                 cvr=number, valid_from=START, revision=1, withdrawn=False, successor_cvr=number + 1, ceased_on=None

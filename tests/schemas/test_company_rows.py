@@ -122,7 +122,7 @@ def test_a_listed_institution_is_no_company():
     ],
 )
 def test_successors(cells: dict[str, str], own: int | None, other: tuple[int | None, date | None]):
-    """A successor that counts from another day is not named in this version, and stands beside it for the loader."""
+    """A successor that counts from another day is not named in this version, and is returned with it for the loader."""
     row = read(**cells)
     assert row.successor_cvr == row.version.successor_cvr == own
     assert (row.other_successor, row.successor_from) == other
@@ -174,7 +174,7 @@ cells = st.text(max_size=12) | st.sampled_from(
 
 @given(st.dictionaries(st.sampled_from(REQUIRED_COLUMNS + OPTIONAL_COLUMNS), cells))
 def test_any_row_is_a_version_or_faults(row: dict[str, str]):
-    """Whatever stands in the cells, the row is refused or becomes a version that Kafka carries."""
+    """With any text in the cells, the row is refused or becomes a version that Kafka carries."""
     found = version_from_row(row, NOBODY, 7)
     if isinstance(found, list):
         assert found

@@ -54,7 +54,7 @@ def _history(rng: random.Random, cvr: int, numbers: list[int]) -> list[CompanyVe
     """Up to five days with up to three revisions each, in the order of arrival."""
     versions: list[CompanyVersion] = []
     for day in rng.sample(DAYS + LONG_AGO, rng.randint(0, 5)):
-        # Mergers lie close together, so that chains are long and some come back on themselves.
+        # Mergers are close together, so that chains are long and some lead back to themselves.
         successor = numbers[(numbers.index(cvr) + rng.choice([-2, -1, 1, 1, 2, 3])) % len(numbers)]
         revisions = rng.sample(range(1, 9), rng.choice([1, 1, 2, 3]))
         versions += [_version(rng, cvr, day, revision, successor) for revision in revisions]
@@ -125,7 +125,7 @@ def test_company_at(ledger: Client, seed: int):
 
 
 def test_days_before_1900(ledger: Client):
-    """The ledger keeps a company of 1873, and a slip of the pen of the year 1000, as they are."""
+    """The ledger keeps a company of 1873, and a typo in the year 1000, as they are."""
     days = [date(1000, 1, 1), date(1873, 1, 1), date(1899, 12, 31), date(1900, 1, 1), date(2149, 6, 6)]
     versions = [CompanyVersion(cvr=13748136, valid_from=day, revision=1, ceased_on=day) for day in days]
     ledger.insert("company_version", [_stored(version) for version in versions], column_names=COLUMNS)

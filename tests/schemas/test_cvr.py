@@ -42,7 +42,7 @@ def test_every_single_wrong_digit_is_caught(number: str):
 
 @given(numbers)
 def test_every_swap_of_neighbours_is_caught(number: str):
-    """Two neighbouring digits that change places make no number, unless they are equal."""
+    """Two neighbouring digits that change places do not make a valid number, unless they are equal."""
     for place in range(7):
         swapped = number[:place] + number[place + 1] + number[place] + number[place + 2 :]
         assert swapped == number or code_of(swapped)
@@ -58,7 +58,7 @@ def test_formats_are_normalised(number: str, prefix: str, data: st.DataObject):
 
 @given(st.text(st.characters(exclude_categories=[])) | st.text("0123456789DK .-", max_size=14))
 def test_any_text_is_a_number_or_a_fault(text: str):
-    """Whatever text comes, lone surrogates included, the answer is a number of 8 digits or one of three codes."""
+    """Any text, lone surrogates included, gives a number of 8 digits or one of three codes."""
     try:
         answer: int | str = parse_cvr(text)
     except CvrFault as error:
@@ -106,13 +106,13 @@ def test_known_numbers(text: str, number: int):
     ],
 )
 def test_codes(text: str, code: str):
-    """Each way of being no number has its code, the second time as well."""
+    """Each kind of invalid number has its code, the second time as well."""
     assert code_of(text) == code
     assert code_of(text) == code
 
 
 def test_the_message_is_short():
-    """An error does not carry a whole book."""
+    """An error does not hold a text of any length."""
     with pytest.raises(CvrFault) as caught:
         parse_cvr("1" * 100_000)
     assert len(str(caught.value)) < 120

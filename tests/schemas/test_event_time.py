@@ -15,7 +15,7 @@ RFC3339 = re.compile(rf"\d{{4}}-\d\d-\d\d[Tt]{_CLOCK}:[0-5]\d(\.\d+)?([Zz]|[+-]{
 ZONES = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 EARLIEST, LATEST = datetime.fromisoformat("1990-01-01"), datetime.fromisoformat("2100-01-01")
 LONGEST = "2018-05-03T14:05:09." + "120" * 6 + "Z"
-"""Just as long as times are that are remembered by their parts."""
+"""Exactly as long as times whose parts are cached."""
 
 
 def whole(text: str) -> int | None:
@@ -35,7 +35,7 @@ def test_times_as_they_are_written(moment: datetime, zone: timezone, precision: 
 
 @given(st.datetimes(EARLIEST, LATEST), st.from_regex(r"\A(\.[0-9]{1,9})?[Zz]\Z"))
 def test_fractions_are_cut(moment: datetime, rest: str):
-    """Whatever the fraction, nothing is rounded up."""
+    """No fraction is rounded up."""
     text = moment.isoformat(timespec="seconds") + rest
     assert parse_instant(text) == whole(text) is not None
 
@@ -46,8 +46,8 @@ def test_fractions_are_cut(moment: datetime, rest: str):
     st.sampled_from([*"0123456789:.+-TtZzW ,\n", "\u0663", "\uff13", ""]),
     st.booleans(),
 )
-def test_whatever_differs_in_one_place(text: str, place: int, other: str, instead: bool):
-    """No time is read that is none, and none is missed."""
+def test_any_difference_in_one_place(text: str, place: int, other: str, instead: bool):
+    """Exactly the valid times are read."""
     changed = text[:place] + other + text[place + instead :]
     assert parse_instant(changed) == whole(changed)
 

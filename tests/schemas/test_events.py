@@ -1,4 +1,4 @@
-"""Events: what is read from a sound one."""
+"""Events: what is read from a valid one."""
 
 import json
 from datetime import date, timedelta
@@ -84,7 +84,7 @@ def test_nothing_was_known_before_its_pipeline(time: str):
     ],
 )
 def test_outcomes_are_reported_or_derived(short: str, derived: tuple[str, ...], outcomes: Any, reported: Any):
-    """Only an event that says nothing of outcomes has derived ones; an empty list says that there are none."""
+    """Only an event without outcomes has derived ones; an empty list says that there are none."""
     row = accepted(event(type=TYPE.format(short), data={"outcomes": outcomes}))
     expected = ((), derived, 0) if reported is None else (reported, (), 1)
     assert (row.reported, row.derived, row.outcomes_given) == expected
@@ -149,7 +149,7 @@ def test_the_cluster_is_that_of_source_and_day(source: str, day: str, wanted: An
     ],
 )
 def test_no_cluster_of_source_and_day(source: str, day: str, wanted: Any, fault: tuple[str, str]):
-    """An activity that the registry gives to nobody is refused."""
+    """An activity that the registry assigns to no cluster is rejected."""
     assert refused(event(source=source, data={"occurred_on": day, "cluster": wanted})) == [fault]
 
 

@@ -1,4 +1,4 @@
-"""Events: whatever bytes come, they are read or refused."""
+"""Events: any bytes are read or refused."""
 
 import json
 from typing import Any
@@ -59,13 +59,13 @@ def test_what_is_no_json_of_an_event(value: bytes | None, fault: tuple[str, str]
     assert refused(value) == [fault]
 
 
-def test_the_place_of_broken_json_is_told():
+def test_the_place_of_broken_json_is_reported():
     """A publisher learns where to look."""
     assert read(b'{"id": \n x}') == [Fault("", "invalid_json", "expected value at line 2 column 2")]
     assert read(b'{"id": "\xe6"}') == [Fault("", "invalid_utf8", "byte 8: 0xe6")]
 
 
-def test_of_a_name_that_stands_twice_the_last_counts():
+def test_of_a_repeated_name_the_last_counts():
     """As in most parsers; to find the first would cost every event more than it is worth."""
     twice = SOUND.replace(b'"id": ', b'"id": "first", "id": ').replace(
         b'"activity_id": ', b'"activity_id": 5, "activity_id": '
@@ -73,7 +73,7 @@ def test_of_a_name_that_stands_twice_the_last_counts():
     assert accepted(twice) == accepted(SOUND)
 
 
-# ---- whatever comes
+# ---- any input
 
 names = st.sampled_from([*json.loads(SOUND), "data_base64", "datacontenttype", "x"])
 inner = st.sampled_from([*json.loads(SOUND)["data"], "outcomes", "cluster", "membership", "reason", "title", "cpr"])
@@ -95,14 +95,14 @@ events = st.builds(
     st.binary() | st.text().map(str.encode) | st.builds(lambda cut, at: cut[:at], st.just(SOUND), st.integers(0, 400))
 )
 def test_any_bytes_are_read_or_refused(value: bytes):
-    """Whatever bytes come, the answer is a row or a fault, never an exception."""
+    """Any bytes give a row or a fault, never an exception."""
     found = read(value)
     assert isinstance(found, tuple) or found
 
 
 @given(events)
 def test_any_event_is_read_or_refused(value: bytes):
-    """Whatever stands in the fields: a row or known faults, fit to be written down, and the same ones again."""
+    """Any values in the fields give a row or known faults, fit to be stored, and the same ones again."""
     found = read(value)
     assert found == read(value)
     if isinstance(found, list):
@@ -135,9 +135,9 @@ DATA_CHANGES: dict[str, Any] = {
     st.fixed_dictionaries({}, optional={name: st.sampled_from(values) for name, values in DATA_CHANGES.items()}),
 )
 def test_a_fault_of_structure_hides_no_other(envelope: dict[str, Any], data: dict[str, Any]):
-    """What an event means is judged alike on the fast path and beside a fault of structure."""
+    """What an event means is judged alike on the fast path and next to a fault of structure."""
     alone = read(event(**envelope, data=data))
     faults = [] if isinstance(alone, tuple) else alone
-    beside = read(event(**envelope, data={**data, "cpr": 0}, x=[]))
-    assert isinstance(beside, list)
-    assert sorted(beside) == sorted([Fault("data.cpr", "extra_field", MASK), Fault("x", "invalid_type", MASK), *faults])
+    both = read(event(**envelope, data={**data, "cpr": 0}, x=[]))
+    assert isinstance(both, list)
+    assert sorted(both) == sorted([Fault("data.cpr", "extra_field", MASK), Fault("x", "invalid_type", MASK), *faults])

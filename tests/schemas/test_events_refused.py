@@ -151,11 +151,11 @@ def test_what_is_refused(envelope: dict[str, Any], data: dict[str, Any], faults:
     ],
 )
 def test_what_is_just_right(envelope: dict[str, Any], data: dict[str, Any]):
-    """What lies at the limit is read."""
+    """A value at the limit is read."""
     assert accepted(event(**envelope, data=data))
 
 
-def test_all_faults_are_told_at_once():
+def test_all_faults_are_reported_at_once():
     """Structure and meaning, envelope and data: a publisher learns everything from one refusal, in this order."""
     value = event(
         specversion="0.3",
@@ -188,7 +188,7 @@ def test_all_faults_are_told_at_once():
 
 
 def test_every_code_has_a_case():
-    """No code that an event can have is without an example in this file."""
+    """Every code that an event can have has an example in this file."""
     shown = {code for case in CASES for _, code in case.values[2]} | {"invalid_json", "invalid_utf8", "tombstone"}
     elsewhere = {"too_many_headers", "unreadable", "misrouted", "unprocessable", "not_storable", "invalid_header"}
     elsewhere.add("set_aside")
@@ -206,7 +206,7 @@ def test_every_code_has_a_case():
     ],
 )
 def test_values_that_may_be_personal_are_hidden(data: dict[str, Any], value: str):
-    """A fault shows what stands in a field that the schema knows, and hides the rest."""
+    """A fault shows the value of a field that the schema knows, and hides the rest."""
     found = read(event(data=data))
     assert isinstance(found, list)
     assert [one.value for one in found] == [value]
@@ -230,7 +230,7 @@ def test_no_name_is_repeated(value: bytes):
 
 
 def test_the_list_of_faults_ends():
-    """A record of nothing but faults must not grow many times its size: the list has to fit beside it."""
+    """A record of nothing but faults must not grow many times its size: the list has to fit next to it."""
     many = {f"f{n}": 0 for n in range(50)}
     wrong = {f"g{n}": [] for n in range(50)}
     assert len(refused(event(data={**many, "outcomes": ["x"] * 100}, **wrong))) == MAX_FAULTS
@@ -239,7 +239,7 @@ def test_the_list_of_faults_ends():
 @pytest.mark.parametrize("number", [65, 5_000, 90_000], ids=str)
 @pytest.mark.parametrize("value", ["", [], 1.5], ids=["text", "list", "fraction"])
 def test_fields_are_counted_before_they_are_judged(number: int, value: object):
-    """One fault says how many there are, however small or large the event is and whatever is in them."""
+    """One fault says how many there are, for an event of any size and attributes of any content."""
     many = {f"f{n}": value for n in range(number)}
     assert refused(event(**many)) == [("", "too_many_fields")]
     assert refused(event(data=many)) == [("", "too_many_fields")]

@@ -67,7 +67,7 @@ def test_a_day_may_lie_after_the_time():
     ],
 )
 def test_an_activity_of_its_own_needs_a_day(activity_id: Any, faults: list[tuple[str, str]]):
-    """The time of a correction says nothing of the day of the activity."""
+    """The time of a correction says nothing about the day of the activity."""
     value = event(id="E-1", data={"activity_id": activity_id, "occurred_on": ...})
     assert ([] if isinstance(read(value), tuple) else refused(value)) == faults
 
@@ -150,7 +150,7 @@ def test_times_of_rfc_3339(time: str, instant: str):
     ],
 )
 def test_what_is_no_time(time: str, code: str):
-    """Each way of being no time has its code."""
+    """Each kind of invalid time has its code."""
     assert refused(event(time=time)) == [("time", code)]
 
 
@@ -172,7 +172,7 @@ def test_what_is_no_time(time: str, code: str):
     ],
 )
 def test_what_is_no_day(day: str, code: str):
-    """Each way of being no day has its code."""
+    """Each kind of invalid day has its code."""
     assert refused(event(data={"occurred_on": day})) == [("data.occurred_on", code)]
 
 

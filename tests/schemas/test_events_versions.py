@@ -25,7 +25,7 @@ from schemas.revisions import with_pipeline
     ],
 )
 def test_what_makes_another_version(changes: dict[str, Any]):
-    """Whatever an event says of its activity is part of the revision."""
+    """Everything that an event says about its activity is part of the revision."""
     assert accepted(event(**changes)).revision != accepted(event()).revision
 
 

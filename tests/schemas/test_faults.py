@@ -11,19 +11,19 @@ anything = st.text(st.characters(exclude_categories=[]))
 
 @given(anything, anything)
 def test_every_fault_can_be_written_down(field: str, value: str):
-    """Whatever the texts, lone surrogates included, a fault is short and UTF-8."""
+    """With any texts, lone surrogates included, a fault is short and UTF-8."""
     written = fault(field, "invalid_type", value)
     for text in written:
         assert len(text.encode("utf-8")) <= 6 * MAX_VALUE
 
 
 def test_a_long_value_is_cut():
-    """The record is kept beside its faults, so 200 characters do."""
+    """The record is kept with its faults, so 200 characters are enough."""
     assert fault("data.title", "too_long", "x" * 10_000).value == "x" * 200
 
 
 def test_a_long_field_name_is_cut():
-    """A field that the schema does not know has whatever name the publisher gave it."""
+    """A field that the schema does not know may have any name."""
     assert fault("data." + "x" * 10_000, "extra_field").field == "data." + "x" * 195
 
 
@@ -44,7 +44,7 @@ def test_what_is_shown_of_a_value(value: object, shown: str):
 
 
 def test_an_unknown_field_is_hidden():
-    """Nobody knows what stands in a field that the schema does not have: it is not repeated."""
+    """The content of a field that the schema does not have is unknown: it is not repeated."""
     assert fault("data.email", "extra_field", "ane@example.dk") == Fault("data.email", "extra_field", MASK)
 
 

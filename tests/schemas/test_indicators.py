@@ -17,7 +17,7 @@ def test_every_outcome_is_derived_from_one_type():
     assert sorted(outcome for outcomes in DERIVED.values() for outcome in outcomes) == sorted(OUTCOMES)
 
 
-def test_derived_outcomes_stand_in_order():
+def test_derived_outcomes_are_in_order():
     """Derived outcomes are in the order of publication, so that equal sets are equal tuples."""
     for outcomes in DERIVED.values():
         assert list(outcomes) == sorted(outcomes, key=OUTCOMES.index)

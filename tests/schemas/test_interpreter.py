@@ -36,7 +36,7 @@ def test_python_without_asserts_is_refused(entry, switches, environment, tmp_pat
 
     assert (answer.returncode, answer.stdout) == (2, "")
     assert answer.stderr == (
-        "error: Python runs without asserts (PYTHONOPTIMIZE or -O), and Kafka's answers cannot be read then: "
+        "error: Python runs without asserts (PYTHONOPTIMIZE or -O), and the Kafka client cannot work without them: "
         "unset PYTHONOPTIMIZE, and start without -O\n"
     )
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Files beside other people's files: never led elsewhere, nothing foreign overwritten or removed, private."""
+"""Files next to other people's files: never led elsewhere, nothing foreign overwritten or removed, private."""
 
 import os
 import stat
@@ -16,7 +16,7 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only the superuser can g
 
 
 def leave(folder: Path, content: bytes = b"ours", stem: str = "export.csv") -> str:
-    """Leave a file beside a foreign one; its name."""
+    """Leave a file next to a foreign one; returns its name."""
     new = Beginning(folder)
     new.stream.write(content)
     return new.leave(stem, SUFFIX)
@@ -28,7 +28,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_a_file_is_whole_and_private(tmp_path: Path):
-    """A file that was left has its name, its content and no rights for others, whatever the umask."""
+    """A file that was left has its name, its content and no rights for others, under any umask."""
     umask = os.umask(0)
     try:
         assert leave(tmp_path) == "export.csv.refused.csv"
@@ -100,7 +100,7 @@ def test_a_copy_of_somebody_else_is_left_alone(tmp_path: Path):
 
 
 def test_what_we_left_is_replaced_and_removed(tmp_path: Path):
-    """A list of ours in which nobody has worked is replaced by the next one, and removed when none is needed."""
+    """A list of ours that nobody edited is replaced by the next one, and removed when none is needed."""
     assert leave(tmp_path, b"first") == leave(tmp_path, b"second")
     assert (tmp_path / "export.csv.refused.csv").read_bytes() == b"second"
     remove_left(tmp_path, "export.csv", SUFFIX, same=None)
@@ -168,7 +168,7 @@ def test_a_folder_that_is_swapped_is_not_written_to(relative: bool, tmp_path: Pa
 
 
 def test_a_folder_that_is_swapped_while_we_write(tmp_path: Path):
-    """What was begun in a folder ends in this folder, whatever has its name by then."""
+    """What was begun in a folder ends in this folder, even if something else has its name by then."""
     drop, elsewhere = tmp_path / "drop", tmp_path / "elsewhere"
     drop.mkdir()
     elsewhere.mkdir()
@@ -182,7 +182,7 @@ def test_a_folder_that_is_swapped_while_we_write(tmp_path: Path):
 
 
 def test_a_file_that_is_swapped_while_we_write(tmp_path: Path):
-    """Who replaces the unfinished file by a link gets an error, and nothing is written through it."""
+    """If somebody replaces the unfinished file by a link, there is an error, and nothing is written through it."""
     target = tmp_path / "target"
     target.write_text("precious")
     drop = tmp_path / "drop"
@@ -214,7 +214,7 @@ def test_a_link_of_another_user_leads_nowhere(deep: bool, tmp_path: Path):
 
 
 def test_links_that_lead_in_a_circle(tmp_path: Path):
-    """A circle of links is an error, not an endless way."""
+    """A circle of links is an error, not an endless loop."""
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
     with pytest.raises(OSError, match="symbolic links"):

@@ -25,7 +25,7 @@ def mode(path: Path) -> int:
 
 
 def test_a_new_folder_is_private_with_its_parents(tmp_path: Path):
-    """What is made is 0700, missing parents too, whatever the umask."""
+    """What is made is 0700, missing parents too, under any umask."""
     umask = os.umask(0)
     try:
         check(tmp_path / "a" / "b")

@@ -1,4 +1,4 @@
-"""What tells who a person is: CPR numbers and e-mail addresses, recognised and masked."""
+"""What identifies a person: CPR numbers and e-mail addresses, recognised and masked."""
 
 import time
 from json.encoder import encode_basestring
@@ -53,7 +53,7 @@ def test_it_is_recognised(text: str):
 
 @pytest.mark.parametrize("text", ACCEPTED, ids=ascii)
 def test_it_is_something_else(text: str):
-    """Dates, P-numbers, telephones and other ids are no numbers of people."""
+    """Dates, P-numbers, telephone numbers and other ids are not CPR numbers."""
     assert not holds_personal_data(text)
     assert masked(text) == text
 

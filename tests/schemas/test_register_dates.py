@@ -27,11 +27,11 @@ def test_every_day_of_the_range(day: date):
         pytest.param("0018-05-03", "date_too_early", id="two digits of a year"),
         pytest.param("0999-12-31", "date_too_early", id="before the first"),
         pytest.param("2149-06-07", "date_too_late", id="after the last"),
-        pytest.param("9999-12-31", "date_too_late", id="for ever"),
+        pytest.param("9999-12-31", "date_too_late", id="no end"),
     ],
 )
 def test_codes(text: str, code: str):
-    """What is no day of a register has its code."""
+    """Each kind of invalid day of a register has its code."""
     with pytest.raises(DayFault) as caught:
         parse_day(text)
     assert caught.value.code == code

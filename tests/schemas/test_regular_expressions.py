@@ -16,11 +16,11 @@ from schemas.envelope import validate_python
 ROOT = Path(schemas.__file__).parents[1]
 PACKAGES = ("schemas", "brokers", "streams")
 TIMES = 4
-"""Times as long as the shorter text is the longer one: what grows with the square takes 16 times as long."""
+"""The longer text is this many times the shorter one: quadratic work takes 16 times as long."""
 LONGER = 8
-"""Times longer that it may take."""
+"""How many times longer it may take."""
 _SHORT, _ENOUGH = 0.0005, 0.004
-"""Seconds: what a text of some kB takes that is worth a closer look, and what is long enough to be compared."""
+"""Seconds for a text of some kB that deserve a closer look, and that are long enough to compare."""
 _FEW, _MANY = 500, 4000
 """Pieces of a text: many, unless few already take long."""
 BEGINNINGS = (
@@ -31,7 +31,7 @@ PIECES = (
     "a", "0", " ", "-", ".", "/", "+", ";", ":", "A", "_", "\n", "\u00e6", "json", "+json", "0/1", "/1", "a-", "- ",
     "; ", "00:00", "+01:00", "ANTAL_1000_", "@a.", "a@", "010170", "\x1b[", "\\x", "%41",
 )  # fmt: skip
-"""What a text can be made of in which an expression gets lost."""
+"""Parts of texts on which an expression may backtrack."""
 
 
 def patterns() -> Iterator[Any]:
@@ -56,7 +56,7 @@ def patterns() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("pattern", "searched"), list(patterns()))
 def test_time_grows_with_the_text(pattern, searched):
-    """Four times as long a text takes about four times as long, whatever it begins with, repeats and ends with."""
+    """Four times as long a text takes about four times as long, with any beginning, repetition and end."""
     _linear(pattern, searched=searched)
 
 
@@ -89,7 +89,7 @@ def _linear(pattern: Any, *, searched: bool) -> None:
 
 
 def _least(match: Callable[[Any], Any], text: Any, tries: int) -> float:
-    """The shortest of several times; of a very long one that one."""
+    """The shortest of several runs; a very long one runs once."""
     least = _seconds(match, text)
     for _ in range(tries - 1):
         if not _SHORT < least < 100 * _ENOUGH:

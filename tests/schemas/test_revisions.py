@@ -11,7 +11,7 @@ pipelines = st.integers(1, 255)
 
 
 def test_the_layout():
-    """Time, retraction, pipeline and hash stand where queries of the ledger expect them."""
+    """Time, retraction, pipeline and hash are where queries of the ledger expect them."""
     revision = revision_of(1_525_349_109_120, retracted=True, content=b"", pipeline=7)
     assert revision >> 64 == 1_525_349_109_120
     assert revision >> 63 & 1 == 1
@@ -70,7 +70,7 @@ def test_another_pipeline_changes_only_its_own_bits(
 
 @given(times, st.booleans(), st.binary(), pipelines)
 def test_a_new_pipeline_does_not_make_a_new_version(time: int, retracted: bool, content: bytes, pipeline: int):
-    """The key of a version is the same whatever pipeline wrote it."""
+    """The key of a version is the same from every pipeline."""
     key = version_key("https://crm.example", "A-1", revision_of(time, retracted, content))
     assert key == version_key("https://crm.example", "A-1", revision_of(time, retracted, content, pipeline))
     assert len(key) == 16
@@ -78,7 +78,7 @@ def test_a_new_pipeline_does_not_make_a_new_version(time: int, retracted: bool, 
 
 @given(st.sets(st.tuples(st.text("ab/", min_size=1), st.text("ab/\0", min_size=1), times, st.booleans()), min_size=2))
 def test_different_versions_have_different_keys(versions):
-    """Source, activity, time, retraction: whatever differs is another version, wherever a text is cut in two."""
+    """Another source, activity, time or retraction is another version, wherever a text is cut in two."""
     keys = {version_key(s, a, revision_of(time, retracted, b"")) for s, a, time, retracted in versions}
     assert len(keys) == len(versions)
 

@@ -1,4 +1,4 @@
-"""Whatever others write is shown; nothing that they write is obeyed."""
+"""All text of others is shown; a terminal obeys none of it."""
 
 import ast
 import json
@@ -100,7 +100,7 @@ def test_how_it_is_shown(text: str, shown: str):
 
 
 def test_a_long_text_is_cut():
-    """Before anything is done with it; the rest is counted."""
+    """It is cut before any other work; the rest is counted."""
     assert visible("\x1b" * 1_000_000, longest=2) == "\\x1b\\x1b... (and 999,998 characters)"
     assert visible("ab", longest=2) == "ab"
 

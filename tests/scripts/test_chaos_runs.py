@@ -1,4 +1,4 @@
-"""What scripts/chaos makes of outcomes: the table of the page, whatever ended the run."""
+"""What scripts/chaos makes of outcomes: the table of the page, however the run ended."""
 
 import itertools
 import json
@@ -41,7 +41,7 @@ def test_the_table() -> None:
 
 
 def test_nothing_ran(tmp_path: Path) -> None:
-    """A run that was ended at once has a table too, of its head alone."""
+    """A run that was stopped at once has a table too, with only a header."""
     assert chaos_runs.read(tmp_path / "never-written") == []
     assert len(chaos_runs.table([])) == 2
     session = chaos_runs.Session(7, 1.0, 30, datetime.now(UTC), failed=["seed 7: interrupted"])
@@ -106,7 +106,7 @@ def test_the_page_is_written_between_its_marks(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("only", [[], ["content", "set_aside"]], ids=["all", "content"])
 def test_the_page_has_the_marks(only: list[str]) -> None:
-    """The page has each mark once, and a table behind it has the columns that the script writes."""
+    """The page has each mark once, and the table after it has the columns that the script writes."""
     page = Page("docs/delivery-guarantees.md")
     mark = chaos_runs.begin(only)
     assert page.text.count(mark) == 1

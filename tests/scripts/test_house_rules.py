@@ -45,7 +45,7 @@ def found(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str, name: str = 
     ],
 )
 def test_writing_elsewhere_is_found(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Whatever writes, renames or removes a file in the product is found, with its line."""
+    """Each call that writes, renames or removes a file in the product is found, with its line."""
     lines = len(line.splitlines())
     assert [one.split(": ")[0] for one in found(tmp_path, monkeypatch, line)] == [f"sources/some.py:{lines}"]
 
@@ -65,7 +65,7 @@ def test_writing_elsewhere_is_found(line: str, tmp_path: Path, monkeypatch: pyte
     ],
 )
 def test_reading_is_fine(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """What only reads, and what is called alike but belongs to texts and dates, is fine."""
+    """Calls that only read, and those of the same name on texts and dates, are fine."""
     assert found(tmp_path, monkeypatch, line) == []
 
 
@@ -75,9 +75,55 @@ def test_the_one_place_and_what_is_no_product_may_write(name: str, tmp_path: Pat
     assert found(tmp_path, monkeypatch, 'open(p, "w")', name) == []
 
 
-def test_a_file_name_stands_for_one_thing():
-    """Two modules of the product of one name are found; packages, tests and other files are none."""
+def test_a_file_name_is_used_once():
+    """Two modules of the product with one name are found; packages, tests and other files do not count."""
     paths = ["sinks/guard.py", "streams/guard.py", "sinks/__init__.py", "streams/__init__.py", "tests/sinks/guard.py"]
     assert list(house_rules.same_names([Path(name) for name in paths])) == [
         "sinks/guard.py: has the name of streams/guard.py"
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "word", "instead"),
+    [
+        pytest.param("# what stands in the file", "stands", "is, are", id="stands"),
+        pytest.param("where it stood before", "stood", "is, are", id="stood"),
+        pytest.param("COMMENT 'kept for ever'", "for ever", "permanently, forever", id="SQL"),
+        pytest.param("Mend the rows", "Mend", "fix", id="capital"),
+        pytest.param("def test_topic_made_again():", "made_again", "re-created, again", id="name of a test"),
+        pytest.param("nobody can know", "nobody can know", "unknown", id="nobody knows"),
+        pytest.param("beside each file", "beside", "next to, with", id="beside"),
+        pytest.param("whatever it is", "whatever", "anyone who; or name the thing", id="whatever"),
+        pytest.param("the worker is ill", "ill", "unhealthy", id="ill"),
+    ],
+)
+def test_a_word_that_the_glossary_replaces_is_found(
+    line: str, word: str, instead: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The line, the word and what to write are named; in the file of the glossary it is fine."""
+    monkeypatch.chdir(tmp_path)
+    Path("some.py").write_text(f"\n{line}\n", encoding="utf-8")
+    Path("CONTRIBUTING.md").write_text(f"{line}\n", encoding="utf-8")
+    assert list(house_rules.old_words(Path("some.py"))) == [
+        f"some.py:2: {word!r}: write {instead!r}, see the glossary in CONTRIBUTING.md"
+    ]
+    assert list(house_rules.old_words(Path("CONTRIBUTING.md"))) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "a stand-in",
+        "processes that stand in for Kafka",
+        "CVR stands for a register",
+        "besides",
+        "still",
+        "amend",
+        "forever",
+    ],
+)
+def test_other_words_are_fine(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Words that only look alike are left alone."""
+    monkeypatch.chdir(tmp_path)
+    Path("some.py").write_text(line, encoding="utf-8")
+    assert list(house_rules.old_words(Path("some.py"))) == []

@@ -46,7 +46,7 @@ def test_the_workflow_tests_the_pythons_that_are_claimed():
 
 @pytest.mark.parametrize("path", WORKFLOWS)
 def test_workflows_are_pinned_and_bounded(path):
-    """Actions are pinned to a commit with its version beside it; jobs have a time limit and may only read."""
+    """Actions are pinned to a commit with its version next to it; jobs have a time limit and may only read."""
     text = path.read_text(encoding="utf-8")
     used = re.findall(r"uses: (.+)", text)
     assert used

@@ -34,7 +34,7 @@ def test_another_door_is_found(line: str, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_the_door_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """What hands its text to `schemas.screen` is left alone."""
+    """Code that passes its text to `schemas.screen` is fine."""
     monkeypatch.chdir(tmp_path)
     Path("streams").mkdir()
     Path("streams/new.py").write_text("from schemas.screen import say\nsay(text)", encoding="utf-8")

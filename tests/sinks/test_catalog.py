@@ -47,7 +47,7 @@ def test_ledger_id(ledger: Client, database: str):
 
 @pytest.mark.integration
 def test_two_migrations_at_once(ledger: Client, database: str):
-    """Of two ids that two migrations wrote at the same time, everybody takes the earlier one."""
+    """Of two ids that two migrations wrote at the same time, the earlier one is used everywhere."""
     rows = [[str(FIRST), NOW], [str(SECOND), NOW + timedelta(milliseconds=1)]]
     ledger.insert("ledger", rows, column_names=["id", "created_at"], database=database)
     assert ledger_id(ledger, database) == str(FIRST)
@@ -99,7 +99,7 @@ def test_topics(ledger: Client, database: str):
         pytest.param(None, ACTUAL, RECORD, id="first sight is epoch 0"),
         pytest.param(RECORD, ACTUAL, None, id="nothing new"),
         pytest.param(
-            RECORD, replace(ACTUAL, topic_id="id-2"), replace(RECORD, topic_epoch=1, topic_id="id-2"), id="made again"
+            RECORD, replace(ACTUAL, topic_id="id-2"), replace(RECORD, topic_epoch=1, topic_id="id-2"), id="re-created"
         ),
         pytest.param(replace(RECORD, config={}), ACTUAL, RECORD, id="another policy keeps the epoch"),
     ],
@@ -114,7 +114,7 @@ def test_next_record(recorded: TopicRecord | None, actual: ActualTopic, expected
     [
         pytest.param([ACTUAL], [], id="as recorded"),
         pytest.param([], ["is missing"], id="missing"),
-        pytest.param([replace(ACTUAL, topic_id="id-2")], ["was deleted and made again"], id="made again"),
+        pytest.param([replace(ACTUAL, topic_id="id-2")], ["was deleted and re-created"], id="re-created"),
         pytest.param([replace(ACTUAL, partitions=5)], ["has 5 partitions and had 4"], id="partitions"),
         pytest.param(
             [replace(ACTUAL, config={"cleanup.policy": "delete"})],
@@ -125,12 +125,12 @@ def test_next_record(recorded: TopicRecord | None, actual: ActualTopic, expected
     ],
 )
 def test_check_topics(actual: list[ActualTopic], reasons: list[str]):
-    """A worker is told in sentences why it must not start, and what to do."""
+    """Sentences say why a worker must not start, and what to do."""
     found = check_topics({"events": RECORD}, actual)
     assert len(found) == len(reasons)
     assert all(reason in sentence for reason, sentence in zip(reasons, found, strict=True))
 
 
 def test_check_without_records():
-    """A ledger that knows no topic lets no worker start."""
+    """No worker starts on a ledger that has no record of a topic."""
     assert check_topics({}, [ACTUAL]) == ["Topic events is not recorded: run `clustertrack migrate`."]

@@ -10,12 +10,12 @@ from schemas.ledger import Rows
 from sinks.guard import Belonging, GuardedLedger, LedgerReplaced
 
 
-def test_the_first_finding_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two pipelines and a watch look; what the first one finds it also mends, and the others would find just that."""
+def test_the_first_finding_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two pipelines and a watch look; what the first one finds it also fixes, and the others would find just that."""
     unused: Any = None
     belonging = Belonging(ledger_id="an id", group="g", topic_epoch=0, topic_ids={}, changelog=("c", "id"))
     guard = GuardedLedger(unused, belonging, unused, unused)
-    findings = iter(["was replaced by an older copy", "has no id any more"])
+    findings = iter(["was replaced by an older copy", "no longer has an id"])
 
     @contextmanager
     def connected() -> Iterator[tuple[Any, Any]]:

@@ -222,7 +222,7 @@ def test_unreleased_database(client: Client, database: str, *, check: bool):
 
 @pytest.mark.integration
 def test_failed_file(client: Client, database: str):
-    """A statement that fails is named with its file; once mended, the file is run again as a whole."""
+    """A statement that fails is named with its file; once fixed, the file is run again as a whole."""
     files = load()
     table = "CREATE TABLE IF NOT EXISTS ${DATABASE}.extra (a UInt8) ENGINE = MergeTree ORDER BY a;\n"
     broken = migration("0999_extra.sql", table + "-- now wrong\nCREATE TABEL ${DATABASE}.b (a UInt8);")
@@ -230,8 +230,8 @@ def test_failed_file(client: Client, database: str):
         migrate(client, database, migrations=[*files, broken])
     assert (caught.value.file, caught.value.statement) == ("0999_extra.sql", 2)
     assert "\n" not in str(caught.value)
-    mended = migration("0999_extra.sql", table)
-    assert migrate(client, database, migrations=[*files, mended]) == [f"0999_extra.sql applied to {database}."]
+    fixed = migration("0999_extra.sql", table)
+    assert migrate(client, database, migrations=[*files, fixed]) == [f"0999_extra.sql applied to {database}."]
 
 
 @pytest.mark.integration

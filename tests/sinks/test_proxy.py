@@ -1,4 +1,4 @@
-"""Nothing that speaks to ClickHouse goes through a proxy of the environment: the password would go there too."""
+"""Nothing that talks to ClickHouse goes through a proxy of the environment: the password would go there too."""
 
 import os
 import socket
@@ -34,7 +34,7 @@ def proxy() -> Iterator[socket.socket]:
 @pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_no_verb_asks_a_proxy(verb, host, proxy: socket.socket, kafka, clickhouse, database):
-    """Every verb reaches the ledger itself, whatever proxy the shell names."""
+    """Every verb reaches the ledger itself, with any proxy in the environment."""
     settings = {
         "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
         "CLICKHOUSE_HOST": host,

@@ -80,7 +80,7 @@ def writer(client: Client, database: str, clickhouse: Any) -> Iterator[LedgerWri
 
 @pytest.fixture
 def proxy(clickhouse: Any) -> Iterator[Proxy]:
-    """Before ClickHouse, to answer for it."""
+    """In front of ClickHouse, to answer for it."""
     made = Proxy(clickhouse.port)
     yield made
     made.close()
@@ -152,13 +152,13 @@ class TestClickHouse:
             writer.insert(Rows(activities=[ACTIVITY._replace(company_id=2**40)]))
 
     def test_a_missing_table_is_no_rows_fault(self, writer: LedgerWriter, client: Client, database: str) -> None:
-        """The set-up is broken: the worker must end instead of rejecting every record."""
+        """The set-up is broken: the worker must stop instead of rejecting every record."""
         client.command(f"DROP TABLE {database}.receipt SYNC")
         with pytest.raises(ClickHouseFault, match="migrate"):
             writer.insert(Rows(receipts=[RECEIPT]))
 
     def test_nobody_there_is_unavailable(self, database: str) -> None:
-        """Time may heal it."""
+        """It may pass with time."""
         nowhere = LedgerWriter(ClickHouse(host="127.0.0.1", port=1, database=database))
         with pytest.raises(LedgerUnavailable, match=r"127\.0\.0\.1:1"):
             nowhere.insert(ALL)
@@ -174,13 +174,13 @@ class TestClickHouse:
 
     @pytest.mark.parametrize("answer", PAGES)
     def test_a_page_is_no_receipt(self, proxied: LedgerWriter, proxy: Proxy, answer: str) -> None:
-        """What a proxy says for ClickHouse is neither a success nor a row's fault, whatever is written in it."""
+        """An answer of a proxy is neither a success nor a row's fault, with any text."""
         proxy.fault = lambda _proxy: answer
         with pytest.raises(LedgerUnavailable):
             proxied.insert(ALL)
 
     def test_what_a_row_holds(self, writer: LedgerWriter, client: Client, database: str) -> None:
-        """By the engine's own word a row is refused; the table takes inserts all the same."""
+        """The engine itself refuses a row; the table still takes inserts."""
         client.command(f"ALTER TABLE {database}.receipt ADD CONSTRAINT few CHECK partition < 5")
         rows = Rows(receipts=[RECEIPT])
         with pytest.raises(LedgerRefused, match="code: 469"):
@@ -189,13 +189,13 @@ class TestClickHouse:
         assert client.query(f"SELECT count() FROM {database}.receipt").result_rows == [(0,)]
 
     def test_a_refused_row_cannot_pass_for_a_full_disk(self, proxied: LedgerWriter, proxy: Proxy) -> None:
-        """ClickHouse quotes the row that breaks a rule: what it holds must not make the worker repeat it for ever."""
+        """ClickHouse quotes the row that breaks a rule: what it holds must not make the worker repeat it forever."""
         proxy.fault = lambda _proxy: "error 469 Constraint is violated: activity_id = 'No space left, errno: 28'"
         with pytest.raises(LedgerRefused):
             proxied.insert(ALL)
 
     def test_codes_bear_the_names_of_the_engine(self, client: Client) -> None:
-        """The comment beside each code says what ClickHouse calls it."""
+        """The comment on each code says what ClickHouse calls it."""
         source = Path(writer_module.__file__).read_text(encoding="utf-8")
         said = {int(code): name for code, name in re.findall(r"^ +(\d+),  # ([A-Z0-9_]+)", source, re.MULTILINE)}
         assert said.keys() == ABOUT_A_ROW | BROKEN
@@ -208,7 +208,7 @@ class TestClickHouse:
     def test_a_table_that_takes_nothing_just_now(
         self, writer: LedgerWriter, client: Client, database: str, settings: str, code: int
     ) -> None:
-        """By the engine's own word: no row is to blame, and the same rows go in when it is over."""
+        """The engine itself refuses, and no row is to blame: the same rows go in when it is over."""
         writer.insert(ALL)
         client.command(f"SYSTEM STOP MERGES {database}.receipt")
         client.command(f"ALTER TABLE {database}.receipt MODIFY SETTING {settings}")
@@ -246,7 +246,7 @@ def test_contract_of_the_twin() -> None:
 
 
 def keeps_the_contract(ledger: Ledger) -> None:
-    """Rows may come in any cut and as often as one likes; an empty insert is none."""
+    """Rows may come in any pieces and any number of times; an empty insert does nothing."""
     ledger.insert(Rows())
     ledger.insert(Rows(activities=[ACTIVITY]))
     ledger.insert(ALL)

@@ -92,7 +92,7 @@ def test_contract_of_publishers(opened: Any, request: pytest.FixtureRequest):
 
 @pytest.mark.integration
 def test_partition_and_headers_on_kafka(kafka: Any):
-    """A keyed record lies on the partition that Java would choose; those without a key are spread; headers are kept."""
+    """A keyed record is on the partition that Java would choose; those without a key are spread; headers are kept."""
     topic = make_topic(kafka.bootstrap)
     keys = [f"{number}".encode() for number in range(13748136, 13748136 + 60)]
     with kafka_publisher(KafkaConnection(kafka.bootstrap), topic, headers=[STRUCTURED]) as publisher:

@@ -19,12 +19,12 @@ START = date(2018, 1, 1)
 
 
 def version(day: int = 0, *, cvr: int = COMPANY, revision: int = 1, **fields: Any) -> CompanyVersion:
-    """A version that begins so many days after 2018-01-01."""
+    """A version that begins a number of days after 2018-01-01."""
     return CompanyVersion(cvr=cvr, valid_from=START + timedelta(day), revision=revision, **fields)
 
 
 def filled(*versions: CompanyVersion) -> Register:
-    """A register that took in the versions, in this order."""
+    """A register that read the versions, in this order."""
     register = Register()
     for one in versions:
         register.apply(one)
@@ -32,7 +32,7 @@ def filled(*versions: CompanyVersion) -> Register:
 
 
 def on(register: Register, day: int, cvr: int = COMPANY) -> Mapping[str, Any]:
-    """The company so many days after 2018-01-01."""
+    """The company a number of days after 2018-01-01."""
     told: dict[str, Any] = json.loads(register.company_as_at(cvr, (START + timedelta(day) - date(1970, 1, 1)).days))
     return told
 
@@ -76,7 +76,7 @@ def test_unknown_attributes_are_said_to_be_unknown():
 
 
 def test_a_company_without_a_row():
-    """A company that the register lacks is counted and told, with its number alone."""
+    """A company that the register lacks is counted and given, with its number alone."""
     assert on(Register(), 0) == {"cvr": "13748136", "known": False, "as_at": "2018-01-01"}
 
 
@@ -97,7 +97,7 @@ def test_the_version_of_the_day(day: int, name: str):
 
 
 def test_mergers_are_followed():
-    """A merged company is told as the one that it was merged into, from the day of the merger on."""
+    """A merged company is given as the one that it was merged into, from the day of the merger on."""
     register = filled(
         version(name="small"),
         version(10, successor_cvr=OTHER),
@@ -112,14 +112,14 @@ def test_mergers_are_followed():
 
 
 def test_a_cycle_leaves_the_company_as_itself():
-    """Two companies that name each other are each told as themselves."""
+    """Two companies that name each other are each given as themselves."""
     register = filled(version(successor_cvr=OTHER, name="a"), version(cvr=OTHER, successor_cvr=COMPANY, name="b"))
     assert [on(register, 0, cvr)["name"] for cvr in (COMPANY, OTHER)] == ["a", "b"]
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)], ids=str)
 def test_the_highest_revision_holds(order: tuple[int, ...]):
-    """Whatever the order of arrival, the newest extract wins."""
+    """The newest extract wins in any order of arrival."""
     versions = [version(revision=number, name=f"extract {number}") for number in range(3)]
     register = filled(*(versions[number] for number in order))
     assert on(register, 0)["name"] == "extract 2"
@@ -151,8 +151,8 @@ def test_a_company_without_versions_is_gone():
     assert list(register.versions_of(COMPANY)) == []
 
 
-def test_what_was_told_is_told_anew_after_a_change():
-    """An answer that is kept ready does not outlive a change of the register, a successor's included."""
+def test_answers_follow_a_change():
+    """A cached answer does not outlive a change of the register, a successor's included."""
     register = filled(version(successor_cvr=OTHER))
     assert not on(register, 0)["known"]
     register.apply(version(cvr=OTHER, name="successor"))
@@ -186,7 +186,7 @@ changes = st.lists(
 
 @given(changes, st.integers(-1, 4), st.sampled_from([COMPANY, OTHER]))
 def test_any_order_of_changes(versions: list[CompanyVersion], day: int, cvr: int):
-    """After any changes the register says what a search through all of them says."""
+    """After any changes the register gives what a search through all of them gives."""
     register = filled(*versions)
     newest: dict[date, CompanyVersion] = {}
     for one in versions:

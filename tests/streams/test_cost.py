@@ -25,7 +25,7 @@ were compared with all before them 100, both growing with the size."""
 MOST_MEMORY = 25
 """Times the memory of good records: the worst kind takes 14 times it, attributes without a limit took 37."""
 AT_ONCE = 2000
-"""Records that a worker decides on at once."""
+"""Records that a worker decides on together."""
 
 
 def work(batch: bytes) -> None:
@@ -48,7 +48,7 @@ def seconds(call: Callable[[], Any], tries: int = 3) -> float:
 
 
 def peak(batch: bytes) -> int:
-    """Bytes that Python holds at most, beside those that it held before."""
+    """Bytes that Python holds at most, without those that it held before."""
     tracemalloc.start()
     try:
         work(batch)
@@ -67,14 +67,14 @@ def good_cost(size: int) -> tuple[float, float]:
 
 
 def test_good_records_are_good():
-    """What is compared with is accepted, all of it."""
+    """All of the records to compare with are accepted."""
     batch = decide(list(read_batches(batch_bytes(good(100_000)))))
     assert {receipt.status for receipt in batch.rows.receipts} == {"accepted"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_kind_of_record_costs_much_more_than_good_ones(kind):
-    """CPU for each byte is at most so many times that of good records, however many bytes there are."""
+    """CPU per byte stays within a factor of good records, for any number of bytes."""
     for size in SIZES:
         records = KINDS[kind](size)[:AT_ONCE]  # of more records the rest is decided on by itself
         batch = batch_bytes(records)
@@ -87,7 +87,7 @@ def test_no_kind_of_record_costs_much_more_than_good_ones(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_kind_of_record_takes_much_more_memory_than_good_ones(kind):
-    """Memory for each byte is at most so many times that of good records."""
+    """Memory per byte stays within a factor of good records."""
     size = 100_000
     records = KINDS[kind](size)[: AT_ONCE // 10]
     allowed = MOST_MEMORY * good_cost(size)[1] * weight(records)

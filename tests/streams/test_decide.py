@@ -1,4 +1,4 @@
-"""The pure step: what becomes of each record, what is stored, produced and marked."""
+"""The pure step: what happens to each record, and what is stored, produced and marked."""
 
 import json
 from datetime import date
@@ -61,7 +61,7 @@ def test_a_forged_retraction_does_not_outlive_the_correction():
 
 @pytest.mark.parametrize("later", [60_000, 5 * 3_600_000], ids=["still ahead", "no longer ahead"])
 def test_a_repeat_of_what_was_ahead_is_a_duplicate(later: int):
-    """The same version at another arrival is no new one: the first arrival is its place, and its receipt says so."""
+    """The same version at another arrival is not a new one: the first arrival is its place, and its receipt says so."""
     ahead = told("03T14:00:00")
     first = decide([Record(0, ahead, timestamp=NOON)])
     (row,) = first.rows.activities
@@ -74,7 +74,7 @@ def test_a_repeat_of_what_was_ahead_is_a_duplicate(later: int):
 
 
 def test_versions_that_arrive_at_once_keep_their_order():
-    """A CRM whose clock is two hours fast sends a file: its newest version still is the newest."""
+    """A CRM whose clock is two hours fast sends a file: its newest version is still the newest."""
     times = ["03T13:00:00", "03T13:59:59", "03T13:30:00"]
     batch = decide([Record(n, told(time), timestamp=NOON) for n, time in enumerate(times)])
     rows = sorted(batch.rows.activities, key=lambda row: row.revision)
@@ -83,7 +83,7 @@ def test_versions_that_arrive_at_once_keep_their_order():
 
 
 def test_what_a_ledger_holds_already_keeps_its_place():
-    """A mark from before the rule says nothing of an arrival: the version keeps the place that it claimed."""
+    """A mark from before the rule has no arrival: the version keeps the place that it claimed."""
     ahead = told("03T14:00:00")
     (key,) = decide([Record(0, ahead, timestamp=NOON)]).marks
     older = {key: MARK.pack(0, 0, PIPELINE_VERSION)}
@@ -158,7 +158,7 @@ def test_a_repeat_of_an_earlier_batch_is_a_duplicate():
 
 
 def test_the_same_record_again_is_no_duplicate():
-    """After a crash a record returns and must pass as what it was, with the same rows; its repeat stays one."""
+    """A record that is read again after a crash has the same result and rows; its repeat is still a repeat."""
     records = [Record(3, SOUND), Record(4, SOUND), Record(5, RETRACTION)]
     first = decide(records)
     again = decide(records, marks=first.marks)
@@ -171,27 +171,27 @@ def test_the_same_record_again_is_no_duplicate():
     ("epoch", "offset", "status"),
     [
         pytest.param(0, 3, "accepted", id="the same record"),
-        pytest.param(1, 3, "duplicate", id="its offset in a topic that was made again"),
+        pytest.param(1, 3, "duplicate", id="its offset in a topic that was re-created"),
         pytest.param(0, 2, "duplicate", id="another offset, before it"),
         pytest.param(0, 4, "duplicate", id="another offset, behind it"),
     ],
 )
 def test_a_mark_names_one_record(epoch: int, offset: int, status: str):
-    """Offsets begin anew in a topic that was deleted and made again, so the epoch is part of the place."""
+    """Offsets start at 0 again in a topic that was deleted and re-created, so the epoch is part of the place."""
     first = decide([Record(3, SOUND)])
     batch = decide([Record(offset, SOUND)], marks=first.marks, place=PLACE._replace(topic_epoch=epoch))
     assert statuses(batch) == [status]
 
 
 def test_the_same_record_passes_a_newer_pipeline():
-    """A record that returns to a worker that was upgraded meanwhile is still the first occurrence."""
+    """A record that an upgraded worker reads again is still the first occurrence."""
     older = {key: MARK.pack(0, 3, 200) for key in decide([Record(3, SOUND)]).marks}
     batch = decide([Record(3, SOUND)], marks=older)
     assert statuses(batch) == ["accepted"]
     assert batch.rows.receipts[0].revision == batch.rows.activities[0].revision
 
 
-def test_places_of_any_size_are_told_apart():
+def test_places_of_any_size_are_distinguished():
     """Epoch and offset keep all of their bits in a mark."""
     far = PLACE._replace(topic_epoch=65_535)
     first = decide([Record(2**63 - 1, SOUND)], place=far)
@@ -219,7 +219,7 @@ def test_a_duplicate_names_the_row_of_the_pipeline_that_wrote_it():
         pytest.param(RETRACTION, id="retraction"),
     ],
 )
-def test_whatever_differs_is_another_version(other: bytes):
+def test_any_difference_is_another_version(other: bytes):
     """A correction is accepted, never taken for a repeat."""
     batch = decide([Record(0, SOUND), Record(1, other), Record(2, SOUND)])
     assert [status == "duplicate" for status in statuses(batch)] == [False, False, True]
@@ -246,7 +246,7 @@ def test_marks_are_asked_for_once():
 
 
 def test_a_record_on_the_wrong_partition_is_sent_on():
-    """It goes to its company's partition as it came, with a note of where it stood; the receipt says so."""
+    """It goes to its company's partition as it came, with a note of where it was; the receipt says so."""
     company = ELSEWHERE[0]
     headers = (("trace", b"\xff"), ("trace", None), ("content-type", b"application/cloudevents+json"))
     batch = decide([Record(9, event(company), key=b"any", headers=headers)])
@@ -263,7 +263,7 @@ def test_a_record_on_the_wrong_partition_is_sent_on():
 
 
 def test_a_record_is_sent_on_once():
-    """What was sent on and still is wrong could go round for ever: it is rejected, with where it came from."""
+    """What was sent on and is still wrong could be sent on endlessly: it is rejected, with where it came from."""
     origin = ("ct-origin", b"activity.events.v1/2/5")
     batch = decide([Record(9, event(ELSEWHERE[0]), headers=(origin,))])
     assert [(r.status, r.reason, r.source) for r in batch.rows.receipts] == [("rejected", "misrouted", SOURCE)]
@@ -304,7 +304,7 @@ def test_a_record_is_sent_on_and_arrives():
         pytest.param(None, (NO_PARTITION, 0), id="none"),
     ],
 )
-def test_where_a_record_stood_before(header: bytes | None, origin: tuple[int, int]):
+def test_where_a_record_was_before(header: bytes | None, origin: tuple[int, int]):
     """A receipt of any status keeps the origin; what a publisher wrote into the header cannot harm."""
     batch = decide(
         [Record(9, SOUND, headers=(("ct-origin", header),)), Record(10, b"{", headers=(("ct-origin", header),))]
@@ -313,8 +313,8 @@ def test_where_a_record_stood_before(header: bytes | None, origin: tuple[int, in
     assert [(r.origin_partition, r.origin_offset) for r in batch.rows.receipts] == [origin, origin]
 
 
-def test_origins_of_a_topic_that_was_made_again():
-    """Its offsets begin anew: whoever drops what has the same origin must not drop records of another epoch."""
+def test_origins_of_a_recreated_topic():
+    """Its offsets start at 0 again: records of another epoch are not dropped for having the same origin."""
     again = PLACE._replace(topic_epoch=2)
     records = [Record(9, SOUND), Record(10, b"{"), Record(11, event(ELSEWHERE[0]))]
     origins = [dict(output.headers)["ct-origin"] for output in decide(records, place=again).outputs]
@@ -331,7 +331,7 @@ def test_repeats_are_sent_on_unseen():
 
 
 def test_what_cannot_be_read_is_not_sent_on():
-    """Without a sound subject nobody knows where a record belongs."""
+    """Without a sound subject the partition of a record is unknown."""
     assert statuses(decide([Record(0, event(subject="12345678"))])) == ["rejected"]
 
 
@@ -361,8 +361,8 @@ def test_the_enriched_event():
     }
 
 
-def test_the_company_is_told_as_at_the_day():
-    """What the register says of the company on the day of the activity stands beside it."""
+def test_the_company_is_added_as_at_the_day():
+    """The company as it was on the day of the activity is added to it."""
     register = Register()
     for first, name in ((date(2010, 1, 1), "before"), (date(2018, 5, 4), "after")):
         register.apply(CompanyVersion(cvr=COMPANY, valid_from=first, revision=1, name=name, employees=49, nuts="DK032"))
@@ -428,7 +428,7 @@ def test_extensions_that_are_on_no_list_are_left_out_and_counted(content_type: A
 
 @pytest.mark.parametrize("content_type", ["application/json", None, ...], ids=["JSON", "null", "absent"])
 def test_one_extension_alone_is_left_out(content_type: Any):
-    """However many fields the event has with it."""
+    """With any number of other fields."""
     batch = decide([Record(0, event(COMPANY, datacontenttype=content_type, nickname="Ane"))])
     assert b"nickname" not in (batch.outputs[0].value or b"")
     assert batch.dropped_extensions == 1

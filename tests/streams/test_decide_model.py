@@ -1,6 +1,6 @@
 """The pure step against a model that counts by looking back at all earlier records, over random histories.
 
-A history is a list of small letters-and-numbers records; the model knows nothing of bytes, hashes or marks.
+A history is a list of small letters-and-numbers records; the model knows nothing about bytes, hashes or marks.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class Sent:
     title: int
     retracts: bool
     broken: int
-    """Which way it is broken; -1 is sound."""
+    """How it is broken; -1 is sound."""
     was_sent_on: bool
     ahead: bool
     """Whether its publisher's clock is more than an hour fast."""
@@ -183,7 +183,7 @@ def test_the_cut_changes_nothing(history: list[Sent], partition: int, cuts: list
 
 @given(histories, partitions, st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=5))
 def test_crashes_change_nothing(history: list[Sent], partition: int, crashes: list[tuple[int, int]]):
-    """Whatever returns after a crash, in whatever pieces, has the rows and outputs that it had the first time."""
+    """Records read again after a crash, in any pieces, give the rows and outputs of the first time."""
     records = [one.record(offset) for offset, one in enumerate(history)]
     worker = Worker(partition)
     whole = worker.run(records)

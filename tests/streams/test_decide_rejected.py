@@ -52,7 +52,7 @@ def test_the_rejected_topic_says_why():
 
 
 def test_a_tombstone_is_rejected():
-    """A record without a value is none of ours, and takes nothing with it."""
+    """A record without a value is not an event, and affects no other."""
     batch = decide([Record(0, None, key=b"13748136")])
     assert [receipt.reason for receipt in batch.rows.receipts] == ["tombstone"]
     assert batch.rows.rejected[0].payload is None
@@ -90,7 +90,7 @@ def test_a_condemned_record_is_rejected_unread(code: str):
 
 
 class Booby:
-    """A record that nobody survives reading."""
+    """A record that kills every process that reads it."""
 
     offset, timestamp = 1, 5
 
@@ -115,7 +115,7 @@ def test_a_record_that_was_set_aside_is_not_touched():
 
 
 def test_the_faults_of_one_record_stay_small():
-    """A record of nothing but faults fits its topic with all that is said of it."""
+    """A record of nothing but faults fits its topic with all its faults."""
     fields = {f"\U0001f41f{n}" * 70: 0 for n in range(3000)}
     (output,) = decide([Record(0, event(data=fields))]).outputs
     assert len(dict(output.headers)["ct-faults"] or b"") < 200_000
@@ -125,7 +125,7 @@ def test_the_faults_of_one_record_stay_small():
 
 
 def padded(size: int, **fields: Any) -> bytes:
-    """An event of so many bytes."""
+    """An event of a given size."""
     sound = event(COMPANY, **fields)
     return sound + b" " * (size - len(sound))
 
@@ -182,7 +182,7 @@ def test_a_record_beyond_the_rejected_topic_is_kept_by_the_ledger():
     ],
 )
 def test_headers_of_an_event(headers: list[tuple[str, bytes | None]], faults: list[tuple[str, str]]):
-    """Names are read without regard to case; the same header with two values is no answer."""
+    """Names are read without regard to case; the same header with two values counts as neither."""
     batch = decide([Record(0, SOUND, headers=headers)])
     assert [(f.field, f.code) for rejection in batch.rows.rejected for f in rejection.faults] == faults
 
@@ -191,7 +191,7 @@ def test_headers_of_an_event(headers: list[tuple[str, bytes | None]], faults: li
     "ids", [[b"a", b"b"], [b"a", b"b", b"b"], [b"a", b"b", b"a"], [None, b"a"], [b"a", None], [b"", b"a"]]
 )
 def test_an_attribute_twice(ids: list[bytes | None]):
-    """An attribute with two values is refused in whatever order they come, and shown with both."""
+    """An attribute with two values is rejected in either order, and shown with both."""
     sound = json.loads(SOUND)
     headers = [(f"ce_{name}", value.encode()) for name, value in sound.items() if name not in {"data", "id"}]
     batch = decide([Record(0, json.dumps(sound["data"]).encode(), headers=[*headers, *(("ce_id", i) for i in ids)])])

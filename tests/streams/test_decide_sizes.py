@@ -23,7 +23,7 @@ def written(output: Output) -> int:
 
 
 def binary(size: int, filling: bytes) -> Record:
-    """An event in binary mode with an extension of so many bytes."""
+    """An event in binary mode with an extension of a given size."""
     document = json.loads(event(HERE[0]))
     data = json.dumps(document.pop("data")).encode()
     headers: list[tuple[str, Any]] = [(f"ce_{name}", value.encode()) for name, value in document.items()]
@@ -52,7 +52,7 @@ def test_an_attribute_that_grows_when_it_is_written_as_json(size: int, filling: 
 @pytest.mark.parametrize("number", [1_000, 90_000, 400_000], ids=str)
 @pytest.mark.parametrize("company", ["here", "elsewhere", "nobody"])
 def test_headers_without_content_count(number: int, company: str):
-    """A header of no bytes takes room too: whatever becomes of the record fits its topic."""
+    """A header of no bytes takes room too: accepted or rejected, the record fits its topic."""
     subject = {"here": f"{HERE[0]}", "elsewhere": "13585628", "nobody": "1"}[company]
     batch = decide([Record(0, event(subject=subject), headers=[("", None)] * number)])
     (receipt,) = batch.rows.receipts

@@ -72,7 +72,7 @@ class Bench:
 
 
 def run(test: Callable[[Bench], Awaitable[None]], **options: Any) -> Bench:
-    """Run a test beside the pipeline's own loop."""
+    """Run a test next to the pipeline's own loop."""
 
     async def main() -> Bench:
         bench = Bench(**options)
@@ -87,7 +87,7 @@ def run(test: Callable[[Bench], Awaitable[None]], **options: Any) -> Bench:
 
 
 def test_samples_are_on_the_only_partition() -> None:
-    """With one partition no sample is sent on."""
+    """With one partition, so that no sample is sent on."""
     assert {partition_of(cvr, PARTITIONS) for cvr in CVRS} == {0}
 
 
@@ -108,7 +108,7 @@ def test_a_group_goes_through_all_steps_and_is_acked() -> None:
 
 
 def test_many_records_at_once_leave_the_loop_free() -> None:
-    """They are decided on in parts, between which others run; a repeat knows its original, and one ack is for all."""
+    """They are decided on in parts, with other tasks between; a repeat finds its original, and one ack covers all."""
     parts: list[int] = []
     ticks: list[int] = []
 
@@ -139,7 +139,7 @@ def test_many_records_at_once_leave_the_loop_free() -> None:
 
 
 def test_records_forgotten_between_two_parts_are_dropped() -> None:
-    """The rest of them joins no group of the new assignment: all of them come again."""
+    """The rest of them joins no group of the new assignment: all of them are read again."""
 
     async def go(bench: Bench) -> None:
         adding = asyncio.create_task(bench.add(*(Record(n, event(activity=f"WS-{n}")) for n in range(2 * AT_ONCE))))
@@ -203,7 +203,7 @@ def test_a_retriable_kafka_error_repeats_the_produce_step_only(error: KafkaError
 
 
 def test_a_producer_that_goes_on_trying_is_waiting_and_alive() -> None:
-    """The idempotent producer never gives up: as long as Kafka does not confirm, the pipeline is unready, not ill."""
+    """The idempotent producer never gives up: until Kafka confirms, the pipeline is unready, not unhealthy."""
     waited = []
 
     async def go(bench: Bench) -> None:
@@ -224,7 +224,7 @@ def test_a_producer_that_goes_on_trying_is_waiting_and_alive() -> None:
 
 
 def test_partitions_that_move_end_the_wait_for_kafka() -> None:
-    """The group is dropped while Kafka does not confirm; the next one is not held up by it."""
+    """The group is dropped while Kafka does not confirm, and does not delay the next one."""
 
     async def go(bench: Bench) -> None:
         bench.outbox.confirms.clear()
@@ -243,7 +243,7 @@ def test_partitions_that_move_end_the_wait_for_kafka() -> None:
 
 
 def test_a_kafka_error_that_time_cannot_heal_ends_the_worker() -> None:
-    """It is not repeated for ever: the supervisor starts the worker anew."""
+    """It is not repeated forever: the supervisor restarts the worker."""
 
     async def go(bench: Bench) -> None:
         bench.outbox.failures = [UnknownError()]
@@ -255,7 +255,7 @@ def test_a_kafka_error_that_time_cannot_heal_ends_the_worker() -> None:
 
 
 def test_a_record_that_breaks_the_step_is_rejected_and_the_others_go_on() -> None:
-    """Halving finds it, wherever it stands."""
+    """Halving finds it, wherever it is."""
     poison = b'{"poison": true}'
 
     async def go(bench: Bench) -> None:
@@ -275,7 +275,7 @@ def test_a_record_that_breaks_the_step_is_rejected_and_the_others_go_on() -> Non
 
 
 def test_a_row_that_cannot_be_stored_is_rejected_with_its_repeats() -> None:
-    """Its mark goes with it, so that no duplicate points at a missing row; what came later is decided anew."""
+    """Its mark goes with it, so that no duplicate points at a missing row; what came later is decided again."""
 
     async def go(bench: Bench) -> None:
         bench.ledger.refuses = lambda activity: activity.activity_id == "BAD"
@@ -292,7 +292,7 @@ def test_a_row_that_cannot_be_stored_is_rejected_with_its_repeats() -> None:
 
 
 def test_a_refusal_that_passes_condemns_no_record() -> None:
-    """A ledger that refuses every row for a while, whatever its words, gets them all when it is well again."""
+    """A ledger that refuses every row for a while, in any words, gets them all when it is healthy again."""
 
     async def go(bench: Bench) -> None:
         bench.ledger.refuses = lambda _activity: True
@@ -312,7 +312,7 @@ def test_a_refusal_that_passes_condemns_no_record() -> None:
 
 
 def test_a_refusal_now_and_then_condemns_no_record() -> None:
-    """Two of three inserts are refused, in this order for ever: no record is refused between two that succeed."""
+    """Two of three inserts are refused, in this order forever: no record is rejected between two that succeed."""
     turn = 0
 
     async def go(bench: Bench) -> None:
@@ -338,7 +338,7 @@ def test_a_refusal_now_and_then_condemns_no_record() -> None:
 
 
 def test_a_refused_rejection_is_waited_for() -> None:
-    """No record is to blame for that: the worker neither ends nor goes on without it."""
+    """No record is to blame for that: the worker neither stops nor goes on without it."""
 
     async def go(bench: Bench) -> None:
         inner, refusing = bench.ledger.insert, True
@@ -359,7 +359,7 @@ def test_a_refused_rejection_is_waited_for() -> None:
 
 
 def test_after_forgetting_nothing_unacked_is_acked_or_marked() -> None:
-    """A rebalance in the middle of an outage: the group is dropped, comes again, and is accepted as the first."""
+    """A rebalance in the middle of an outage: the group is dropped, read again, and accepted as first occurrences."""
 
     async def go(bench: Bench) -> None:
         bench.ledger.failures = [LedgerUnavailable("away") for _ in range(3)]
@@ -431,7 +431,7 @@ def test_draining_is_bounded() -> None:
 
 
 def test_a_failing_dedupe_state_is_no_records_fault() -> None:
-    """The error leaves `add`, so that the worker ends; the record is not rejected."""
+    """The error leaves `add`, so that the worker stops; the record is not rejected."""
 
     async def go(bench: Bench) -> None:
         def fail(partition: int, keys: list[bytes]) -> list[bytes | None]:

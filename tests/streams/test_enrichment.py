@@ -1,4 +1,4 @@
-"""The enriched event is the event and what is added, whatever the event says."""
+"""The enriched event is the event and what is added, for any event."""
 
 import json
 from typing import Any
@@ -26,7 +26,7 @@ extensions = st.dictionaries(
 
 @given(extensions, st.dictionaries(st.sampled_from(["title", "workshop_id"]), texts, max_size=2), st.booleans())
 def test_nothing_else_changes(extra: dict[str, Any], said: dict[str, str], bare: bool):
-    """Texts and extensions that look like the spot stay as they are; what is added stands at the end of `data`."""
+    """Texts and extensions that look like the spot stay as they are; what is added is at the end of `data`."""
     data = {"activity_id": ..., "occurred_on": ...} if bare else said
     value = altered({"id": "E-1", **extra}, data)
     found = read(value)
@@ -54,7 +54,7 @@ def test_the_bytes_of_a_company():
 
 
 @pytest.mark.parametrize("outcomes", [[], ["new_products", "new_ideas"]], ids=["none", "two"])
-def test_the_basis_stands_in_the_order_of_publication(outcomes: list[str]):
+def test_the_basis_is_in_the_order_of_publication(outcomes: list[str]):
     """Each outcome has its basis, in the order of the published figures."""
     value = event(CVRS[0], data={"outcomes": outcomes})
     found = read(value)

@@ -20,7 +20,7 @@ def test_it_strikes_once_at_the_point_and_time_asked_for() -> None:
 
 
 def test_it_can_fail_as_by_a_bug() -> None:
-    """The error is none that any retry or rejection is meant for, and says where it comes from."""
+    """No retry or rejection is meant for this error, and it says where it comes from."""
     with pytest.raises(DrillError, match="at 'mark' was asked for") as raised:
         FaultPoints("mark:1:raise").reach("mark")
     assert type(raised.value).__bases__ == (Exception,)
@@ -50,6 +50,6 @@ def test_nothing_is_armed_in_production() -> None:
     [pytest.param("nowhere:1", "point 'nowhere'", id="point"), pytest.param("mark:1:hurt", "harm 'hurt'", id="harm")],
 )
 def test_what_does_not_exist_is_refused(armed: str, word: str) -> None:
-    """A drill with a slip of the pen must not pass for a drill."""
+    """A drill with a typo must not pass for a drill."""
     with pytest.raises(ValueError, match=word):
         FaultPoints(armed)

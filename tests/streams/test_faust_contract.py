@@ -128,7 +128,7 @@ WORDS: list[tuple[Any, str, str]] = [
     (fetcher.Fetcher, "_records", "what was fetched"),
     (fetcher.Fetcher, "FetchResult", "made of each fetch"),
     (BatchBuilder, "_builder", "filled without aiokafka's own detour"),
-    (BatchBuilder, "_build", "what a batch holds, to write it anew"),
+    (BatchBuilder, "_build", "what a batch holds, to write it again"),
     (BatchBuilder, "_relative_offset", "set: the records of a batch that was filled so"),
     (Store, "offset_key", "how far the changelog is applied"),
     (Store, "_dbs", "open databases"),
@@ -142,7 +142,7 @@ DOCUMENTED = {"_asdict", "_replace", "_fields", "_make", "_exit"}
 
 
 def private(name: str) -> bool:
-    """Whether a name is somebody's own; those with two underscores at both ends are Python's."""
+    """Whether a name is private; those with two underscores at both ends are Python's."""
     return name.startswith("_") and not name.endswith("__") and name not in DOCUMENTED
 
 
@@ -186,7 +186,7 @@ def private_names(module: ModuleType) -> Iterator[tuple[str, int]]:
 
 @pytest.mark.parametrize("module", [*MODULES, worker.__name__])
 def test_every_private_name_is_listed(module: str) -> None:
-    """Whatever is used of another's private names stands above, with its use, or is imported here to be looked at."""
+    """Each private name of another package that we use is listed above with its use, or imported here to be checked."""
     listed = {name for _, name, *_ in (*METHODS, *WORDS)} | globals().keys()
     used = list(private_names(import_module(module)))
     assert [(name, line) for name, line in used if name not in listed] == []
@@ -211,14 +211,14 @@ def test_the_pins_are_what_is_installed(package: str) -> None:
     ("owner", "name", "parameters", "use"), METHODS, ids=[f"{m[0].__name__}.{m[1]}" for m in METHODS]
 )
 def test_methods_have_the_expected_parameters(owner: Any, name: str, parameters: list[str], use: str) -> None:
-    """A method that is overridden or called takes what it took when this was written."""
+    """A method that is overridden or called still takes the same arguments."""
     found = [p for p in inspect.signature(getattr(owner, name)).parameters if p not in ("args", "kwargs")]
     assert found == parameters, use
 
 
 @pytest.mark.parametrize(("owner", "name", "use"), WORDS, ids=[f"{w[0].__name__}.{w[1]}" for w in WORDS])
 def test_attributes_are_still_used(owner: Any, name: str, use: str) -> None:
-    """An attribute that is read is still the library's own word for it."""
+    """An attribute that is read still has that name in the library."""
     known = hasattr(owner, name) or any(name in inspect.getsource(base) for base in owner.__mro__[:-1])
     assert known, use
 
@@ -242,7 +242,7 @@ def test_the_consumer_still_uses_the_seams() -> None:
 
 
 def test_a_message_carries_its_generation() -> None:
-    """By the generation an agent tells a stale batch."""
+    """An agent recognises a stale batch by its generation."""
     assert "generation_id" in inspect.signature(ConsumerMessage.__init__).parameters
 
 

@@ -1,4 +1,4 @@
-"""What Faust is known to get wrong, line by line: the answer works, or the feature is not used.
+"""What Faust is known to get wrong, line by line: our remedy works, or the feature is not used.
 
 docs/delivery-guarantees.md names the test of every line.
 """
@@ -80,7 +80,7 @@ AVOIDED = [
     pytest.param({"GlobalTable", "use_partitioner_global"}, id="global tables"),
     pytest.param({"tumbling", "hopping", "relative_to", "relative_to_stream", "relative_to_field"}, id="windows"),
     pytest.param({"exactly_once", "transactional_id"}, id="transactions of Faust"),
-    pytest.param({"concurrency", "isolated_partitions"}, id="agents beside each other"),
+    pytest.param({"concurrency", "isolated_partitions"}, id="agents at once"),
 ]
 
 
@@ -148,7 +148,7 @@ def test_marks_take_little_memory(tmp_path: Path) -> None:
 
 
 def test_no_connection_is_waited_for_longer_than_a_session(tmp_path: Path) -> None:
-    """Faust's producer would wait 20 minutes for an answer on a connection that died without a word."""
+    """Faust's producer would wait 20 minutes for an answer on a connection that died silently."""
 
     async def look(app: Any) -> None:
         assert app.conf.producer_request_timeout == app.conf.broker_request_timeout == 35
@@ -210,7 +210,7 @@ def test_what_is_acked_is_committed_before_partitions_go(tmp_path: Path, monkeyp
 
 
 def test_a_stop_waits_no_longer_than_the_drain(tmp_path: Path) -> None:
-    """With a batch in flight that is never acked, the base class would wait without end."""
+    """With a batch in flight that is never acked, the base class would wait forever."""
 
     async def stop(consumer: Any) -> bool:
         nothing: Any = None
@@ -218,7 +218,7 @@ def test_a_stop_waits_no_longer_than_the_drain(tmp_path: Path) -> None:
         consumer.track_message(message)
         stopping = asyncio.create_task(consumer.wait_empty())
         done, _ = await asyncio.wait({stopping}, timeout=2)
-        consumer._stopped.set()  # ends the base class's wait, which no cancellation ends
+        consumer._stopped.set()  # ends the base class's wait, which cannot be cancelled
         await stopping
         return bool(done)
 
@@ -229,7 +229,7 @@ def test_a_stop_waits_no_longer_than_the_drain(tmp_path: Path) -> None:
 def test_a_queue_that_is_emptied_does_not_end_the_fetcher(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flowing: bool
 ) -> None:
-    """Faust cancels whoever waits for room in a queue that it empties: what was dropped is fetched again."""
+    """Faust cancels a task that waits for room in a queue that it empties: what was dropped is fetched again."""
     sought: list[bool] = []
 
     async def seek() -> None:
@@ -266,7 +266,7 @@ def test_a_fetcher_that_is_cancelled_ends(tmp_path: Path) -> None:
 def test_a_partition_without_a_commit_goes_back_to_its_beginning(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The client leaves it where it stands, so that what was fetched from it in the meantime would never come again."""
+    """The client leaves it where it is, so that what was fetched from it in the meantime would never come again."""
     committed, never = TP(EVENTS, 1), TP(EVENTS, 2)
     sought: list[tuple[TP, int]] = []
 
@@ -312,7 +312,7 @@ def test_the_heart_beats_while_tables_are_recovered(tmp_path: Path) -> None:
     assert beats == [False]
 
 
-def test_a_recovery_that_moves_is_no_illness(tmp_path: Path) -> None:
+def test_a_recovery_that_moves_is_healthy(tmp_path: Path) -> None:
     """However long it takes: marks that are applied are signs of life."""
 
     async def look(app: Any) -> tuple[float, float]:
@@ -327,8 +327,8 @@ def test_a_recovery_that_moves_is_no_illness(tmp_path: Path) -> None:
         )
         app.delivery.recovered_at = 0.0
         clock[0] = 5000.0
-        stood = vitals.signs().not_flowing_for
+        before = vitals.signs().not_flowing_for
         app.delivery.recovered_at = 4990.0
-        return stood, vitals.signs().not_flowing_for
+        return before, vitals.signs().not_flowing_for
 
     assert with_app(tmp_path, look) == (5000.0, 10.0)

@@ -1,4 +1,4 @@
-"""Records that are not copied say the same as aiokafka's copies."""
+"""Records that are not copied hold the same as aiokafka's copies."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -36,7 +36,7 @@ def unpacked(kind: type[PartitionRecords], offset: int) -> PartitionRecords:
 
 @pytest.fixture(autouse=True)
 def as_it_was() -> Iterator[None]:
-    """What is installed does not outlast a test."""
+    """The patch is removed after each test."""
     yield
     record_batches.install(frozenset())
 
@@ -56,7 +56,7 @@ def test_the_same_records(offset: int) -> None:
 
 
 def test_the_position_follows_what_was_taken() -> None:
-    """A portion ends behind its last record: a fetch goes on there."""
+    """A portion ends after its last record: the next fetch continues there."""
     record_batches.install(frozenset({TOPIC}))
     light = unpacked(LightRecords, 0)
     assert [record.offset for record in islice(light, 3)] == [0, 1, 2]

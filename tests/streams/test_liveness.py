@@ -22,11 +22,11 @@ LONG = STALLED + 1
 
 
 def signs(**changes: float | bool) -> Signs:
-    """A well worker but for the changes."""
+    """A healthy worker but for the changes."""
     return Signs(**{**{name: getattr(WELL, name) for name in Signs.__dataclass_fields__}, **changes})
 
 
-def test_a_well_worker_is_healthy_and_ready() -> None:
+def test_a_working_worker_is_healthy_and_ready() -> None:
     """No reason against it."""
     assert unhealthy(WELL, STALLED) is None
     assert unready(WELL) is None
@@ -59,7 +59,7 @@ def test_a_stalled_worker_is_unhealthy(changes: dict[str, float | bool], word: s
         pytest.param({"flowing": False, "recovering": True, "not_flowing_for": LONG}, id="long recovery"),
     ],
 )
-def test_waiting_is_no_illness(changes: dict[str, float | bool]) -> None:
+def test_waiting_is_healthy(changes: dict[str, float | bool]) -> None:
     """A retry is a sign of life; a full pipeline needs no fetcher."""
     assert unhealthy(signs(**changes), STALLED) is None
 

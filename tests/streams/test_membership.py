@@ -23,12 +23,12 @@ def client(pending: BaseException | None = None, ended: BaseException | None = N
         pytest.param(errors.TopicAuthorizationFailedError({"t"}), "the right Read on a topic", id="right on topic"),
         pytest.param(errors.InvalidSessionTimeoutError(), "CLUSTERTRACK_SESSION_SECONDS", id="session"),
         pytest.param(errors.KafkaError("GroupMaxSizeReachedError()"), "group.max.size", id="full group, as text"),
-        pytest.param(errors.KafkaError("UnknownError 120"), "UnknownError 120", id="an error that nobody knows"),
+        pytest.param(errors.KafkaError("UnknownError 120"), "UnknownError 120", id="an unknown error"),
         pytest.param(errors.UnsupportedVersionError(), "broker does not know", id="old broker"),
     ],
 )
 def test_what_aiokafka_has_given_up_ends_the_worker(error: BaseException, word: str) -> None:
-    """Whatever the coordinator keeps for a user who does not ask is raised, with the group and the way out."""
+    """What the coordinator only says when asked is raised, with the group and what to do."""
     for stuck in (client(pending=error), client(ended=error)):
         with pytest.raises(GroupLost, match=GROUP) as lost:
             check(stuck, GROUP)

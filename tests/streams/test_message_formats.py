@@ -1,4 +1,4 @@
-"""Batches that other programs than the four clients write: every form of every codec, and formats of old."""
+"""Batches that other programs than the four clients write: every form of every codec, and old formats."""
 
 import gzip
 import socket
@@ -21,7 +21,7 @@ from brokers import kafka_python
 from streams.record_batches import BoundedRecords
 
 HEAD, LENGTH, CRC, ATTRIBUTES = 61, 8, 17, 21
-"""Bytes before the records of a batch, and where its length, checksum and attributes stand."""
+"""Bytes before the records of a batch, and where its length, checksum and attributes are."""
 GZIP, SNAPPY, LZ4, ZSTD = 1, 2, 3, 4
 INVALID_RECORD = 87
 VALUES = [b'{"specversion": "1.0", "id": "%d"}' % n for n in range(3_000)]
@@ -100,7 +100,7 @@ def test_verbs_read_every_form(form: str) -> None:
 @pytest.mark.integration
 @pytest.mark.parametrize(("version", "magic"), [(2, 1), (3, 1), (3, 0)], ids=["old-request", "v1", "v0"])
 def test_old_formats_do_not_get_into_kafka(kafka, wait_until, version: int, magic: int) -> None:
-    """A broker of Kafka 4 takes neither the requests of old clients nor their message sets: none has to be read."""
+    """A broker of Kafka 4 accepts neither the requests of old clients nor their message sets: none has to be read."""
     topic = f"formats-{version}-{magic}"
     admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
     admin.create_topics([NewTopic(name=topic, num_partitions=1, replication_factor=1)])
@@ -117,7 +117,7 @@ def test_old_formats_do_not_get_into_kafka(kafka, wait_until, version: int, magi
 
 
 def message_set(magic: int) -> bytes:
-    """One record in a format of old."""
+    """One record in an old format."""
     builder = LegacyRecordBatchBuilder(magic, 0, 10_000)
     builder.append(0, timestamp=1_600_000_000_000 if magic else None, key=b"k", value=b"v")
     return bytes(builder.build())

@@ -34,7 +34,7 @@ PRODUCED = {("enriched.v1", 0), ("enriched.v1", 1), ("rejected.v1", 1), ("events
 
 
 class Gate:
-    """Takes what a producer takes, and confirms when it is told to."""
+    """Accepts what a producer accepts, and confirms on request."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[RecordMetadata, asyncio.Future[RecordMetadata]]] = []
@@ -66,8 +66,8 @@ class Gate:
 
     def confirm(self, number: int) -> None:
         """Confirm one of the batches, in the order in which they were sent."""
-        stands, future = self.sent[number]
-        future.set_result(stands)
+        place, future = self.sent[number]
+        future.set_result(place)
 
     def fail(self, number: int, error: Exception) -> None:
         """The same, but Kafka refused it."""
@@ -94,7 +94,7 @@ def held(
     outputs: Sequence[Output] = OUTPUTS,
     marks: Mapping[int, Mapping[bytes, bytes]] = MARKS,
 ) -> None:
-    """Send to a gate, and look at both as soon as all there is to send stands at the gate."""
+    """Send to a gate, and look at both as soon as all there is to send is at the gate."""
 
     async def main() -> None:
         gate = Gate()
@@ -118,11 +118,11 @@ def batches() -> list[int]:
     return found
 
 
-def test_outputs_and_marks_stand_at_the_gate_together() -> None:
+def test_outputs_and_marks_are_at_the_gate_together() -> None:
     """Everything is handed to the producer before the first confirmation, in several batches where one is too small."""
 
     async def look(gate: Gate, sending: "asyncio.Task[dict[int, int]]") -> None:
-        places = [tuple(stands.topic_partition) for stands, _ in gate.sent]
+        places = [tuple(place.topic_partition) for place, _ in gate.sent]
         assert set(places) == PRODUCED
         assert places.count(("marks", 0)) > 1
         assert gate.ends["enriched.v1", 0] == 20
@@ -177,7 +177,7 @@ def test_a_cancelled_batch_is_no_confirmation() -> None:
 
 
 def test_two_that_fail_leave_no_error_unseen() -> None:
-    """The first error is raised; that of another batch is no warning of asyncio's later on."""
+    """The first error is raised; that of another batch does not become a warning of asyncio later."""
 
     async def look(gate: Gate, sending: "asyncio.Task[dict[int, int]]") -> None:
         unseen: list[dict[str, Any]] = []
@@ -195,7 +195,7 @@ def test_two_that_fail_leave_no_error_unseen() -> None:
 
 @pytest.mark.integration
 def test_what_is_returned_is_there(kafka: Any) -> None:
-    """On a real Kafka, the offset that `send` gives for a partition is that of its last mark, and all stands there.
+    """On a real Kafka, the offset that `send` gives for a partition is that of its last mark, and all of it is there.
 
     However often the same parcel is sent: Kafka would drop a batch that has the producer's old number.
     """

@@ -1,4 +1,4 @@
-"""aiokafka's consumers read whatever a batch holds, within bounds."""
+"""aiokafka's consumers read any batch, within bounds."""
 
 from functools import partial
 from types import SimpleNamespace
@@ -18,12 +18,12 @@ from streams import record_batches
 from streams.record_batches import PORTION, BoundedFetch, BoundedRecords, LightRecords
 
 PLACE = TopicPartition("activity.events.v1", 3)
-CRC = 17  # where the checksum of a batch stands, and what it covers begins 4 bytes later
+CRC = 17  # where the checksum of a batch is, and what it covers begins 4 bytes later
 
 
 @pytest.fixture(autouse=True)
 def as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is installed does not outlast a test."""
+    """The patch is removed after each test."""
     for owner, name in [(fetcher, "MemoryRecords"), (fetcher, "PartitionRecords"), (fetcher, "FetchResult")]:
         monkeypatch.setattr(owner, name, getattr(owner, name))
     monkeypatch.setattr(fetcher.Fetcher, "fetched_records", fetcher.Fetcher.fetched_records)
@@ -43,14 +43,14 @@ def batch(names: list[bytes]) -> bytes:
 
 
 def test_aiokafka_itself_still_fails() -> None:
-    """When this fails, the module has become superfluous."""
+    """When this fails, the module is no longer needed."""
     with pytest.raises(UnicodeDecodeError):
         list(MemoryRecords(batch([b"\xff\xfe"])).next_batch())
 
 
 @pytest.mark.parametrize("bad", [0, 1, 3], ids=str)
 def test_every_record_of_the_batch_is_read_once(bad: int) -> None:
-    """Wherever the bad name stands; the others are as they were."""
+    """Wherever the bad name is; the others are unchanged."""
     names = [b"ok"] * 4
     names[bad] = b"\xff\xfe"
     records = BoundedRecords(batch(names))

@@ -32,7 +32,7 @@ def opened(tmp_path: Path) -> Open:
 
 
 def keys(number: int) -> list[bytes]:
-    """So many different keys."""
+    """A number of different keys."""
     return [b"%016d" % n for n in range(number)]
 
 
@@ -77,7 +77,7 @@ def test_damage_found_while_working_is_set_aside_and_ends_the_worker(opened: Ope
     with structlog.testing.capture_logs() as said, pytest.raises(StateFailure, match="checksum"):
         seen.get(0, keys(2000))
     assert len(said) == 1
-    with pytest.raises(StateFailure, match="start anew"):
+    with pytest.raises(StateFailure, match="has to restart"):
         seen.write(0, dict.fromkeys(keys(1), MARK), 8)
     assert not folder.exists()
     seen, table = opened()
@@ -95,7 +95,7 @@ def test_damage_found_while_working_is_set_aside_and_ends_the_worker(opened: Ope
     ],
 )
 def test_marks_are_compared_with_their_changelog(opened: Open, first: int, end: int, logged: int, kept: bool) -> None:
-    """Marks ahead of the changelog are set aside; one that was cut off is told, and what is here is kept."""
+    """Marks ahead of the changelog are set aside; one that was cut off is reported, and what is here is kept."""
     seen, table = opened()
     table.app.tables = SimpleNamespace(recovery=SimpleNamespace(active_offsets={CHANGELOG: 7}))
     seen.write(0, dict.fromkeys(keys(3), MARK), 7)
@@ -118,5 +118,5 @@ def test_marks_are_compared_with_their_changelog(opened: Open, first: int, end: 
     ],
 )
 def test_what_speaks_against_the_files(message: str, damaged: bool) -> None:
-    """A full disk or a lock is no reason to give marks up."""
+    """A full disk or a lock is no reason to discard marks."""
     assert is_damage(Exception(message)) is damaged

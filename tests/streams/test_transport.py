@@ -19,7 +19,7 @@ from streams.transport import FETCH_WAIT_MS, Delivery, check_alive
 
 @pytest.mark.integration
 def test_a_consumer_whose_fetcher_has_ended_says_so(kafka: Any) -> None:
-    """Faust would go on asking it for records, and get none, for ever."""
+    """Faust would go on asking it for records, and get none, forever."""
 
     async def go() -> None:
         consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=f"group-{uuid.uuid4()}")
@@ -39,7 +39,7 @@ def test_a_consumer_whose_fetcher_has_ended_says_so(kafka: Any) -> None:
 
 @pytest.mark.integration
 def test_a_connection_that_does_not_answer_is_closed(kafka: Any) -> None:
-    """Otherwise aiokafka would ask for metadata on it, in vain, for ever."""
+    """Otherwise aiokafka would ask for its metadata in vain, forever."""
     port = int(kafka.bootstrap.rpartition(":")[2])
     (behind,) = free_ports(1)
     proxy = TcpProxy(behind, port)

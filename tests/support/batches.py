@@ -1,4 +1,4 @@
-"""Batches of records as Kafka stores them, made byte by byte: any codec, any content, a checksum that is right."""
+"""Batches of records as Kafka stores them, made byte by byte: any codec, any content, with a correct checksum."""
 
 import gzip
 import struct
@@ -48,7 +48,7 @@ def varint(number: int) -> bytes:
 
 
 def text(value: bytes | None) -> bytes:
-    """Bytes behind their length."""
+    """Bytes with their length in front."""
     return varint(-1) if value is None else varint(len(value)) + value
 
 
@@ -65,7 +65,7 @@ def record(
 
 
 def packed(plain: bytes, records: int, codec: str = "none", base: int = 0, body: bytes | None = None) -> bytes:
-    """A batch of records that stand in `plain`; or with any other body."""
+    """A batch of the records in `plain`; or with any other body."""
     number, pack = PACK[codec]
     content = pack(plain) if body is None else body
     head = (49 + len(content), 0, 2, 0, number | APPEND_TIME, records - 1, TIME, TIME, -1, -1, -1, records)

@@ -1,7 +1,7 @@
 """What every chaos scenario needs: a load whose truth is known, and the comparison of the ledger with it.
 
-The load is seeded. Its truth is kept beside it in plain Python while it is drawn: which versions were published, which
-state stands at the end, how many records are invalid. Nothing here uses the product's own rules.
+The load is seeded. Its truth is kept with it in plain Python while it is drawn: which versions were published, which
+state holds at the end, how many records are invalid. Nothing here uses the product's own rules.
 
 Set by scripts/chaos for its long runs: what `runs` reads, and CHAOS_OUTCOMES (the file that gets one JSON line for each
 outcome).
@@ -66,7 +66,7 @@ class Version:
 
 @dataclass
 class Outcome:
-    """What a scenario's end looks like; a line of the published table."""
+    """The result of a scenario; a line of the published table."""
 
     scenario: str
     seed: int = SEED
@@ -75,10 +75,10 @@ class Outcome:
     """Records published for it."""
     faults: int = 0
     lost: int = 0
-    """Published versions that the ledger lacks, standing activities that it does not show, and records that have not
-    arrived on the topic that their receipt stands for: enriched, rejected, or sent on."""
+    """Published versions that the ledger lacks, activities in force that it does not show, and records that have not
+    arrived on the topic that their receipt means: enriched, rejected, or sent on."""
     counted_twice: int = 0
-    """Versions that nobody published or that stand twice, and activities that stand otherwise than published."""
+    """Versions that nobody published or that are there twice, and activities that differ from what was published."""
     wrong_figures: int = 0
     without_receipt: int = 0
     """Offsets of the events topic that have not exactly one receipt, or one for no record."""
@@ -89,9 +89,9 @@ class Outcome:
     recovery_seconds: float = 0.0
     """From the end of the faults and of the publishing until everything is counted."""
     notes: list[str] = field(default_factory=list)
-    """What else is not as promised."""
+    """What else differs from the promise."""
     fixed_nodes: bool = False
-    """Whether the number of brokers belongs to the scenario, whatever CHAOS_NODES says."""
+    """Whether the number of brokers belongs to the scenario, so CHAOS_NODES does not change it."""
     story: list[str] = field(default_factory=list)
     """What was done when, where the seed draws that."""
 
@@ -133,11 +133,11 @@ class Load:
 
     @staticmethod
     def size(number: int) -> int:
-        """So many records in the short form, more in a long run."""
+        """`number` of records in the short form, more in a long run."""
         return int(number * SCALE)
 
     def pause(self, least: float, most: float) -> None:
-        """Let so many seconds go by, drawn from the seed: when a fault strikes is part of a scenario."""
+        """Wait a number of seconds drawn from the seed: the moment of a fault is part of a scenario."""
         threading.Event().wait(self._moments.uniform(least, most))
 
     # ---- drawing
@@ -147,7 +147,7 @@ class Load:
         draw, kind = self._draw, self._draw.random()
         if kind < 0.02:
             self.invalid += 1
-            # A record without key and value is none that a client sends.
+            # No client sends a record without key and value.
             return b"x", draw.choice(POISON), draw.randrange(self.stack.partitions)
         if kind < 0.08 and self._sent:
             return (*draw.choice(self._sent), None)
@@ -206,19 +206,19 @@ class Load:
         return json.dumps(document).encode()
 
     def draw(self, number: int) -> list[tuple[bytes | None, bytes | None, int | None]]:
-        """So many records as (key, value, partition), for a test that publishes them itself."""
+        """Records as (key, value, partition), for a test that publishes them itself."""
         self.published += number
         return [self._record() for _ in range(number)]
 
     # ---- publishing
 
     def publish(self, number: int) -> None:
-        """Publish so many records at once and wait until all are confirmed, also by a broker that was away."""
+        """Publish records at once and wait until all are confirmed, also by a broker that was down."""
         self._run(number, None, threading.Event())
 
     def background(self, rate: int, seconds: float) -> threading.Thread:
-        """Publish `rate` records a second for so long, in a thread; join it before `conclude`."""
-        # An event of its own: what stopped an earlier load stops none that comes after it.
+        """Publish `rate` records a second for some time, in a thread; join it before `conclude`."""
+        # A new event: what stopped an earlier load must not stop a later one.
         self._stop = threading.Event()
 
         def run(stop: threading.Event) -> None:
@@ -234,11 +234,11 @@ class Load:
         return thread
 
     def stop(self) -> None:
-        """End the background load early."""
+        """Stop the background load early."""
         self._stop.set()
 
     def check_ended(self) -> None:
-        """Fail while a background load still publishes, or when one broke off: the truth would be another one."""
+        """Fail while a background load still publishes, or when one broke off: the truth would be different."""
         assert not any(thread.is_alive() for thread in self._publishing), "the load is still publishing"
         assert not self._broken, f"the load broke off: {self._broken}"
         self._publishing.clear()
@@ -271,7 +271,7 @@ class Load:
         return {version.event_id for history in self.histories.values() for version in history}
 
     def standing(self) -> dict[str, Version]:
-        """Activity -> its newest version, where that is no retraction."""
+        """Activity -> its newest version, unless that is a retraction."""
         newest = {activity: max(history, key=lambda v: v.time) for activity, history in self.histories.items()}
         return {activity: version for activity, version in newest.items() if not version.retracted}
 
@@ -314,11 +314,11 @@ def conclude(
 
 
 def _compare_activities(load: Load, outcome: Outcome) -> None:
-    """Versions, what stands of them, and the figures of the year, with what was published."""
+    """Versions, those in force, and the figures of the year, with what was published."""
     stack, published = load.stack, load.versions()
     rows = stack.query("SELECT source, activity_id, revision, event_id FROM impact.activity_revision FINAL")
     ((pipelines,),) = stack.query("SELECT uniqExact(pipeline_version) FROM impact.receipt FINAL")
-    # Repeats differ in nothing, so a version may stand under the id of any of its publications: here they share it.
+    # Repeats differ in nothing, so a version may have the id of any of its publications: here they share it.
     stored = {event_id for *_, event_id in rows}
     outcome.lost = len(published - stored)
     outcome.counted_twice = len(stored - published) + doubled(rows, pipelines)
@@ -347,7 +347,7 @@ def _compare_topics(load: Load, outcome: Outcome) -> None:
         t=EVENTS,
         e=epoch,
     )
-    # As origins name it: in another epoch another record stands at the same offset.
+    # As origins name it: in another epoch another record is at the same offset.
     topic = f"{EVENTS}@{epoch}" if epoch else EVENTS
     statuses = {(partition, offset): status for partition, offset, status in receipts}
     lows = _lows(stack)
@@ -360,7 +360,7 @@ def _compare_topics(load: Load, outcome: Outcome) -> None:
     outcome.lost += missing(topic, statuses, wanted)
     for name, found in (("in_enriched", enriched), ("in_rejected", rejected), ("sent_on", sent_on)):
         before, now = load.repeated[name], repeats(found)
-        # A topic that was made again holds none of the former ones.
+        # A topic that was re-created holds none of the former ones.
         setattr(outcome, f"repeats_{name}", now - before if now >= before else now)
         load.repeated[name] = now
 

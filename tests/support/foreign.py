@@ -24,16 +24,16 @@ from kafka import KafkaProducer
 from clustertrack.local import java, kafka_jars
 
 CODECS: Final = ("none", "gzip", "snappy", "lz4", "zstd")
-"""In the order of their numbers in a batch."""
+"""In the order of their codec numbers."""
 MODES: Final = ("plain", "idempotent", "transactional")
 
 SECONDS: Final = 60
 LINGER_MS: Final = 2_000
-"""So long a client waits for more records of a batch; a flush ends it."""
+"""How long a client waits for more records of a batch; a flush ends the wait."""
 AIO_LINGER_MS: Final = 200
-"""The same for aiokafka, in which nothing ends it."""
+"""The same for aiokafka, where nothing ends the wait."""
 BATCH_BYTES: Final = 1_000_000
-"""Of a batch, before it is compressed, where the client counts so; the topic takes 1 MiB."""
+"""Size of a batch, before compression where the client counts that; the topic takes 1 MiB."""
 
 
 class Sent(NamedTuple):
@@ -72,7 +72,7 @@ class Job:
 
 
 _LOG: Final = logging.getLogger("tests.librdkafka")
-"""librdkafka would write to standard error by itself."""
+"""Without it librdkafka writes to standard error."""
 
 PartitionOffset = tuple[int, int]
 """Partition and offset."""

@@ -1,4 +1,4 @@
-"""What a foreign client publishes in a test, and what must have become of each record."""
+"""What a foreign client publishes in a test, and what must happen to each record."""
 
 import json
 import random
@@ -12,7 +12,7 @@ from samples import CVRS, SOURCE, event
 
 STRUCTURED: Final = ("content-type", b"application/cloudevents+json")
 STORY_RECORDS: Final = 24
-"""Valid events of a story beside the special ones: so many that a codec has something to save."""
+"""Valid events of a story, apart from the special ones: so many that a codec has something to save."""
 LARGE_RECORDS: Final = 1_200
 NULL_HEADERS: Final = {"confluent-kafka", "aiokafka", "java"}
 """Clients that can write a header without a value."""
@@ -23,7 +23,7 @@ _EXTRA: Final = (
     ("x-bytes", bytes(range(256))),
     ("x-empty", b""),
 )
-"""Headers of CRMs that are none of ours: text that is not ASCII, names and values, and bytes that are no text."""
+"""Headers of CRMs that are not ours: non-ASCII names and values, and bytes that are not text."""
 
 
 @dataclass
@@ -38,13 +38,13 @@ class Story:
     accepted: dict[str, int] = field(default_factory=dict)
     """Activity -> how many of its versions are accepted."""
     faults: dict[int, list[str]] = field(default_factory=dict)
-    """Number of a record of the first part that is no event -> codes of its faults."""
+    """Number of a record of the first part that is not an event -> codes of its faults."""
     parts: list[Part] = field(default_factory=list)
     places: list[list[PartitionOffset]] = field(default_factory=list)
 
     @property
     def name(self) -> str:
-        """Its activities and tests are called so."""
+        """The name of its activities and tests."""
         level = "" if self.level is None else f"-{self.level}"
         return f"{self.client}-{self.codec}{level}-{self.mode}" + ("" if self.kind == "story" else f"-{self.kind}")
 
@@ -65,7 +65,7 @@ def stories() -> list[Story]:
 
 
 def leveled() -> list[Story]:
-    """The ends of what can be set: the fastest and the smallest."""
+    """The extremes that can be set: the fastest and the smallest."""
     levels = {
         "confluent-kafka": {"gzip": (1, 9), "lz4": (1, 12), "zstd": (1, 12)},
         "java": {"gzip": (1, 9), "lz4": (1, 17), "zstd": (-7, 1, 19, 22)},
@@ -79,12 +79,12 @@ def leveled() -> list[Story]:
 
 
 def large() -> list[Story]:
-    """Batches as large as the topic takes them, of events that compress badly."""
+    """Batches as large as the topic allows, of events that compress badly."""
     return [_large(client, codec) for client in CLIENTS for codec in CODECS]
 
 
 def story(client: str, codec: str, mode: str, level: int | None = None) -> Story:
-    """Valid events in every form, corrections, and what is no event, mixed; aborted transactions between them."""
+    """Valid events in every form, corrections and invalid records, mixed; aborted transactions between them."""
     told = Story(client, codec, mode, level)
     broken = list(_broken(told))
     valid = list(_valid(told))
@@ -143,7 +143,7 @@ def _broken(told: Story) -> Iterator[tuple[Sent, list[str]]]:
     yield Sent(b"id;subject\n1;2", key, (("content-type", b"text/csv"),)), ["unsupported_content_type"]
     yield Sent(b"{}", key, (*_attributes(name, CVRS[0]), ("ce_time", b"\xff"))), ["invalid_header"]
     if told.codec != "none" and told.mode == "plain" and told.level is None:
-        # Packed it is small, and unpacked larger than what a topic takes.
+        # It is small when packed, and unpacked larger than a topic allows.
         yield Sent(event(CVRS[0], name, data={"title": "x" * 3_000_000}), key, (STRUCTURED,)), ["too_long"]
 
 

@@ -1,9 +1,9 @@
-"""Texts that play tricks on whoever prints them, and what may come out of a command that was given them."""
+"""Texts that play tricks when they are printed, and what may come out of a command that was given them."""
 
 import unicodedata
 
 FORGED = "whole: all 4,805 offsets are accounted for."
-"""A verdict that no command of the tests gives."""
+"""A verdict that no command in the tests prints."""
 
 HOSTILE = {
     "clear screen": "a\x1b[2J\x1b[Hb",

@@ -1,4 +1,4 @@
-"""Events judged beside a registry with a cluster of each kind: always there, ended, one of two."""
+"""Events judged with a registry that has a cluster of each kind: always there, ended, one of two."""
 
 import json
 from datetime import UTC, date, datetime, timedelta

@@ -31,10 +31,10 @@ class MemoryLedger:
     refuses: Callable[[Activity], bool] = lambda _activity: False
     """Which activities can never be stored."""
     failures: list[Exception] = field(default_factory=list)
-    """Raised one a call, first of all."""
+    """Raised one per call, before anything else."""
     inserts: int = 0
     probes: list[Exception | None] = field(default_factory=list)
-    """Raised one a probe, None = it succeeds; without any left they all succeed."""
+    """Raised one per probe, None = it succeeds; when none are left, all succeed."""
 
     def probe(self, rows: Rows) -> None:
         """See `schemas.ledger.Ledger.probe`."""
@@ -76,7 +76,7 @@ class MemoryParcel:
     outputs: list[Output] = field(default_factory=list)
 
     def add(self, outputs: Sequence[Output]) -> None:
-        """Outputs behind those that are there."""
+        """Outputs after those that are there."""
         self.outputs += outputs
 
 
@@ -88,7 +88,7 @@ class MemoryOutbox:
     changelog: dict[int, list[tuple[bytes, bytes]]] = field(default_factory=dict)
     failures: list[Exception] = field(default_factory=list)
     confirms: asyncio.Event = field(default_factory=_set)
-    """Cleared, nothing is confirmed."""
+    """While cleared, nothing is confirmed."""
 
     def parcel(self) -> MemoryParcel:
         """An empty one."""

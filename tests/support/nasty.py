@@ -16,11 +16,11 @@ from samples import event
 Kind = Callable[[int], list[Raw]]
 KINDS: Final[dict[str, Kind]] = {}
 GOOD_SIZE: Final = 350
-"""Bytes of a good record, about. One that is shorter costs as much: work is counted by bytes and by records."""
+"""About how many bytes a good record has. A shorter one costs as much: work is counted by bytes and by records."""
 
 
 def good(size: int) -> list[Raw]:
-    """Sound events, no two of them alike."""
+    """Sound events, all different."""
     found, filled = [], 0
     while filled < size:
         number = len(found)

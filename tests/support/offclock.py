@@ -1,4 +1,4 @@
-"""A wall clock that is wrong, for the processes that a test starts; the monotonic clock is nobody's to set."""
+"""A wrong wall clock for the processes that a test starts; the monotonic clock cannot be set."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ datetime.datetime = Wrong
 
 
 def wrong_clock(folder: Path, seconds: float) -> dict[str, str]:
-    """Environment of a Python process whose clock is so many seconds ahead (behind, when negative)."""
+    """Environment of a Python process whose clock is `seconds` ahead (behind, when negative)."""
     place = folder / "offclock"
     place.mkdir(exist_ok=True)
     (place / "sitecustomize.py").write_text(_SITE, encoding="utf-8")

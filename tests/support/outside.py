@@ -246,7 +246,7 @@ WHOLE: Final = (
     "SELECT * FROM {{t:Identifier}}",
     "SELECT {{t:Identifier}}('{canary}')",
 )
-"""Whole statements that have no place for a call, or are written to deceive a reader of SQL."""
+"""Whole statements that have no place for a call, or are written to deceive a parser of SQL."""
 
 
 @dataclass(frozen=True)
@@ -273,7 +273,7 @@ def statements(targets: Targets, names: list[str], seed: int, number: int) -> It
         yield targets.filled(template)
     for template in NAMED:
         yield targets.filled(template, f="file")
-    dice = random.Random(seed)  # the same ones at every run
+    dice = random.Random(seed)  # the same ones in every run
     for index in range(number):
         if index % 8 == 0:
             yield targets.filled(dice.choice(NAMED), f=_spelled(dice, dice.choice(names)))
@@ -283,7 +283,7 @@ def statements(targets: Targets, names: list[str], seed: int, number: int) -> It
 
 
 def _spelled(dice: random.Random, name: str) -> str:
-    """A name as the engine may read it, hidden from whoever looks for it as it is."""
+    """A name as the engine may read it, hidden from a plain search for it."""
     escaped = "".join(dice.choice((sign, f"\\x{ord(sign):02x}")) for sign in name)
     return dice.choice(
         (name, name, name.upper(), name.lower(), f"`{name}`", f'"{name}"', f"`{escaped}`", f'"{escaped}"')

@@ -23,7 +23,7 @@ class Page:
 
     @cached_property
     def path(self) -> Path:
-        """Where it lies."""
+        """Its path."""
         return ROOT / self.name
 
     @cached_property
@@ -73,5 +73,5 @@ def pages() -> list[Page]:
 
 
 def coded(cell: str) -> list[str]:
-    """What stands between backticks in a cell."""
+    """The text between backticks in a cell."""
     return re.findall(r"`([^`]+)`", cell)

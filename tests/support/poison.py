@@ -1,4 +1,4 @@
-"""A fixed corpus of records that must stop nobody: what each is, and exactly what is wrong with it.
+"""A fixed corpus of records that must not stop anything: what each is, and exactly what is wrong with it.
 
 `REFUSED` have faults, `ODD` only look as if. None of them shares a rule with the product: faults are written down here.
 """
@@ -33,7 +33,7 @@ LARGEST_BATCH = 1024 * 1024
 LARGEST_RECORD = 1_000_000
 """What a worker reads at most."""
 UNPROCESSABLE = CVRS[7]
-"""A company that a test's worker cannot enrich."""
+"""A company that the worker of a test cannot enrich."""
 NOT_STORABLE = "NOT-STORABLE"
 """An activity that a test's ClickHouse does not take."""
 
@@ -95,7 +95,7 @@ HEADERS = [
 
 
 def filling(size: int) -> bytes:
-    """Spaces that fill a batch of one record with the usual key to so many bytes."""
+    """Spaces that fill a batch of one record with the usual key up to a size."""
     spare = size - wire_size(Parcel(0, [Raw(b" " * (size - 100), KEY)]))
     return b" " * (size - 100 + spare)
 
@@ -169,7 +169,7 @@ def _named(activity: str, **fields: Any) -> bytes:
 
 ODD = {
     "ODD-twice": _odd(
-        "names that stand twice",
+        "names that are there twice",
         _named("ODD-twice")
         .replace(b'"id": ', b'"id": 5, "id": ')
         .replace(b'"activity_id": ', b'"activity_id": "ODD-first", "activity_id": '),

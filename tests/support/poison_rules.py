@@ -1,4 +1,4 @@
-"""Sound events with one rule broken each, drawn at random. The fault of each is written down here, nowhere computed."""
+"""Sound events with one rule broken each, drawn at random. The fault of each is written here, not computed."""
 
 import json
 from datetime import date
@@ -34,7 +34,7 @@ def _longer(size: int) -> st.SearchStrategy[str]:
 
 
 def _other_digit(company: int, change: int) -> str:
-    """The same number with another last digit: whatever it is, the sum is no multiple of 11 any more."""
+    """The same number with another last digit: with any other one the sum is no longer a multiple of 11."""
     return f"{company - company % 10 + (company + change) % 10:08d}"
 
 

@@ -28,7 +28,7 @@ class Poison:
     headers: Headers = ()
     codec: str = "none"
     company: int | None = None
-    """Whose partition it has to stand on; None: any will do."""
+    """Whose partition it has to be on; None: any will do."""
     alone: bool = False
     """In a batch of its own, because it fills it."""
 
@@ -165,7 +165,7 @@ ENVELOPE = _table(
     csv_inside=_changed(NO_TYPE, "datacontenttype", {"datacontenttype": "text/csv"}),
     empty_datacontenttype=_changed(NO_TYPE, "datacontenttype", {"datacontenttype": ""}),
     text_for_data=_changed("invalid_type", "data", {"data": "x"}),
-    base64_beside_data=_changed("not_allowed", "data_base64", {"data_base64": "e30="}),
+    base64_with_data=_changed("not_allowed", "data_base64", {"data_base64": "e30="}),
     base64_alone=(
         altered({"data": ..., "data_base64": "e30="}, {}),
         (("data", "missing"), ("data_base64", "not_allowed")),

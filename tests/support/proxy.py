@@ -1,4 +1,4 @@
-"""An HTTP proxy before ClickHouse that a test can make slow, refuse, hold inserts back, or lose answers."""
+"""An HTTP proxy in front of ClickHouse: a test can delay, refuse or lose its answers, and hold inserts back."""
 
 import http.client
 import threading
@@ -27,7 +27,7 @@ class Proxy:
         self.inserts = 0
         self.harmed = 0
         self.late = 0
-        """Inserts that were held back and are done by now."""
+        """Inserts that were held back and are now done."""
         self._gate = threading.Event()
         proxy = self
 

@@ -16,7 +16,7 @@ _ANY_SIZE = 2**30
 
 
 class Raw(NamedTuple):
-    """A record as it stands on the wire."""
+    """A record as it is on the wire."""
 
     value: bytes | None
     key: bytes | None = None

@@ -1,4 +1,4 @@
-"""Events to test with: one builder, every field can be replaced or left out."""
+"""Events for tests: one builder; every field can be replaced or left out."""
 
 import json
 from datetime import date

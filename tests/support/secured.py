@@ -1,4 +1,4 @@
-"""A real Kafka with TLS, logins and ACLs, as an operator would run one: everything is denied that no ACL allows."""
+"""A real Kafka with TLS, logins and ACLs, as an operator would run one: everything that no ACL allows is denied."""
 
 import ssl
 import subprocess
@@ -81,7 +81,7 @@ class Secured:
 
     @property
     def admin(self) -> KafkaConnection:
-        """How the operator reaches it."""
+        """The operator's connection."""
         return KafkaConnection(self.node.bootstrap)
 
     def address(self, listener: int) -> str:

@@ -1,4 +1,4 @@
-"""What stands in the folder of a broker: the heads of the batches of a partition, with the codec they are in."""
+"""What is in the folder of a broker: the heads of the batches of a partition, with the codec they are in."""
 
 import struct
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def _read(data: bytes) -> Iterator[Stored]:
     while at + HEAD.size <= len(data):
         offset, length, _, magic, _, attributes, delta, _, _, producer, _, _, _ = HEAD.unpack_from(data, at)
         if length == 0:
-            return  # the file is longer than what is in it
+            return  # the file is longer than its content
         assert magic == 2, f"format v{magic} at {at}"
         flags = attributes & 16, attributes & 32
         yield Stored(offset, offset + delta, attributes & 7, producer, bool(flags[0]), bool(flags[1]), length + _BEFORE)

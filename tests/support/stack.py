@@ -32,7 +32,7 @@ DATABASE = "impact"
 
 
 def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Poll until the condition gives something true, and give that; fails at the deadline."""
+    """Poll until the condition returns something true, and return that; fails at the deadline."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > deadline:
@@ -48,7 +48,7 @@ def answer(worker: Child, path: str) -> tuple[int, str]:
             return found.status, found.read().decode()
     except urllib.error.HTTPError as refused:
         return refused.code, refused.read().decode()
-    except OSError:  # its server has not started yet, or is late: URLError is one of them
+    except OSError:  # its server has not started yet, or is slow: URLError is one of them
         return 0, ""
 
 
@@ -73,7 +73,7 @@ class Stack:
         proxied: bool = False,
         disk: int | None = None,
     ) -> None:
-        """Args, where they do not speak for themselves:
+        """Args that need an explanation:
         proxied: each broker has one more listener, and advertises the port of a proxy for it (`listeners`).
         disk: MB of a file system of ClickHouse's own, where the system lets us have one.
         """
@@ -133,7 +133,7 @@ class Stack:
         if self._disk_mb:
             data.parent.mkdir(exist_ok=True)
             mount = f'mount -t tmpfs -o size={self._disk_mb}m,mode=700 tmpfs "$0" && exec "$@"'
-            # A process that comes into a namespace of its own forgets that it wanted to die with its parent.
+            # A process that enters its own namespace loses the setting to die with its parent.
             dying = [sys.executable, "-I", "-S", "-c", child._DIE_WITH_PARENT, str(os.getpid())]
             server = [*_UNSHARE, "sh", "-c", mount, str(data.parent), *dying, *server]
         return Child(Command("clickhouse", server), self.folder)
@@ -144,7 +144,7 @@ class Stack:
         return self._disk_mb is not None
 
     def resize_disk(self, *, free: int | None = None) -> None:
-        """Leave so many MB free on ClickHouse's own file system; by default as many as it had in the beginning."""
+        """Leave this many MB free on ClickHouse's own file system; by default as many as at the start."""
         folder = self.folder / "disk"
         size = self._disk_mb
         if free is not None:
@@ -154,12 +154,12 @@ class Stack:
         subprocess.run([*inside, "mount", "-o", f"remount,size={size}m", str(folder)], check=True)
 
     def wait_for_kafka(self) -> None:
-        """Wait until all brokers are at work. Each is asked: the others know one before it takes connections."""
+        """Wait until all brokers work. Each one is asked: the others know it before it takes connections."""
         for one in self.bootstrap.split(","):
             wait_for(lambda one=one: local_kafka.is_ready(one, self.nodes), START_SECONDS, "Kafka")
 
     def restart_broker(self, *numbers: int) -> None:
-        """Start brokers again (the first, unless it is said which) after a test ended them, and wait until all work."""
+        """Start brokers again (by default the first) after a test stopped them, and wait until all work."""
         for number in numbers or (0,):
             self.brokers[number] = Child(self._broker_commands[number], self.folder)
         self.wait_for_kafka()
@@ -169,7 +169,7 @@ class Stack:
         wait_for(lambda: _answers(f"http://{HOST}:{self.clickhouse_port}/ping"), START_SECONDS, "ClickHouse")
 
     def restart_clickhouse(self) -> None:
-        """Start ClickHouse again after a test ended it."""
+        """Start ClickHouse again after a test stopped it."""
         self.clickhouse = self._start_clickhouse()
         self.wait_for_clickhouse()
 
@@ -195,7 +195,7 @@ class Stack:
         return done
 
     def start_worker(self, name: str = "worker-1", *, wait: bool = True, **environment: str) -> Child:
-        """Start a worker with a data folder of its own; `environment` beats the stack's settings."""
+        """Start a worker with a data folder of its own; `environment` overrides the stack's settings."""
         (port,) = free_ports(1)
         settings = {
             **self.environment,
@@ -225,7 +225,7 @@ class Stack:
         wait_for(ready, START_SECONDS, f"{worker.name} to be ready")
 
     def metrics(self, worker: Child) -> str:
-        """What a worker tells Prometheus."""
+        """A worker's metrics."""
         with urllib.request.urlopen(f"http://{HOST}:{worker.metrics_port}/metrics", timeout=10) as answer:
             return str(answer.read(), "utf-8")
 
@@ -288,11 +288,11 @@ class Stack:
         return sorted(found, key=lambda record: (record.partition, record.offset))
 
     def group(self) -> str:
-        """The workers' group; it carries the ledger's id, so that only ClickHouse tells."""
+        """The workers' group; its name has the ledger's id, which only ClickHouse knows."""
         return str(json.loads(self.run_here("status", "--json").stdout)["group"])
 
     def members(self, group: str) -> set[str]:
-        """Who is in a group: Kafka gives a new name to whoever left it and comes back."""
+        """Who is in a group: Kafka gives a new name to a member that left and comes back."""
         admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
         try:
             return {member["member_id"] for member in admin.describe_groups([group])[group]["members"]}
@@ -308,7 +308,7 @@ class Stack:
         return dict(json.loads(self.run("report", "--year", str(year), "--format", "json", **environment).stdout))
 
     def close(self) -> None:
-        """End all processes, the workers first."""
+        """Stop all processes, the workers first."""
         for worker in self.workers:
             worker.stop(20)
         self.clickhouse.stop(10)
@@ -320,7 +320,7 @@ def _may_mount() -> bool:
     """Whether a process may have a file system of its own here; in most containers it may not."""
     if not (shutil.which(_UNSHARE[0]) and shutil.which("nsenter")):
         return False
-    # Over a folder that everybody has; nobody else sees it.
+    # Over a folder that every system has; no other process sees it.
     tried = subprocess.run([*_UNSHARE, "mount", "-t", "tmpfs", "tmpfs", "/tmp"], capture_output=True, check=False)  # noqa: S108
     return tried.returncode == 0
 

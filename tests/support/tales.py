@@ -1,7 +1,7 @@
-"""Histories told in phases, each with what must be true at the end, written by hand.
+"""Histories in phases, each with what must be true at the end, written by hand.
 
 A tale's records of one phase may arrive in any order; its phases follow each other. Tales share no company and no
-activity, so that they can be told at once.
+activity, so that they can run at once.
 """
 
 import json
@@ -56,7 +56,7 @@ WORKSHOP, PROJECT = "workshop.attended", "project.started"
 
 
 def tales(seed: int, versions: int) -> list[Tale]:
-    """All tales; one of them has so many versions of one activity."""
+    """All tales; one of them has `versions` versions of one activity."""
     draw = random.Random(seed)
     numbers = iter(cvr_numbers(80, seed=2))
     told = [
@@ -123,8 +123,8 @@ def _revived(numbers: Iterator[int]) -> Tale:
     tale.tell(0, company, 20, "activity.retracted")
     tale.tell(1, company, 30, PROJECT)
     tale.tell(2, company, 20, "activity.retracted")
-    stands = (company, UNKNOWN, PROJECT)
-    tale.then = {0: {"REVIVED": None}, 1: {"REVIVED": stands}, 2: {"REVIVED": stands}}
+    in_force = (company, UNKNOWN, PROJECT)
+    tale.then = {0: {"REVIVED": None}, 1: {"REVIVED": in_force}, 2: {"REVIVED": in_force}}
     return tale
 
 
@@ -145,7 +145,7 @@ def _another_company(numbers: Iterator[int]) -> Tale:
 
 
 def _retracted_elsewhere(numbers: Iterator[int]) -> Tale:
-    """A retraction's own subject says nothing of the activity's."""
+    """A retraction's own subject says nothing about the activity's."""
     tale, company = Tale("retraction under another company", "ELSEWHERE"), next(numbers)
     tale.tell(0, company, 10)
     tale.then = {0: {"ELSEWHERE": (company, UNKNOWN, WORKSHOP)}, 1: {}, 2: {}}
@@ -210,7 +210,7 @@ def _withdrawn_merger(numbers: Iterator[int]) -> Tale:
 
 
 def _chain(numbers: Iterator[int]) -> Tale:
-    """Five companies, the last merger told first, the one between last."""
+    """Five companies, the last merger published first, the one between last."""
     tale, chain = Tale("a chain of mergers", "CHAIN"), [next(numbers) for _ in range(5)]
     for place, company in enumerate(chain):
         tale.tell(0, company, 10, activity=f"CHAIN-{place}")

@@ -25,7 +25,7 @@ class TcpProxy:
         self._gates: list[asyncio.Event] = []
         self._open_gate()
         self.connections = 0
-        """How many were ever made."""
+        """How many were ever opened."""
         self.cuts = 0
         """How many were cut."""
         self.carried = 0
@@ -38,7 +38,7 @@ class TcpProxy:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(_SECONDS)
 
     def cut(self) -> int:
-        """Reset all connections, on both sides, whatever is under way; returns how many they were."""
+        """Reset all connections, on both sides, at any moment; returns how many they were."""
 
         async def run() -> int:
             cut = len(self._writers)
@@ -54,7 +54,7 @@ class TcpProxy:
         return cut
 
     def silence(self) -> None:
-        """Forward nothing more on the connections that are open; new ones work. Nobody is told."""
+        """Forward nothing more on the connections that are open; new ones work. Neither side is informed."""
 
         async def run() -> None:
             self._gates[-1].clear()
@@ -63,7 +63,7 @@ class TcpProxy:
         self._call(run())
 
     def release(self) -> None:
-        """Forward what silent connections took in since: it arrives late."""
+        """Forward what silent connections received since: it arrives late."""
 
         async def run() -> None:
             for gate in self._gates:

@@ -45,7 +45,7 @@ def revision(content: int, pipeline: int = 1) -> int:
     ],
 )
 def test_doubled(rows: list[tuple[str, str, int, str]], pipelines: int, expected: int) -> None:
-    """A version that stands twice, or an event that stands as two versions, is counted twice."""
+    """A version that is there twice, or an event that is there as two versions, is counted twice."""
     assert doubled(rows, pipelines) == expected
 
 

@@ -24,9 +24,9 @@ class Record(Protocol):
 
 
 def doubled(rows: Iterable[tuple[str, str, int, str]], pipelines: int) -> int:
-    """Versions that stand more than once, in rows of (source, activity_id, revision, event_id).
+    """Versions that are there more than once, in rows of (source, activity_id, revision, event_id).
 
-    A version may stand once for each pipeline that read it. Each published one has an event id of its own, which its
+    A version may be there once for each pipeline that read it. Each published one has an event id of its own, which its
     repeats share: an id under two versions is one event counted as two.
     """
     rows = list(rows)
@@ -52,7 +52,7 @@ def origins(records: Iterable[Record], topic: str) -> Counter[bytes]:
 
 
 def arrivals(records: Sequence[Record], topic: str, sent_on: Iterable[PartitionOffset]) -> Counter[bytes]:
-    """How often each record that was sent on stands on the events topic once more, byte for byte.
+    """How often each record that was sent on is on the events topic once more, byte for byte.
 
     A publisher may claim any origin: a record that is not the one of that place has not come from there.
     """
@@ -72,7 +72,7 @@ def missing(topic: str, statuses: Mapping[PartitionOffset, str], wanted: Mapping
 
 
 def repeats(found: Counter[bytes]) -> int:
-    """Records that came more than once."""
+    """Records that arrived more than once."""
     return found.total() - len(found)
 
 

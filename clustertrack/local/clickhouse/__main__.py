@@ -35,7 +35,7 @@ class _Uvicorn(uvicorn.Server):
 
 
 @click.command()
-@click.option("--path", type=click.Path(path_type=Path), required=True, help="Folder of the data; made if missing.")
+@click.option("--path", type=click.Path(path_type=Path), required=True, help="Folder of the data; created if missing.")
 @click.option("--port", type=int, required=True, help="Port of the HTTP interface; 0 takes a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to bind; others need a password.")
 @click.option("--metrics-port", type=int, help="Port of /metrics and /healthz on 127.0.0.1.")

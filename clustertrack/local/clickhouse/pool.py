@@ -199,7 +199,7 @@ class Pool:
             except RuntimeError as error:
                 reason = " ".join((said() or str(error)).split())
                 raise CannotStart(
-                    f"cannot open the data folder {path}, the engine says {reason[:500]!r}; "
+                    f"cannot open the data folder {path}: the engine says {reason[:500]!r}; "
                     "restore the folder or choose another --path"
                 ) from None
 

@@ -59,7 +59,7 @@ def _secret(environ: Mapping[str, str], variable: str) -> str | None:
     try:
         secret = read_within(Path(place), _MAX_SECRET).decode().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is no text"
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise CannotStart(f"cannot read {variable} {place}: {reason}") from None
     if not secret:
         raise CannotStart(f"{variable} names {place}, which is empty; put a password into it")

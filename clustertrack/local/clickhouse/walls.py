@@ -141,7 +141,7 @@ def check_statement(
         p.is_word("INFILE") for p in found
     ):
         # Data within the statement: the engine would look for another statement after them.
-        raise _denied("the data of an INSERT follow in the body")
+        raise _denied("send the data of an INSERT in the body")
     _check_settings(found, rights)
     _check_named_functions(found, known)
     for index, part in enumerate(found):
@@ -178,7 +178,7 @@ def check_database(name: str, params: Mapping[str, str], canonical: str, rights:
     if rights.writes:
         return
     if name.lower() in allowed.SYSTEM_DATABASES:
-        raise _denied(f"database {name}: this login may not ask it")
+        raise _denied(f"database {name}: this login may not query it")
     if params and ":Identifier}" in canonical:
         raise _denied("parameters of the type Identifier are for the login that may write")
 
@@ -190,7 +190,9 @@ def _check_keywords(found: list[Part], known: Known, path: str | None) -> None:
             files += 1
             named = found[index + 1] if index + 1 < len(found) else None
             if path is None or files > 1 or named is None or named.kind != "text" or named.value != path:
-                raise _denied(f"{part.value} is for clickhouse-client; data come and go in the bodies here")
+                raise _denied(
+                    f"{part.value} is for clickhouse-client; here data goes in the request and response bodies"
+                )
         elif path is not None and part.is_word("COMPRESSION"):
             continue
         elif part.kind == "word" and part.value in known.keywords and part.value not in allowed.KEYWORDS:
@@ -274,7 +276,7 @@ def _check_table(part: Part, following: list[Part]) -> None:
     if following[0].is_sign(".") and not (
         part.value == "system" and len(following) > 1 and following[1].value in allowed.SYSTEM_TABLES
     ):
-        raise _denied("this login may not ask that table of the system")
+        raise _denied("this login may not query that system table")
 
 
 def _denied(message: str) -> EngineFault:

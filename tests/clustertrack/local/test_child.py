@@ -118,7 +118,7 @@ def test_last_words_are_what_matters(tmp_path, log, words):
 
 
 def test_words_of_an_earlier_run_are_not_quoted(tmp_path):
-    """The log is continued, but what a child said last is what this run said, even if that is nothing."""
+    """The log is continued, but the last line is one of this run, even if there is none."""
     (tmp_path / "stand-in.log").write_text("error: Topic activity.events.v1 has 6 partitions and had 4\n")
     silent, loud = Child(_python(""), tmp_path), Child(_python("print('new')"), tmp_path)
     silent.wait(20)

@@ -18,7 +18,7 @@ def test_what_nobody_allowed_stays_outside():
 
 
 def test_passed_and_own_variables():
-    """Documented variables are handed on by name; what the child is told beats them, and None takes one away."""
+    """Documented variables are passed on by name; what the child is given overrides them, and None removes one."""
     environ = {"LOG_LEVEL": "DEBUG", "METRICS_PORT": "1", "KAFKA_SSL_CAFILE": "/ca.pem"}
     own = {"METRICS_PORT": "9104", "KAFKA_SSL_CAFILE": None}
 

@@ -55,7 +55,7 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path):
     tmp_path.chmod(0o755)
 
     with (
-        pytest.raises(FolderFault, match="is not empty and no data folder of clustertrack"),
+        pytest.raises(FolderFault, match="is not empty and is not a data folder of clustertrack"),
         data_folder(tmp_path, OURS),
     ):
         pass
@@ -96,7 +96,7 @@ def test_a_file_in_the_place_of_the_folder_is_a_sentence(tmp_path):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
 def test_a_folder_without_permission_is_a_sentence(tmp_path):
-    """A folder that this user must not write is named."""
+    """A folder that this user may not write to is named."""
     tmp_path.chmod(0o500)
     try:
         with pytest.raises(FolderFault, match="cannot be written"), data_folder(tmp_path / "data", OURS):
@@ -106,7 +106,7 @@ def test_a_folder_without_permission_is_a_sentence(tmp_path):
 
 
 def test_a_full_disk_is_a_sentence(tmp_path, monkeypatch):
-    """Too little space is said before anything is started."""
+    """Too little space is reported before anything is started."""
     monkeypatch.setattr(folders, "LEAST_FREE_BYTES", shutil.disk_usage(tmp_path).total * 2)
 
     with pytest.raises(FolderFault, match="MB left"), data_folder(tmp_path, OURS):

@@ -74,7 +74,7 @@ def test_refuses_a_comma_in_the_name(tmp_path):
     ],
 )
 def test_who_does_not_answer_as_a_broker_is_not_ready(answer):
-    """Something that listens on the port is no broker until it gives a whole answer."""
+    """Something that listens on the port counts as a broker only once it gives a complete answer."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def reply() -> None:
@@ -109,7 +109,7 @@ def test_records_survive_the_round_trip(kafka):
 
 @pytest.mark.integration
 def test_formats_once(tmp_path):
-    """A second start leaves the data folder as it is, whatever its name; under another node id it is refused."""
+    """A second start leaves the data folder as it is, under any name; under another node id it is refused."""
     node, runtime, jars = _node(tmp_path / "Kunders æøå 🙂"), java.find_java(), kafka_jars.ensure_jars()
     local_kafka.prepare(node, runtime, jars, tmp_path)
     meta = (node.folder / "log" / "meta.properties").read_text()

@@ -38,7 +38,7 @@ def test_the_whole_class_path_is_pinned():
 
 
 def test_the_list_names_no_host():
-    """Where jars come from is the business of the resolver on each machine."""
+    """Where jars come from is set on each machine."""
     assert "://" not in kafka_jars._PINS.read_text()
 
 
@@ -76,7 +76,7 @@ def test_complete_caches_need_no_network(cache, monkeypatch):
 
 def test_without_a_network_there_is_one_sentence(cache, monkeypatch):
     """An empty cache and no network end in a sentence with two ways out, and nothing half-fetched stays."""
-    # A proxy that refuses stands for a network that is not there.
+    # A proxy that refuses plays the part of a network that is not there.
     for name in ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     for name in ("NO_PROXY", "no_proxy"):

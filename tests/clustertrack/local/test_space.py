@@ -15,7 +15,7 @@ ASK = (
 
 
 def test_a_healthy_folder_is_no_trouble(tmp_path):
-    """With space and rights nothing is said, and nothing is left behind."""
+    """With space and rights nothing is reported, and nothing is left over."""
     assert trouble_with(tmp_path, 1) == ""
     assert list(tmp_path.iterdir()) == []
 
@@ -39,7 +39,7 @@ def test_writes_that_fail_are_named(tmp_path):
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_folder_without_rights_is_named(tmp_path):
-    """A folder that was taken away is no full disk, and the sentence says so."""
+    """A folder that is no longer writable is not called a full disk."""
     tmp_path.chmod(0o500)
 
     assert "Permission denied" in trouble_with(tmp_path, 0)

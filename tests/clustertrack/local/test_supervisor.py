@@ -45,7 +45,7 @@ QUICK = Limits(start=20, red=0.3, silent=5, first_back_off=0.1, longest_back_off
 
 
 class Lines(list[str]):
-    """What the supervisor told the user."""
+    """What the supervisor printed for the user."""
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def _while_watching(supervisor: Supervisor, act: Callable[[], None]) -> None:
 
 
 def test_starts_in_order_and_stops_in_reverse(supervisor, stand_in, tmp_path):
-    """A stage begins when the one before is ready, and they end the other way round."""
+    """A stage begins when the one before is ready, and stages stop in reverse order."""
     supervisor.start([stand_in("kafka")])
     supervisor.start([stand_in("worker")])
 
@@ -125,8 +125,8 @@ def test_starts_in_order_and_stops_in_reverse(supervisor, stand_in, tmp_path):
     ]
 
 
-def test_a_full_disk_is_told_when_a_child_has_ended(tmp_path, told, registry, stand_in, wait_until):
-    """What a child that died of a full disk cannot say itself is looked up, and said beside its end."""
+def test_a_full_disk_is_reported_when_a_child_has_ended(tmp_path, told, registry, stand_in, wait_until):
+    """What a child that died of a full disk cannot say itself is looked up, and printed with its end."""
     full = f"the disk of {tmp_path} has only 0 MB left: free some space"
     supervisor = Supervisor(tmp_path, told.append, registry, QUICK, trouble=lambda: full)
     supervisor.start([stand_in("kafka")])
@@ -144,7 +144,7 @@ def test_a_full_disk_is_told_when_a_child_has_ended(tmp_path, told, registry, st
 
 
 def test_a_killed_child_is_restarted(supervisor, stand_in, tmp_path, told, registry, wait_until):
-    """A child that dies comes back, the user is told, and the restart is counted."""
+    """A child that dies comes back, the user is informed, and the restart is counted."""
     supervisor.start([stand_in("worker")])
     first = _pid(tmp_path, "worker")
 
@@ -172,7 +172,7 @@ def test_a_red_child_is_killed_and_restarted(supervisor, stand_in, tmp_path, tol
     _while_watching(supervisor, turn_red)
 
     assert _pid(tmp_path, "worker") != first
-    assert "said it was unwell" in told[0]
+    assert "reported itself unhealthy" in told[0]
     assert _story(tmp_path) == ["start worker", "ready worker", "start worker", "ready worker"]
 
 
@@ -220,7 +220,7 @@ def test_a_task_that_hangs_is_ended(supervisor):
     """A task that takes too long is killed and named."""
     hanging = Command("migrate", [sys.executable, "-c", "import time; time.sleep(60)"])
 
-    with pytest.raises(ChildFault, match="migrate was not done after 0 s"):
+    with pytest.raises(ChildFault, match="migrate did not finish within 0 s"):
         supervisor.run(hanging, 0.1)
 
 
@@ -234,7 +234,7 @@ def test_can_be_stopped_while_starting(supervisor, stand_in):
 
 
 def test_a_deaf_child_is_killed_and_named(tmp_path, told, registry):
-    """A child that ignores SIGTERM is killed when its grace is over, and the user is told."""
+    """A child that ignores SIGTERM is killed when its grace is over, and the user is informed."""
     supervisor = Supervisor(tmp_path, told.append, registry, QUICK)
     code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
     log = tmp_path / "worker.log"
@@ -247,7 +247,7 @@ def test_a_deaf_child_is_killed_and_named(tmp_path, told, registry):
 
 
 def test_asking_again_cuts_the_grace_short(tmp_path, told, registry):
-    """A second Ctrl-C while stopping kills at once what does not want to end."""
+    """A second Ctrl-C while stopping kills the remaining processes at once."""
     supervisor = Supervisor(tmp_path, told.append, registry, QUICK)
     code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
     log = tmp_path / "worker.log"

@@ -11,8 +11,8 @@ WELL, RED, SILENT = Seen(True), Seen(True, sign=Sign.RED), Seen(True, sign=Sign.
 GONE = Seen(False)
 
 
-def test_a_well_child_is_left_alone():
-    """While it runs and is well, nothing happens and nothing is told."""
+def test_a_healthy_child_is_left_alone():
+    """While it runs and is healthy, nothing happens and nothing is printed."""
     decision = decide(UP, WELL, 200, LIMITS)
 
     assert (decision.step, decision.life, decision.why) == (Step.LEAVE, UP, "")
@@ -29,8 +29,8 @@ def test_a_starting_child_is_up_once_ready():
     ("seen", "patience"),
     [pytest.param(RED, 10, id="red"), pytest.param(SILENT, 60, id="silent")],
 )
-def test_an_unwell_child_is_killed_after_its_time(seen, patience):
-    """Red or silent is borne for a while and then ends in a kill."""
+def test_an_unhealthy_child_is_killed_after_its_time(seen, patience):
+    """A child that is red or silent is tolerated for a while and then killed."""
     first = decide(UP, seen, 200, LIMITS)
     borne = decide(first.life, seen, 200 + patience - 1, LIMITS)
     killed = decide(borne.life, seen, 200 + patience, LIMITS)
@@ -39,7 +39,7 @@ def test_an_unwell_child_is_killed_after_its_time(seen, patience):
     assert killed.life.phase is Phase.DOWN
 
 
-def test_a_moment_of_health_starts_patience_anew():
+def test_a_moment_of_health_restarts_patience():
     """Only an unbroken time of being red leads to a kill."""
     red = decide(UP, RED, 200, LIMITS).life
     well = decide(red, WELL, 205, LIMITS).life
@@ -75,7 +75,7 @@ def test_back_off_doubles_up_to_a_bound(failures, seconds):
 
 
 def test_a_child_that_ran_long_starts_with_the_first_back_off():
-    """Failures of last week do not make today's restart slow."""
+    """Failures of last week do not slow down today's restart."""
     long_up = Life(Phase.UP, since=100, failures=5)
 
     assert decide(long_up, GONE, 161, LIMITS).life.failures == 1
@@ -88,7 +88,7 @@ def test_a_child_that_ran_long_starts_with_the_first_back_off():
     )
 )
 def test_a_start_only_ever_follows_being_down(looks):
-    """Whatever is seen, a child is started only after it ended or was killed, so that two never run at once."""
+    """A child is only ever started after it ended or was killed, so that two never run at once."""
     life, now, running = STARTING, 100.0, True
     for alive, ready, sign, pause in looks:
         now += pause

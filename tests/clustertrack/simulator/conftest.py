@@ -31,7 +31,7 @@ PUBLIC_FORMS = {"230", "245", "250"}
 
 @dataclass(slots=True)
 class Event:
-    """One sound record, whatever file it came from."""
+    """One sound record, from any file."""
 
     file: str
     line: int
@@ -46,7 +46,7 @@ class Event:
     cluster: str | None
     rest: tuple[str | None, ...]
     activity: tuple[str, str] = ("", "")  # what it is a version of
-    version: tuple[Any, ...] = ()  # equal for exact duplicates, in whatever format
+    version: tuple[Any, ...] = ()  # equal for exact duplicates, in any format
 
     def __post_init__(self) -> None:
         """Both are asked for often."""
@@ -214,7 +214,7 @@ class Exports:
         return self._of_year[year]
 
     def standing(self, but: str = "", year: int = 2018) -> list[Event]:
-        """The version that stands of each activity that touches a year, retracted ones left out."""
+        """The version in force of each activity that touches a year, retracted ones left out."""
         latest: dict[tuple[str, str], Event] = {}
         for number, event in enumerate(self.touching(year)):
             if but == "retractions" and event.type == "activity.retracted":

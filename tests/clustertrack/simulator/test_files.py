@@ -62,8 +62,8 @@ def test_any_seed_keeps_the_promise(tmp_path: Path, seed: int):
     assert len({code for one in truth["rejected"] for code in one["codes"]}) >= 8
 
 
-def test_progress_is_told(tmp_path: Path):
-    """Every stage announces itself, so that a bar can reach its end."""
+def test_progress_is_reported(tmp_path: Path):
+    """Every stage is announced, so that a progress bar can reach its end."""
     told: list[str] = []
     simulate(SMALL, tmp_path, SEED, told.append)
     assert 0 < len(told) <= STAGES
@@ -154,7 +154,7 @@ def test_workbook(published: Exports):
 
 
 def test_mappings_are_toml(published: Exports):
-    """Every spreadsheet has its mapping beside it, for columns that are there."""
+    """Every spreadsheet has its mapping next to it, for columns that are there."""
     for name in published.truth["records"]:
         if name.endswith(".jsonl"):
             continue

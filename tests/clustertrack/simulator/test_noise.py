@@ -41,7 +41,7 @@ def histories(published: Exports) -> list[list[Any]]:
 
 
 def test_duplicates(published: Exports):
-    """About 5 % of the records are exact duplicates; many stand in another file and another format."""
+    """About 5 % of the records are exact duplicates; many are in another file and another format."""
     copies = [events for events in _by_version(published).values() if len(events) > 1]
     number = sum(len(events) - 1 for events in copies)
     assert 0.045 < number / len(published.events) < 0.055
@@ -76,7 +76,7 @@ def test_retractions(histories: list[list[Any]]):
 
 
 def test_later_versions_come_first(published: Exports, histories: list[list[Any]]):
-    """Hundreds of corrections and retractions stand before their original in the same file."""
+    """Hundreds of corrections and retractions come before their original in the same file."""
     first: dict[Any, dict[Any, int]] = defaultdict(dict)
     several = {versions[0].activity for versions in histories}
     for event in published.events:
@@ -195,7 +195,7 @@ def test_clusters(published: Exports):
 
 
 def test_times_lie_in_the_past(published: Exports):
-    """No version is recorded after January 2020, so nothing lies in the future whenever the files are published."""
+    """No version is recorded after January 2020, so nothing is in the future whenever the files are published."""
     assert max(event.time.date() for event in published.events) < date(2020, 2, 1)
 
 

@@ -93,7 +93,7 @@ def test_rejected_records(read: tuple[Exports, list[Any], list[Refusal]]):
 
 
 def test_versions(read: tuple[Exports, list[Any], list[Refusal]]):
-    """The pipeline's revisions tell as many versions, retractions and duplicates apart as the truth says."""
+    """The pipeline's revisions distinguish as many versions, retractions and duplicates as the truth says."""
     exports, sent, _ = read
     accepted, retracted, valid = set(), set(), 0
     for *_, judged in _judged(exports, sent):

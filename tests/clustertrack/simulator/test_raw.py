@@ -1,4 +1,4 @@
-"""The plain producer sends what stands in the file, where it stands."""
+"""The plain producer sends what is in the file, to the partition given there."""
 
 import json
 import uuid
@@ -31,7 +31,7 @@ def _file(folder: Path, *records: object) -> Path:
 
 
 def test_a_record_as_written(tmp_path: Path):
-    """Key and value come out as bytes, the partition as it stands."""
+    """Key and value come out as bytes, the partition as it is."""
     path = _file(
         tmp_path, {"key": "æ", "partition": "crc32", "value": "{}"}, {"key": None, "partition": 2, "value": "x"}
     )
@@ -56,7 +56,7 @@ def test_a_line_of_others(tmp_path: Path, line: object):
 
 
 def test_files_that_cannot_be_read(tmp_path: Path):
-    """A missing file and one that is no JSON end in a sentence."""
+    """A missing file and one that is not JSON end in a sentence."""
     with pytest.raises(UsageFault, match="cannot be read"):
         list(read_raw(tmp_path / "raw.jsonl"))
     (tmp_path / "raw.jsonl").write_text("a,b\n")
@@ -66,7 +66,7 @@ def test_files_that_cannot_be_read(tmp_path: Path):
 
 @pytest.mark.integration
 def test_keys_and_partitions_on_kafka(kafka: Broker, tmp_path: Path):
-    """On a real broker every record lies under its own key, on the partition it names, by CRC32 where it says so."""
+    """On a real broker every record has its own key, on the partition it names, by CRC32 where it says so."""
     topic = f"raw-{uuid.uuid4().hex[:8]}"
     admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
     admin.create_topics([NewTopic(topic, PARTITIONS, 1)])

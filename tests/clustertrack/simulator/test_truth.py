@@ -23,7 +23,7 @@ class Exports(Protocol):
         """Figures of a year."""
 
     def standing(self) -> list[Any]:
-        """Versions that stand."""
+        """Versions in force."""
 
 
 def test_published_figures(published: Exports):
@@ -72,7 +72,7 @@ def test_receipts(written: Callable[[str], Exports], name: str):
 
 @pytest.mark.parametrize("name", ["small", "published"])
 def test_versions_of_an_activity_never_tie(written: Callable[[str], Exports], name: str):
-    """Two versions of one activity have different times, so that their order is no matter of chance."""
+    """Two versions of one activity have different times, so that their order is not left to chance."""
     exports = written(name)
     versions = {event.version for event in exports.events}
     assert len({(*version[:2], version[2]) for version in versions}) == len(versions)
@@ -80,7 +80,7 @@ def test_versions_of_an_activity_never_tie(written: Callable[[str], Exports], na
 
 @pytest.mark.parametrize("name", ["small", "published"])
 def test_details(written: Callable[[str], Exports], name: str):
-    """The details of 2018 (clusters, basis) are what the standing activities say."""
+    """The details of 2018 (clusters, basis) are what the activities in force say."""
     exports = written(name)
     details = exports.truth["details"]["2018"]["new_ideas"]
     in_clusters, reported, derived = set(), set(), set()

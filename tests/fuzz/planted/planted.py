@@ -1,4 +1,4 @@
-"""A fault that no input which the fuzzer begins with shows: an accepted event with an outcome of its own."""
+"""A fault that none of the fuzzer's first inputs shows: an accepted event with an unknown outcome."""
 
 from typing import Any
 

@@ -189,7 +189,7 @@ def test_a_directory_of_many_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_workbook_that_changes_while_it_is_read(tmp_path: Path):
-    """What is sent is what was looked at, whatever happens to the file in between."""
+    """What was checked is sent, even if the file changes in between."""
     path = workbook(tmp_path / "a.xlsx")
     sheet = XlsxSheet(path, sheet=None)
     workbook(path, rows=5)

@@ -47,7 +47,7 @@ def test_many_rows():
 
 
 def test_mapping_that_is_wrong_throughout(monkeypatch: pytest.MonkeyPatch):
-    """Conflicts everywhere are one mistake in the mapping, and said so."""
+    """Conflicts everywhere are reported as one mistake in the mapping."""
     monkeypatch.setattr(conflicts, "MOST", 10)
     with Buckets() as buckets:
         for number in range(100):

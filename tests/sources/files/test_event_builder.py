@@ -136,7 +136,7 @@ def test_outcomes(cell: str, outcomes: list[str] | None):
     ],
 )
 def test_types(cell: str, written: str):
-    """A short type is written out; an unknown one goes on for the worker to reject."""
+    """A short type is written out; an unknown one is sent for the worker to reject."""
     assert built(builder(), row(Type=cell))["type"] == written
 
 
@@ -194,7 +194,7 @@ def test_time_from_two_columns():
     ],
 )
 def test_rows_that_are_refused(changed: dict[str, Cell], field: str, reason: str):
-    """A row of which no event can be made is refused with file, line, field and reason."""
+    """A row that cannot become an event is refused with file, line, field and reason."""
     refusal = refused(builder(), row(**changed))
     assert (refusal.file, refusal.line, refusal.field) == ("export.csv", 7, field)
     assert reason in refusal.reason
@@ -243,8 +243,8 @@ def test_mappings_that_do_not_fit(options: dict[str, Any], message: str):
         builder(**options)
 
 
-def test_heading_that_stands_twice():
-    """Two columns of one name are not guessed between."""
+def test_heading_that_is_there_twice():
+    """With two columns of one name nothing is guessed."""
     mapping = Mapping.model_validate({"source": SOURCE, "fields": FIELDS})
     with pytest.raises(MappingFault, match="2 columns 'Titel'"):
         Builder(mapping, header=[*HEADER, "Titel"], file=Path("f"), exported_at=None, padded=False)

@@ -1,4 +1,4 @@
-"""Files -> publisher: two rounds, refused rows beside the file, and repetition."""
+"""Files -> publisher: two rounds, refused rows next to the file, and repetition."""
 
 import csv
 import json
@@ -73,8 +73,8 @@ def test_examples_are_refused_as_their_truth_says(path: Path, tmp_path: Path):
     assert outcome.refused == len(expected)
 
 
-def test_refused_rows_wait_beside_the_file(tmp_path: Path):
-    """Refused rows stand in FILE.refused.csv with line, field and reason, in the file's own encoding, bytes kept."""
+def test_refused_rows_are_next_to_the_file(tmp_path: Path):
+    """Refused rows are in FILE.refused.csv with line, field and reason, in the file's own encoding, bytes kept."""
     path = export(tmp_path, "1;13748136;2018-05-03;Æble\r\n2;13585628;;Ø\r\n3;10150817;2018-05-03;")
     path.write_bytes(path.read_bytes() + b"x\x81y\r\n")
     (outcome,), refusals = publish(path)
@@ -92,13 +92,13 @@ def test_refused_rows_wait_beside_the_file(tmp_path: Path):
     assert str(refusals[0]) == f"{path} line 3: occurred_on: is empty"
 
 
-def test_mended_rows_can_be_published(tmp_path: Path):
-    """A mended FILE.refused.csv is published with the mapping of FILE and gives the events of the mended rows."""
+def test_fixed_rows_can_be_published(tmp_path: Path):
+    """A corrected FILE.refused.csv is published with the mapping of FILE and gives the events of the corrected rows."""
     path = export(tmp_path, "1;13748136;;A\r\n")
     (first,), _ = publish(path)
     assert first.refused_file is not None
-    mended = first.refused_file.read_bytes().replace(b"13748136;;A", b"13748136;2018-05-03;A")
-    first.refused_file.write_bytes(mended)
+    fixed = first.refused_file.read_bytes().replace(b"13748136;;A", b"13748136;2018-05-03;A")
+    first.refused_file.write_bytes(fixed)
     again = Table(first.refused_file, mapping=tmp_path / "export.mapping.toml", exported_at=None)
     events = list(again.records(lambda _: None, frozenset(), None))
     path.write_bytes(path.read_bytes().replace(b"13748136;;A", b"13748136;2018-05-03;A"))
@@ -163,7 +163,7 @@ def test_unusable_files_are_found_before_anything_is_sent(tmp_path: Path):
     """A file of another kind, a missing column, an instant that is a day: each is refused when it is opened."""
     good = export(tmp_path, "1;13748136;2018-05-03;A\r\n")
     (tmp_path / "export.pdf").write_bytes(b"%PDF")
-    with pytest.raises(FileFault, match=r"no kind that can be published \(\.csv"):
+    with pytest.raises(FileFault, match=r"not a kind of file that can be published \(\.csv"):
         open_input(tmp_path / "export.pdf", mapping=None, exported_at=None)
     with pytest.raises(MappingFault, match="--exported-at: '2020-01-15' is a day"):
         open_input(good, mapping=None, exported_at="2020-01-15")
@@ -171,7 +171,7 @@ def test_unusable_files_are_found_before_anything_is_sent(tmp_path: Path):
     with pytest.raises(MappingFault, match="no column 'Overskrift'"):
         open_input(good, mapping=None, exported_at=None)
     good.with_suffix(".mapping.toml").write_text('sheet = "x"\n' + MAPPING)
-    with pytest.raises(MappingFault, match="is no workbook"):
+    with pytest.raises(MappingFault, match="is not a workbook"):
         open_input(good, mapping=None, exported_at=None)
 
 
@@ -187,7 +187,7 @@ def test_a_list_that_is_not_ours_stays(tmp_path: Path):
     assert outcome.list_trouble == ""
 
 
-def test_no_name_beside_the_file_is_written_through(tmp_path: Path):
+def test_no_name_next_to_the_file_is_written_through(tmp_path: Path):
     """Links under every name that could be guessed lead nowhere."""
     precious = tmp_path / "precious"
     precious.write_text("precious")
@@ -221,7 +221,7 @@ def test_rows_are_sent_where_no_list_can_be_written(how: str, tmp_path: Path, mo
         assert outcome.refused_file is not None
     else:
         assert outcome.list_trouble == (
-            f"no list beside the file, its folder {tmp_path} cannot be written (Permission denied)"
+            f"no list next to the file: its folder {tmp_path} cannot be written (Permission denied)"
         )
         assert outcome.refused_file is None
 
@@ -247,7 +247,7 @@ FORMULAS = [
 
 @pytest.mark.parametrize("title", FORMULAS, ids=ascii)
 def test_refused_rows_are_no_formulas_and_come_back(title: str, tmp_path: Path):
-    """No part of a refused row begins like a formula, at whatever separator it is split, and reading gives it back."""
+    """No part of a refused row begins like a formula, at any separator, and reading gives it back."""
     path = tmp_path / "export.csv"
     with path.open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream, delimiter=";").writerows([["Nr", "CVR", "Dato", "Titel"], ["1", "13748136", "", title]])

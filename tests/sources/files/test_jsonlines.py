@@ -14,7 +14,7 @@ from sources.publisher import MAX_VALUE
 
 
 def records(path: Path, content: bytes) -> list[tuple[int, Event | Refusal]]:
-    """What becomes of the lines."""
+    """The records of the lines."""
     path.write_bytes(content)
     return list(JsonLines(path).records(lambda _: None, None))
 

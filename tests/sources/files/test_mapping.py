@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from sources.files.mapping import MappingFault, beside, load_mapping, own_names
+from sources.files.mapping import MappingFault, load_mapping, mapping_path, own_names
 
 WHOLE = """
 source = "https://crm.foodbio.example"
@@ -44,7 +44,7 @@ def test_whole_mapping(tmp_path: Path):
 
 
 def test_exported_at_can_be_overridden(tmp_path: Path):
-    """The command line beats the file; a time without zone is in the mapping's zone."""
+    """The command line overrides the file; a time without zone is in the mapping's zone."""
     mapping = load_mapping(written(tmp_path, WHOLE))
     assert mapping.exported("2021-07-01T12:00") == datetime.fromisoformat("2021-07-01T12:00:00+02:00")
 
@@ -61,16 +61,16 @@ def test_toml_instant(tmp_path: Path):
         pytest.param('source = "https', 'sauce = "https', "sauce: there is no such key", id="unknown key"),
         pytest.param('id = "Ræ', 'ident = "Ræ', "fields.ident: there is no such field", id="unknown field"),
         pytest.param('subject = "CVR-nr"\n', "", "fields.subject: name the column", id="no subject"),
-        pytest.param('source = "https://crm.foodbio.example"\n', "", "source: give it either once", id="no source"),
-        pytest.param("[fields]", '[fields]\nsource = "CRM"', "source: give it either once", id="source twice"),
-        pytest.param('"cp1252"', '"cp99999"', "encoding: 'cp99999' is no text encoding", id="unknown encoding"),
+        pytest.param('source = "https://crm.foodbio.example"\n', "", "source: give it once, either", id="no source"),
+        pytest.param("[fields]", '[fields]\nsource = "CRM"', "source: give it once, either", id="source twice"),
+        pytest.param('"cp1252"', '"cp99999"', "encoding: 'cp99999' is not a text encoding", id="unknown encoding"),
         pytest.param('";"', '";;"', "separator: String should have at most 1", id="long separator"),
         pytest.param(
             '"2020-01-15T08:00:00+01:00"', '"2020-01-15"', "exported_at: .* day without a time", id="day alone"
         ),
         pytest.param('"2020-01-15T08:00:00+01:00"', "2020-01-15", "exported_at: .* day without a time", id="TOML day"),
         pytest.param(
-            'sheet = "A', 'timezone = "Mars/X"\nsheet = "A', "timezone: 'Mars/X' is no time", id="unknown zone"
+            'sheet = "A', 'timezone = "Mars/X"\nsheet = "A', "timezone: 'Mars/X' is not a time zone", id="unknown zone"
         ),
         pytest.param("[fields]", "[fields]\n[[", "is not TOML", id="no TOML"),
         pytest.param(
@@ -89,7 +89,7 @@ def test_toml_instant(tmp_path: Path):
             'type = {column = "Type", values = {"Kursus" = "workshop.attended"}}\n'
             'occurred_on = {column = "Dato", format = "%d-%m-%Y %H:%M"}',
             "",
-            "type: give it either once",
+            "type: give it once, either",
             id="no type",
         ),
     ],
@@ -115,8 +115,8 @@ def test_missing_file(tmp_path: Path):
 
 
 def test_place_of_a_mapping():
-    """The mapping lies beside its file."""
-    assert beside(Path("a/export.csv")) == Path("a/export.mapping.toml")
+    """The mapping is next to its file."""
+    assert mapping_path(Path("a/export.csv")) == Path("a/export.mapping.toml")
 
 
 def test_columns_with_the_events_own_names():

@@ -8,7 +8,7 @@ NASTY = st.text(st.sampled_from("=+-@'\t\r\n,;|\" a1\u200b\u00a0\uff1d\u2212"), 
 
 @given(st.one_of(NASTY, st.text()))
 def test_reading_undoes_what_writing_did(text: str):
-    """Whatever a cell holds, reading gives it back as it was, also after several rounds."""
+    """Reading gives back any content of a cell as it was, also after several rounds."""
     once = as_plain_text(text)
     assert as_it_was(once) == text
     assert as_it_was(as_it_was(as_plain_text(once))) == text

@@ -31,7 +31,7 @@ def rows(path: Path, content: bytes, **options: str) -> list[Row]:
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the file of the test lies."""
+    """The path of the test's file."""
     return tmp_path / "export.csv"
 
 
@@ -68,7 +68,7 @@ def test_few_bad_bytes_do_not_condemn_utf8(path: Path):
 
 @pytest.mark.parametrize("separator", [";", ",", "\t", "|"])
 def test_separators_are_found_by_the_headings(path: Path, separator: str):
-    """The separator is the one that yields the wanted headings, whatever else is frequent."""
+    """The separator is the one that yields the wanted headings, even if others are more frequent."""
     content = f"CVR{separator}Titel,; |mere{separator}Titel\n1{separator}a{separator}b\n"
     assert sheet(path, content.encode()).separator == separator
 
@@ -81,7 +81,7 @@ def test_separator_line_of_excel(path: Path):
 
 
 def test_lines_of_multi_line_cells(path: Path):
-    """A row stands on the line on which it begins, also after cells with line breaks and blank lines."""
+    """The line of a row is the one on which it begins, also after cells with line breaks and blank lines."""
     content = b'CVR;Titel\r\n1;"two\r\nlines"\r\n\r\n2;b\r\n;\r\n"3";"a ""quoted"" word"\r\n'
     assert rows(path, content) == [
         Row(2, ["1", "two\r\nlines"], last=3),
@@ -110,7 +110,7 @@ def test_stray_quotation_mark_spoils_one_row(path: Path):
     ],
 )
 def test_files_that_are_no_csv(path: Path, content: bytes, message: str):
-    """A file that is no CSV is refused in one sentence that says what it is."""
+    """A file that is not CSV is refused in one sentence that says what it is."""
     with pytest.raises(FileFault, match=message) as caught:
         sheet(path, content)
     assert str(path) in str(caught.value)
@@ -130,7 +130,7 @@ def test_quotation_mark_that_is_never_closed(path: Path, content: bytes):
 
 
 def test_endless_line(path: Path):
-    """A line of many megabytes is no row: it is refused before it fills the memory."""
+    """A line of many megabytes is not a row: it is refused before it fills the memory."""
     with pytest.raises(FileFault, match="line 2 is longer than 4 million characters"):
         rows(path, b"CVR;Titel\n" + b"x" * 5_000_000)
 
@@ -144,7 +144,7 @@ def test_endless_line(path: Path):
     ],
 )
 def test_rows_are_bounded(path: Path, content: bytes, message: str):
-    """A row of too many cells, or over too many lines, is no row of a table."""
+    """A row of too many cells, or over too many lines, is refused."""
     with pytest.raises(FileFault, match=message):
         rows(path, content)
 

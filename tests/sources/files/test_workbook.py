@@ -99,13 +99,13 @@ def test_size_is_checked_before_opening(tmp_path: Path, monkeypatch: pytest.Monk
     ("content", "message"),
     [
         pytest.param(b"", "is empty", id="empty"),
-        pytest.param(b"CVR;Titel\n", r"is no \.xlsx workbook", id="text"),
+        pytest.param(b"CVR;Titel\n", r"is not an \.xlsx workbook", id="text"),
         pytest.param(b"\xd0\xcf\x11\xe0" + bytes(100), r"old \.xls or has a password", id="old or encrypted"),
-        pytest.param(b"PK\x03\x04" + bytes(100), r"is no \.xlsx workbook", id="broken archive"),
+        pytest.param(b"PK\x03\x04" + bytes(100), r"is not an \.xlsx workbook", id="broken archive"),
     ],
 )
 def test_files_that_are_no_workbook(tmp_path: Path, content: bytes, message: str):
-    """A file that is no workbook is refused in one sentence."""
+    """A file that is not a workbook is refused in one sentence."""
     path = tmp_path / "export.xlsx"
     path.write_bytes(content)
     with pytest.raises(FileFault, match=message):

@@ -53,7 +53,7 @@ def test_plain_versions_in_any_order():
 
 
 def test_successor_from_the_row_itself():
-    """Without successor_from a successor counts from the row's own day, and stands on no later version."""
+    """Without successor_from a successor counts from the row's own day, and is on no later version."""
     rows = [stated(2, "2010-01-01", successor_cvr=OTHER), stated(3, "2015-01-01")]
     assert told(combined(*rows)) == [("2010-01-01", 10, OTHER, None), ("2015-01-01", 10, None, None)]
 
@@ -89,7 +89,7 @@ def test_successor_before_the_first_version():
 
 
 def test_end_of_a_company():
-    """The end stands on the version of its day, added where there is none, and on every later one; not before."""
+    """The end is on the version of its day, added where there is none, and on every later one; not before."""
     rows = [stated(2, "2010-01-01", "5", ceased_on="2018-07-21"), stated(3, "2019-01-01", "7")]
     assert told(combined(*rows)) == [
         ("2010-01-01", 5, None, None),
@@ -129,7 +129,7 @@ def test_contradictions(rows: list[StatedRow], line: int, field: str):
 
 
 def test_repeated_row():
-    """The same row twice says the same once; two successors on two days are two statements."""
+    """The same row twice counts once; two successors on two days are two statements."""
     assert len(combined(stated(2, "2010-01-01"), stated(3, "2010-01-01"))) == 1
     rows = [
         stated(2, "2010-01-01", successor_cvr=OTHER, successor_from="2018-01-01"),
@@ -172,7 +172,7 @@ def test_added_versions_change_no_attribute(drawn: list[tuple[str, int, str, str
 
 
 def known(version: CompanyVersion, **changed: Any) -> Known:
-    """What the topic says of a version."""
+    """The topic's state of a version."""
     return Known(**({"revision": version.revision, "withdrawn": False, "digest": digest(version)} | changed))
 
 
@@ -233,14 +233,14 @@ def test_repetition_is_taken():
     ],
 )
 def test_two_extracts_of_one_instant(topic: dict[date, Known]):
-    """Two different extracts with one as-of instant cannot be told apart later: the second is not sent."""
+    """Two different extracts with one as-of instant cannot be distinguished later: the second is not sent."""
     sent = statement(VERSIONS, topic)
     assert sent.clash
     assert not sent.records
 
 
 def test_faults_in_words():
-    """All faults of a row are said, and the first one's column is the place."""
+    """All faults of a row are reported, and the first one's column is the place."""
     faults = version_from_row({"cvr": CVR, "valid_from": "1.1.2010", "employees": "many"}, frozenset(), REVISION)
     assert isinstance(faults, list)
     field, words = describe(faults)

@@ -30,8 +30,8 @@ def load(
     """All three rounds: (counts, records sent, refusals)."""
     file, publisher, listed = RegisterFile(path), MemoryPublisher(), list[Refusal]()
     sheet = file.sheet
-    rows_beside = RefusedRows(path, header=sheet.header, encoding=sheet.encoding, separator=sheet.separator)
-    refusals = Refusals(listed.append, rows_beside)
+    refused_rows = RefusedRows(path, header=sheet.header, encoding=sheet.encoding, separator=sheet.separator)
+    refusals = Refusals(listed.append, refused_rows)
     loader = Loader(file, institutions=frozenset(institutions), revision=revision, refusals=refusals, examples=1)
     with Buckets() as rows, Buckets() as before:
         file.spread(rows, lambda _: None, refusals.add)
@@ -76,7 +76,7 @@ def test_columns_in_any_order(tmp_path: Path):
 
 
 def test_company_with_a_bad_row_is_left_out(tmp_path: Path):
-    """One bad row keeps all rows of its company out, each is listed and written beside the file; the rest is loaded."""
+    """One bad row keeps all rows of its company out, each is listed and written next to the file; the rest loads."""
     path = register(
         tmp_path,
         "13748136,1999-01-01,Alfa,60,12,,,,,",

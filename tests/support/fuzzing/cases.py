@@ -20,12 +20,12 @@ MOST_HEADERS: Final = 20_000
 _MOST_BYTES: Final = 256 << 10
 """Bytes of all headers of a case, repeats included."""
 ARRIVED: Final = 1_525_392_000_000
-"""2018-05-04T00:00:00Z, a day after what sound events tell of."""
+"""2018-05-04T00:00:00Z, a day after the sound events."""
 
 
 @dataclass
 class Header:
-    """A header, and how often it stands in the record: many of them shall not need a large input."""
+    """A header, and how often the record has it: many of them need no large input."""
 
     name: bytes
     value: bytes | None
@@ -42,7 +42,7 @@ class One:
 
     @property
     def raw(self) -> Raw:
-        """As it stands on the wire."""
+        """As it is on the wire."""
         return Raw(self.value, self.key, [(h.name, h.value) for h in self.headers for _ in range(h.times)])
 
     @property
@@ -81,7 +81,7 @@ def encoded(case: Case) -> bytes:
 
 
 def decoded(data: bytes) -> Case:
-    """The case that an input is; every input is one."""
+    """The case in an input; every input is a valid one."""
     rest = _Rest(data)
     case = Case([], rest.sized() or b"")
     left, room = MOST_HEADERS, _MOST_BYTES
@@ -100,7 +100,7 @@ def decoded(data: bytes) -> Case:
 
 
 def of_raw(records: Iterator[Raw] | list[Raw]) -> Case:
-    """A case of records that were written down; equal headers behind each other become one with a count."""
+    """A case of given records; equal headers in a row become one with a count."""
     found = []
     for raw in records:
         one = One(raw.value, raw.key)
@@ -119,7 +119,7 @@ def _sized(part: bytes | None) -> bytes:
 
 
 class _Rest:
-    """Bytes that are read from front to back; behind their end are zeros."""
+    """Bytes that are read from front to back; after their end come zeros."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._next = data, 0

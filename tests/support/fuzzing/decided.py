@@ -24,7 +24,7 @@ Marks = dict[bytes, bytes]
 
 
 def batch(data: bytes) -> None:
-    """Every record has one receipt, in order; what is repeated or cut otherwise gives the same."""
+    """Every record has one receipt, in order; repeating records or splitting batches differently gives the same."""
     case = decoded(data)
     place = PartitionInfo(EVENTS, case.setting(0) % 2, case.setting(1) % 3, 1 + case.setting(2) % 3)
     if place.partition >= place.partitions:

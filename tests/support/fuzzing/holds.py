@@ -68,7 +68,7 @@ def sound_faults(found: Sequence[Fault]) -> None:
 
 
 def kept(row: Rejection, key: bytes | None, value: bytes | None) -> None:
-    """A rejected record is kept as it came, or what is kept of it is its beginning, with length and hash of all."""
+    """A rejected record is kept as received, or its beginning is, with length and hash of the whole."""
     assert row.key == key
     if row.payload == value:
         return

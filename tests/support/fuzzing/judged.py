@@ -24,7 +24,7 @@ MOST: Final = getattr(binding, "MAX_FIELDS", 1_000_000)
 
 
 def event(data: bytes) -> None:
-    """A record is an activity or has faults; twice the same; in both modes the same."""
+    """A record is an activity or has faults; the second time too, and in both modes."""
     case = decoded(data)
     arrived = ARRIVALS[case.setting(0) % len(ARRIVALS)]
     for one in case.records:
@@ -66,7 +66,7 @@ def _other_mode(value: bytes | None, found: Judged, arrived: int) -> None:
     given = document.pop("datacontenttype", "application/json")
     texts = all(isinstance(text, str) and name == name.lower() for name, text in document.items())
     if not document:
-        return  # without attributes it is no CloudEvent, and nothing is said of its data
+        return  # without attributes it is not a CloudEvent, and its data is not judged
     if not texts or given != "application/json" or "datacontenttype" in document:
         return
     try:
@@ -85,11 +85,11 @@ def _other_mode(value: bytes | None, found: Judged, arrived: int) -> None:
 
 
 def _single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose names are all different: of an extension that stands twice the first one is judged too, which
+    """An object whose names are all different: of an extension that is there twice the first one is judged too, which
     binary mode cannot say.
     """
     if len(dict(pairs)) < len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a name is there twice")
     return dict(pairs)
 
 

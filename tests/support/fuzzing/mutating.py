@@ -26,7 +26,7 @@ class Mutator:
         self._others, self._any_edit = others, any_edit
 
     def mutate(self, data: bytes, largest: int, seed: int) -> bytes:
-        """Another input, made from this one, of at most so many bytes."""
+        """Another input made from this one, of limited size."""
         chance = random.Random(seed)
         if chance.random() < 0.03:
             return self._any_edit(data)[:largest]
@@ -123,7 +123,7 @@ def _json_change(document: Any, chance: random.Random) -> Any:
     if isinstance(document, dict):
         names = list(document)
         if names and chance.random() < 0.75:
-            # What is inside an object is as likely as what is beside it.
+            # What is inside an object is as likely as what is next to it.
             inner = [name for name in names if isinstance(document[name], dict | list)]
             name = chance.choice(inner) if inner and chance.random() < 0.5 else chance.choice(names)
             document[name] = _fitting(name, chance) or _json_change(document[name], chance)
@@ -183,7 +183,7 @@ def _text_change(text: str, chance: random.Random) -> str:
 
 
 def _twice(text: str, chance: random.Random) -> str:
-    """An object in which a name stands twice."""
+    """An object in which a name is there twice."""
     if not text.startswith("{") or len(text) < 3:
         return text
     name = json.dumps(chance.choice((*ATTRIBUTES, *DATA)))

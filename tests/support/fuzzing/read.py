@@ -83,7 +83,7 @@ def _given(records: Sequence[Any], last: int, *, whole: bool) -> None:
     expected = range(BASE, BASE + last + 1)
     if whole:
         assert offsets == list(expected), (last, offsets[:20])
-    # Of a damaged one offsets can be left out: compaction leaves such gaps too, and they cannot be told apart.
+    # Of a damaged one offsets can be left out: compaction leaves the same gaps.
     assert offsets == sorted(set(offsets) & set(expected)), (last, offsets[:20])
     for record in records:
         assert len(record.value or b"") <= KEPT

@@ -70,7 +70,7 @@ def rolling(wanted: Sequence[Call]) -> list[Call]:
 
 
 def difference(strays: Sequence[Activity]) -> Call:
-    """What the proof of the current table says when it holds rows that the history lacks."""
+    """What the proof of the current table says when the table holds rows that the history lacks."""
     return Call("activity_difference", "", lambda model: model.proofs.activity_difference(strays))
 
 

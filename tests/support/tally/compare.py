@@ -1,4 +1,4 @@
-"""Compares every cell of views with the model, and tells the smallest difference."""
+"""Compares every cell of views with the model, and reports the smallest difference."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ _Cells = tuple[tuple[str, Any], ...]
 
 @dataclass(frozen=True)
 class Difference:
-    """What a view says and what the model says: rows of one side without an equal on the other."""
+    """A view and the model compared: the rows of each side that the other does not have."""
 
     call: Call
     view: tuple[_Cells, ...]

@@ -16,7 +16,7 @@ Facts = list[Row]
 
 
 class Figures:
-    """All figures of one history. What several of them rest on is worked out once."""
+    """All figures of one history. What several of them share is computed once."""
 
     def __init__(self, history: History) -> None:
         self.history = history
@@ -42,7 +42,7 @@ class Figures:
     # ---- activities and companies
 
     def activity_at(self, known: datetime) -> list[Row]:
-        """Activities that stand."""
+        """Activities in force."""
         return [
             {
                 "source": row.source,
@@ -59,7 +59,7 @@ class Figures:
         ]
 
     def company_known(self, known: datetime) -> list[Row]:
-        """Versions that hold."""
+        """Versions in force."""
         hidden = ("revision", "is_deleted", "known_at")
         return [
             {name: value for name, value in version._asdict().items() if name not in hidden}
@@ -273,7 +273,7 @@ def _facts_of(row: Activity, register: Register, as_at: date) -> Iterable[Row]:
 def _grouped(
     facts: Facts, groups: Callable[[Row], Sequence[Row]], counts: Callable[[Facts], dict[str, int]]
 ) -> list[Row]:
-    """One row for each group that any fact is in."""
+    """One row for each group with at least one fact."""
     found: dict[tuple[tuple[str, Any], ...], Facts] = {}
     for fact in facts:
         for group in groups(fact):

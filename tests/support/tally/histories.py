@@ -1,6 +1,6 @@
 """Random histories of a ledger: everything that may happen to an activity, and the receipts of how it arrived.
 
-A seed gives the same history for ever. Days and sizes lie on the edges where figures change: New Year, the days on
+A seed always gives the same history. Days and sizes are on the edges where figures change: New Year, the days on
 which a version of a company begins or a company ceases, 49 and 50 employees.
 """
 
@@ -58,13 +58,13 @@ class Delivery:
 
 
 NOISE, LOST = "noise", "lost"
-"""Records that brought no version; that, and without a receipt."""
+"""Records without a version; those without a receipt too."""
 FIRST_OFFSET = 5
 """Of every partition; offsets before it were deleted by Kafka."""
 
 
 def random_history(seed: int, activities: int = 300, companies: int = 60) -> History:
-    """A history of so many activities, of so many companies and some that the register lacks."""
+    """A history of activities of registered companies and of some that the register lacks."""
     rng = random.Random(seed)
     numbers = rng.sample(range(10_000_000, 100_000_000), companies + companies // 8)
     registered = numbers[:companies]
@@ -131,7 +131,7 @@ def _content(rng: random.Random, numbers: list[int], days: list[date]) -> Conten
 
 
 def _corrected(rng: random.Random, content: Content, numbers: list[int], days: list[date]) -> Content:
-    """The same with another value in one field; now and then the same."""
+    """The same with another value in one field; sometimes unchanged."""
     name = rng.choice((*Content.__dataclass_fields__, ""))
     other = _content(rng, numbers, days)
     return replace(content, **{name: getattr(other, name)}) if name else content
@@ -255,7 +255,7 @@ def _judged(
     seen.add(version)
 
     def receipt(pipeline: int) -> Receipt:
-        # A duplicate names the first occurrence, whatever pipeline wrote that.
+        # A duplicate names the first occurrence, from any pipeline.
         revision = row.revision if status == "duplicate" else _by_pipeline(row, pipeline).revision
         return Receipt(*place, offset, status, "", row.source, delivery.log_time, row.activity_id, revision, pipeline)
 

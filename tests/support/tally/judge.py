@@ -1,4 +1,4 @@
-"""What the rules make of Kafka's records: rows and receipts, by looking back over the whole topic, in plain Python.
+"""What the rules make of Kafka's records: rows and receipts, computed over the whole topic in plain Python.
 
 Only the forms of events that `tally.stories` writes are judged; every rule of the format has its own tests elsewhere.
 """
@@ -118,7 +118,7 @@ def read(value: bytes, arrived: datetime, clusters: Sequence[Cluster], tie: Hash
 
 
 def in_place(row: Activity, arrived: datetime) -> Activity:
-    """The same as of its arrival, where it is dated later: among those of one millisecond the claim decides."""
+    """The same as of its arrival, if it is dated later; among those of one millisecond the stated time decides."""
     if row.recorded_at <= arrived:
         return row
     pipeline, content = row.revision // 2**55 % 2**8, row.revision % 2**27
@@ -194,7 +194,7 @@ def judged(
 
 
 def _with_origin(receipt: Receipt, record: Any) -> Receipt:
-    """The receipt of a record that was sent on names the place where it stood first."""
+    """The receipt of a record that was sent on names the place where it was first."""
     for name, value in record.headers:
         if name == "ct-origin":
             _, partition, offset = value.decode().split("/")

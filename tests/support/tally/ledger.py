@@ -1,4 +1,4 @@
-"""Loads a history into a ledger, cut and shuffled anew each time, merged or not."""
+"""Loads a history into a ledger, cut and shuffled differently each time, merged or not."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ _Row = TypeVar("_Row", bound=NamedTuple)
 
 
 def load(client: Client, history: History, rng: random.Random, parts: int = 4) -> None:
-    """Insert all rows in another order and cut than any other call."""
+    """Insert all rows, in an order and in pieces that no other call uses."""
     for table, kind, rows in (
         ("activity_revision", Activity, history.activities),
         ("company_version", Company, history.companies),
@@ -30,7 +30,7 @@ def load_strays(client: Client, rows: Sequence[Activity]) -> None:
 
 
 def keep_unmerged(client: Client) -> None:
-    """Parts stay as they were inserted, so that what is read is what merges have not yet done."""
+    """Parts stay as they were inserted, so that queries read unmerged rows."""
     for table in TABLES:
         client.command(f"SYSTEM STOP MERGES {client.database}.{table}")
 

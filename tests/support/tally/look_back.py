@@ -1,6 +1,6 @@
-"""The model of all that stands in Kafka, and the comparison of the ledger with it.
+"""The model of everything in Kafka, and the comparison of the ledger with it.
 
-The model reads Kafka's records as they stand and shares nothing with the product but the order of versions of the same
+The model reads Kafka's records as they are and shares nothing with the product but the order of versions of the same
 millisecond: that is arbitrary, and taken from the ledger once it is seen to be a function of what the versions say.
 """
 
@@ -19,7 +19,7 @@ PIPELINE_BITS = 0xFF << 55
 
 
 def look_back(stack: Stack, clusters: Sequence[Cluster], passes: Sequence[Pass] = ()) -> Model:
-    """The model of all that stands in Kafka, read once, or as it was read."""
+    """The model of everything in Kafka, read once, or as it was read."""
     known = ties(stack)
     read = passes or [(FIRST, stack.read(EVENTS))]
     companies = stack.read(COMPANIES)

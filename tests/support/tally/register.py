@@ -34,7 +34,7 @@ class Register:
         return named[-1] if named else None
 
     def chain(self, company: int, day: date) -> tuple[list[int], bool]:
-        """The company, its successor, and so on; and whether the chain comes back on itself."""
+        """The company, its successor, and so on; and whether the chain leads back to itself."""
         path = [company]
         while (following := self.successor(path[-1], day)) is not None:
             if following in path:
@@ -43,7 +43,7 @@ class Register:
         return path, False
 
     def canonical(self, company: int, day: date) -> tuple[int, bool]:
-        """The company as which another counts, and whether it runs into a cycle and counts as itself."""
+        """The company that another one counts as, and whether it is in a cycle and counts as itself."""
         path, in_cycle = self.chain(company, day)
         return (company if in_cycle else path[-1]), in_cycle
 

@@ -32,7 +32,7 @@ def _company(
     ceased_on = rng.choice(days + list(edges)) if ceases else None
     deliveries: list[Company] = []
     for day in days:
-        # Mergers lie close together, so that chains are long and some come back on themselves.
+        # Mergers are close together, so that chains are long and some lead back to themselves.
         successor = numbers[(place + rng.choice((-2, -1, 0, 1, 1, 1, 2, 3))) % len(numbers)]
         if rng.random() < 0.1:
             successor = rng.choice(numbers)
@@ -64,7 +64,7 @@ def _company(
             if rng.random() < 0.1:  # two files of the same instant: what was known first stays
                 other = version.known_at + timedelta(days=rng.randrange(1, 300))
                 again = version._replace(name=f"{version.name} again", employees=rng.choice(SIZES), known_at=other)
-                # No number is no band: the worker refuses a record that says so.
+                # Without a number there is no band: the worker refuses a record that says otherwise.
                 deliveries.append(again._replace(employees_is_band=again.employees_is_band if again.employees else 0))
     return deliveries
 

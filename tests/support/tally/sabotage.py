@@ -9,13 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Sabotage:
-    """One mistake: old text becomes new text wherever it stands, and `view` then gives other rows than the model."""
+    """One mistake: old text becomes new text everywhere, and `view` then gives other rows than the model."""
 
     name: str
     view: str
     changes: tuple[tuple[str, str], ...]
     merged: bool = False
-    """Shows only when the parts are merged."""
+    """Only visible when the parts are merged."""
     long: bool = False
     """For long runs only."""
 
@@ -23,7 +23,7 @@ class Sabotage:
         """The text of the migrations by file, with the mistake.
 
         Raises:
-            LookupError: the migrations say it otherwise now; the sabotage must be written anew.
+            LookupError: the text is no longer in the migrations; the sabotage must be rewritten.
         """
         wrong = dict(texts)
         for old, new in self.changes:

@@ -1,9 +1,9 @@
-"""Which histories are looked at: the usual few, or those of a long run."""
+"""Which histories are checked: the usual few, or those of a long run."""
 
 import os
 
 LONG_RUN = "COUNTED_SEEDS"
-"""Environment variable that names other seeds, as `7`, `1,5` or `100-199`; each of them is looked at thoroughly."""
+"""Environment variable that names other seeds, as `7`, `1,5` or `100-199`; each of them is checked thoroughly."""
 
 
 def seeds(usual: tuple[int, ...]) -> list[int]:

@@ -8,7 +8,7 @@ from tally.records import History
 
 Fails = Callable[[History], bool]
 SECONDS = 60
-"""How long a failure may be made smaller; what is reached by then is printed."""
+"""How long to shrink a failure; the result by then is printed."""
 
 
 def smaller(history: History, fails: Fails, seconds: float = SECONDS) -> History:

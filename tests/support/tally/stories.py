@@ -41,7 +41,7 @@ def registry_file() -> str:
 
 
 def random_story(seed: int, activities: int, companies: int, partitions: int) -> list[Phase]:
-    """A story of so many activities; ids are told apart by the seed."""
+    """A story of some activities; ids differ by the seed."""
     rng = random.Random(seed)
     numbers = _numbers(rng, companies + companies // 6 + 1)
     phases = [Phase([], []) for _ in range(PHASES)]

@@ -65,7 +65,7 @@ class Victim:
             connection.close()
 
     def check(self, said: str, sql: str) -> None:
-        """Nothing of the file was told, nobody came to the port, the program did not run, no file was made."""
+        """Nothing of the file was shown, nothing connected to the port, the program did not run, no file was made."""
         assert CANARY not in said, sql
         assert "clustertrack.local.clickhouse" not in said, sql  # its own command line
         assert not self.listener.visitors, sql
@@ -181,7 +181,7 @@ def test_settings_are_on_a_list(victim: Victim, login: tuple[str, str], name: st
 )  # fmt: skip
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_the_reader_changes_nothing(victim: Victim, sql: str, method: str):
-    """Whatever is not a question is refused, and the table is as it was."""
+    """Every statement that is not a query is refused, and the table is unchanged."""
     before = victim.ask("SELECT count() FROM whole.t")
     status, said = victim.ask(sql, READER, method)
     assert status >= 400, said
@@ -230,7 +230,7 @@ def test_the_reader_asks(victim: Victim):
 
 
 def test_the_reader_leaves_slots_to_the_operator(victim: Victim):
-    """However many queries it sends, some run, the others are told so, and the operator is answered meanwhile."""
+    """However many queries it sends, some run, the others are refused, and the operator still gets answers."""
     endless = "SELECT max(cityHash64(number, number + 1)) FROM numbers_mt(1e12)"
     refused = threading.Event()
     running = "SELECT count() FROM system.processes WHERE query LIKE '%cityHash64%' AND query NOT LIKE '%processes%'"

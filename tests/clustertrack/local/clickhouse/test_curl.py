@@ -55,7 +55,7 @@ def test_the_server_says_that_it_is_there(server, path: str):
     assert (answer.status, answer.text) == (200, "Ok.\n")
 
 
-def test_a_query_may_stand_in_the_url_the_body_or_both(server):
+def test_a_query_may_be_in_the_url_the_body_or_both(server):
     """The query is the URL's, then the body's."""
     assert curl(f"{server.url}/?query=SELECT%201").text == "1\n"
     assert _query(server.url, "SELECT 2").text == "2\n"
@@ -102,7 +102,7 @@ def test_an_error_has_a_status_a_code_and_a_message(server):
 )
 @pytest.mark.parametrize("readonly", ["0", "2"])
 def test_get_changes_nothing(server, database: str, statement: str, code: str, readonly: str):
-    """A GET may read only, whatever it asks for."""
+    """A GET may only read."""
     sql = statement.format(database=database)
     answer = curl(
         "-G", f"{server.url}/", "--data-urlencode", f"query={sql}", "-d", f"readonly={readonly}&database={database}"
@@ -201,7 +201,7 @@ def test_requests_that_are_refused(server, arguments: list[str], status: int, co
 
 
 def test_web_pages_cannot_even_ping(server):
-    """The guard stands before every path."""
+    """The guard is in front of every path."""
     assert curl(f"{server.url}/ping", "-H", "Origin: https://evil.example").status == 403
 
 

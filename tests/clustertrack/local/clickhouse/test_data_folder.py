@@ -8,7 +8,7 @@ from clustertrack.local.clickhouse.engine_errors import CannotStart
 
 
 def test_a_folder_is_made_and_can_be_claimed_again(tmp_path: Path):
-    """A missing folder is made; what this engine made it opens again."""
+    """A missing folder is created; this engine can reopen what it created."""
     for _ in range(2):
         with claim(tmp_path / "a" / "b"):
             pass
@@ -30,14 +30,14 @@ def test_another_engine_s_data_are_refused(tmp_path: Path):
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "\x00"])
 def test_a_damaged_stamp_is_refused(tmp_path: Path, text: str):
-    """Whose data they are must be known."""
+    """The owner of the data must be known."""
     (tmp_path / "clustertrack-engine.json").write_text(text)
     with pytest.raises(CannotStart, match="cannot read"), claim(tmp_path):
         pass
 
 
 def test_a_folder_of_something_else_is_refused(tmp_path: Path):
-    """A folder with other files was not meant."""
+    """A folder with other files is refused."""
     (tmp_path / "thesis.odt").touch()
     with pytest.raises(CannotStart, match=r"holds thesis\.odt"), claim(tmp_path):
         pass

@@ -39,7 +39,7 @@ def test_early_instants_are_found(stream: bool):
     [pytest.param("Arrow", b"no arrow", id="broken"), pytest.param("CSV", b"1955-06-07", id="other format")],
 )
 def test_other_data_is_left_to_the_engine(data_format: str, data: bytes):
-    """Data that is no Arrow, or cannot be read, has no early columns."""
+    """Data that is not Arrow, or cannot be read, has no early columns."""
     assert early_columns(data_format, data) == []
 
 
@@ -52,7 +52,7 @@ def test_early_days_do_not_fit(kind: str):
 
 @pytest.mark.parametrize("kind", ["Date32", "Nullable(Date32)", "DateTime64(3, 'UTC')", "Int64", "String"])
 def test_early_days_fit(kind: str):
-    """A column that starts in 1900, or is no date, takes them."""
+    """A column that starts in 1900, or is not a date, takes them."""
     refuse_early(["d", "not in the table"], {"d": kind})
 
 

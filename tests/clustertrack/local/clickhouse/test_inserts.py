@@ -48,7 +48,7 @@ def client(server: Any) -> Iterator[Client]:
         pytest.param("full", "more", 252, id="too many parts"),
     ],
 )
-def test_a_refused_row_is_told(client: Client, form: str, table: str, value: str, code: int):
+def test_a_refused_row_is_reported(client: Client, form: str, table: str, value: str, code: int):
     """The client gets the engine's error, not silence about rows that are in no table."""
 
     def insert() -> None:
@@ -63,13 +63,13 @@ def test_a_refused_row_is_told(client: Client, form: str, table: str, value: str
 
 
 def test_many_partitions_at_once(client: Client):
-    """More than the engine takes in one insert: told too."""
+    """More than the engine takes in one insert: reported too."""
     with pytest.raises(DatabaseError, match="Code: 252"):
         client.insert_arrow("picky.partitioned", pa.table({"a": [str(n) for n in range(200)]}))
 
 
 def test_settings_and_parameters_of_an_insert(client: Client):
-    """The clause stands before the data, parameters in the target."""
+    """The clause comes before the data, parameters are in the target."""
     client.raw_query(
         "INSERT INTO {d:Identifier}.checked (a) SETTINGS max_threads = 1 FORMAT CSV\nx\n", parameters={"d": "picky"}
     )

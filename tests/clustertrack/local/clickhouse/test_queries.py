@@ -192,7 +192,7 @@ connection.close()
 
 
 def test_a_message_that_python_loses_is_asked_for(tmp_path: Path):
-    """Python up to 3.11.2 makes an empty one of what is no text: the engine still knows it, and its code."""
+    """Python up to 3.11.2 turns a message that is not text into an empty one: the engine still has it, and its code."""
     command = [sys.executable, "-c", _LOSES, str(tmp_path / "data")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.returncode) == ("6\n", 0), done.stderr

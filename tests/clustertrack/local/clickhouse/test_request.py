@@ -16,7 +16,7 @@ def _read(
     return read_request(method=method, query=query.items(), form=(), headers=headers or {}, body=body)
 
 
-def test_parameters_settings_and_the_rest_are_told_apart():
+def test_parameters_settings_and_the_rest_are_distinguished():
     """What is neither the interface's own nor a parameter of the query is a setting."""
     request = _read(param_day="2018-12-31", max_threads="2", database="impact", query_id="q1", wait_end_of_query="1")
     assert request.params == {"day": "2018-12-31"}
@@ -24,7 +24,7 @@ def test_parameters_settings_and_the_rest_are_told_apart():
     assert request.query_id == "q1"
 
 
-def test_headers_stand_behind_the_url():
+def test_the_url_comes_before_headers():
     """Database and format may come in headers; the URL wins."""
     headers = {"x-clickhouse-database": "a", "x-clickhouse-format": "CSV"}
     assert (_read(headers=headers).state.database, _read(headers=headers).format) == ("a", "CSV")
@@ -52,7 +52,7 @@ def test_every_request_has_an_id():
     ],
 )
 def test_get_is_read_only(method: str, query: dict[str, str], readonly: bool):
-    """A GET changes nothing, whatever its settings say."""
+    """A GET changes nothing, with any settings."""
     assert _read(method, **query).state.readonly is readonly
 
 

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.integration
 
 
 def test_queries_that_end_while_they_are_being_killed():
-    """By the time that the engine was told, the last one may be over: that is a clean end."""
+    """By the time that the engine learns of it, the last one may be over: that is a clean end."""
 
     async def close() -> bool:
         loop = asyncio.get_running_loop()

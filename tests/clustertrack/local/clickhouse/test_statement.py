@@ -104,5 +104,5 @@ def test_what_follows_values_is_data(sql: bytes, body: bytes, data: bytes):
 
 @pytest.mark.parametrize("sign", [b"'", b'"', b"`", b"/*", b"$$", b"'\\"], ids=ascii)
 def test_unclosed_text_is_read_once(sign: bytes):
-    """A megabyte of what is never closed is read in no time."""
+    """A megabyte of something that is never closed is read quickly."""
     assert read_statement(b"SELECT " + sign * 300_001).kind is Kind.ROWS

@@ -75,7 +75,7 @@ def test_blocks_are_streamed(server, compress: str | bool):
 
 
 @pytest.mark.parametrize("compress", [False, "lz4", "zstd", "gzip"], ids=str)
-def test_a_failure_half_way_is_told(server, compress: str | bool):
+def test_a_failure_half_way_is_reported(server, compress: str | bool):
     """A query that fails after the response began ends it with the message, which the client raises."""
     query = (
         "SELECT number, throwIf(number = 5000000, 'half way') FROM numbers(10000000) SETTINGS max_block_size = 65536"

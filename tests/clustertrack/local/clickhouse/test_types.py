@@ -161,7 +161,7 @@ def test_early_days_are_refused_in_text(days: Client, column: str, data_format: 
 
 
 def test_early_days_are_refused_in_values(days: Client):
-    """INSERT ... VALUES in the SQL itself is no way round it."""
+    """INSERT ... VALUES in the SQL itself does not get around it."""
     with pytest.raises(DatabaseError, match="use Date32"):
         days.command("INSERT INTO days (n, day) VALUES (1, '1955-06-07')")
     days.command("INSERT INTO days (n, day32) VALUES (1, '1955-06-07')")

@@ -1,4 +1,4 @@
-"""The second wall alone: what may stand in a statement, as the engine has written it."""
+"""The second wall alone: what a statement may hold, as the engine has written it."""
 
 import socket
 import subprocess
