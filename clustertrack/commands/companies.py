@@ -183,7 +183,7 @@ def _sentence(file: Path, loaded: Loaded, *, dry_run: bool) -> str:
             f"{loaded.refused:,} rows refused"
         )
         if not loaded.unknown:
-            text += "; what Kafka has of these companies beyond them would be withdrawn"
+            text += "; other versions of these companies on Kafka would be withdrawn"
         return text
     text = (
         f"{file}: {loaded.records - loaded.withdrawn:,} versions of {loaded.companies:,} companies sent "

@@ -14,9 +14,9 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.receipt${LOCAL} ${ON_CLUSTER}
     activity_id  String DEFAULT ''      COMMENT 'Identity of the row in activity_revision; empty for rejected and rerouted',
     revision     UInt128 DEFAULT 0      COMMENT 'Identity of the row in activity_revision, for a duplicate that of the first occurrence, from any pipeline version; 0 for rejected and rerouted',
     pipeline_version UInt8 DEFAULT 1    COMMENT 'Version of the worker code that decided',
-    rank         UInt16 MATERIALIZED toUInt16(status IN ('accepted', 'retracted')) * 4096 + toUInt16(pipeline_version) * 8 + toUInt8(status) COMMENT 'Highest wins for one offset: what was accepted stays accepted, its row stands; then the newest pipeline, then the status with more in it',
+    rank         UInt16 MATERIALIZED toUInt16(status IN ('accepted', 'retracted')) * 4096 + toUInt16(pipeline_version) * 8 + toUInt8(status) COMMENT 'Highest wins for one offset: what was accepted stays accepted, as its row does; then the newest pipeline, then the status with more in it',
     sent_to      UInt16 DEFAULT 65535   COMMENT 'rerouted: partition that the record was sent on to; 65535 = not sent on',
-    origin_partition UInt16 DEFAULT 65535 COMMENT 'Partition of the same topic on which the record stood before it was sent on to this one, see origin_offset; 65535 = it was never sent on',
+    origin_partition UInt16 DEFAULT 65535 COMMENT 'Partition of the same topic that the record was on before it was sent on to this one, see origin_offset; 65535 = it was never sent on',
     origin_offset UInt64 DEFAULT 0      COMMENT 'Its offset there; 0 without an origin_partition'
 )
 ENGINE = ${REPLICATED}ReplacingMergeTree(rank)

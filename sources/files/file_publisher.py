@@ -19,7 +19,7 @@ from sources.files.cell_dates import MomentFault
 from sources.files.conflicts import find_conflicts, note
 from sources.files.event_builder import Builder, Event
 from sources.files.jsonlines import JsonLines
-from sources.files.mapping import FIELDS, Mapping, MappingFault, beside, load_mapping, own_names
+from sources.files.mapping import FIELDS, Mapping, MappingFault, load_mapping, mapping_path, own_names
 from sources.files.plain_cells import COLUMNS
 from sources.files.refused_rows import Refusal, RefusedLines, RefusedRows
 from sources.files.source_file import FileFault
@@ -128,7 +128,7 @@ def open_input(path: Path, *, mapping: Path | None, exported_at: str | None) -> 
     if suffix in SHEETS:
         return Table(path, mapping=mapping, exported_at=exported_at)
     kinds = ", ".join((*SHEETS, *JSON_LINES))
-    raise FileFault(path, f"is of no kind that can be published ({kinds}): export it as one of these")
+    raise FileFault(path, f"is not a kind of file that can be published ({kinds}): export it as one of these")
 
 
 def survey(inputs: Sequence[Input], progress: Callable[[Table], AbstractContextManager[Progress]]) -> Conflicts:
@@ -218,7 +218,9 @@ def _delimited(path: Path, rules: Mapping | None) -> Sheet:
     if (
         rules and rules.sheet and not sheet.was_refused
     ):  # a list of refused rows of a workbook has the workbook's mapping
-        raise MappingFault(f"{path} is no workbook, but its mapping names the sheet {rules.sheet!r}: remove that key")
+        raise MappingFault(
+            f"{path} is not a workbook, but its mapping names the sheet {rules.sheet!r}: remove that key"
+        )
     return sheet
 
 

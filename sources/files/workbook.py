@@ -47,7 +47,7 @@ _STRICT: Final = b"purl.oclc.org/ooxml"
 """In the names of the dialect that openpyxl does not read."""
 
 _NO_VALUE: Final = "holds a formula without a value: open the workbook in Excel and save it"
-_BESIDE: Final = "is merged with the column before it: divide the merged cells"
+_MERGED_LEFT: Final = "is merged with the column before it: divide the merged cells"
 
 _MOST_ROWS: Final = 1_048_576
 """Rows of a sheet in Excel; a crafted row number must not make us count for hours."""
@@ -260,7 +260,7 @@ class _Merged:
             texts.extend([""] * (last - len(texts)))
             texts[area.first_column - 1] = value
             for column in range(area.first_column, last):
-                texts[column] = Unreadable("", _BESIDE)
+                texts[column] = Unreadable("", _MERGED_LEFT)
 
 
 def _text(cell: Any) -> Cell:  # noqa: ANN401, PLR0911  (openpyxl has several classes of cells; one return a kind)

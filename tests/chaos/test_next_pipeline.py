@@ -88,7 +88,7 @@ def test_half_of_the_topic_again(load: Load, tmp_path: Path, monkeypatch: pytest
     load.histories |= {activity: [version] for partition, activity, version in visited if partition in AGAIN}
     conclude(load, "next pipeline version reads half of the topic again", faults=1)
     assert following.stop(20)
-    assert before["new_products"] == stack.report(2018)["new_products"], "what was accepted stands"
+    assert before["new_products"] == stack.report(2018)["new_products"], "what was accepted stays"
     assert ("accepted", PIPELINE_VERSION, True) in statuses(stack, LAUNCHED), "also where it was read again"
     assert set(statuses(stack, VISITED)) == {
         ("accepted", PIPELINE_VERSION + 1, True),

@@ -88,5 +88,5 @@ def test_what_is_derived_makes_no_other_version(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_known_version():
-    """Ledgers hold revisions: the same event has the same one for ever."""
+    """Ledgers hold revisions: the same event always has the same one."""
     assert with_pipeline(accepted(event()).revision, 1) == 28137857453341274640038942672265

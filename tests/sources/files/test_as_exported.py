@@ -82,7 +82,7 @@ def workbook(folder: Path, fill: Callable[[Worksheet], object]) -> Path:
 )
 @pytest.mark.parametrize("column", ["Sag", "Udbytte", "Dato", "Titel"])
 def test_errors_as_text(tmp_path: Path, column: str, text: str):
-    """The text of an error is no value, in whatever column that is used."""
+    """The text of an error is no value, in any column that is used."""
     events, [refusal] = read(csv_file(tmp_path, changed(**{column: text})))
     assert events == []
     assert f"the column {column!r} holds the error {text}" in refusal.reason

@@ -22,7 +22,7 @@ SAME = digest(["x"])
 
 @given(ROWS)
 def test_versions_that_contradict_themselves(rows: list[tuple[str, str, int, int, int, str]]):
-    """Exactly the versions with two companies, or with two contents in one file, whatever the order and repetitions."""
+    """Exactly the versions with two companies, or with two contents in one file, in any order and with repetitions."""
     companies, contents = defaultdict(set), defaultdict(set)
     with Buckets() as buckets:
         for source, activity, time, cvr, file, text in rows:

@@ -105,7 +105,7 @@ def test_fixed_rows_can_be_published(tmp_path: Path):
     publisher = MemoryPublisher()
     publish(path, publisher=publisher)
     assert [record for _, record in events] == [(key, value) for key, value, _ in publisher.sent]
-    assert first.refused_file.read_bytes() == mended  # somebody's work
+    assert first.refused_file.read_bytes() == fixed  # somebody's work
 
 
 def test_old_list_disappears(tmp_path: Path):
