@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 from schemas.clusters import ClusterRegistry
-from schemas.cvr import CvrFault, parse_cvr
+from schemas.cvr import CvrError, parse_cvr
 
 COMPANIES = 18_000
 SEED = 20181231
@@ -64,7 +64,7 @@ def company_numbers(count: int = COMPANIES) -> list[int]:
     while len(found) < count:
         try:
             found.add(parse_cvr(str(rng.randrange(10_000_000, 70_000_000))))
-        except CvrFault:
+        except CvrError:
             continue
     return sorted(found)
 

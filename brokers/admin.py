@@ -19,10 +19,6 @@ CONNECT_MS: Final = 10_000
 NOTHING_SENT: Final = "nothing was sent"
 
 
-class TopicMissing(Unreachable):
-    """The broker answers, the topic does not exist; nothing was sent."""
-
-
 class CheckedAdmin(KafkaAdminClient):  # type: ignore[misc]
     """Raises the error of a topic or a group where the base class leaves its settings or its members out."""
 
@@ -61,7 +57,7 @@ def require_topic(kafka: KafkaConnection, topic: str, *, needs: str, timeout_ms:
         timeout_ms: for connecting, and for the answer.
 
     Raises:
-        KafkaUnreachable, NotAllowed, KafkaRefuses, TopicMissing
+        KafkaUnreachable, CheckFailed, CheckFailed, Unreachable
     """
     await_usable(kafka, 0, note=NOTHING_SENT)
     with explained(kafka, note=NOTHING_SENT):
@@ -72,7 +68,7 @@ def require_topic(kafka: KafkaConnection, topic: str, *, needs: str, timeout_ms:
             admin.close()
     code = described["error_code"]
     if code == UnknownTopicOrPartitionError.errno:
-        raise TopicMissing(
+        raise Unreachable(
             f"topic {topic!r} does not exist at {kafka.address}: run `clustertrack migrate` first; nothing was sent"
         )
     if (refused := failed(code)) is not None:

@@ -1,7 +1,7 @@
 """How far the workers have come: committed offsets of their group next to the ends of the topics.
 
-Errors are those of `brokers.explain` (KafkaUnreachable when no broker can be used, NotAllowed for a right that the user
-lacks, KafkaRefuses) and TopicFault for a topic that is missing.
+Errors are those of `brokers.explain` (KafkaUnreachable when no broker can be used, CheckFailed for a right that the user
+lacks, CheckFailed) and TopicFault for a topic that is missing.
 """
 
 import time

@@ -5,7 +5,7 @@ twin in memory (`tests/streams/memory.py`) and the real one (`sinks.writer.Ledge
 """
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from schemas.company import CompanyVersion
 from schemas.errors import ClustertrackError
@@ -16,7 +16,7 @@ Status = Literal["duplicate", "rejected", "rerouted", "accepted", "retracted"]
 Header = tuple[str, bytes | None]
 Headers = tuple[Header, ...]
 
-NO_PARTITION = 65535
+NO_PARTITION: Final = 65535
 """In place of a partition where there is none: no Kafka topic comes near so many."""
 
 

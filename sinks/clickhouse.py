@@ -5,10 +5,10 @@ ClustertrackError
 │   └── ClickHouseUnreachable    nothing answers, or no longer
 ├── UsageFault
 │   ├── ClickHouseRefused        user, password or database are not accepted
-│   └── DatabaseNameFault        a name that cannot be a database's
+│   └── UsageFault        a name that cannot be a database's
 └── CheckFailed
     ├── ClickHouseFault          the server answered with an error
-    └── LedgerNotMigrated        it answers, without the ledger or a part of it
+    └── CheckFailed        it answers, without the ledger or a part of it
 """
 
 import ipaddress
@@ -64,14 +64,6 @@ class ClickHouseFault(CheckFailed):
         self.code = code
 
 
-class LedgerNotMigrated(CheckFailed):
-    """ClickHouse answers, but the database or one of its tables and views is not there."""
-
-
-class DatabaseNameFault(UsageFault):
-    """The name cannot be the name of a database."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class ClickHouse:
     """Where the ledger is and who asks. The password never shows in `repr`."""
@@ -90,9 +82,9 @@ class ClickHouse:
 
 
 def check_database_name(name: str) -> str:
-    """The name itself; raises DatabaseNameFault when it holds anything but ASCII letters, digits and _."""
+    """The name itself; raises UsageFault when it holds anything but ASCII letters, digits and _."""
     if DATABASE_NAME.fullmatch(name) is None:
-        raise DatabaseNameFault(
+        raise UsageFault(
             f"CLICKHOUSE_DATABASE is {name!r}: use up to 63 letters a-z or A-Z, digits and underscores, no digit first."
         )
     return name
@@ -143,7 +135,7 @@ def explained(config: ClickHouse) -> Iterator[None]:
 def open_ledger(config: ClickHouse) -> Iterator[Client]:
     """A client for the ledger's database.
 
-    Within the block errors of ClickHouse become ClickHouseUnreachable, ClickHouseRefused, LedgerNotMigrated or
+    Within the block errors of ClickHouse become ClickHouseUnreachable, ClickHouseRefused, CheckFailed or
     ClickHouseFault.
     """
     try:
@@ -163,8 +155,8 @@ def open_ledger(config: ClickHouse) -> Iterator[Client]:
         raise _not_migrated(config) from error
 
 
-def _not_migrated(config: ClickHouse) -> LedgerNotMigrated:
-    return LedgerNotMigrated(
+def _not_migrated(config: ClickHouse) -> CheckFailed:
+    return CheckFailed(
         f"The database {config.database!r} of ClickHouse at {config.address} is missing or incomplete: "
         "run `clustertrack migrate`, or set CLICKHOUSE_DATABASE."
     )

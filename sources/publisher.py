@@ -41,9 +41,9 @@ _BATCH: Final = 512 * 1024
 _LINGER_MS: Final = 50
 _REQUEST: Final = 4 * MAX_RECORD
 
-# kafka-python 3 has no limit on what it buffers (its `buffer_memory` is gone), so the limit is here.
 _MOST_PENDING: Final = 20_000
 _MOST_PENDING_BYTES: Final = 16 * 1024 * 1024
+"""kafka-python 3 has no limit on what it buffers (its `buffer_memory` is gone), so the limit is here."""
 
 
 Headers = Sequence[tuple[str, bytes]]
@@ -252,7 +252,7 @@ def kafka_publisher(
         delivery_ms: how long a record may take, repetitions included; at least `request_ms`.
 
     Raises:
-        KafkaUnreachable, NotAllowed, KafkaRefuses, TopicMissing
+        KafkaUnreachable, CheckFailed, CheckFailed, Unreachable
     """
     require_topic(kafka, topic, needs="Write", timeout_ms=connect_ms)
     write = right("Write", "topic", topic)

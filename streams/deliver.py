@@ -13,7 +13,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from aiokafka.errors import KafkaError, KafkaTimeoutError
@@ -24,32 +24,45 @@ from streams.decide import Batch, PartitionInfo, Record
 from streams.faultpoints import reach
 from streams.interfaces import Group, Outbox, SeenTable, Step
 
-RETRY_DELAYS = (0.2, 2.0)
+RETRY_DELAYS: Final = (0.2, 2.0)
 """Shortest and longest seconds between tries: a recovered ledger is noticed at once, and not hammered."""
-PATIENCE = 3.0
+PATIENCE: Final = 3.0
 """Seconds that Kafka may take to confirm before the worker reports that it waits."""
 
-AT_ONCE = 250
+AT_ONCE: Final = 250
 """Records that are decided on without a break for the event loop: the worst ones take ten times as long as good ones,
 and heartbeats, health checks and the fetcher wait meanwhile."""
 
-PROOFS = 5
+PROOFS: Final = 5
 """How often a record must be refused, alone and each time between two inserts that succeed, before it is rejected: one
 refusal may be a passing problem of the ledger, and a rejected record is missing from the figures."""
 
 log = structlog.get_logger()
 
 
-class StateFailure(Exception):
+class StateError(Exception):
     """The dedupe state cannot be read or written: no record is to blame, the process has to restart."""
 
 
-class Stale(Exception):
+class StaleError(Exception):
     """The group's records will be delivered again: stop working on it."""
 
 
 class Pipeline:
-    """Takes batches, delivers groups."""
+    """Takes batches, delivers groups.
+
+    Args:
+        name: for logs and metrics.
+        step: the pure step.
+        seen: the dedupe state; None for records without one.
+        ledger: where rows are stored; its calls run in a thread.
+        outbox: where records are produced.
+        crash: ends the process, for its supervisor to start it again.
+        linger: seconds that a group waits for more records.
+        max_rows: records that close a group.
+        retry_delays: shortest and longest seconds between tries.
+        patience: seconds that producing may take before it counts as waiting.
+    """
 
     def __init__(
         self,
@@ -65,18 +78,6 @@ class Pipeline:
         retry_delays: tuple[float, float] = RETRY_DELAYS,
         patience: float = PATIENCE,
     ) -> None:
-        """Args:
-        name: for logs and metrics.
-        step: the pure step.
-        seen: the dedupe state; None for records without one.
-        ledger: where rows are stored; its calls run in a thread.
-        outbox: where records are produced.
-        crash: ends the process, for its supervisor to start it again.
-        linger: seconds that a group waits for more records.
-        max_rows: records that close a group.
-        retry_delays: shortest and longest seconds between tries.
-        patience: seconds that producing may take before it counts as waiting.
-        """
         self.name = name
         self._step, self._seen, self._ledger, self._outbox, self._crash = step, seen, ledger, outbox, crash
         self._linger, self._max_rows, self._retry_delays, self._patience = linger, max_rows, retry_delays, patience
@@ -192,7 +193,7 @@ class Pipeline:
         """Apply the pure step. Where it raises, halve until the one record is found, and reject that."""
         try:
             return [(records, self._step(place, records, condemned))]
-        except (StateFailure, MemoryError):
+        except (StateError, MemoryError):
             raise
         except Exception:  # a record that breaks the step must not stop the others
             if len(records) == 1:
@@ -214,7 +215,7 @@ class Pipeline:
     async def _deliver_or_crash(self, group: Group) -> None:
         try:
             await self.deliver(group)
-        except Stale:
+        except StaleError:
             metrics.DROPPED.labels(self.name).inc(group.size)
         except Exception as error:  # a bug; leaving here, it would be a silent stall
             log.exception("delivery failed, the worker stops", pipeline=self.name)
@@ -231,7 +232,7 @@ class Pipeline:
         8. Ack; the next commit takes the contiguous prefix.
 
         Raises:
-            Stale: the records will be delivered again.
+            StaleError: the records will be delivered again.
         """
         started = monotonic()
         try:
@@ -282,7 +283,7 @@ class Pipeline:
     def _check(self, group: Group) -> None:
         self.alive_at = monotonic()
         if group.epoch is not self._epoch:
-            raise Stale
+            raise StaleError
 
     def _wait(self, why: str) -> None:
         self.waiting_since, self.waiting_for = self.waiting_since or monotonic(), why

@@ -34,7 +34,8 @@ class Outbox(Protocol):
     async def send(self, parcel: Any, marks: Mapping[int, Mapping[bytes, bytes]]) -> dict[int, int]:  # noqa: ANN401
         """Produce what is in a parcel that `parcel` gave, and the changelog of marks.
 
-        Returns the last changelog offset of each partition.
+        Returns:
+            The last changelog offset of each partition.
         """
 
 

@@ -4,7 +4,7 @@ aiokafka keeps such an error until someone fetches, and stops trying to join. A 
 nothing: it would wait silently, even after the cause is gone. So the heartbeat checks.
 
     CheckFailed
-    └── GroupLost    the group does not let the worker in, or has put it out, and no waiting changes that
+    └── CheckFailed    the group does not let the worker in, or has put it out, and no waiting changes that
 """
 
 from collections.abc import Mapping
@@ -28,12 +28,8 @@ WHAT_TO_DO: Final[Mapping[str, str]] = {
 """Error of the group protocol -> its cause and the way out. Any other one ends the worker just as well."""
 
 
-class GroupLost(CheckFailed):
-    """The consumer group has refused the worker permanently."""
-
-
 def check(client: Any, group: str) -> None:  # noqa: ANN401 - aiokafka has no types
-    """Raise GroupLost if aiokafka's coordinator has given up. Only reads, since the client lives in another thread.
+    """Raise CheckFailed if aiokafka's coordinator has given up. Only reads, since the client lives in another thread.
 
     Args:
         client: aiokafka's consumer; None before there is one.
@@ -47,7 +43,7 @@ def check(client: Any, group: str) -> None:  # noqa: ANN401 - aiokafka has no ty
     if error is None and task.done() and not task.cancelled():
         error = task.exception()
     if error is not None:
-        raise GroupLost(explained(group, error)) from error
+        raise CheckFailed(explained(group, error)) from error
 
 
 def explained(group: str, error: BaseException) -> str:

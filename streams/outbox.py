@@ -98,14 +98,15 @@ class KafkaParcel:
 
 
 class KafkaOutbox:
-    """Produces through the aiokafka producer that Faust runs."""
+    """Produces through the aiokafka producer that Faust runs.
 
-    def __init__(self, producer: Callable[[], Any], topics: Mapping[str, str], changelog: str | None) -> None:
-        """Args:
+    Args:
         producer: gives the started `AIOKafkaProducer`.
         topics: `Output.to` -> topic.
         changelog: the changelog topic of the dedupe state; None without one.
-        """
+    """
+
+    def __init__(self, producer: Callable[[], Any], topics: Mapping[str, str], changelog: str | None) -> None:
         self._producer, self._topics, self._changelog = producer, topics, changelog
 
     def parcel(self) -> KafkaParcel:

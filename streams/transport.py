@@ -13,7 +13,7 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 from aiokafka.errors import KafkaError
 from faust.transport.drivers import TRANSPORTS
@@ -23,11 +23,11 @@ from mode.services import WaitResults
 
 from streams.faultpoints import FETCH, reach
 
-SCHEME = "kafkabatch"
-POLL_SECONDS = 1.0
-IDLE_SECONDS = 0.2
+SCHEME: Final = "kafkabatch"
+POLL_SECONDS: Final = 1.0
+IDLE_SECONDS: Final = 0.2
 """How often a consumer without active partitions looks for some."""
-FETCH_WAIT_MS = 50
+FETCH_WAIT_MS: Final = 50
 """How long a broker may hold a fetch that finds nothing. Until it answers, aiokafka asks that broker for no other
 partition: one without new records, like those of the register, would hold up all others. Faust fixes it at 1,500."""
 

@@ -16,13 +16,8 @@ from uuid import UUID
 from clustertrack.rejected.outgoing import Outgoing
 from clustertrack.rejected.records import Action, RejectedRecord
 from schemas.addresses import RecordAddress
-from schemas.errors import Unreachable
 
 _CLOSING: Final = ("replayed", "discarded")
-
-
-class NotConfirmed(Unreachable):
-    """Kafka did not confirm every record that was sent."""
 
 
 class Book(Protocol):
@@ -47,7 +42,7 @@ class Topic(Protocol):
         """How often it was deleted and re-created so far."""
 
     def send(self, records: Sequence[Outgoing]) -> Iterator[int]:
-        """Send records; gives the offset of each, in their order, as soon as it is confirmed. Raises NotConfirmed."""
+        """Send records; gives the offset of each, in their order, as soon as it is confirmed. Raises Unreachable."""
 
 
 class Refused(NamedTuple):
@@ -88,7 +83,7 @@ def resend(records: Sequence[RejectedRecord], run: Run, topic: Topic, book: Book
     """Send open records of one topic again; `results` takes what becomes of them.
 
     Raises:
-        NotConfirmed: what was confirmed is noted; repeat the call for the rest.
+        Unreachable: what was confirmed is noted; repeat the call for the rest.
     """
     sending = list(_planned(records, run, book, results))
     book.write([intent for intent, _ in sending])

@@ -10,7 +10,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from brokers.connection import KafkaConnection
 from brokers.explain import await_usable, explained, is_authorization, right
 from clustertrack.rejected.outgoing import Outgoing
-from clustertrack.rejected.replay import NotConfirmed
+from schemas.errors import Unreachable
 from sources.publisher import MAX_RECORD
 
 _CONNECT_MS: Final = 10_000
@@ -28,7 +28,7 @@ class KafkaTopic:
         self._producer = producer
 
     def send(self, records: Sequence[Outgoing]) -> Iterator[int]:
-        """Send records; gives the offset of each, in their order, as soon as it is confirmed. Raises NotConfirmed."""
+        """Send records; gives the offset of each, in their order, as soon as it is confirmed. Raises Unreachable."""
         confirmed = 0
         try:
             futures = [
@@ -43,7 +43,7 @@ class KafkaTopic:
                 yield offset
         except KafkaError as error:
             lacks = f"the user lacks the right {right('Write', 'topic', self.name)}" if is_authorization(error) else ""
-            raise NotConfirmed(
+            raise Unreachable(
                 f"Kafka did not confirm {len(records) - confirmed} of {len(records)} records "
                 f"({lacks or type(error).__name__}): "
                 "repeat the command when Kafka answers; a record that arrives twice is counted once"

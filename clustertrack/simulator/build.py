@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from clustertrack.simulator.exports import Written, write_file
 from clustertrack.simulator.final import Desk, State, draw_final, uuid
@@ -24,13 +24,13 @@ from schemas.errors import UsageFault
 from schemas.own_files import read_within, write_whole
 from schemas.own_folders import close_folder, private_folder, remove
 
-TRUTH = "truth.json"
-STAGES = 5 + len(JSONL) + len(LAYOUTS) + 1
-_ANOTHER = "choose another --out"
-_LARGEST_TRUTH = 256 * 1024 * 1024
+TRUTH: Final = "truth.json"
+STAGES: Final = 5 + len(JSONL) + len(LAYOUTS) + 1
+_ANOTHER: Final = "choose another --out"
+_LARGEST_TRUTH: Final = 256 * 1024 * 1024
 """Bytes of the truth of an earlier run."""
 
-_README = """Synthetic data, written by `clustertrack simulate --scenario {scenario} --seed {seed}`.
+_README: Final = """Synthetic data, written by `clustertrack simulate --scenario {scenario} --seed {seed}`.
 
 No company, cluster or activity in these files is real: names begin with "Syntetisk", CVR numbers with 9, and sources
 end in .example. Every mistake is here on purpose, as CRMs make them.

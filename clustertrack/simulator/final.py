@@ -5,31 +5,39 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
-from typing import Protocol
+from typing import Final, Protocol
 from uuid import UUID
 
 from clustertrack.simulator.scenario import OUTCOMES, YEAR, YEARS, Scenario, random
 from clustertrack.simulator.simulated_clusters import Source
 from clustertrack.simulator.world import World
 
-# Written down here again on purpose: the truth must not be counted with the mapping that it checks.
-PROVES = {"workshop.attended": "new_competencies", "project.started": "new_ideas", "product.launched": "new_products"}
-_TYPE_OF = {outcome: event_type for event_type, outcome in PROVES.items()}
-JOINED = "company.joined"
-_PREFIX = {"workshop.attended": "WS", "project.started": "PR", "product.launched": "PD", JOINED: "ME"}
-_OBJECT = {
+PROVES: Final = {
+    "workshop.attended": "new_competencies",
+    "project.started": "new_ideas",
+    "product.launched": "new_products",
+}
+"""Written down here again on purpose: the truth must not be counted with the mapping that it checks."""
+_TYPE_OF: Final = {outcome: event_type for event_type, outcome in PROVES.items()}
+JOINED: Final = "company.joined"
+_PREFIX: Final = {"workshop.attended": "WS", "project.started": "PR", "product.launched": "PD", JOINED: "ME"}
+_OBJECT: Final = {
     "workshop.attended": "workshop",
     "project.started": "projekt",
     "product.launched": "produkt",
     JOINED: "medlemskab",
 }
-OBJECT_FIELD = {"workshop.attended": "workshop_id", "project.started": "project_id", "product.launched": "product_id"}
-_TOPICS = (
+OBJECT_FIELD: Final = {
+    "workshop.attended": "workshop_id",
+    "project.started": "project_id",
+    "product.launched": "product_id",
+}
+_TOPICS: Final = (
     "digitale tvillinger", "grøn omstilling", "råvarer, affald og genbrug", "kunstig intelligens på gulvet",
     "bæredygtige materialer", 'nye "cirkulære" forretninger', "sensorer i kæder", "eksport; første skridt",
     "varme fra overskud", "æbler, øl og åben innovation",
 )  # fmt: skip
-_OUTCOMES_OTHER_YEARS = (0.35, 0.25, 0.12)
+_OUTCOMES_OTHER_YEARS: Final = (0.35, 0.25, 0.12)
 
 
 @dataclass(frozen=True, slots=True)

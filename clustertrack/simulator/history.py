@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from clustertrack.simulator.final import PROVES, Activity, Desk, State, uuid
@@ -17,10 +18,14 @@ from clustertrack.simulator.simulated_clusters import Source
 from clustertrack.simulator.truth import canonical, outcomes_of
 from clustertrack.simulator.world import World
 
-COPENHAGEN = ZoneInfo("Europe/Copenhagen")
-# No version is recorded later, so that none lies in the future however early the files are published.
-LAST_INSTANT = datetime(2020, 1, 31, 18, tzinfo=COPENHAGEN)
-_REASONS = ("Syntetisk: registreret to gange", "Syntetisk: virksomheden mødte ikke op", "Syntetisk: fejl i indtastning")
+COPENHAGEN: Final = ZoneInfo("Europe/Copenhagen")
+LAST_INSTANT: Final = datetime(2020, 1, 31, 18, tzinfo=COPENHAGEN)
+"""No version is recorded later, so that none lies in the future however early the files are published."""
+_REASONS: Final = (
+    "Syntetisk: registreret to gange",
+    "Syntetisk: virksomheden mødte ikke op",
+    "Syntetisk: fejl i indtastning",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from random import Random
+from typing import Final
 
 from clustertrack.simulator.history import History, Version
 from clustertrack.simulator.invalid import Invalid, InvalidRow
@@ -12,10 +13,10 @@ from clustertrack.simulator.scenario import Scenario, random
 from clustertrack.simulator.simulated_clusters import DANISH, ISO, JSONL
 from clustertrack.simulator.world import World
 
-RAW = "raw.jsonl"
-# 02:30 in Denmark on the day the clocks went back: it comes twice, and a time without zone means the first.
-_TWICE = datetime(2018, 10, 28, 0, 30, tzinfo=UTC)
-_DAY = 86_400.0
+RAW: Final = "raw.jsonl"
+_TWICE: Final = datetime(2018, 10, 28, 0, 30, tzinfo=UTC)
+"""02:30 in Denmark on the day the clocks went back: it comes twice, and a time without zone means the first."""
+_DAY: Final = 86_400.0
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
@@ -15,9 +15,9 @@ from brokers.connection import KafkaConnection
 from schemas.errors import Unreachable, UsageFault
 from schemas.own_files import open_file
 
-CRC32 = "crc32"
-_TIMEOUT_S = 60
-_CONNECT_MS = 5_000
+CRC32: Final = "crc32"
+_TIMEOUT_S: Final = 60
+_CONNECT_MS: Final = 5_000
 
 
 class RawRecord(NamedTuple):

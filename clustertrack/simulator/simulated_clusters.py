@@ -2,21 +2,22 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from clustertrack.simulator.scenario import Scenario
 
-_THEMES = (
+_THEMES: Final = (
     "Fødevarer", "Energi", "Robotter", "Vand", "Vind", "Lyd", "Lys", "Møbler", "Mode", "Byggeri", "Beton", "Træ",
     "Skibe", "Havne", "Fly", "Droner", "Rumfart", "Sundhed", "Medicin", "Pleje", "Data", "Spil", "Film", "Betaling",
     "Sikkerhed", "Materialer", "Plast", "Genbrug", "Klima", "Landbrug", "Fiskeri", "Turisme", "Transport",
     "Logistik", "Sensorer", "Laser", "Kemi", "Læring",
 )  # fmt: skip
-_ASCII = str.maketrans({"æ": "ae", "ø": "oe", "å": "aa"})
+_ASCII: Final = str.maketrans({"æ": "ae", "ø": "oe", "å": "aa"})
 
-FIRST_DAY = date(2016, 1, 1)
-# One cluster is old enough for a day before 2000, so that such a day has one fault only.
-OLD_FIRST_DAY = date(1990, 1, 1)
-LAST_DAY = date(2019, 12, 31)
+FIRST_DAY: Final = date(2016, 1, 1)
+OLD_FIRST_DAY: Final = date(1990, 1, 1)
+"""One cluster is old enough for a day before 2000, so that such a day has one fault only."""
+LAST_DAY: Final = date(2019, 12, 31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,11 @@ class Source:
     bare_joins: bool = False
 
 
-JSONL = ("activity-crm-1.jsonl", "activity-crm-2.jsonl", "activity-crm-3.jsonl")
-ISO = "activity-iso.csv"
-DANISH = "activity-danish.csv"
-DANISH_PLAIN = "activity-danish-2.csv"
-EXCEL = "activity-excel.xlsx"
+JSONL: Final = ("activity-crm-1.jsonl", "activity-crm-2.jsonl", "activity-crm-3.jsonl")
+ISO: Final = "activity-iso.csv"
+DANISH: Final = "activity-danish.csv"
+DANISH_PLAIN: Final = "activity-danish-2.csv"
+EXCEL: Final = "activity-excel.xlsx"
 
 
 def registry(scenario: Scenario) -> tuple[list[Cluster], list[Source]]:

@@ -3,13 +3,13 @@
 import json
 from datetime import datetime
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from clustertrack.simulator.final import OBJECT_FIELD
 from clustertrack.simulator.history import COPENHAGEN, Version
 
-TYPE = "org.clustertrack.{}.v1"
-RETRACTED = "activity.retracted"
+TYPE: Final = "org.clustertrack.{}.v1"
+RETRACTED: Final = "activity.retracted"
 
 
 def subject(cvr: int, rng: Random) -> str:

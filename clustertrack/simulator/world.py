@@ -7,23 +7,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from random import Random
+from typing import Final
 
 from clustertrack.simulator.scenario import OUTCOMES, YEAR, Scenario, random
 from clustertrack.simulator.simulated_clusters import Cluster, Source, registry
 
-_WEIGHTS = (2, 7, 6, 5, 4, 3, 2)
-_TRADES = (
+_WEIGHTS: Final = (2, 7, 6, 5, 4, 3, 2)
+_TRADES: Final = (
     "Møbelfabrik", "Bådeværft", "Mejeri", "Bryggeri", "Smedje", "Savværk", "Rådgivning", "Ingeniørfirma",
     "Softwarehus", "Laboratorium", "Værktøjsfabrik", "Fiskeeksport", "Gartneri", "Trykkeri", "Elektronikfabrik",
     "Tegnestue", "Vævestue", "Ostehandel",
 )  # fmt: skip
-# (municipality code, NUTS 3 code); the code of the first ones begins with a zero, which spreadsheets drop
-_PLACES = (
+_PLACES: Final = (
     ("0101", "DK011"), ("0147", "DK011"), ("0151", "DK012"), ("0217", "DK013"), ("0265", "DK021"),
     ("0330", "DK022"), ("0400", "DK014"), ("0461", "DK031"), ("0561", "DK032"), ("0607", "DK032"),
     ("0657", "DK041"), ("0751", "DK042"), ("0851", "DK050"),
 )  # fmt: skip
-_INDUSTRIES = (
+"""(municipality code, NUTS 3 code); the code of the first ones begins with a zero, which spreadsheets drop."""
+_INDUSTRIES: Final = (
     ("DB07", "620100"),
     ("DB07", "014620"),
     ("DB07", "310900"),
@@ -31,7 +32,7 @@ _INDUSTRIES = (
     ("DB25", "711290"),
     ("DB07", "721900"),
 )
-_COMPANY_FORMS = (
+_COMPANY_FORMS: Final = (
     ("80", "ApS"),
     ("80", "ApS"),
     ("60", "A/S"),
@@ -41,11 +42,11 @@ _COMPANY_FORMS = (
     ("90", ""),
     ("", ""),
 )
-_PUBLIC_FORMS = (("230", "Styrelse"), ("245", "Region"), ("250", "Kommune"))
-_BANDS = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-_SMALL = 50
-_LAST_BAND = "ANTAL_1000_999999"
-YEAR_END = date(YEAR, 12, 31)
+_PUBLIC_FORMS: Final = (("230", "Styrelse"), ("245", "Region"), ("250", "Kommune"))
+_BANDS: Final = (0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+_SMALL: Final = 50
+_LAST_BAND: Final = "ANTAL_1000_999999"
+YEAR_END: Final = date(YEAR, 12, 31)
 
 
 @dataclass(slots=True)

@@ -35,7 +35,7 @@ _DIRECTIVES: Final = {
 """In the order of datetime's arguments."""
 
 
-class MomentFault(ValueError):
+class MomentError(ValueError):
     """The cell cannot be read as wanted; the message says why, in words for the owner of the file."""
 
 
@@ -47,30 +47,30 @@ def check_format(pattern: str, *, clock: bool) -> None:
         clock: whether it needs a time of day.
 
     Raises:
-        MomentFault: with what to write instead.
+        MomentError: with what to write instead.
     """
     directives = re.findall(r"%(.?)", pattern.replace("%%", ""), re.DOTALL)
     if not directives:
-        raise MomentFault(f"the format {pattern!r} has no %: write {_from_excel(pattern) or '%d-%m-%Y %H:%M'!r}")
+        raise MomentError(f"the format {pattern!r} has no %: write {_from_excel(pattern) or '%d-%m-%Y %H:%M'!r}")
     read: list[str] = []
     for directive in directives:
         part = _PARTS.get(directive)
         if part is None:
             advice = " (give the zone with `timezone`)" if directive == "Z" else ""
-            raise MomentFault(f"the format {pattern!r} has %{directive}, which is not read{advice}; known are {_KNOWN}")
+            raise MomentError(f"the format {pattern!r} has %{directive}, which is not read{advice}; known are {_KNOWN}")
         if part in read:
-            raise MomentFault(f"the format {pattern!r} has the {part} twice")
+            raise MomentError(f"the format {pattern!r} has the {part} twice")
         read.append(part)
     for part in ("year", "month", "day"):
         if part not in read:
-            raise MomentFault(f"the format {pattern!r} has no {part}")
+            raise MomentError(f"the format {pattern!r} has no {part}")
     for part, larger in _NEEDS.items():
         if part in read and larger not in read:
-            raise MomentFault(f"the format {pattern!r} has a {part} and no {larger}")
+            raise MomentError(f"the format {pattern!r} has a {part} and no {larger}")
     if ("I" in directives) != ("half of the day" in read):
-        raise MomentFault(f"the format {pattern!r} needs %I and %p for twelve hours, or %H for 24")
+        raise MomentError(f"the format {pattern!r} needs %I and %p for twelve hours, or %H for 24")
     if clock and "hour" not in read:
-        raise MomentFault(
+        raise MomentError(
             f"the format {pattern!r} has no hour: the time of a version needs a time of day; without such a column "
             "leave fields.time out and give exported_at"
         )
@@ -99,7 +99,7 @@ def localise(naive: datetime, zone: ZoneInfo) -> datetime:
     """Give a time without zone its zone. The hour that occurs twice is taken as the first of the two.
 
     Raises:
-        MomentFault: the clocks were put forward over this time.
+        MomentError: the clocks were put forward over this time.
     """
     steady = _steady(naive.date(), zone)
     if steady is not None:
@@ -108,7 +108,7 @@ def localise(naive: datetime, zone: ZoneInfo) -> datetime:
     before, after = first.utcoffset(), naive.replace(tzinfo=zone, fold=1).utcoffset()
     # PEP 495: the two differ only around a change of the clocks; before < after means that the hour was skipped.
     if before is not None and after is not None and before < after:
-        raise MomentFault(f"{naive:%Y-%m-%d %H:%M} does not exist in {zone.key}: the clocks were put forward")
+        raise MomentError(f"{naive:%Y-%m-%d %H:%M} does not exist in {zone.key}: the clocks were put forward")
     return first
 
 
@@ -128,16 +128,16 @@ def read_moment(cell: str | date, pattern: str | None, zone: ZoneInfo) -> dateti
     """An instant with its zone, from text (in `pattern`, else ISO 8601) or from a spreadsheet's own date and time.
 
     Raises:
-        MomentFault: empty, unreadable, a day alone, or a time that does not exist.
+        MomentError: empty, unreadable, a day alone, or a time that does not exist.
     """
     if isinstance(cell, str):
         if not cell:
-            raise MomentFault("is empty")
+            raise MomentError("is empty")
         moment = _parse(cell, pattern) if pattern else _parse_iso(cell)
     elif isinstance(cell, datetime):
         moment = cell
     else:
-        raise MomentFault(f"{cell.isoformat()} is a day without a time of day")
+        raise MomentError(f"{cell.isoformat()} is a day without a time of day")
     # Milliseconds are what orders versions; spreadsheets keep days as fractions and come out a microsecond off.
     extra = moment.microsecond % 1000
     try:
@@ -146,7 +146,7 @@ def read_moment(cell: str | date, pattern: str | None, zone: ZoneInfo) -> dateti
         moment = localise(moment, zone) if moment.tzinfo is None else moment
         moment.astimezone(UTC)
     except OverflowError:
-        raise MomentFault(f"{str(cell)[:40]!r} is the end of all calendars, not a time") from None
+        raise MomentError(f"{str(cell)[:40]!r} is the end of all calendars, not a time") from None
     return moment
 
 
@@ -160,19 +160,19 @@ def read_day(cell: str | date, pattern: str | None, zone: ZoneInfo) -> str:
         zone: of an instant without one.
 
     Raises:
-        MomentFault: empty or unreadable.
+        MomentError: empty or unreadable.
     """
     clock = not isinstance(cell, str)
     if isinstance(cell, str):
         if not cell:
-            raise MomentFault("is empty")
+            raise MomentError("is empty")
         if pattern:
             cell, clock = _parse(cell, pattern), "%H" in pattern or "%I" in pattern
         elif len(cell) <= _DAY_LENGTH:
             try:
                 return date.fromisoformat(cell).isoformat()
             except ValueError:
-                raise MomentFault(f"{cell!r} is not a day like 2018-05-03, and the mapping gives no format") from None
+                raise MomentError(f"{cell!r} is not a day like 2018-05-03, and the mapping gives no format") from None
         else:
             cell, clock = _parse_iso(cell), True
     if not isinstance(cell, datetime):
@@ -183,7 +183,7 @@ def read_day(cell: str | date, pattern: str | None, zone: ZoneInfo) -> str:
         instant = localise(cell, zone) if cell.tzinfo is None else cell
         return instant.astimezone(COPENHAGEN).date().isoformat()
     except OverflowError:
-        raise MomentFault(f"{str(cell)[:40]!r} is the end of all calendars, not a day") from None
+        raise MomentError(f"{str(cell)[:40]!r} is the end of all calendars, not a day") from None
 
 
 def rfc3339(moment: datetime) -> str:
@@ -199,13 +199,13 @@ def _parse_iso(text: str) -> datetime:
         except ValueError:
             pass
         else:
-            raise MomentFault(f"{text!r} is a day without a time of day")
+            raise MomentError(f"{text!r} is a day without a time of day")
     else:
         try:
             return datetime.fromisoformat(text)
         except ValueError:
             pass
-    raise MomentFault(f"{text[:40]!r} is not a time like 2018-05-03T14:05:09+02:00, and the mapping gives no format")
+    raise MomentError(f"{text[:40]!r} is not a time like 2018-05-03T14:05:09+02:00, and the mapping gives no format")
 
 
 def _parse(text: str, pattern: str) -> datetime:
@@ -215,7 +215,7 @@ def _parse(text: str, pattern: str) -> datetime:
             return datetime(*map(int, match.group(*quick[1])))  # type: ignore[arg-type]  # noqa: DTZ001
         return datetime.strptime(text, pattern)  # noqa: DTZ007  (the caller adds the zone)
     except ValueError:
-        raise MomentFault(f"{text[:40]!r} is not written as {pattern}") from None
+        raise MomentError(f"{text[:40]!r} is not written as {pattern}") from None
 
 
 @lru_cache(maxsize=64)

@@ -27,10 +27,6 @@ MOST: Final = 500_000
 """So many conflicts are one mistake in the mapping, not half a million in the rows; and they must fit into memory."""
 
 
-class TooManyConflicts(UsageFault):
-    """The mapping builds activity_id from something that is not one company's part in an activity."""
-
-
 def mark(source: str, activity_id: str, milliseconds: int) -> bytes:
     """16 bytes for one version of an activity."""
     return blake2b(f"{source}\0{activity_id}\0{milliseconds}".encode(), digest_size=_MARK).digest()
@@ -45,7 +41,7 @@ def find_conflicts(buckets: Buckets) -> dict[bytes, str]:
     """The marks that were noted with more than one company, or in one file with more than one content, and which of it.
 
     Raises:
-        TooManyConflicts
+        UsageFault
     """
     conflicts: dict[bytes, str] = {}
     for bucket in buckets.read():
@@ -58,7 +54,7 @@ def find_conflicts(buckets: Buckets) -> dict[bytes, str]:
                 elif contents.setdefault((version, file), content) != content:
                     conflicts.setdefault(version, CONTENTS)
         if len(conflicts) > MOST:
-            raise TooManyConflicts(
+            raise UsageFault(
                 f"more than {MOST:,} activities contradict themselves at the same time: the mapping must "
                 'build activity_id so that it is one company\'s part in one activity, e.g. "{Workshop}/{CVR}"; nothing '
                 "was sent"

@@ -15,14 +15,15 @@ from zoneinfo import ZoneInfo
 
 from pydantic_core import to_json
 
-from schemas.cvr import CvrFault, format_cvr, parse_cvr
+from schemas.cvr import CvrError, format_cvr, parse_cvr
 from schemas.envelope import DETAILS
+from schemas.errors import UsageFault
 from schemas.field_rules import NOT_RETRACTED
 from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
-from sources.files.cell_dates import MomentFault, read_day, read_moment, rfc3339
+from sources.files.cell_dates import MomentError, read_day, read_moment, rfc3339
 from sources.files.cell_texts import Unreadable, canonical, cvr_text, why_unreadable
 from sources.files.conflicts import digest, mark
-from sources.files.mapping import HOLE, RETRACTED, ColumnRule, MappingFault
+from sources.files.mapping import HOLE, RETRACTED, ColumnRule
 from sources.files.mapping import Mapping as FileMapping
 from sources.files.refused_rows import Refusal
 from sources.files.spreadsheet import Cell, Row, heading
@@ -66,7 +67,7 @@ class Identity(NamedTuple):
         return None if activity is None else mark(self.source, activity, round(self.moment.timestamp() * 1000))
 
 
-class _Unbuildable(ValueError):
+class _UnbuildableError(ValueError):
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(reason)
         self.field = field
@@ -85,7 +86,7 @@ class Builder:
         was_refused: it is a list of refused rows, in which the dates of a workbook are ISO 8601.
 
     Raises:
-        MappingFault: a column that the sheet lacks or has twice; no source of `time`.
+        UsageFault: a column that the sheet lacks or has twice; no source of `time`.
     """
 
     def __init__(
@@ -106,7 +107,7 @@ class Builder:
         self._zone = mapping.zone
         self._exported_at = exported_at
         if "time" not in mapping.fields and exported_at is None:
-            raise MappingFault(
+            raise UsageFault(
                 f"{file} has no `time`: map a column with date and time of the last change, or give the instant of the "
                 "export (exported_at in the mapping, or --exported-at)"
             )
@@ -131,7 +132,7 @@ class Builder:
         try:
             cells, texts = self._sound_cells(row)
             identity = self._identity(cells, texts)
-        except _Unbuildable:
+        except _UnbuildableError:
             return None
         if identity.cvr is None or (version := identity.mark) is None:
             return None
@@ -141,7 +142,7 @@ class Builder:
         """The event of a row, or why there is none."""
         try:
             return self._build(row, conflicts)
-        except _Unbuildable as fault:
+        except _UnbuildableError as fault:
             return Refusal(self._file, row.line, fault.field, fault.reason, row.last)
 
     # ---- columns
@@ -155,9 +156,7 @@ class Builder:
                 what = "no column" if not places else f"{len(places)} columns"
                 known = ", ".join(repr(title) for title in self._header if title)[:500]
                 advice = known.encode("utf-8", "replace").decode()
-                raise MappingFault(
-                    f"{self._file} has {what} {column!r} (fields.{name} of its mapping); it has {advice}"
-                )
+                raise UsageFault(f"{self._file} has {what} {column!r} (fields.{name} of its mapping); it has {advice}")
             indices.append(places[0])
         return indices
 
@@ -188,7 +187,7 @@ class Builder:
             for index, literal in zip(indices, literals[1:], strict=True):
                 cell = subject if index == self._subject and name != "subject" else canonical(texts[index])
                 if not cell and index != self._subject:
-                    raise _Unbuildable(name, f"the column {self._header[index]!r} is empty")
+                    raise _UnbuildableError(name, f"the column {self._header[index]!r} is empty")
                 text += cell + literal
             return values.get(text, text)
 
@@ -207,7 +206,7 @@ class Builder:
         """The cells of a row that has what the mapping needs: as they are, and as text."""
         cells = row.cells
         if cells is None:
-            raise _Unbuildable("", row.problem)
+            raise _UnbuildableError("", row.problem)
         width = len(self._header)
         if self._padded:
             if len(cells) < width:
@@ -232,13 +231,13 @@ class Builder:
         for index, name in self._used:
             cell = cells[index]
             if isinstance(cell, str) and (why := cell.why if type(cell) is Unreadable else why_unreadable(cell)):
-                raise _Unbuildable(name, f"the column {self._header[index]!r} {why}")
+                raise _UnbuildableError(name, f"the column {self._header[index]!r} {why}")
 
     def _check_headings(self, cells: Sequence[Cell]) -> None:
         width = len(self._header)
         if any(cells[index] for index in self._nameless if index < len(cells)) or any(cells[width:]):
             number = next(n for n, cell in enumerate(cells, 1) if cell and (n > width or not self._header[n - 1]))
-            raise _Unbuildable(
+            raise _UnbuildableError(
                 "",
                 f"cell {number} is filled and its column has no heading: a cell has shifted, or a heading is missing",
             )
@@ -248,9 +247,9 @@ class Builder:
         if len(texts) <= self._last:
             name = next(name for index, name in self._used if index >= len(texts))
             column = next(self._header[index] for index in self._columns[name] if index >= len(texts))
-            raise _Unbuildable(name, f"the row ends after {len(texts)} of {width} columns, before {column!r}")
+            raise _UnbuildableError(name, f"the row ends after {len(texts)} of {width} columns, before {column!r}")
         if any(texts[width:]):
-            raise _Unbuildable(
+            raise _UnbuildableError(
                 "", f"the row has {len(texts)} cells and the header {width}: quote the cell with a separator"
             )
 
@@ -258,14 +257,14 @@ class Builder:
         for index, name in self._used:
             if _NOT_UTF8.search(texts[index]):
                 column = self._header[index]
-                raise _Unbuildable(name, f"the column {column!r} cannot be decoded: not the file's encoding")
+                raise _UnbuildableError(name, f"the column {column!r} cannot be decoded: not the file's encoding")
 
     def _identity(self, cells: Sequence[Cell], texts: Sequence[str]) -> Identity:
         readers = self._readers
         written = readers["subject"](texts, "")
         try:
             cvr: int | None = parse_cvr(cvr_text(written))
-        except CvrFault:
+        except CvrError:
             cvr = None
         subject = written if cvr is None else format_cvr(cvr)
         source = readers["source"](texts, subject) if "source" in readers else str(self._mapping.source)
@@ -274,8 +273,8 @@ class Builder:
         if "time" in self._columns:
             try:
                 moment = self._dated(read_moment, "time", self._cell("time", cells))
-            except MomentFault as fault:
-                raise _Unbuildable("time", str(fault)) from None
+            except MomentError as fault:
+                raise _UnbuildableError("time", str(fault)) from None
         else:
             moment = self._exported_at  # type: ignore[assignment]  # the constructor has seen to it
         return Identity(source, subject, cvr, activity_id, own_id, moment)
@@ -303,7 +302,7 @@ class Builder:
                 self.left_out.add("occurred_on")
             self.left_out.update(name for name in NOT_RETRACTED if data.pop(name, None) is not None)
         if conflicts and (version := identity.mark) in conflicts and version is not None:
-            raise _Unbuildable("activity_id", f"{activity_id or identity.id!r} {conflicts[version]}")
+            raise _UnbuildableError("activity_id", f"{activity_id or identity.id!r} {conflicts[version]}")
         kind = kind if kind.startswith(TYPE_PREFIX) else f"{TYPE_PREFIX}{kind}{TYPE_SUFFIX}"
         time = rfc3339(identity.moment)
         own_id = identity.id
@@ -325,7 +324,9 @@ class Builder:
             }
         )
         if len(value) > MAX_VALUE:
-            raise _Unbuildable("", f"its event would have {len(value):,} bytes, more than Kafka takes ({MAX_VALUE:,})")
+            raise _UnbuildableError(
+                "", f"its event would have {len(value):,} bytes, more than Kafka takes ({MAX_VALUE:,})"
+            )
         return Event(None if identity.cvr is None else subject.encode(), value)
 
     def _day(self, cells: Sequence[Cell]) -> str | None:
@@ -337,15 +338,15 @@ class Builder:
             return None
         try:
             return self._dated(read_day, "occurred_on", cell)
-        except MomentFault as fault:
-            raise _Unbuildable("occurred_on", str(fault)) from None
+        except MomentError as fault:
+            raise _UnbuildableError("occurred_on", str(fault)) from None
 
     def _dated(self, read: Callable[[Cell, str | None, ZoneInfo], _Read], name: str, cell: Cell) -> _Read:
         pattern = self._mapping.fields[name].format
         if pattern and self._was_refused:
             try:
                 return read(cell, None, self._zone)
-            except MomentFault:
+            except MomentError:
                 pass
         return read(cell, pattern, self._zone)
 

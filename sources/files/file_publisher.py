@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from schemas.errors import UsageFault
 from sources.files.buckets import Buckets
-from sources.files.cell_dates import MomentFault
+from sources.files.cell_dates import MomentError
 from sources.files.conflicts import find_conflicts, note
 from sources.files.event_builder import Builder, Event
 from sources.files.jsonlines import JsonLines
-from sources.files.mapping import FIELDS, Mapping, MappingFault, load_mapping, mapping_path, own_names
+from sources.files.mapping import FIELDS, Mapping, load_mapping, mapping_path, own_names
 from sources.files.plain_cells import COLUMNS
 from sources.files.refused_rows import Refusal, RefusedLines, RefusedRows
 from sources.files.source_file import FileFault
@@ -61,7 +62,7 @@ class Table:
         exported_at: overrides the mapping's.
 
     Raises:
-        FileFault, MappingFault
+        FileFault, UsageFault
     """
 
     def __init__(self, path: Path, *, mapping: Path | None, exported_at: str | None) -> None:
@@ -73,8 +74,8 @@ class Table:
         rules = rules or own_names(path, self.sheet.header[given:])
         try:
             instant = rules.exported(exported_at)
-        except MomentFault as fault:
-            raise MappingFault(f"--exported-at: {fault}") from None
+        except MomentError as fault:
+            raise UsageFault(f"--exported-at: {fault}") from None
         self.builder = Builder(
             rules,
             header=self.sheet.header,
@@ -120,7 +121,7 @@ def open_input(path: Path, *, mapping: Path | None, exported_at: str | None) -> 
     """A file by the ending of its name.
 
     Raises:
-        FileFault, MappingFault
+        FileFault, UsageFault
     """
     suffix = path.suffix.lower()
     if suffix in JSON_LINES:
@@ -135,7 +136,7 @@ def survey(inputs: Sequence[Input], progress: Callable[[Table], AbstractContextM
     """Round 1 for all files: the versions of activities that contradict themselves.
 
     Raises:
-        FileFault, TooManyConflicts
+        FileFault, UsageFault
     """
     with Buckets() as buckets:
         for number, table in enumerate(one for one in inputs if isinstance(one, Table)):
@@ -218,9 +219,7 @@ def _delimited(path: Path, rules: Mapping | None) -> Sheet:
     if (
         rules and rules.sheet and not sheet.was_refused
     ):  # a list of refused rows of a workbook has the workbook's mapping
-        raise MappingFault(
-            f"{path} is not a workbook, but its mapping names the sheet {rules.sheet!r}: remove that key"
-        )
+        raise UsageFault(f"{path} is not a workbook, but its mapping names the sheet {rules.sheet!r}: remove that key")
     return sheet
 
 

@@ -14,7 +14,7 @@ from brokers.partitioning import partition_of
 from schemas.ledger import LedgerRefused, LedgerUnavailable, Rows
 from streams.company_register import Register
 from streams.decide import Batch, PartitionInfo, process_batch
-from streams.deliver import AT_ONCE, Pipeline, StateFailure
+from streams.deliver import AT_ONCE, Pipeline, StateError
 
 PARTITIONS = 1
 PLACE = PartitionInfo("activity.events.v1", 0, 0, PARTITIONS)
@@ -435,10 +435,10 @@ def test_a_failing_dedupe_state_is_no_records_fault() -> None:
 
     async def go(bench: Bench) -> None:
         def fail(partition: int, keys: list[bytes]) -> list[bytes | None]:
-            raise StateFailure(f"{partition} {len(keys)}")
+            raise StateError(f"{partition} {len(keys)}")
 
         bench.seen.get = fail  # type: ignore[method-assign]
-        with pytest.raises(StateFailure):
+        with pytest.raises(StateError):
             await bench.add(Record(0, event()), Record(1, event(activity="WS-2")))
 
     assert run(go).ledger.rejected == {}

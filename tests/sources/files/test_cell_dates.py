@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.files.cell_dates import MomentFault, check_format, localise, read_day, read_moment, rfc3339
+from sources.files.cell_dates import MomentError, check_format, localise, read_day, read_moment, rfc3339
 
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 DANISH = "%d-%m-%Y %H:%M"
@@ -51,7 +51,7 @@ def test_moments_that_can_be_read(cell: str | date, pattern: str | None, written
 )
 def test_moments_that_are_refused(cell: str | date, pattern: str | None, reason: str):
     """Anything but a certain instant is refused, with a reason; this machine's clock is never used."""
-    with pytest.raises(MomentFault, match=reason):
+    with pytest.raises(MomentError, match=reason):
         read_moment(cell, pattern, COPENHAGEN)
 
 
@@ -74,7 +74,7 @@ def test_days(cell: str | date, pattern: str | None, day: str):
 @pytest.mark.parametrize("cell", ["", "i foråret", "31-02-2018", "2018"], ids=["empty", "words", "no such day", "year"])
 def test_days_that_are_refused(cell: str):
     """Anything but a day is refused."""
-    with pytest.raises(MomentFault):
+    with pytest.raises(MomentError):
         read_day(cell, "%d-%m-%Y", COPENHAGEN)
 
 
@@ -84,7 +84,7 @@ def test_localise_is_the_zone(naive: datetime):
     expected = naive.replace(tzinfo=COPENHAGEN)
     returns = expected.astimezone(timezone(timedelta(0))).astimezone(COPENHAGEN).replace(tzinfo=None) == naive
     if not returns:
-        with pytest.raises(MomentFault):
+        with pytest.raises(MomentError):
             localise(naive, COPENHAGEN)
         return
     moment = localise(naive, COPENHAGEN)
@@ -131,7 +131,7 @@ def test_formats_that_are_read(pattern: str):
 )
 def test_formats_that_are_not_read(pattern: str, clock: bool, message: str):
     """What reads no instant, or another one on another machine, is refused when the mapping is read."""
-    with pytest.raises(MomentFault, match=re.escape(message)):
+    with pytest.raises(MomentError, match=re.escape(message)):
         check_format(pattern, clock=clock)
 
 
@@ -160,5 +160,5 @@ def test_the_day_in_denmark(cell: str | date, pattern: str | None, zone: str, da
 def test_ends_of_the_calendar(cell: str):
     """What programs write for "never" is no time, and stops nothing."""
     for read in (read_moment, read_day):
-        with pytest.raises(MomentFault, match="the end of all calendars"):
+        with pytest.raises(MomentError, match="the end of all calendars"):
             read(cell, None, ZoneInfo("UTC"))

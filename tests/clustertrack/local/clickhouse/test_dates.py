@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from clustertrack.local.clickhouse.dates import early_columns, refuse_early, with_hint
-from clustertrack.local.clickhouse.engine_errors import EngineFault
+from clustertrack.local.clickhouse.engine_errors import EngineError
 
 _EARLY = dt.date(1955, 6, 7)
 
@@ -46,7 +46,7 @@ def test_other_data_is_left_to_the_engine(data_format: str, data: bytes):
 @pytest.mark.parametrize("kind", ["Date", "Nullable(Date)", "DateTime", "DateTime('UTC')", "Array(Date)"])
 def test_early_days_do_not_fit(kind: str):
     """A column that starts in 1970 refuses earlier days and says what to use."""
-    with pytest.raises(EngineFault, match=r"Column d .* use Date32 or DateTime64"):
+    with pytest.raises(EngineError, match=r"Column d .* use Date32 or DateTime64"):
         refuse_early(["d"], {"d": kind})
 
 
@@ -58,5 +58,5 @@ def test_early_days_fit(kind: str):
 
 def test_other_faults_get_no_hint():
     """Only a day out of range is explained."""
-    fault = EngineFault.from_engine(RuntimeError("Code: 60. DB::Exception: no table Date. (UNKNOWN_TABLE)"))
+    fault = EngineError.from_engine(RuntimeError("Code: 60. DB::Exception: no table Date. (UNKNOWN_TABLE)"))
     assert with_hint(fault).text == "Code: 60. DB::Exception: no table Date. (UNKNOWN_TABLE)"

@@ -175,15 +175,15 @@ def test_bytes_that_are_no_text_are_refused_with_a_code(client: Client, data_for
 _LOSES = """
 import sys
 from pathlib import Path
-from clustertrack.local.clickhouse.engine_errors import EngineFault
+from clustertrack.local.clickhouse.engine_errors import EngineError
 from clustertrack.local.clickhouse.pool import Connection
 from clustertrack.local.clickhouse.request import State
 
 connection = Connection(Path(sys.argv[1]), State("default", ()))
 try:
     connection.query(b"SELECT CAST('\\xff\\xfe' AS UInt8)", "Null", {})
-except EngineFault as fault:
-    told = EngineFault.from_engine(connection._told(RuntimeError("")))
+except EngineError as fault:
+    told = EngineError.from_engine(connection._told(RuntimeError("")))
     assert told.code == fault.code, (told.text, fault.text)
     assert told.text.startswith(fault.text[:60]), (told.text, fault.text)
     print(told.code)
