@@ -16,7 +16,7 @@ from pathlib import Path
 import generate
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from stack import Process, Stack, cpu_seconds, resident_mb, say, wait_for
+from ground import Process, Stack, cpu_seconds, resident_mb, say, wait_for
 
 from brokers.topics import ENRICHED, EVENTS
 

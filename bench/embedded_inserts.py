@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from typing import Any
 
 import clickhouse_connect
 import pyarrow as pa
@@ -24,7 +25,7 @@ _TABLE = (
 )
 
 
-def _columns() -> dict[str, list[object]]:
+def _columns() -> dict[str, list[Any]]:
     moment = dt.datetime(2018, 6, 1, tzinfo=dt.UTC)
     return {
         "n": list(range(_ROWS)),
@@ -37,7 +38,7 @@ def _columns() -> dict[str, list[object]]:
     }
 
 
-def _arrow(columns: dict[str, list[object]]) -> pa.Table:
+def _arrow(columns: dict[str, list[Any]]) -> pa.Table:
     revisions = pa.array([revision.to_bytes(16, "little") for revision in columns["revision"]], pa.binary(16))
     known = pa.array(columns["known_at"], pa.timestamp("ms", "UTC"))
     return pa.table({**columns, "n": pa.array(columns["n"], pa.uint64()), "revision": revisions, "known_at": known})

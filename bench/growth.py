@@ -13,7 +13,7 @@ from statistics import median
 from typing import Any
 
 from contest import Arena, Run
-from stack import running, say
+from ground import running, say
 
 WARM = 0.4
 

@@ -19,7 +19,7 @@ from typing import Any
 import generate
 from confluent_kafka import Message, Producer
 from contest import Arena, events_file
-from stack import running, wait_for
+from ground import running, wait_for
 
 from brokers.topics import EVENTS
 

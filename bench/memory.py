@@ -17,8 +17,8 @@ from typing import Any
 
 import generate
 from contest import Arena, events_file, produce
+from ground import HOST, resident_mb, running, say, wait_for
 from latency import Load
-from stack import HOST, resident_mb, running, say, wait_for
 
 CHUNK = 2**16
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from contest import WARM, Arena
-from stack import HOST, PYTHON, ROOT, TICKS, Process, Stack, cpu_seconds, running, say
+from ground import HOST, PYTHON, ROOT, TICKS, Process, Stack, cpu_seconds, running, say
 
 STEPS = ("decide", "insert", "produce", "mark")
 

@@ -20,7 +20,7 @@ from typing import Any
 import generate
 from confluent_kafka import Producer
 from contest import PARTITIONS, Arena, events_file, produce
-from stack import Process, Stack, resident_mb, running, say, wait_for
+from ground import Process, Stack, resident_mb, running, say, wait_for
 
 from brokers.topics import app_id, changelog_topic
 from schemas.indicators import PIPELINE_VERSION

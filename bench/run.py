@@ -27,7 +27,7 @@ from typing import Any
 
 import results
 from contest import Arena, Wrong
-from stack import ROOT, running, say
+from ground import ROOT, running, say
 
 FULL = {
     "clustertrack": 600_000,

@@ -15,8 +15,9 @@ class _Name(str):
     """A header name that encodes to the bytes that it was made of."""
 
     __slots__ = ("raw",)
+    raw: bytes
 
-    def encode(self, *_: object) -> bytes:  # type: ignore[override]
+    def encode(self, *_: object) -> bytes:
         return self.raw
 
 

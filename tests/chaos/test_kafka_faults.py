@@ -5,10 +5,9 @@ import time
 import pytest
 from chaos import Load, conclude
 from runs import LONG_FORM, SCALE
-from stack import Stack, wait_for
+from stack import Stack, Worker, wait_for
 from tcp_proxy import TcpProxy
 
-from clustertrack.local.child import Child
 from clustertrack.local.ports import HOST
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -17,7 +16,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 STACK = {"proxied": True}
 
 
-def start_behind(stack: Stack, name: str) -> Child:
+def start_behind(stack: Stack, name: str) -> Worker:
     """A worker that knows the brokers by their proxies alone."""
     return stack.start_worker(name, KAFKA_BOOTSTRAP_SERVERS=",".join(f"{HOST}:{proxy}" for _, proxy in stack.listeners))
 

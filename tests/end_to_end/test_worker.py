@@ -239,7 +239,7 @@ def test_slow_mode_gives_the_same_ledger(workers: Stack) -> None:
     wait_for_receipts(workers)
     workers.workers.pop().stop(20)
     ends = dict(sorted(receipts(workers)))  # partition -> its last offset
-    slow = {"CLICKHOUSE_DATABASE": "slow", "CLUSTERTRACK_SLOW_MODE": "1"}
+    slow: dict[str, Any] = {"CLICKHOUSE_DATABASE": "slow", "CLUSTERTRACK_SLOW_MODE": "1"}
     workers.run("migrate", **slow)
     workers.start_worker("slow", **slow)
 
@@ -264,7 +264,7 @@ class _NoText(str):
 
     __slots__ = ()
 
-    def encode(self, *_: object) -> bytes:  # type: ignore[override]
+    def encode(self, *_: object) -> bytes:
         return b"\xff\xfe"
 
 

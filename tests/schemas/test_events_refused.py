@@ -189,7 +189,8 @@ def test_all_faults_are_told_at_once():
 
 def test_every_code_has_a_case():
     """No code that an event can have is without an example in this file."""
-    shown = {code for case in CASES for _, code in case.values[2]} | {"invalid_json", "invalid_utf8", "tombstone"}
+    listed: list[Any] = [case.values[2] for case in CASES]
+    shown = {code for faults in listed for _, code in faults} | {"invalid_json", "invalid_utf8", "tombstone"}
     elsewhere = {"too_many_headers", "unreadable", "misrouted", "unprocessable", "not_storable", "invalid_header"}
     elsewhere.add("set_aside")
     assert shown | elsewhere == set(CODES)
@@ -232,13 +233,13 @@ def test_no_name_is_repeated(value: bytes):
 def test_the_list_of_faults_ends():
     """A record of nothing but faults must not grow many times its size: the list has to fit beside it."""
     many = {f"f{n}": 0 for n in range(50)}
-    wrong = {f"g{n}": [] for n in range(50)}
+    wrong: dict[str, Any] = {f"g{n}": [] for n in range(50)}
     assert len(refused(event(data={**many, "outcomes": ["x"] * 100}, **wrong))) == MAX_FAULTS
 
 
 @pytest.mark.parametrize("number", [65, 5_000, 90_000], ids=str)
 @pytest.mark.parametrize("value", ["", [], 1.5], ids=["text", "list", "fraction"])
-def test_fields_are_counted_before_they_are_judged(number: int, value: object):
+def test_fields_are_counted_before_they_are_judged(number: int, value: Any):
     """One fault says how many there are, however small or large the event is and whatever is in them."""
     many = {f"f{n}": value for n in range(number)}
     assert refused(event(**many)) == [("", "too_many_fields")]

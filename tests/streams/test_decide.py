@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from deciding import ELSEWHERE, HERE, PARTITIONS, PLACE, decide, home
-from memory import Record
 from samples import CLUSTERS, SOURCE, event
+from twins import Record
 
 from schemas.company import CompanyVersion
 from schemas.indicators import PIPELINE_VERSION
@@ -258,7 +258,7 @@ def test_a_record_on_the_wrong_partition_is_sent_on():
     assert (receipt.status, receipt.reason) == ("rerouted", "wrong_partition")
     assert (receipt.source, receipt.activity_id, receipt.revision) == (SOURCE, "", 0)
     assert (receipt.sent_to, receipt.origin_partition) == (home(company), NO_PARTITION)
-    assert batch.rows.activities == batch.rows.rejected == []
+    assert (batch.rows.activities, batch.rows.rejected) == ([], [])
     assert batch.marks == {}
 
 
@@ -416,7 +416,7 @@ def test_companies_of_the_samples():
 @pytest.mark.parametrize("content_type", ["application/json", None, ...], ids=["JSON", "null", "absent"])
 def test_extensions_that_are_on_no_list_are_left_out_and_counted(content_type: Any):
     """The event is counted; those that are known stay, and one without a value is no loss."""
-    more = {"traceparent": "00-1", "partitionkey": "1", "nickname": "Ane", "salary": 3, "empty": None}
+    more: dict[str, Any] = {"traceparent": "00-1", "partitionkey": "1", "nickname": "Ane", "salary": 3, "empty": None}
     batch = decide([Record(0, event(COMPANY, datacontenttype=content_type, **more))])
     (output,) = batch.outputs
     sent = json.loads(output.value or b"")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaError, KafkaTimeoutError, RequestTimedOutError, UnknownError
-from memory import MemoryLedger, MemoryOutbox, MemorySeen, Record
 from samples import CLUSTERS, CVRS, event
+from twins import MemoryLedger, MemoryOutbox, MemorySeen, Record
 
 from brokers.partitioning import partition_of
 from schemas.ledger import LedgerRefused, LedgerUnavailable, Rows
@@ -41,7 +41,7 @@ class Bench:
             patience=0.01,
         )
 
-    def step(self, place: PartitionInfo, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
+    def step(self, place: PartitionInfo, records: Sequence[Any], condemned: Mapping[int, str]) -> Batch:
         if any(r.value in self.poison and r.offset not in condemned for r in records):
             raise ArithmeticError("poison")
         return process_batch(
@@ -115,7 +115,7 @@ def test_many_records_at_once_leave_the_loop_free() -> None:
     async def go(bench: Bench) -> None:
         decide = bench.pipeline._step
 
-        def counting(place: PartitionInfo, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
+        def counting(place: PartitionInfo, records: Sequence[Any], condemned: Mapping[int, str]) -> Batch:
             parts.append(len(records))
             return decide(place, records, condemned)
 
@@ -150,7 +150,7 @@ def test_records_forgotten_between_two_parts_are_dropped() -> None:
 
     bench = run(go, linger=5)
     assert bench.pipeline.idle
-    assert bench.acked == bench.statuses() == []
+    assert (bench.acked, bench.statuses()) == ([], [])
 
 
 def test_marks_in_flight_are_seen_by_the_next_batch() -> None:

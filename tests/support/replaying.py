@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from samples import CVRS, event
@@ -96,9 +97,9 @@ class Dying:
         raise Crash
 
 
-def record(topic: KafkaTopic, offset: int = 7, **changes: object) -> RejectedRecord:
+def record(topic: KafkaTopic, offset: int = 7, **changes: Any) -> RejectedRecord:
     """A rejected record of the topic."""
-    fields = {
+    fields: dict[str, Any] = {
         "place": RecordAddress(topic.name, topic.epoch, 1, offset),
         "log_time": START,
         "source": "",

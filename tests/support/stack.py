@@ -31,7 +31,15 @@ _UNSHARE = ("unshare", "--user", "--map-root-user", "--mount")
 DATABASE = "impact"
 
 
-def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+class Worker(Child):
+    """A worker, and the port of its metrics."""
+
+    def __init__(self, command: Command, logs: Path, metrics_port: int) -> None:
+        super().__init__(command, logs)
+        self.metrics_port = metrics_port
+
+
+def wait_for(condition: Callable[..., Any], seconds: float, what: str) -> Any:
     """Poll until the condition gives something true, and give that; fails at the deadline."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
@@ -41,7 +49,7 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
     return found
 
 
-def answer(worker: Child, path: str) -> tuple[int, str]:
+def answer(worker: Worker, path: str) -> tuple[int, str]:
     """Status and text of one of a worker's addresses; 0 while nobody answers there."""
     try:
         with urllib.request.urlopen(f"http://{HOST}:{worker.metrics_port}{path}", timeout=5) as found:
@@ -52,7 +60,7 @@ def answer(worker: Child, path: str) -> tuple[int, str]:
         return 0, ""
 
 
-def waited(worker: Child) -> float:
+def waited(worker: Worker) -> float:
     """Seconds that the ledger or Kafka has refused, as /readyz says."""
     _, text = answer(worker, "/readyz")
     found = re.search(r"refused for (\d+) s", text)
@@ -109,7 +117,7 @@ class Stack:
             self.environment |= {"CLUSTERTRACK_REPLICATION_FACTOR": "3", "CLUSTERTRACK_MIN_INSYNC_REPLICAS": "2"}
         self._broker_commands = [local_kafka.command(node, runtime, jars) for node in brokers]
         self.brokers = [Child(command, folder) for command in self._broker_commands]
-        self.workers: list[Child] = []
+        self.workers: list[Worker] = []
         try:
             self.wait_for_kafka()
             self.wait_for_clickhouse()
@@ -194,7 +202,7 @@ class Stack:
             raise AssertionError(f"{arguments} ended with {done.exit_code}\n{done.output}") from done.exception
         return done
 
-    def start_worker(self, name: str = "worker-1", *, wait: bool = True, **environment: str) -> Child:
+    def start_worker(self, name: str = "worker-1", *, wait: bool = True, **environment: str) -> Worker:
         """Start a worker with a data folder of its own; `environment` beats the stack's settings."""
         (port,) = free_ports(1)
         settings = {
@@ -203,18 +211,17 @@ class Stack:
             "METRICS_PORT": str(port),
             **environment,
         }
-        worker = Child(Command(name, [sys.executable, "-m", "clustertrack", "worker"], settings), self.folder)
-        worker.metrics_port = port
+        worker = Worker(Command(name, [sys.executable, "-m", "clustertrack", "worker"], settings), self.folder, port)
         self.workers.append(worker)
         if wait:
             self.wait_ready(worker)
         return worker
 
-    def is_ready(self, worker: Child) -> bool:
+    def is_ready(self, worker: Worker) -> bool:
         """Whether a worker's /readyz is green."""
         return _answers(f"http://{HOST}:{worker.metrics_port}/readyz")
 
-    def wait_ready(self, worker: Child) -> None:
+    def wait_ready(self, worker: Worker) -> None:
         """Wait until a worker takes records; fails when it ends instead."""
 
         def ready() -> bool:
@@ -224,7 +231,7 @@ class Stack:
 
         wait_for(ready, START_SECONDS, f"{worker.name} to be ready")
 
-    def metrics(self, worker: Child) -> str:
+    def metrics(self, worker: Worker) -> str:
         """What a worker tells Prometheus."""
         with urllib.request.urlopen(f"http://{HOST}:{worker.metrics_port}/metrics", timeout=10) as answer:
             return str(answer.read(), "utf-8")
@@ -303,7 +310,7 @@ class Stack:
         """Wait until everything published so far is counted."""
         self.run_here("status", "--wait", str(int(seconds)))
 
-    def report(self, year: int, **environment: str) -> dict[str, Any]:
+    def report(self, year: int, **environment: Any) -> dict[str, Any]:
         """The annual report as JSON."""
         return dict(json.loads(self.run("report", "--year", str(year), "--format", "json", **environment).stdout))
 

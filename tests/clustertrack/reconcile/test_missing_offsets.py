@@ -73,7 +73,7 @@ def test_what_kafka_said_is_kept(ledger: Client, database: str, write: Callable[
     markers = {TopicPartition(TOPIC, 0, 0): [Range(1, 2), Range(4, 4)]}
     asked = []
 
-    def no_record(place: TopicPartition, ranges: list[Range]) -> Probe:
+    def no_record(place: TopicPartition, ranges: Sequence[Range]) -> Probe:
         asked.append(ranges)
         return Probe(markers[place])
 

@@ -1,7 +1,7 @@
 """A replay that died half way: what it sent is found, what it did not send is sent. Kafka is real."""
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +10,7 @@ from replaying import PARTITIONS, START, Crash, Dying, MemoryBook, Person, noise
 
 from clustertrack.rejected.outgoing import Outgoing, as_replay
 from clustertrack.rejected.records import Action, RejectedRecord
-from clustertrack.rejected.replay import NOT_KNOWN, Results, Window, resend
+from clustertrack.rejected.replay import NOT_KNOWN, Results, Standing, Window, resend
 from clustertrack.rejected.replay_topic import KafkaTopic
 from schemas.addresses import RecordAddress
 
@@ -151,13 +151,19 @@ def test_intents_of_different_days_are_looked_for_apart(topic: KafkaTopic):
     for n, one in enumerate(records):
         at = START + timedelta(days=n)
         book.write([Action(one.place, uuid.uuid4(), "replaying", at, "anna", to=RecordAddress(topic.name, 0, 0, 0))])
-    asked = []
+    asked: list[Mapping[int, Window]] = []
+
+    def find(windows: Mapping[int, Window]) -> Standing:
+        asked.append(windows)
+        return topic.find(windows)
 
     class Asked(Dying):
         def __init__(self) -> None:
             super().__init__(topic, 0)
-            self.send = topic.send
-            self.find = lambda windows: asked.append(windows) or topic.find(windows)
+            self.find = find
+
+        def send(self, records: Sequence[Outgoing]) -> Iterator[int]:
+            return topic.send(records)
 
     resend(records, Person(now=START + timedelta(days=2)).run(), Asked(), book, results)
     assert asked == [{0: Window(0, START + timedelta(days=n))} for n in range(2)]

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from replaying import START, Dying, MemoryBook, Person, record, standing
@@ -51,7 +52,7 @@ def test_a_replay_that_may_be_at_work_is_waited_for(topic: KafkaTopic):
 
 
 @pytest.mark.parametrize("action", ["replaying", "replayed", "discarded"])
-def test_two_people_at_the_same_moment(kafka, topic: KafkaTopic, action: str):
+def test_two_people_at_the_same_moment(kafka, topic: KafkaTopic, action: Any):
     """Who sees another's intent beside the own one steps back; the other records go on."""
     contested, alone = record(topic, 1), record(topic, 2)
     other = Action(contested.place, uuid.uuid4(), action, START, "ben", replays=1)

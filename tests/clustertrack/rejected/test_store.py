@@ -1,7 +1,8 @@
 """Which rejected records are open, how they are chosen and read, and what the ledger says became of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -13,7 +14,7 @@ from clustertrack.rejected.records import Action, WrittenAddress
 from clustertrack.rejected.store import Count, Wanted, count_open, find_places, list_open, open_places, read_records
 from schemas.addresses import RecordAddress
 from schemas.faults import Fault
-from schemas.ledger import Headers, Receipt, Rejection, Rows
+from schemas.ledger import Headers, Receipt, Rejection, Rows, Status
 from sinks.clickhouse import ClickHouse
 from sinks.writer import LedgerWriter
 
@@ -31,7 +32,7 @@ def place(offset: int, partition: int = 0, topic: str = EVENTS, epoch: int = 0) 
 
 
 @pytest.fixture
-def reject(server: ClickHouse, ledger: Client, database: str) -> Callable[..., RecordAddress]:
+def reject(server: ClickHouse, ledger: Client, database: str) -> Iterator[Callable[..., RecordAddress]]:
     """Writes a rejected record and its receipt the way a worker does; returns its place."""
     assert ledger.database == database, "migrated before anything is written"
     writer = LedgerWriter(ClickHouse(host=server.host, port=server.port, database=database))
@@ -45,7 +46,7 @@ def reject(server: ClickHouse, ledger: Client, database: str) -> Callable[..., R
         key: bytes | None = b"13748136",
         payload: bytes | None = b"{}",
         arrived: datetime = ARRIVED,
-        status: str | None = "rejected",
+        status: Status | None = "rejected",
     ) -> RecordAddress:
         at = int(arrived.timestamp() * 1000)
         faults = tuple(Fault("source", code, "x") for code in codes)
@@ -63,7 +64,7 @@ def reject(server: ClickHouse, ledger: Client, database: str) -> Callable[..., R
 def act(ledger: Client, database: str) -> Callable[..., Action]:
     """Writes what somebody did with a record."""
 
-    def act(stands: RecordAddress, action: str, to: RecordAddress | None = None, **more: object) -> Action:
+    def act(stands: RecordAddress, action: Any, to: RecordAddress | None = None, **more: Any) -> Action:
         made = Action(stands, uuid4(), action, ARRIVED + timedelta(days=1), "anna", to=to)._replace(**more)
         ActionBook(ledger, database).write([made])
         return made

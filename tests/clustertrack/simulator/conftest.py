@@ -131,15 +131,17 @@ class Exports:
                 yield line, lambda _, value=value: _flat(json.loads(value))
             return
         mapping = tomllib.loads(path.with_suffix(".mapping.toml").read_text(encoding="utf-8"))
+        table: Iterator[list[Any]]
         if path.suffix == ".csv":
             content = path.read_bytes().decode(mapping["encoding"], "replace")
             lines = content.replace("\r\n", "\n").split("\n")[:-1]
-            header, *rows = (next(csv.reader([line], delimiter=mapping["separator"])) for line in lines)
+            table = (next(csv.reader([line], delimiter=mapping["separator"])) for line in lines)
         else:
             book = load_workbook(path, read_only=True)
-            header, *rows = ([*row] for row in book[mapping["sheet"]].iter_rows(values_only=True))
+            table = iter([[*row] for row in book[mapping["sheet"]].iter_rows(values_only=True)])
             book.close()
-        for line, row in enumerate(rows, 2):
+        header = next(table)
+        for line, row in enumerate(table, 2):
             cells = dict(zip(header, row, strict=False))
             yield line, lambda _, cells=cells: _mapped(mapping, cells)
 

@@ -11,7 +11,7 @@ import lz4.frame
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from clustertrack.local.clickhouse.compression import zstd
+from clustertrack.local.clickhouse.compression import zstd  # type: ignore[attr-defined]  # by version of Python
 
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")]
 
