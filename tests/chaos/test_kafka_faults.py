@@ -4,7 +4,7 @@ import time
 
 import pytest
 from chaos import Load, conclude
-from runs import LONG_FORM, SCALE
+from runs import LONG_FORM
 from stack import Stack, Worker, wait_for
 from tcp_proxy import TcpProxy
 
@@ -44,7 +44,7 @@ def test_the_broker_is_killed_and_comes_back(load: Load) -> None:
     assert worker.stop(20), "a graceful stop"
 
 
-@pytest.mark.skipif(SCALE == 1, reason="in the long form: Faust waits for the broker until the stop's end")
+@LONG_FORM  # Faust waits for the broker until the stop's end
 def test_a_graceful_stop_without_a_broker(load: Load) -> None:
     """Nothing can be confirmed or committed: the worker ends in under 20 s all the same, its heir counts everything."""
     stack = load.stack

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from chaos import Load, conclude
-from runs import LONG_FORM, OUTAGE, SCALE
+from runs import LONG_FORM, OUTAGE
 from stack import Stack, Worker, answer, wait_for, waited
 from tcp_proxy import TcpProxy
 
@@ -103,7 +103,7 @@ def test_away_for_longer_than_sessions_last(load: Load, wires: list[TcpProxy]) -
         assert worker.stop(20), "a graceful stop"
 
 
-@pytest.mark.skipif(SCALE == 1, reason="in the long form: it takes minutes until anybody could take it for an illness")
+@LONG_FORM  # it takes minutes until anybody could take it for an illness
 def test_frozen(load: Load) -> None:
     """It takes connections and answers nothing: a worker whose patience nobody set is well all the while, and waits."""
     stack = load.stack
