@@ -275,7 +275,6 @@ class KafkaOffsets:
     @staticmethod
     def _patiently(call: Callable[[], T]) -> T:
         """The result of a call that is repeated while Kafka says that the error will pass."""
-        # Not stamina: unless logging is set up, it reports each attempt on standard output, which is for results.
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
