@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> list[dict[str, Any]]:
         for ids, more in (("end with their company", []), ("do not", ["--shared-ids"])):
             done = subprocess.run(
                 [*command, *more],
-                env={**os.environ, **stack.environment("impact")},
+                env={**os.environ, **stack.environment},
                 capture_output=True,
                 text=True,
                 check=True,

@@ -48,7 +48,7 @@ QUICK = {
 """Events of one run: slow ones get fewer, so that a round ends. What is compared is the rate in the window."""
 ROUNDS, QUICK_ROUNDS = 5, 2
 MEASUREMENTS = ("latency", "reads", "recovery", "scaling", "growth", "memory", "publisher", "profiling")
-FAILED = (Wrong, RuntimeError, TimeoutError)
+FAILED = (Wrong, RuntimeError, AssertionError)
 BASELINE = ROOT / "bench" / "baseline.json"
 PAGE, CHART = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
 
