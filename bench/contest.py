@@ -170,7 +170,7 @@ class Arena:
         else:
             processes, group = [self._start(contender, name, self.topics[events], enriched, rejected)], name
         try:
-            produced = lambda: sum(self.ends(enriched)) - sum(before)  # noqa: E731
+            produced = lambda: sum(self.ends(enriched)) - sum(before)  # noqa: E731  (it closes over what this run began with)
             run = self._measure(contender, processes, name, events, produced, warm)
             if contender != "bytewax":  # keeps its offsets in its own recovery store
                 self._wait_committed(group, events)
@@ -334,7 +334,7 @@ def produce(bootstrap: str, topic: str, made: Iterable[tuple[str, bytes, str]]) 
         producer.produce(topic, value, generate.subject_of(value), headers=headers)
         if number % 10_000 == 0:
             producer.poll(0)
-            while len(producer) > 500_000:  # noqa: PLR2004 - half of the queue
+            while len(producer) > 500_000:  # noqa: PLR2004  (half of the queue)
                 producer.poll(0.1)
     if producer.flush(120) or failed:
         raise RuntimeError(f"events could not be loaded: {failed}")

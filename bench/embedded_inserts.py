@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import clickhouse_connect
@@ -52,7 +53,7 @@ def _measure(name: str, client: Client, insert: Callable[[], object]) -> None:
         insert()
     seconds, spent = time.perf_counter() - started, time.process_time() - spent
     rows = _ROWS * _BATCHES
-    print(f"{name:22} {rows / seconds:>9,.0f} rows/s   {spent / rows * 1e6:.2f} us of client CPU a row")  # noqa: T201
+    print(f"{name:22} {rows / seconds:>9,.0f} rows/s   {spent / rows * 1e6:.2f} us of client CPU a row")
 
 
 def main() -> None:
@@ -79,7 +80,7 @@ def main() -> None:
                         host="127.0.0.1", port=port, compress=compress, autogenerate_session_id=False
                     ) as client:
                         values, names = list(columns.values()), list(columns)
-                        native = lambda: client.insert("bench", values, names, column_oriented=True)  # noqa: B023, E731
+                        native = partial(client.insert, "bench", values, names, column_oriented=True)
                         _measure(f"Native, {compress or 'plain'}", client, native)
                         _measure(f"Arrow, {compress or 'plain'}", client, lambda: client.insert_arrow("bench", table))
             finally:

@@ -55,7 +55,7 @@ PAGE, CHART = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg
 
 def machine() -> dict[str, Any]:
     """What this is measured on."""
-    from clustertrack.local.kafka_jars import KAFKA_VERSION  # noqa: PLC0415
+    from clustertrack.local.kafka_jars import KAFKA_VERSION  # noqa: PLC0415  (only what is printed needs it)
 
     model = next(
         (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "?"

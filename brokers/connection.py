@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import ssl
 
-# kafka-python has a line for every attempt, and warns of members of a group that it cannot decode, which are Faust's.
-# Our sentence replaces them; its errors still arrive where logging is set up.
 _LOG: Final = logging.getLogger("kafka")
+"""kafka-python has a line for every attempt, and warns of members of a group that it cannot decode, which are Faust's.
+Our sentence replaces them; its errors still arrive where logging is set up."""
 _LOG.addHandler(logging.NullHandler())
 _LOG.setLevel(logging.ERROR)
 

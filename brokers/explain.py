@@ -3,9 +3,7 @@
     ClustertrackError
     ├── Unreachable
     │   └── KafkaUnreachable    no broker can be used: none listens, another protocol, a login that is refused, ...
-    └── CheckFailed
-        ├── NotAllowed          Kafka answers, and the user lacks a right; names the right and the resource
-        └── KafkaRefuses        any other error that waiting does not fix
+    └── CheckFailed             Kafka answers: the user lacks a right, which is named, or waiting does not fix it
 
 Clients report nearly every problem as a time-out. So when one has failed, its steps are repeated one by one over a
 connection of our own, and the first that fails is the cause: name, connection, TLS, login, advertised names.
@@ -62,15 +60,7 @@ class KafkaUnreachable(Unreachable):
     """No broker can be used."""
 
 
-class NotAllowed(CheckFailed):
-    """Kafka answers, but the user lacks a right."""
-
-
-class KafkaRefuses(CheckFailed):
-    """Kafka answers with an error that waiting does not fix."""
-
-
-class _Trouble(Exception):
+class _TroubleError(Exception):
     """The first step that does not work, as the end of a sentence; `passes`: waiting may be enough."""
 
     def __init__(self, cause: str, *, passes: bool = False) -> None:
@@ -80,7 +70,7 @@ class _Trouble(Exception):
 
 def explain(
     kafka: KafkaConnection, error: BaseException, *, needs: str = "", note: str = ""
-) -> KafkaUnreachable | NotAllowed | KafkaRefuses:
+) -> KafkaUnreachable | CheckFailed:
     """The error of a client as one of ours.
 
     Args:
@@ -93,7 +83,7 @@ def explain(
         return not_allowed(kafka, getattr(error, "needs", needs) or _resource(error), note)
     if isinstance(error, RetriableError | OSError) or _is_retriable(error):
         return unreachable(kafka, note=note, otherwise=error)
-    return KafkaRefuses(f"Kafka at {kafka.address} refuses: {said(error)}.{_also(note)}")
+    return CheckFailed(f"Kafka at {kafka.address} refuses: {said(error)}.{_also(note)}")
 
 
 @contextmanager
@@ -114,9 +104,9 @@ def unreachable(kafka: KafkaConnection, *, note: str = "", otherwise: BaseExcept
     return KafkaUnreachable(f"Kafka at {kafka.address} cannot be used: {cause}.{_also(note)}")
 
 
-def not_allowed(kafka: KafkaConnection, needs: str, note: str = "") -> NotAllowed:
+def not_allowed(kafka: KafkaConnection, needs: str, note: str = "") -> CheckFailed:
     """The sentence about a missing right."""
-    return NotAllowed(
+    return CheckFailed(
         f"Kafka at {kafka.address} answers, but {user(kafka)} lacks the right {needs}: "
         f"give it an ACL for that (docs/operators.md lists them).{_also(note)}"
     )
@@ -168,7 +158,7 @@ def probe(kafka: KafkaConnection, seconds: float = PROBE_SECONDS) -> str | None:
 def known_brokers(kafka: KafkaConnection, seconds: float = PROBE_SECONDS) -> int:
     """Number of live brokers, as reported by the first one that can be used; 0 if none can."""
     for server in kafka.servers:
-        with suppress(_Trouble):
+        with suppress(_TroubleError):
             return _probe_server(server.rpartition("@")[2], kafka, seconds)
     return 0
 
@@ -186,12 +176,12 @@ def await_usable(kafka: KafkaConnection, seconds: float, *, note: str = "") -> N
         time.sleep(PAUSE)
 
 
-def _trouble(kafka: KafkaConnection, seconds: float) -> _Trouble | None:
-    found: list[_Trouble] = []
+def _trouble(kafka: KafkaConnection, seconds: float) -> _TroubleError | None:
+    found: list[_TroubleError] = []
     for server in kafka.servers:
         try:
             _probe_server(server.rpartition("@")[2], kafka, seconds)
-        except _Trouble as trouble:
+        except _TroubleError as trouble:
             found.append(trouble)
         else:
             return None
@@ -199,7 +189,7 @@ def _trouble(kafka: KafkaConnection, seconds: float) -> _Trouble | None:
 
 
 def _probe_server(server: str, kafka: KafkaConnection, seconds: float) -> int:
-    """The number of live brokers that the server knows of; raises _Trouble."""
+    """The number of live brokers that the server knows of; raises _TroubleError."""
     host, port = _split(server)
     with _connected(host, port, seconds) as plain:
         connection = _secured(plain, host, kafka) if kafka.has_tls else plain
@@ -210,7 +200,7 @@ def _probe_server(server: str, kafka: KafkaConnection, seconds: float) -> int:
                 answer = _ask(connection, MetadataRequest[METADATA_VERSION](topics=[]))
                 brokers = MetadataResponse[METADATA_VERSION].decode(answer, header=True).brokers
             except TimeoutError:
-                raise _Trouble(
+                raise _TroubleError(
                     f"something takes connections on {server}, but does not answer as Kafka within {seconds:g} s: "
                     "it is busy or frozen, or something else listens there",
                     passes=True,
@@ -218,9 +208,11 @@ def _probe_server(server: str, kafka: KafkaConnection, seconds: float) -> int:
             except ConnectionError:
                 raise _hung_up(host, port, kafka.security_protocol, seconds) from None
             except ssl.SSLError as error:
-                raise _Trouble(f"it ended the TLS connection ({error.reason}): does it want a certificate?") from None
+                raise _TroubleError(
+                    f"it ended the TLS connection ({error.reason}): does it want a certificate?"
+                ) from None
             except (ValueError, IndexError, KeyError, AssertionError, struct.error):
-                raise _Trouble(f"what listens on {server} is not Kafka: correct KAFKA_BOOTSTRAP_SERVERS") from None
+                raise _TroubleError(f"what listens on {server} is not Kafka: correct KAFKA_BOOTSTRAP_SERVERS") from None
     _probe_advertised(server, [(broker.host, broker.port) for broker in brokers], seconds)
     return len(brokers)
 
@@ -232,8 +224,8 @@ def _probe_advertised(server: str, brokers: Iterable[tuple[str, int]], seconds: 
             continue
         try:
             _connected(host, port, seconds).close()
-        except _Trouble as trouble:
-            raise _Trouble(
+        except _TroubleError as trouble:
+            raise _TroubleError(
                 f"{server} answers, but sends clients on to {host}:{port} (its advertised.listeners), and {trouble}",
                 passes=trouble.passes,
             ) from None
@@ -243,16 +235,16 @@ def _connected(host: str, port: int, seconds: float) -> socket.socket:
     try:
         return socket.create_connection((host, port), seconds)
     except socket.gaierror:
-        raise _Trouble(
+        raise _TroubleError(
             f"the name {host} does not resolve: correct it (KAFKA_BOOTSTRAP_SERVERS, or advertised.listeners of the "
             "broker), or make it known here"
         ) from None
     except TimeoutError:
-        raise _Trouble(
+        raise _TroubleError(
             f"{host}:{port} does not take a connection within {seconds:g} s: is a firewall between?", passes=True
         ) from None
     except (OSError, OverflowError, UnicodeError):
-        raise _Trouble(
+        raise _TroubleError(
             f"nothing listens on {host}:{port}: start Kafka (`clustertrack up` runs one on this machine), or correct "
             "KAFKA_BOOTSTRAP_SERVERS",
             passes=True,
@@ -264,17 +256,19 @@ def _secured(plain: socket.socket, host: str, kafka: KafkaConnection) -> ssl.SSL
         context = ssl.create_default_context(cafile=kafka.ssl_cafile)
         secured: ssl.SSLSocket = context.wrap_socket(plain, server_hostname=host)
     except ssl.SSLCertVerificationError as error:
-        raise _Trouble(
+        raise _TroubleError(
             f"the certificate of {host} is not accepted ({error.verify_message}): KAFKA_SSL_CAFILE must hold the "
             "certificates of the authority that signed it, and it must be made out to that name"
         ) from None
     except (ssl.SSLError, ConnectionError, TimeoutError):
-        raise _Trouble(
+        raise _TroubleError(
             f"{host} does not speak TLS on that port: correct KAFKA_SECURITY_PROTOCOL "
             f"({kafka.security_protocol}) or the port"
         ) from None
     except OSError as error:
-        raise _Trouble(f"the file of KAFKA_SSL_CAFILE cannot be read ({error.strerror}): correct the path") from None
+        raise _TroubleError(
+            f"the file of KAFKA_SSL_CAFILE cannot be read ({error.strerror}): correct the path"
+        ) from None
     return secured
 
 
@@ -284,28 +278,30 @@ def _log_in(connection: socket.socket, host: str, kafka: KafkaConnection) -> Non
     handshake = SaslHandshakeResponse[1].decode(answer, header=True)
     if handshake.error_code == UNSUPPORTED_MECHANISM:
         enabled = " or ".join(sorted(handshake.mechanisms)) or "none"
-        raise _Trouble(f"it does not log in by {mechanism}, only by {enabled}: correct KAFKA_SASL_MECHANISM")
+        raise _TroubleError(f"it does not log in by {mechanism}, only by {enabled}: correct KAFKA_SASL_MECHANISM")
     if handshake.error_code:
-        raise _Trouble("it expects no login on that port: correct KAFKA_SECURITY_PROTOCOL or the port")
+        raise _TroubleError("it expects no login on that port: correct KAFKA_SECURITY_PROTOCOL or the port")
     session = get_sasl_mechanism(mechanism)(host=host, **kafka.for_kafka_python())
     while not session.is_done():
         answer = _ask(connection, SaslAuthenticateRequest[1](session.auth_bytes()))
         step = SaslAuthenticateResponse[1].decode(answer, header=True)
         if step.error_code:
-            raise _Trouble(
+            raise _TroubleError(
                 f"it refuses the login of {user(kafka)} ({step.error_message or 'no reason given'}): "
                 "correct KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD"
             )
         session.receive(step.auth_bytes)
 
 
-def _hung_up(host: str, port: int, protocol: str, seconds: float) -> _Trouble:
+def _hung_up(host: str, port: int, protocol: str, seconds: float) -> _TroubleError:
     """Why a listener hangs up on this protocol: what does it answer to others?"""
     for other in ("SASL_PLAINTEXT", "SSL"):
         if other != protocol and _speaks(host, port, other, seconds):
             wants = "a login without TLS" if other == "SASL_PLAINTEXT" else "TLS"
-            return _Trouble(f"{host}:{port} expects {wants}: correct KAFKA_SECURITY_PROTOCOL ({protocol}) or the port")
-    return _Trouble(f"{host}:{port} hangs up: it is starting, or stopping, or no Kafka listens there", passes=True)
+            return _TroubleError(
+                f"{host}:{port} expects {wants}: correct KAFKA_SECURITY_PROTOCOL ({protocol}) or the port"
+            )
+    return _TroubleError(f"{host}:{port} hangs up: it is starting, or stopping, or no Kafka listens there", passes=True)
 
 
 def _speaks(host: str, port: int, protocol: str, seconds: float) -> bool:
@@ -325,7 +321,7 @@ def _speaks(host: str, port: int, protocol: str, seconds: float) -> bool:
         return False
 
 
-def _ask(connection: socket.socket, request: Any) -> bytes:  # noqa: ANN401 - kafka-python has no types
+def _ask(connection: socket.socket, request: Any) -> bytes:  # noqa: ANN401  (kafka-python has no types)
     """Send a request, and return the bytes of its answer; raises ConnectionError when the other side hangs up."""
     request.with_header(correlation_id=1, client_id="clustertrack")
     connection.sendall(request.encode(header=True, framed=True))

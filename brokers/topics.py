@@ -143,8 +143,8 @@ def topic_specs(
 class TopicAdmin:
     """Reads and creates topics with kafka-python's admin client; use it in a `with` block.
 
-    Every method raises KafkaUnreachable when no broker can be used within `timeout_ms`, NotAllowed for a right that the
-    user lacks, KafkaRefuses or TopicFault for anything else that Kafka refuses.
+    Every method raises KafkaUnreachable when no broker can be used within `timeout_ms`, CheckFailed for a right
+    that the user lacks, CheckFailed or TopicFault for anything else that Kafka refuses.
     """
 
     def __init__(self, kafka: KafkaConnection, *, timeout_ms: int = TIMEOUT_MS) -> None:
@@ -209,7 +209,8 @@ class TopicAdmin:
         """State of all of the topics, which were just created: other brokers than the one that created them learn of it
         later.
 
-        Raises TopicFault for one that does not appear in time.
+        Raises:
+            TopicFault: for one that does not appear in time.
         """
         deadline = time.monotonic() + self._timeout_ms / 1000
         while True:

@@ -2,14 +2,14 @@
 
 import importlib
 import warnings
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import click
 
 from clustertrack import __version__
 from schemas import screen
 
-VERBS = {
+VERBS: Final = {
     "up": "Run the whole pipeline on this machine: Kafka, ClickHouse, workers.",
     "migrate": "Create or check the Kafka topics and the ClickHouse schema.",
     "worker": "Run one worker: Kafka -> checked, deduplicated, enriched -> ledger.",

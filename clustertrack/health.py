@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
@@ -18,8 +19,8 @@ from clustertrack.local.clickhouse.host_guard import LOOPBACK, is_loopback
 from schemas.errors import UsageFault
 from schemas.visible import json_text
 
-_JSON = "application/json; charset=utf-8"
-_TEXT = "text/plain; charset=utf-8"
+_JSON: Final = "application/json; charset=utf-8"
+_TEXT: Final = "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,6 @@ def serve(
 def _ask(check: Callable[[], Health]) -> Health:
     try:
         return check()
-    # If the check itself fails, answer 503 instead of dropping the connection: the state is unknown.
-    except Exception as error:  # noqa: BLE001
+    # If the check itself fails, answer 503 instead of dropping the connection.
+    except Exception as error:  # noqa: BLE001  (the state is unknown)
         return Health(ok=False, why=f"the check itself failed: {type(error).__name__}: {error}")

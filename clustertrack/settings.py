@@ -30,17 +30,13 @@ LAPTOP_PARTITIONS: Final = 4
 _MAX_SECRET: Final = 64 * 1024
 """Bytes of a file with a password."""
 _LARGEST_PORT: Final = 65535
-# Nothing else: a password before an @ would be printed with the address.
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
+"""Nothing else: a password before an @ would be printed with the address."""
 _MACHINE: Final = re.compile(r"[A-Za-z0-9._:%\[\]-]+")
 
 Port = Annotated[int, Field(ge=1, le=_LARGEST_PORT)]
 Options = Mapping[str, Any]
 """Fields of a group that were given on the command line."""
-
-
-class SettingsFault(UsageFault):
-    """A variable in the environment cannot be used."""
 
 
 def _servers(text: str) -> str:
@@ -122,13 +118,11 @@ class _SecretFile(PydanticBaseSettingsSource):
         if not place:
             return None, field_name, False
         if os.environ.get(name):
-            raise SettingsFault(f"{name} and {variable} are both set: unset one of them")
+            raise UsageFault(f"{name} and {variable} are both set: unset one of them")
         try:
             return read_within(Path(place), _MAX_SECRET).decode().rstrip("\r\n"), field_name, False
         except (OSError, TooLarge, UnicodeDecodeError) as error:
-            raise SettingsFault(
-                f"{variable} names {place}, which cannot be read ({error}): correct the path"
-            ) from error
+            raise UsageFault(f"{variable} names {place}, which cannot be read ({error}): correct the path") from error
 
     def __call__(self) -> dict[str, Any]:
         secret = self._group.SECRET
@@ -330,7 +324,8 @@ def variables() -> list[str]:
 def load_settings(*, kafka: Options | None = None, worker: Options | None = None) -> Settings:
     """Read the settings; `kafka` and `worker` are fields of these groups that beat the environment.
 
-    Raises SettingsFault: one sentence that names the variable and what is wrong with it.
+    Raises:
+        UsageFault: one sentence that names the variable and what is wrong with it.
     """
     return Settings(_read(KafkaSettings, kafka), _read(ClickHouseSettings), _read(WorkerSettings, worker))
 
@@ -345,8 +340,8 @@ def _read(group: type[Group], options: Options | None = None) -> Group:
         first = error.errors(include_url=False)[0]
         problem = first["msg"].removeprefix("Value error, ")
         if not first["loc"]:
-            raise SettingsFault(problem) from error
+            raise UsageFault(problem) from error
         place = str(first["loc"][0])
         name = group.variable(place) if place in group.model_fields else place.upper()
         given = "" if place in group.HIDDEN else f"={first['input']}"
-        raise SettingsFault(f"{name}{given} cannot be used: {problem}") from error
+        raise UsageFault(f"{name}{given} cannot be used: {problem}") from error

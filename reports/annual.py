@@ -27,13 +27,13 @@ from reports.model import (
 from reports.waiting import read_waiting
 from schemas.indicators import DERIVED, HELPED, PIPELINE_VERSION
 
-# National figures and those of every cluster; the counts are in the order of the fields of Figures.
 BY_CLUSTER: Final = """
 SELECT outcome, level = 'national unique', cluster,
        companies, companies_under_50, companies_unknown_size, participants_other, reported_companies, derived_companies,
        companies_without_register_row
 FROM impact_annual_figures(year = {year:UInt16}, known = {known:DateTime64(3, 'UTC')})
 """
+"""National figures and those of every cluster; the counts are in the order of the fields of Figures."""
 
 
 class _Row(NamedTuple):
@@ -50,7 +50,7 @@ def annual_report(
 ) -> AnnualReport:
     """The annual statistics of `year` from the database that `client` is connected to.
 
-    `today` is the day in Europe/Copenhagen; `mapping` is printed with the figures. Raises ReportFault for a day that
+    `today` is the day in Europe/Copenhagen; `mapping` is printed with the figures. Raises UsageFault for a day that
     has not ended, and what clickhouse-connect raises for a server that fails.
     """
     last = date(year, 12, 31)

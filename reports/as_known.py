@@ -17,10 +17,6 @@ LAST_YEAR: Final = 2148
 """The last whole year of ClickHouse's Date."""
 
 
-class ReportFault(UsageFault):
-    """A report that cannot be made as asked for."""
-
-
 def end_of_day(day: date) -> datetime:
     """The last millisecond of a day in Copenhagen, as UTC: the ledger keeps milliseconds."""
     # Midnight of the next day, not 24 hours on: two days of the year have 23 and 25 hours.
@@ -31,12 +27,13 @@ def end_of_day(day: date) -> datetime:
 def known_instant(as_known_on: date | None, today: date) -> datetime:
     """The instant up to which records count: the end of the day asked for, or `PRESENT`.
 
-    Raises ReportFault for today and later days: what will be known by their end is not known yet.
+    Raises:
+        UsageFault: for today and later days: what will be known by their end is not known yet.
     """
     if as_known_on is None:
         return PRESENT
     if as_known_on >= today:
-        raise ReportFault(
+        raise UsageFault(
             f"--as-known-on {as_known_on} has not ended yet (today is {today}): name an earlier day, "
             "or leave the option out for the present figures"
         )

@@ -1,9 +1,11 @@
 """The published sentence: four figures as a minister reads them."""
 
+from typing import Final
+
 from reports.layout import number
 from reports.model import AnnualReport
 
-THOUSAND = 1000
+THOUSAND: Final = 1000
 
 
 def companies(value: int) -> str:

@@ -2,11 +2,12 @@
 
 import csv
 import io
+from typing import Final
 
 from reports.model import FIGURES, AnnualReport, Figures
 from schemas.visible import Lines, as_lines, visible
 
-COLUMNS = (
+COLUMNS: Final = (
     "year",
     "as_known_on",
     "size_as_at",

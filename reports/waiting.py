@@ -8,7 +8,6 @@ from typing import Final
 
 from clickhouse_connect.driver.client import Client
 
-# What a source speaks for: its one cluster, else unknown. The registry file is not asked: the ledger alone decides.
 _CLUSTER_OF: Final = """
 cluster_of AS
 (
@@ -18,9 +17,8 @@ cluster_of AS
     GROUP BY source
 )
 """
+"""What a source speaks for: its one cluster, else unknown. The registry file is not asked: the ledger alone decides."""
 
-# What is open, and which records are the same message, is decided in one place: the view rejected_open. A message that
-# was published twice waits once.
 REJECTED: Final = f"""
 WITH {_CLUSTER_OF}
 SELECT if(name = '', 'unknown', name) AS cluster, sum(records) AS records
@@ -34,8 +32,9 @@ LEFT JOIN cluster_of USING (source)
 GROUP BY cluster
 SETTINGS join_use_nulls = 0
 """  # noqa: S608  (joined from the constants of this file)
+"""What is open, and which records are the same message, is decided in one place: the view rejected_open. A message that
+was published twice waits once."""
 
-# Only activities that were ever retracted are grouped: few of many.
 RETRACTIONS: Final = f"""
 WITH {_CLUSTER_OF}
 SELECT multiIf(stated != '', stated, name != '', name, 'unknown') AS cluster, count() AS records
@@ -52,9 +51,8 @@ LEFT JOIN cluster_of USING (source)
 GROUP BY cluster
 SETTINGS join_use_nulls = 0
 """  # noqa: S608  (joined from the constants of this file)
+"""Only activities that were ever retracted are grouped: few of many."""
 
-# activity_moved, as known at an instant and for the year of the newest version that is no retraction. The inner query
-# finds the few, so that only their rows are compared as a whole.
 MOVED: Final = """
 SELECT if(newest = '', 'unknown', newest) AS cluster, count() AS records
 FROM
@@ -74,6 +72,8 @@ FROM
 WHERE day BETWEEN {first:Date} AND {last:Date}
 GROUP BY cluster
 """
+"""activity_moved, as known at an instant and for the year of the newest version that is no retraction. The inner query
+finds the few, so that only their rows are compared as a whole."""
 
 QUERIES: Final = {
     "rejected": REJECTED,

@@ -11,15 +11,15 @@ class Remembered(dict[K, V], Generic[K, V]):
     """Values of a pure function by its argument: `remembered[key]`. Half the time of `functools.lru_cache`.
 
     When it is full it starts over, so no input can make it grow.
+
+    Args:
+        function: what gives the values; exceptions are not remembered.
+        most: how many values are kept.
     """
 
     __slots__ = ("_function", "_most")
 
     def __init__(self, function: Callable[[K], V], most: int) -> None:
-        """Args:
-        function: what gives the values; exceptions are not remembered.
-        most: how many values are kept.
-        """
         super().__init__()
         self._function, self._most = function, most
 

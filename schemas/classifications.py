@@ -1,7 +1,7 @@
 """Size bands, regions, industries and legal forms: the words in which figures are broken down.
 
 Every reader here takes a text as a register or a spreadsheet writes it and returns the one form that is stored, or
-raises `ClassificationFault` with the code that the register's refusals carry. Texts are stripped first.
+raises `ClassificationError` with the code that the register's refusals carry. Texts are stripped first.
 """
 
 import csv
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
 
-from schemas.cvr import CvrFault, parse_cvr
+from schemas.cvr import CvrError, parse_cvr
 from schemas.errors import UsageFault
 from schemas.own_files import read_within
 
@@ -44,7 +44,7 @@ OTHER_FORMS: Final = frozenset({"230", "245", "250"})
 Kind = Literal["company", "other"]
 
 
-class ClassificationFault(ValueError):
+class ClassificationError(ValueError):
     """A text that is in no classification.
 
     Attributes:
@@ -68,7 +68,7 @@ def parse_employees(text: str) -> tuple[int | None, bool]:
     `25` is (25, False), `ANTAL_20_49` is (20, True), an empty text (None, False).
 
     Raises:
-        ClassificationFault: `invalid_employees`, also for `1.200` and `25,0`, which could mean two things.
+        ClassificationError: `invalid_employees`, also for `1.200` and `25,0`, which could mean two things.
     """
     text = text.strip()
     if not text:
@@ -80,7 +80,7 @@ def parse_employees(text: str) -> tuple[int | None, bool]:
         return _INTERVALS[interval], True
     if _LARGEST_INTERVAL.fullmatch(interval):
         return _LOWER_BOUNDS[-1], True
-    raise ClassificationFault("invalid_employees", text)
+    raise ClassificationError("invalid_employees", text)
 
 
 @lru_cache(maxsize=256)
@@ -88,11 +88,11 @@ def parse_region(text: str) -> str:
     """A Danish NUTS 2 or NUTS 3 code (`DK03`, `DK032`); empty for an empty text.
 
     Raises:
-        ClassificationFault: `unknown_region`.
+        ClassificationError: `unknown_region`.
     """
     code = text.strip().upper()
     if code and code not in _regions():
-        raise ClassificationFault("unknown_region", text)
+        raise ClassificationError("unknown_region", text)
     return code
 
 
@@ -101,26 +101,26 @@ def municipality_nuts(code: str) -> str:
     """NUTS 3 code of a municipality, by its number with or without leading zero (`0101`, `101`).
 
     Raises:
-        ClassificationFault: `unknown_municipality`.
+        ClassificationError: `unknown_municipality`.
     """
     try:
         return _municipalities()[code.strip().zfill(4)]
     except KeyError:
-        raise ClassificationFault("unknown_municipality", code) from None
+        raise ClassificationError("unknown_municipality", code) from None
 
 
 def region_of(region: str, municipality: str) -> str:
     """The most detailed NUTS code that a region and a municipality give together; empty when both are.
 
     Raises:
-        ClassificationFault: `region_disagrees` when the municipality does not lie in the region, or as the two readers.
+        ClassificationError: `region_disagrees` when the municipality does not lie in the region, or as the two readers.
     """
     nuts = parse_region(region)
     if not municipality.strip():
         return nuts
     nuts_3 = municipality_nuts(municipality)
     if not nuts_3.startswith(nuts):
-        raise ClassificationFault("region_disagrees", f"{nuts} but {municipality.strip()} lies in {nuts_3}")
+        raise ClassificationError("region_disagrees", f"{nuts} but {municipality.strip()} lies in {nuts_3}")
     return nuts_3
 
 
@@ -132,7 +132,7 @@ def parse_industry(scheme: str, code: str) -> tuple[str, str]:
     Without a code both are empty: a scheme alone says nothing.
 
     Raises:
-        ClassificationFault: `unknown_industry_scheme`, also for a code without scheme, or `invalid_industry`.
+        ClassificationError: `unknown_industry_scheme`, also for a code without scheme, or `invalid_industry`.
     """
     digits = code.strip().replace(".", "")
     if not digits:
@@ -140,11 +140,11 @@ def parse_industry(scheme: str, code: str) -> tuple[str, str]:
     known = scheme.strip().upper()
     length = INDUSTRY_SCHEMES.get(known)
     if length is None:
-        raise ClassificationFault("unknown_industry_scheme", scheme)
+        raise ClassificationError("unknown_industry_scheme", scheme)
     if len(digits) == length - 1:
         digits = "0" + digits
     if len(digits) != length or not (digits.isascii() and digits.isdigit()) or digits.startswith("00"):
-        raise ClassificationFault("invalid_industry", code)
+        raise ClassificationError("invalid_industry", code)
     return known, digits
 
 
@@ -153,13 +153,13 @@ def parse_legal_form(text: str) -> str:
     """Code of a legal form without leading zeros (`80`); empty for an empty text.
 
     Raises:
-        ClassificationFault: `invalid_legal_form` when it is not a number of 1 to 3 digits.
+        ClassificationError: `invalid_legal_form` when it is not a number of 1 to 3 digits.
     """
     code = text.strip()
     if not code:
         return ""
     if not re.fullmatch(r"\d{1,3}", code, re.ASCII):
-        raise ClassificationFault("invalid_legal_form", text)
+        raise ClassificationError("invalid_legal_form", text)
     return str(int(code))
 
 
@@ -202,7 +202,7 @@ def load_institutions(path: Path | None) -> frozenset[int]:
             continue
         try:
             found.add(parse_cvr(text))
-        except CvrFault as error:
+        except CvrError as error:
             raise UsageFault(
                 f"{path}, line {number}: {text[:40]!r} is no CVR number ({error.code}); "
                 "write one number of 8 digits a line, comments after #"

@@ -16,7 +16,7 @@ from pydantic import field_validator as check
 
 from schemas.classifications import (
     MAX_EMPLOYEES,
-    ClassificationFault,
+    ClassificationError,
     Kind,
     kind_of,
     parse_employees,
@@ -25,9 +25,9 @@ from schemas.classifications import (
     parse_region,
     region_of,
 )
-from schemas.cvr import CvrFault, parse_cvr
+from schemas.cvr import CvrError, parse_cvr
 from schemas.faults import Fault, fault
-from schemas.register_dates import DayFault, parse_day, sound_day
+from schemas.register_dates import DayError, parse_day, sound_day
 
 REQUIRED_COLUMNS: Final = (
     "cvr",
@@ -65,7 +65,7 @@ _MAX_NAME: Final = 500
 _T = TypeVar("_T")
 
 
-_CODED: Final = (CvrFault, ClassificationFault, DayFault)
+_CODED: Final = (CvrError, ClassificationError, DayError)
 """Errors that carry the code of a fault."""
 
 
@@ -75,13 +75,13 @@ def _sound_cvr(cvr: int) -> int:
 
 def _sound_region(nuts: str) -> str:
     if parse_region(nuts) != nuts:
-        raise ClassificationFault("unknown_region", nuts)
+        raise ClassificationError("unknown_region", nuts)
     return nuts
 
 
 def _sound_legal_form(code: str) -> str:
     if parse_legal_form(code) != code:
-        raise ClassificationFault("invalid_legal_form", code)
+        raise ClassificationError("invalid_legal_form", code)
     return code
 
 
@@ -120,14 +120,14 @@ class CompanyVersion(BaseModel):
     @classmethod
     def _employees(cls, employees: int | None) -> int | None:
         if employees is not None and not 0 <= employees <= MAX_EMPLOYEES:
-            raise ClassificationFault("invalid_employees", str(employees))
+            raise ClassificationError("invalid_employees", str(employees))
         return employees
 
     @check("employees_is_band")
     @classmethod
     def _band_has_a_bound(cls, is_band: bool, info: ValidationInfo) -> bool:
         if is_band and info.data.get("employees", 0) is None:
-            raise ClassificationFault("invalid_employees", "a band without its lower bound")
+            raise ClassificationError("invalid_employees", "a band without its lower bound")
         return is_band
 
     @check("industry")
@@ -135,7 +135,7 @@ class CompanyVersion(BaseModel):
     def _industry_of_scheme(cls, industry: str, info: ValidationInfo) -> str:
         scheme = info.data.get("industry_scheme", "")
         if parse_industry(scheme, industry)[1] != industry:
-            raise ClassificationFault("invalid_industry", industry)
+            raise ClassificationError("invalid_industry", industry)
         return industry
 
     @property
@@ -378,6 +378,6 @@ def version_from_row(row: Mapping[str, str], institutions: frozenset[int], revis
 def _industry(cells: _Cells) -> tuple[str, str]:
     try:
         return parse_industry(cells["industry_scheme"], cells["industry"])
-    except ClassificationFault as error:
+    except ClassificationError as error:
         cells.refuse("industry" if error.code == "invalid_industry" else "industry_scheme", error.code)
         return "", ""

@@ -16,7 +16,7 @@ _LONGEST: Final = 64
 """Characters of the longest text that is looked at: a cache must not fill up with what a hostile publisher sends."""
 
 
-class CvrFault(ValueError):
+class CvrError(ValueError):
     """The text is no CVR number.
 
     Attributes:
@@ -33,11 +33,11 @@ def parse_cvr(text: str) -> int:
     """The number in `13748136`, `DK 13 74 81 36`, `dk-13.748.136`.
 
     Raises:
-        CvrFault: with the code that a rejected record carries.
+        CvrError: with the code that a rejected record carries.
     """
     parsed = read_cvr(text)
     if isinstance(parsed, str):
-        raise CvrFault(parsed, text)
+        raise CvrError(parsed, text)
     return parsed
 
 

@@ -22,10 +22,10 @@ _DAY_LENGTH: Final = 10
 _REST: Final = re.compile(r"(?:\.(\d+))?(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))", re.ASCII)
 _LONGEST: Final = 40
 """Characters of the longest time whose parts are remembered: the digits of its fraction are not limited."""
-# Hours end at 23: Python reads 24:00 from 3.13 on, RFC 3339 does not know it. Nor do we know leap seconds.
 _MINUTES: Final = {
     f"{hour:02}:{minute:02}": (hour * 60 + minute) * 60_000 for hour in range(24) for minute in range(60)
 }
+"""Hours end at 23: Python reads 24:00 from 3.13 on, RFC 3339 does not know it. Nor do we know leap seconds."""
 _SECONDS: Final = {f":{second:02}": second * 1000 for second in range(60)}
 
 

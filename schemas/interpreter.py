@@ -3,14 +3,10 @@
 from schemas.errors import UsageFault
 
 
-class AssertsRemoved(UsageFault):
-    """Python was started with -O or PYTHONOPTIMIZE."""
-
-
 def require_asserts() -> None:
-    """Raise AssertsRemoved where Python leaves asserts out: kafka-python reads Kafka's answers inside of them."""
+    """Raise UsageFault where Python leaves asserts out: kafka-python reads Kafka's answers inside of them."""
     if not __debug__:
-        raise AssertsRemoved(
+        raise UsageFault(
             "Python runs without asserts (PYTHONOPTIMIZE or -O), and Kafka's answers cannot be read then: "
             "unset PYTHONOPTIMIZE, and start without -O"
         )

@@ -1,11 +1,11 @@
 """The rows of the ledger that a worker writes, and what it may expect of the code that stores them.
 
 `streams` fills `Rows`, `sinks` stores them; neither knows about the other. `Ledger` is the port between the two: its
-twin in memory (`tests/streams/memory.py`) and the real one (`sinks.writer.LedgerWriter`) pass the same contract test.
+twin in memory (`tests/support/twins.py`) and the real one (`sinks.writer.LedgerWriter`) pass the same contract test.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from schemas.company import CompanyVersion
 from schemas.errors import ClustertrackError
@@ -16,7 +16,7 @@ Status = Literal["duplicate", "rejected", "rerouted", "accepted", "retracted"]
 Header = tuple[str, bytes | None]
 Headers = tuple[Header, ...]
 
-NO_PARTITION = 65535
+NO_PARTITION: Final = 65535
 """In place of a partition where there is none: no Kafka topic comes near so many."""
 
 

@@ -15,7 +15,7 @@ LAST_DAY: Final = date(2149, 6, 6)
 _DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
-class DayFault(ValueError):
+class DayError(ValueError):
     """A text that is no day, or a day that no register has.
 
     Attributes:
@@ -31,14 +31,14 @@ def parse_day(text: str) -> date:
     """A day written YYYY-MM-DD.
 
     Raises:
-        DayFault: with the code that the register's refusals carry.
+        DayError: with the code that the register's refusals carry.
     """
     try:
         day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
     except ValueError:
         day = None
     if day is None:
-        raise DayFault("invalid_date", text)
+        raise DayError("invalid_date", text)
     return sound_day(day)
 
 
@@ -46,8 +46,8 @@ def sound_day(day: date) -> date:
     """The day itself.
 
     Raises:
-        DayFault: `date_too_early` or `date_too_late`.
+        DayError: `date_too_early` or `date_too_late`.
     """
     if not FIRST_DAY <= day <= LAST_DAY:
-        raise DayFault("date_too_early" if day < FIRST_DAY else "date_too_late", day.isoformat())
+        raise DayError("date_too_early" if day < FIRST_DAY else "date_too_late", day.isoformat())
     return day

@@ -26,9 +26,9 @@ _AHEAD_BITS: Final = 27
 retraction and the hash."""
 _REST_BITS: Final = _HASH_BITS - _AHEAD_BITS
 _REST_MASK: Final = (1 << (_REST_BITS - 1)) - 1
-# Copying a hash is faster than setting up another one.
 _CONTENT_HASH: Final = blake2b(digest_size=8)
 _KEY_HASH: Final = blake2b(digest_size=16)
+"""Copying a hash is faster than setting up another one."""
 
 
 def revision_of(recorded_at: int, retracted: bool, content: bytes, pipeline: int = PIPELINE_VERSION) -> int:

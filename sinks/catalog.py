@@ -16,11 +16,6 @@ from schemas.addresses import TopicPartition
 from schemas.errors import CheckFailed
 from sinks.clickhouse import check_database_name
 
-
-class LedgerUnknown(CheckFailed):
-    """The database has no ledger id yet."""
-
-
 RECREATE: Final = (
     "Stop the workers, run `clustertrack migrate --recreate`, and publish again what had not been counted "
     "(docs/operators.md, Topics)."
@@ -59,10 +54,10 @@ def exists(client: Client, database: str) -> bool:
 
 
 def ledger_id(client: Client, database: str) -> str:
-    """The ledger's UUID as text. Raises LedgerUnknown before the first `migrate`."""
+    """The ledger's UUID as text. Raises CheckFailed before the first `migrate`."""
     found = find_ledger_id(client, database)
     if found is None:
-        raise LedgerUnknown(f"Database {database!r} has no ledger id: run `clustertrack migrate`.")
+        raise CheckFailed(f"Database {database!r} has no ledger id: run `clustertrack migrate`.")
     return found
 
 

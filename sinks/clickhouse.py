@@ -4,11 +4,9 @@ ClustertrackError
 ├── Unreachable
 │   └── ClickHouseUnreachable    nothing answers, or no longer
 ├── UsageFault
-│   ├── ClickHouseRefused        user, password or database are not accepted
-│   └── DatabaseNameFault        a name that cannot be a database's
-└── CheckFailed
-    ├── ClickHouseFault          the server answered with an error
-    └── LedgerNotMigrated        it answers, without the ledger or a part of it
+│   └── ClickHouseRefused        user, password or database are not accepted
+└── CheckFailed                  it answers, without the ledger or a part of it
+    └── ClickHouseFault          the server answered with an error
 """
 
 import ipaddress
@@ -64,14 +62,6 @@ class ClickHouseFault(CheckFailed):
         self.code = code
 
 
-class LedgerNotMigrated(CheckFailed):
-    """ClickHouse answers, but the database or one of its tables and views is not there."""
-
-
-class DatabaseNameFault(UsageFault):
-    """The name cannot be the name of a database."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class ClickHouse:
     """Where the ledger is and who asks. The password never shows in `repr`."""
@@ -90,15 +80,15 @@ class ClickHouse:
 
 
 def check_database_name(name: str) -> str:
-    """The name itself; raises DatabaseNameFault when it holds anything but ASCII letters, digits and _."""
+    """The name itself; raises UsageFault when it holds anything but ASCII letters, digits and _."""
     if DATABASE_NAME.fullmatch(name) is None:
-        raise DatabaseNameFault(
+        raise UsageFault(
             f"CLICKHOUSE_DATABASE is {name!r}: use up to 63 letters a-z or A-Z, digits and underscores, no digit first."
         )
     return name
 
 
-def connect(config: ClickHouse, *, database: str | None = None, **options: Any) -> Client:  # noqa: ANN401
+def connect(config: ClickHouse, *, database: str | None = None, **options: Any) -> Client:
     """A client of clickhouse-connect's HTTP driver, safe to use from several threads.
 
     `database` replaces `config.database` as the default one: `migrate` connects before the ledger's exists. `options`
@@ -143,7 +133,7 @@ def explained(config: ClickHouse) -> Iterator[None]:
 def open_ledger(config: ClickHouse) -> Iterator[Client]:
     """A client for the ledger's database.
 
-    Within the block errors of ClickHouse become ClickHouseUnreachable, ClickHouseRefused, LedgerNotMigrated or
+    Within the block errors of ClickHouse become ClickHouseUnreachable, ClickHouseRefused, CheckFailed or
     ClickHouseFault.
     """
     try:
@@ -163,8 +153,8 @@ def open_ledger(config: ClickHouse) -> Iterator[Client]:
         raise _not_migrated(config) from error
 
 
-def _not_migrated(config: ClickHouse) -> LedgerNotMigrated:
-    return LedgerNotMigrated(
+def _not_migrated(config: ClickHouse) -> CheckFailed:
+    return CheckFailed(
         f"The database {config.database!r} of ClickHouse at {config.address} is missing or incomplete: "
         "run `clustertrack migrate`, or set CLICKHOUSE_DATABASE."
     )

@@ -6,9 +6,8 @@ again, and their receipts would collide with those of other records. So both are
 is assigned partitions, and before everything that it stores. The answer to both is a new ledger id from
 `clustertrack migrate`: a new group reads all that Kafka still has, and the ledger merges what it holds already.
 
-    CheckFailed
-    ├── LedgerReplaced    the ledger is older than its workers' commits, or has another id
-    └── TopicReplaced     Kafka has another topic of that name, none, or other partitions, or gave offsets out again
+CheckFailed says which it is: the ledger is older than its workers' commits, or has another id; or Kafka has another
+topic of that name, none, or other partitions, or gave offsets out again.
 """
 
 import asyncio
@@ -42,14 +41,6 @@ LOOK_SECONDS: Final = 5.0
 """Between two looks of a worker that has nothing to store."""
 REMEMBERED: Final = 2
 """Last groups whose receipts must still be there: two, as a ledger replaced after a look took in the newest one."""
-
-
-class LedgerReplaced(CheckFailed):
-    """The ledger is not the one that this worker's commits are about."""
-
-
-class TopicReplaced(CheckFailed):
-    """Kafka's topic is not the one that the ledger's receipts are about, or not as it was."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +86,7 @@ def _delivers(offsets: KafkaOffsets, place: Partition, first: int, last: int) ->
 def older_than_commits(lost: list[Lost]) -> str:
     """One sentence about a ledger that lacks what its workers had committed, without the advice."""
     where = ", ".join(f"partition {piece.partition} offsets {piece.first} to {piece.last}" for piece in lost[:3])
-    more = f" and {len(lost) - 3} more partitions" if len(lost) > 3 else ""  # noqa: PLR2004 - as many as are named
+    more = f" and {len(lost) - 3} more partitions" if len(lost) > 3 else ""  # noqa: PLR2004  (as many as are named)
     return (
         f"The ledger lacks what its workers had committed ({EVENTS} {where}{more}): it was restored from an older copy"
     )
@@ -120,18 +111,18 @@ class Belonging:
 class GuardedLedger:
     """Stores rows as long as the ledger and the topics are those that the worker was started for.
 
-    A `schemas.ledger.Ledger`; besides the errors of the port, `insert` raises LedgerReplaced and TopicReplaced, which
+    A `schemas.ledger.Ledger`; besides the errors of the port, `insert` raises CheckFailed, which
     end the worker. A ledger that lacks what this worker stored loses its id: then no worker goes on with it, and the
     one that noticed may be gone, until `migrate` gives it a new one.
-    """
 
-    def __init__(self, writer: Ledger, belonging: Belonging, clickhouse: ClickHouse, kafka: KafkaConnection) -> None:
-        """Args:
+    Args:
         writer: what stores the rows.
         belonging: what must not change.
         clickhouse: where the ledger is.
         kafka: where the brokers are.
-        """
+    """
+
+    def __init__(self, writer: Ledger, belonging: Belonging, clickhouse: ClickHouse, kafka: KafkaConnection) -> None:
         self._writer, self._belonging, self._clickhouse, self._kafka = writer, belonging, clickhouse, kafka
         self._lock = threading.Lock()
         """Two pipelines store through one guard, each in its thread."""
@@ -227,14 +218,14 @@ class GuardedLedger:
         actual = admin.sizes([*wanted, changelog])
         ids = {name: topic_id for name, (topic_id, _) in actual.items()}
         if ids.get(changelog) != changelog_id:
-            raise TopicReplaced(f"Topic {changelog} was deleted: the next worker that starts begins a new one.")
+            raise CheckFailed(f"Topic {changelog} was deleted: the next worker that starts begins a new one.")
         for name, topic_id in wanted.items():
             if ids.get(name) != topic_id:
                 what = "was deleted and made again" if name in actual else "was deleted"
-                raise TopicReplaced(f"Topic {name} {what} while the worker was reading it: run `clustertrack migrate`.")
+                raise CheckFailed(f"Topic {name} {what} while the worker was reading it: run `clustertrack migrate`.")
         for name, (_, partitions) in actual.items():
             if name in self._belonging.partitions and partitions != self._belonging.partitions[name]:
-                raise TopicReplaced(
+                raise CheckFailed(
                     f"Topic {name} has {partitions} partitions now and had {self._belonging.partitions[name]} when it "
                     f"was made: the count is fixed for life, because it decides where a company's records are. "
                     f"{catalog.RECREATE}"
@@ -245,11 +236,11 @@ class GuardedLedger:
         present = catalog.find_ledger_id(client, database)
         if present != belonging.ledger_id:
             now = f"now has the id {present}: start the worker again" if present else "has no id any more: " + MIGRATE
-            raise LedgerReplaced(f"The ledger {belonging.ledger_id} that this worker was started for {now}")
+            raise CheckFailed(f"The ledger {belonging.ledger_id} that this worker was started for {now}")
         stored = set(self._stored)
         if stored - catalog.receipts_among(client, database, EVENTS, belonging.topic_epoch, stored):
             catalog.withdraw_ledger_id(client, database, belonging.ledger_id)
-            raise LedgerReplaced(
+            raise CheckFailed(
                 f"The ledger lacks what this worker has just stored: it was replaced by an older copy. Now {MIGRATE}"
             )
 
@@ -264,7 +255,7 @@ class GuardedLedger:
             lost, again = lost_receipts(*asked), replaced(*asked, samples=1)
         if lost:
             catalog.withdraw_ledger_id(client, self._clickhouse.database, self._belonging.ledger_id)
-            raise LedgerReplaced(f"{older_than_commits(lost)}. Now {MIGRATE}")
+            raise CheckFailed(f"{older_than_commits(lost)}. Now {MIGRATE}")
         if again:
-            raise TopicReplaced(f"{sentence(again)}. Now {MIGRATE}")
+            raise CheckFailed(f"{sentence(again)}. Now {MIGRATE}")
         compared |= partitions

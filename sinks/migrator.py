@@ -16,8 +16,8 @@ from typing import Final
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from schemas.errors import CheckFailed
-from sinks.clickhouse import DatabaseNameFault, check_database_name, first_line
+from schemas.errors import CheckFailed, UsageFault
+from sinks.clickhouse import check_database_name, first_line
 from sinks.pinned_settings import OF_VIEWS, as_sql
 
 ONE_NODE: Final[Mapping[str, str]] = {
@@ -143,9 +143,7 @@ def migrate(
     raises MigrationFault; run again after the fix, nothing is lost.
     """
     if check_database_name(database).lower() in RESERVED:
-        raise DatabaseNameFault(
-            f"CLICKHOUSE_DATABASE is {database!r}, which belongs to ClickHouse: choose another name."
-        )
+        raise UsageFault(f"CLICKHOUSE_DATABASE is {database!r}, which belongs to ClickHouse: choose another name.")
     files = load() if migrations is None else list(migrations)
     recorded = applied(client, database)
     _refuse_unreleased(files, recorded, database)

@@ -81,7 +81,7 @@ def replaced(
 
 def sentence(found: Sequence[Replaced]) -> str:
     """What was found, without the advice."""
-    more = f" and {len(found) - 3} more partitions" if len(found) > 3 else ""  # noqa: PLR2004 - as many as are named
+    more = f" and {len(found) - 3} more partitions" if len(found) > 3 else ""  # noqa: PLR2004  (as many as are named)
     return (
         f"Kafka lost the end of partitions and gave their offsets out again ({', '.join(map(str, found[:3]))}{more}): "
         "the receipts there are of other records, and what was published since may not have been read"

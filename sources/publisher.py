@@ -41,9 +41,9 @@ _BATCH: Final = 512 * 1024
 _LINGER_MS: Final = 50
 _REQUEST: Final = 4 * MAX_RECORD
 
-# kafka-python 3 has no limit on what it buffers (its `buffer_memory` is gone), so the limit is here.
 _MOST_PENDING: Final = 20_000
 _MOST_PENDING_BYTES: Final = 16 * 1024 * 1024
+"""kafka-python 3 has no limit on what it buffers (its `buffer_memory` is gone), so the limit is here."""
 
 
 Headers = Sequence[tuple[str, bytes]]
@@ -190,9 +190,9 @@ class KafkaPublisher:
         else:
             number = key_hash(key)
         place = partitions[number % len(partitions)]
-        future, full, opened, _ = producer._accumulator.append(place, None, key, value, self._headers)  # noqa: SLF001
+        future, full, opened, _ = producer._accumulator.append(place, None, key, value, self._headers)
         if full or opened:
-            producer._sender.wakeup()  # noqa: SLF001
+            producer._sender.wakeup()
         return future
 
     def flush(self) -> None:
@@ -252,7 +252,7 @@ def kafka_publisher(
         delivery_ms: how long a record may take, repetitions included; at least `request_ms`.
 
     Raises:
-        KafkaUnreachable, NotAllowed, KafkaRefuses, TopicMissing
+        KafkaUnreachable, CheckFailed, Unreachable
     """
     require_topic(kafka, topic, needs="Write", timeout_ms=connect_ms)
     write = right("Write", "topic", topic)
@@ -290,7 +290,7 @@ def _close(producer: KafkaProducer) -> None:
     except KafkaTimeoutError:
         # kafka-python 3.0 gives up here with its thread running, and tries again, noisily, when the object is
         # collected.
-        producer._sender.force_close()  # noqa: SLF001
-        producer._sender.join(_CLOSE_SECONDS)  # noqa: SLF001
+        producer._sender.force_close()
+        producer._sender.join(_CLOSE_SECONDS)
         with suppress(KafkaTimeoutError):
             producer.close(timeout=_CLOSE_SECONDS)

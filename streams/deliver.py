@@ -13,43 +13,53 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from schemas.ledger import Ledger, LedgerRefused, LedgerUnavailable, Rows
 from streams import worker_metrics as metrics
+from streams.blame import decide_or_reject
 from streams.decide import Batch, PartitionInfo, Record
 from streams.faultpoints import reach
 from streams.interfaces import Group, Outbox, SeenTable, Step
 
-RETRY_DELAYS = (0.2, 2.0)
+RETRY_DELAYS: Final = (0.2, 2.0)
 """Shortest and longest seconds between tries: a recovered ledger is noticed at once, and not hammered."""
-PATIENCE = 3.0
+PATIENCE: Final = 3.0
 """Seconds that Kafka may take to confirm before the worker reports that it waits."""
 
-AT_ONCE = 250
+AT_ONCE: Final = 250
 """Records that are decided on without a break for the event loop: the worst ones take ten times as long as good ones,
 and heartbeats, health checks and the fetcher wait meanwhile."""
 
-PROOFS = 5
+PROOFS: Final = 5
 """How often a record must be refused, alone and each time between two inserts that succeed, before it is rejected: one
 refusal may be a passing problem of the ledger, and a rejected record is missing from the figures."""
 
 log = structlog.get_logger()
 
 
-class StateFailure(Exception):
-    """The dedupe state cannot be read or written: no record is to blame, the process has to restart."""
-
-
-class Stale(Exception):
+class StaleError(Exception):
     """The group's records will be delivered again: stop working on it."""
 
 
 class Pipeline:
-    """Takes batches, delivers groups."""
+    """Takes batches, delivers groups.
+
+    Args:
+        name: for logs and metrics.
+        step: the pure step.
+        seen: the dedupe state; None for records without one.
+        ledger: where rows are stored; its calls run in a thread.
+        outbox: where records are produced.
+        crash: ends the process, for its supervisor to start it again.
+        linger: seconds that a group waits for more records.
+        max_rows: records that close a group.
+        retry_delays: shortest and longest seconds between tries.
+        patience: seconds that producing may take before it counts as waiting.
+    """
 
     def __init__(
         self,
@@ -65,18 +75,6 @@ class Pipeline:
         retry_delays: tuple[float, float] = RETRY_DELAYS,
         patience: float = PATIENCE,
     ) -> None:
-        """Args:
-        name: for logs and metrics.
-        step: the pure step.
-        seen: the dedupe state; None for records without one.
-        ledger: where rows are stored; its calls run in a thread.
-        outbox: where records are produced.
-        crash: ends the process, for its supervisor to start it again.
-        linger: seconds that a group waits for more records.
-        max_rows: records that close a group.
-        retry_delays: shortest and longest seconds between tries.
-        patience: seconds that producing may take before it counts as waiting.
-        """
         self.name = name
         self._step, self._seen, self._ledger, self._outbox, self._crash = step, seen, ledger, outbox, crash
         self._linger, self._max_rows, self._retry_delays, self._patience = linger, max_rows, retry_delays, patience
@@ -189,32 +187,15 @@ class Pipeline:
     def _decide(
         self, place: PartitionInfo, records: Sequence[Record], condemned: Mapping[int, str]
     ) -> list[tuple[Sequence[Record], Batch]]:
-        """Apply the pure step. Where it raises, halve until the one record is found, and reject that."""
-        try:
-            return [(records, self._step(place, records, condemned))]
-        except (StateFailure, MemoryError):
-            raise
-        except Exception:  # a record that breaks the step must not stop the others
-            if len(records) == 1:
-                offset = records[0].offset
-                log.exception("record cannot be processed", place=place, offset=offset)
-                return [(records, self._step(place, records, {**condemned, offset: "unprocessable"}))]
-            half = len(records) // 2
-            decided = []
-            for part in (records[:half], records[half:]):
-                found = self._decide(place, part, condemned)
-                # The second half has to see the marks of the first.
-                for _, batch in found:
-                    self._in_flight.setdefault(place.partition, {}).update(batch.marks)
-                decided += found
-            return decided
+        marks = self._in_flight.setdefault(place.partition, {})
+        return decide_or_reject(self._step, place, records, condemned, marks)
 
     # ---- steps 5 to 8
 
     async def _deliver_or_crash(self, group: Group) -> None:
         try:
             await self.deliver(group)
-        except Stale:
+        except StaleError:
             metrics.DROPPED.labels(self.name).inc(group.size)
         except Exception as error:  # a bug; leaving here, it would be a silent stall
             log.exception("delivery failed, the worker ends", pipeline=self.name)
@@ -231,7 +212,7 @@ class Pipeline:
         8. Ack; the next commit takes the contiguous prefix.
 
         Raises:
-            Stale: the records will be delivered again.
+            StaleError: the records will be delivered again.
         """
         started = monotonic()
         try:
@@ -282,14 +263,14 @@ class Pipeline:
     def _check(self, group: Group) -> None:
         self.alive_at = monotonic()
         if group.epoch is not self._epoch:
-            raise Stale
+            raise StaleError
 
     def _wait(self, why: str) -> None:
         self.waiting_since, self.waiting_for = self.waiting_since or monotonic(), why
 
     async def _repeat(
         self, group: Group, step: str, call: Callable[[], Awaitable[Any]], *heals: type[Exception]
-    ) -> Any:  # noqa: ANN401 - call's
+    ) -> Any:  # noqa: ANN401  (call's)
         """Repeat a call until it succeeds: nothing else would deliver these records. Only for errors that can pass,
         `heals` among them.
         """

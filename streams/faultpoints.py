@@ -42,10 +42,13 @@ class Numbered(Protocol):
 
 
 class FaultPoints:
-    """Counts arrivals at the armed point."""
+    """Counts arrivals at the armed point.
+
+    Args:
+        armed: `point:times:harm` or empty; raises ValueError for a point or harm that does not exist.
+    """
 
     def __init__(self, armed: str) -> None:
-        """Args: armed: `point:times:harm` or empty; raises ValueError for a point or harm that does not exist."""
         given = armed.split(":")
         self._point, times, self._harm = [*given, *("", "1", "kill")[len(given) :]]
         if self._point and self._point not in (*POINTS, FETCH, RECORD):

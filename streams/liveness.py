@@ -83,7 +83,16 @@ def unready(signs: Signs) -> str | None:
 
 
 class Vitals:
-    """Collects the signs; `run` is the loop's own heartbeat. Read by the metrics server's thread."""
+    """Collects the signs; `run` is the loop's own heartbeat. Read by the metrics server's thread.
+
+    Args:
+        now: the monotonic clock, in seconds.
+        delivery: the fetcher's signs of life.
+        pipelines: topic -> pipeline.
+        app: the Faust app.
+        register_ready: whether the company register is read.
+        stalled: for how many seconds nothing may move.
+    """
 
     def __init__(
         self,
@@ -95,21 +104,13 @@ class Vitals:
         register_ready: Callable[[], bool],
         stalled: float,
     ) -> None:
-        """Args:
-        now: the monotonic clock, in seconds.
-        delivery: the fetcher's signs of life.
-        pipelines: topic -> pipeline.
-        app: the Faust app.
-        register_ready: whether the company register is read.
-        stalled: for how many seconds nothing may move.
-        """
         self._now, self._delivery, self._app, self._stalled = now, delivery, app, stalled
         self._pipelines = pipelines
         self._register_ready = register_ready
         self._beat = self._flowed_at = self._taken_at = now()
 
     async def run(self) -> None:
-        """Beat, and refresh the gauges that are read off the app. Raises GroupLost."""
+        """Beat, and refresh the gauges that are read off the app. Raises CheckFailed."""
         due = self._now()
         while True:
             self._beat = self._now()
@@ -183,5 +184,5 @@ class Vitals:
         for tp in consumer.assignment():
             if tp.topic in (EVENTS, COMPANIES):
                 end = consumer.highwater(tp) or 0
-                committed = consumer._committed_offset[tp]  # noqa: SLF001 - see test_faust_contract
+                committed = consumer._committed_offset[tp]  # noqa: SLF001  (see test_faust_contract)
                 metrics.LAG.labels(tp.topic, str(tp.partition)).set(max(0, end - (committed or 0)))

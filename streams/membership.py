@@ -3,8 +3,7 @@
 aiokafka keeps such an error until someone fetches, and stops trying to join. A worker without partitions fetches
 nothing: it would wait silently, even after the cause is gone. So the heartbeat checks.
 
-    CheckFailed
-    └── GroupLost    the group does not let the worker in, or has put it out, and no waiting changes that
+CheckFailed: the group does not let the worker in, or has put it out, and no waiting changes that.
 """
 
 from collections.abc import Mapping
@@ -28,12 +27,8 @@ WHAT_TO_DO: Final[Mapping[str, str]] = {
 """Error of the group protocol -> its cause and the way out. Any other one ends the worker just as well."""
 
 
-class GroupLost(CheckFailed):
-    """The consumer group has refused the worker permanently."""
-
-
-def check(client: Any, group: str) -> None:  # noqa: ANN401 - aiokafka has no types
-    """Raise GroupLost if aiokafka's coordinator has given up. Only reads, since the client lives in another thread.
+def check(client: Any, group: str) -> None:  # noqa: ANN401  (aiokafka has no types)
+    """Raise CheckFailed if aiokafka's coordinator has given up. Only reads, since the client lives in another thread.
 
     Args:
         client: aiokafka's consumer; None before there is one.
@@ -43,11 +38,11 @@ def check(client: Any, group: str) -> None:  # noqa: ANN401 - aiokafka has no ty
     if coordinator is None or (task := getattr(coordinator, "_coordination_task", None)) is None:
         return
     # aiokafka retries what may pass with time; it has stopped trying for the errors that it keeps for its user.
-    error = coordinator._pending_exception  # noqa: SLF001 - see test_faust_contract
+    error = coordinator._pending_exception  # noqa: SLF001  (see test_faust_contract)
     if error is None and task.done() and not task.cancelled():
         error = task.exception()
     if error is not None:
-        raise GroupLost(explained(group, error)) from error
+        raise CheckFailed(explained(group, error)) from error
 
 
 def explained(group: str, error: BaseException) -> str:

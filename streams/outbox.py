@@ -42,7 +42,7 @@ class Filled:
             if append(number, now, key, value, headers) is None:
                 self._close(number)
                 self._batches.append(self._new_batch())
-                append, number = self._batches[-1]._builder.append, 0  # noqa: SLF001 - see test_faust_contract
+                append, number = self._batches[-1]._builder.append, 0  # noqa: SLF001  (see test_faust_contract)
                 append(0, now, key, value, headers)  # a batch takes its first record, however large
             number += 1
         self._append, self._records = append, number
@@ -65,13 +65,13 @@ class Filled:
 
     def _close(self, records: int) -> None:
         if self._batches:
-            self._batches[-1]._relative_offset = records  # noqa: SLF001 - see test_faust_contract
+            self._batches[-1]._relative_offset = records  # noqa: SLF001  (see test_faust_contract)
             self._batches[-1].close()
 
 
 def _entries(batch: Any) -> list[Entry]:
     """What a batch holds."""
-    built = DefaultRecordBatch(memoryview(bytes(batch._build())))  # noqa: SLF001 - see test_faust_contract
+    built = DefaultRecordBatch(memoryview(bytes(batch._build())))  # noqa: SLF001  (see test_faust_contract)
     return [(record.key, record.value, list(record.headers)) for record in built]
 
 
@@ -98,14 +98,15 @@ class KafkaParcel:
 
 
 class KafkaOutbox:
-    """Produces through the aiokafka producer that Faust runs."""
+    """Produces through the aiokafka producer that Faust runs.
 
-    def __init__(self, producer: Callable[[], Any], topics: Mapping[str, str], changelog: str | None) -> None:
-        """Args:
+    Args:
         producer: gives the started `AIOKafkaProducer`.
         topics: `Output.to` -> topic.
         changelog: the changelog topic of the dedupe state; None without one.
-        """
+    """
+
+    def __init__(self, producer: Callable[[], Any], topics: Mapping[str, str], changelog: str | None) -> None:
         self._producer, self._topics, self._changelog = producer, topics, changelog
 
     def parcel(self) -> KafkaParcel:

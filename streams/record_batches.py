@@ -47,13 +47,14 @@ class Pause:
 
 
 class RecordBatch:
-    """A batch of records like aiokafka's that never fails on its content."""
+    """A batch of records like aiokafka's that never fails on its content.
 
-    def __init__(self, data: memoryview, skip: Container[int]) -> None:
-        """Args:
+    Args:
         data: the batch as Kafka stores it.
         skip: offsets that were set aside; if all are, nothing of the batch is looked at.
-        """
+    """
+
+    def __init__(self, data: memoryview, skip: Container[int]) -> None:
         self._data, self._skip = data, skip
         self._batch = DefaultRecordBatch(data)
         self._reader: Iterator[BoundedRecord] | None = None

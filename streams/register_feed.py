@@ -5,7 +5,7 @@ dict, filled by a consumer of its own without a group.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -16,22 +16,23 @@ from schemas.company import read_company
 from streams import worker_metrics as metrics
 from streams.company_register import Register
 
-POLL_MS = 1000
-RETRY_SECONDS = 1.0
+POLL_MS: Final = 1000
+RETRY_SECONDS: Final = 1.0
 
 log = structlog.get_logger()
 
 
 class RegisterFeed:
-    """Fills a register. `ready` is set when it has caught up with the end that it saw at its start."""
+    """Fills a register. `ready` is set when it has caught up with the end that it saw at its start.
 
-    def __init__(self, register: Register, topic: str, partitions: int, kafka: KafkaConnection) -> None:
-        """Args:
+    Args:
         register: what to fill.
         topic: the compacted topic of company versions.
         partitions: how many it has.
         kafka: where the brokers are.
-        """
+    """
+
+    def __init__(self, register: Register, topic: str, partitions: int, kafka: KafkaConnection) -> None:
         self._register, self._topic, self._partitions, self._kafka = register, topic, partitions, kafka
         self.ready = asyncio.Event()
 

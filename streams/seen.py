@@ -18,7 +18,7 @@ from faust.stores.rocksdb import Store as RocksStore
 from faust.types.tuples import TP
 
 from schemas.own_folders import move, remove
-from streams.deliver import StateFailure
+from streams.interfaces import StateError
 
 log = structlog.get_logger()
 
@@ -127,7 +127,7 @@ class ClosingStore(RocksStore):  # type: ignore[misc]
 
     def _open_for_partition(self, partition: int) -> Any:
         if partition in self._given_up:
-            raise StateFailure(f"the marks of partition {partition} were set aside, the worker has to start anew")
+            raise StateError(f"the marks of partition {partition} were set aside, the worker has to start anew")
         try:
             return super()._open_for_partition(partition)
         except Exception as error:
@@ -165,10 +165,13 @@ stores.STORES.aliases["clustertrackrocks"] = "streams.seen:ClosingStore"
 
 
 class RocksSeen:
-    """The dedupe state of one worker."""
+    """The dedupe state of one worker.
+
+    Args:
+        table: Faust's Table; its store is a `ClosingStore`.
+    """
 
     def __init__(self, table: Any) -> None:
-        """Args: table: Faust's Table; its store is a `ClosingStore`."""
         self._table = table
 
     def get(self, partition: int, keys: list[bytes]) -> Sequence[bytes | None]:
@@ -224,11 +227,11 @@ class RocksSeen:
         except Exception as error:
             raise self._failure(partition, "written", error) from error
 
-    def _failure(self, partition: int, what: str, error: Exception) -> StateFailure:
+    def _failure(self, partition: int, what: str, error: Exception) -> StateError:
         # rocksdict raises bare exceptions; no record is to blame for any of them.
         if is_damage(error):
             self._table.data.give_up(partition, str(error))
-        return StateFailure(f"dedupe state of partition {partition} cannot be {what}: {error}")
+        return StateError(f"dedupe state of partition {partition} cannot be {what}: {error}")
 
     def _database(self, partition: int) -> Any:
-        return self._table.data._db_for_partition(partition)  # noqa: SLF001 - see test_faust_contract
+        return self._table.data._db_for_partition(partition)  # noqa: SLF001  (see test_faust_contract)

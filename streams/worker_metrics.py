@@ -14,41 +14,45 @@ from schemas.ledger import Rows
 
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
-EVENTS = Counter(
+EVENTS: Final = Counter(
     "clustertrack_events_total", "Records by what became of them (receipt status and reason)", ["outcome", "reason"]
 )
-COMPANIES = Counter("clustertrack_company_versions_total", "Company versions carried into the ledger")
-REJECTED = Counter("clustertrack_rejected_total", "Rejected records by topic and reason", ["topic", "reason"])
-BATCH_RECORDS = Histogram(
+COMPANIES: Final = Counter("clustertrack_company_versions_total", "Company versions carried into the ledger")
+REJECTED: Final = Counter("clustertrack_rejected_total", "Rejected records by topic and reason", ["topic", "reason"])
+BATCH_RECORDS: Final = Histogram(
     "clustertrack_batch_records", "Records in a delivered group", ["pipeline"], buckets=(1, 10, 100, 1000, 5000, 20000)
 )
-STEP_SECONDS = Histogram(
+STEP_SECONDS: Final = Histogram(
     "clustertrack_step_seconds", "Time of one delivery step of one batch", ["pipeline", "step"], buckets=SECONDS
 )
-DELIVERY_SECONDS = Histogram(
+DELIVERY_SECONDS: Final = Histogram(
     "clustertrack_delivery_seconds", "Time to store, produce, mark and ack a group", ["pipeline"], buckets=SECONDS
 )
-END_TO_END_SECONDS = Histogram(
+END_TO_END_SECONDS: Final = Histogram(
     "clustertrack_end_to_end_seconds",
     "Time from a record's arrival in Kafka until its group is acked (youngest and oldest record of each group)",
     ["pipeline"],
     buckets=(*SECONDS, 300, 3600),
 )
-RETRIES = Counter("clustertrack_retries_total", "Tries that failed and were repeated", ["pipeline", "step"])
-DROPPED = Counter("clustertrack_dropped_total", "Records dropped unacked at a rebalance; they come again", ["pipeline"])
-DROPPED_EXTENSIONS = Counter(
+RETRIES: Final = Counter("clustertrack_retries_total", "Tries that failed and were repeated", ["pipeline", "step"])
+DROPPED: Final = Counter(
+    "clustertrack_dropped_total", "Records dropped unacked at a rebalance; they come again", ["pipeline"]
+)
+DROPPED_EXTENSIONS: Final = Counter(
     "clustertrack_dropped_extensions_total", "Extension attributes that are on no list and were left out of events"
 )
-OLDEST_UNACKED = Gauge(
+OLDEST_UNACKED: Final = Gauge(
     "clustertrack_oldest_unacked_seconds", "Age of the oldest record taken and not yet acked", ["pipeline"]
 )
-LOOP_LATE_SECONDS = Histogram(
+LOOP_LATE_SECONDS: Final = Histogram(
     "clustertrack_loop_late_seconds",
     "How late the event loop's heartbeat came, four times a second: what blocks the loop makes it late",
     buckets=SECONDS,
 )
-LAG = Gauge("clustertrack_lag_records", "Records between the committed offset and the end", ["topic", "partition"])
-REGISTER_COMPANIES = Gauge("clustertrack_register_companies", "Companies in the register in memory")
+LAG: Final = Gauge(
+    "clustertrack_lag_records", "Records between the committed offset and the end", ["topic", "partition"]
+)
+REGISTER_COMPANIES: Final = Gauge("clustertrack_register_companies", "Companies in the register in memory")
 
 
 def observe(pipeline: str, rows: Rows, size: int, seconds: float) -> None:

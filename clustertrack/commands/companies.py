@@ -20,7 +20,7 @@ from schemas.errors import CheckFailed, UsageFault
 from schemas.screen import say, show
 from schemas.visible import json_lines, json_text
 from sources.files.buckets import BUCKETS, Buckets
-from sources.files.cell_dates import MomentFault, read_moment
+from sources.files.cell_dates import MomentError, read_moment
 from sources.files.refused_rows import Refusal, RefusedRows
 from sources.publisher import Counter, DeliveryFailed, Publisher, kafka_publisher
 from sources.register.register_file import Loaded, Loader, Refusals, RegisterFile, spread_known
@@ -106,7 +106,7 @@ def _revision(as_of: str | None, now: datetime) -> int:
     if as_of is not None:
         try:
             moment = read_moment(as_of.strip(), None, _COPENHAGEN)
-        except MomentFault as fault:
+        except MomentError as fault:
             raise UsageFault(f"--as-of: {fault}") from None
         if moment > now + _AHEAD:
             raise UsageFault(f"--as-of {as_of} lies in the future: no extract before it could be loaded any more")

@@ -37,10 +37,6 @@ from sinks.set_aside import Order, first_counted, orders_of, write_order
 PAGE: Final = 100
 
 
-class NotAll(CheckFailed):
-    """Some of the records that were asked for stay as they are."""
-
-
 class Instant(click.ParamType):
     """An ISO 8601 day or time; UTC where no zone is given."""
 
@@ -346,7 +342,7 @@ def _finish_replay(results: Results, would: list[text.Would], *, dry_run: bool, 
 def _raise_if_refused(results: Results) -> None:
     if results.refused:
         stay = "stays" if len(results.refused) == 1 else "stay"
-        raise NotAll(f"{text.records(len(results.refused))} {stay} as before: standard output says why.")
+        raise CheckFailed(f"{text.records(len(results.refused))} {stay} as before: standard output says why.")
 
 
 def _write_raw(record: RejectedRecord, raw: str) -> None:

@@ -2,6 +2,7 @@
 
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -15,7 +16,7 @@ from schemas.errors import UsageFault
 from schemas.screen import is_terminal, say, show
 from schemas.visible import json_lines
 
-_DEFAULT_SEED = 2018
+_DEFAULT_SEED: Final = 2018
 
 
 @click.command(epilog="Example: clustertrack simulate --scenario published --out demo-data")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 import click
 from prometheus_client import CollectorRegistry
@@ -19,13 +20,13 @@ from clustertrack.local.ports import HOST
 from clustertrack.local.secrets import secret_files
 from clustertrack.local.space import trouble_with
 from clustertrack.local.stack import LocalStack, Ports
-from clustertrack.local.supervisor import Stopped, Supervisor, TaskRefused
+from clustertrack.local.supervisor import StoppedError, Supervisor, TaskRefused
 from clustertrack.settings import LAPTOP_PARTITIONS, Settings, WorkerSettings, load_settings
 from schemas.errors import UsageFault
 from schemas.own_folders import set_private_umask
 from schemas.screen import say
 
-_USUAL = Ports()
+_USUAL: Final = Ports()
 
 
 @click.command()
@@ -109,7 +110,7 @@ def _run(stack: LocalStack) -> None:
             _tell(f"error: {error}")
             _tell("No worker was started. Kafka and ClickHouse go on: do what it says, press Ctrl-C, and start again.")
             supervisor.watch()
-        except Stopped:
+        except StoppedError:
             pass
         finally:
             _tell("Stopping")

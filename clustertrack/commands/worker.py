@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import faust
@@ -29,32 +29,16 @@ from schemas.own_folders import close_folder, private_folder, set_private_umask
 from schemas.screen import StandardError, say
 from sinks import catalog, changelog
 from sinks.clickhouse import first_line, open_ledger
-from sinks.guard import (
-    MIGRATE,
-    Belonging,
-    GuardedLedger,
-    LedgerReplaced,
-    TopicReplaced,
-    lost_receipts,
-    older_than_commits,
-)
+from sinks.guard import MIGRATE, Belonging, GuardedLedger, lost_receipts, older_than_commits
 from sinks.replaced import replaced, sentence
 from sinks.set_aside import ordered_offsets
 from sinks.writer import LedgerWriter
 from streams.app import TopicInfo, Worker, WorkerConfig, build
 
-STOP_SECONDS = 18.0
+STOP_SECONDS: Final = 18.0
 """A stop that takes longer is cut short: supervisors kill after 20 s, `clustertrack up` after 15."""
 
 log = structlog.get_logger()
-
-
-class TopicsDiffer(CheckFailed):
-    """Kafka's topics are not those that the ledger knows."""
-
-
-class WorkerEnded(CheckFailed):
-    """Something ended the worker while it ran."""
 
 
 @click.command("worker")
@@ -170,9 +154,9 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
         if not lost and not again:
             _tell_expired(client, settings.clickhouse.database, progress, epoch)
     if lost:
-        raise LedgerReplaced(f"The worker does not start. {older_than_commits(lost)}: {MIGRATE}")
+        raise CheckFailed(f"The worker does not start. {older_than_commits(lost)}: {MIGRATE}")
     if again:
-        raise TopicReplaced(f"The worker does not start. {sentence(again)}: {MIGRATE}")
+        raise CheckFailed(f"The worker does not start. {sentence(again)}: {MIGRATE}")
     belonging = Belonging(
         ledger_id=ledger_id,
         group=config.app_id,
@@ -188,7 +172,7 @@ def _checked(settings: Settings, *, mend: bool) -> tuple[WorkerConfig, Belonging
 
 
 def _check_rights(settings: Settings, ledger_id: str) -> None:
-    """Raise NotAllowed for the rights on Kafka that the worker will need: without some it would fail at a record."""
+    """Raise CheckFailed for the rights on Kafka that the worker will need: without some it would fail at a record."""
     app_id = topics.app_id(settings.kafka.consumer_group, ledger_id)
     kafka = settings.kafka.connection()
     with topics.TopicAdmin(kafka) as admin:
@@ -233,7 +217,7 @@ def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, ca
     unrecorded = [f"Topic {name} is not recorded: run `clustertrack migrate`." for name in missing]
     reasons = unrecorded or catalog.check_topics({name: recorded[name] for name in needed}, actual)
     if reasons:
-        raise TopicsDiffer("The worker does not start. " + " ".join(reasons))
+        raise CheckFailed("The worker does not start. " + " ".join(reasons))
     return WorkerConfig(
         app_id=app_id,
         kafka=settings.kafka.connection(),
@@ -261,7 +245,7 @@ class _Service(faust.Worker):  # type: ignore[misc]
     def _enter_debugger(self) -> None:
         """SIGUSR2 opens a debugger in Faust; a production process has none."""
 
-    def _schedule_shutdown(self, signal: Any) -> None:  # noqa: ANN401
+    def _schedule_shutdown(self, signal: Any) -> None:  # noqa: ANN401  (mode has no types)
         # Faust can hang while it stops. Unacked records are delivered again, so exiting hard is safe.
         killer = threading.Timer(STOP_SECONDS, os._exit, (1,))
         killer.daemon = True
@@ -282,7 +266,7 @@ def _run(worker: Worker, settings: Settings) -> None:
     finally:
         # In place of SystemExit: the last line of the log says why, no matter what the libraries log before it.
         if service.crash_reason is not None:
-            raise WorkerEnded(_last_words(service.crash_reason)) from service.crash_reason
+            raise CheckFailed(_last_words(service.crash_reason)) from service.crash_reason
 
 
 def _last_words(reason: BaseException) -> str:

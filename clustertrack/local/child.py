@@ -8,25 +8,26 @@ import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from clustertrack.local.environment import child_environment
 from schemas.own_folders import move, open_appending
 
-_LARGEST_LOG_BYTES = 10 * 1024 * 1024
-_SIGKILL_TAKES_SECONDS = 10
-_TAIL_BYTES = 16 * 1024
-_LINE_LENGTH = 200
+_LARGEST_LOG_BYTES: Final = 10 * 1024 * 1024
+_SIGKILL_TAKES_SECONDS: Final = 10
+_TAIL_BYTES: Final = 16 * 1024
+_LINE_LENGTH: Final = 200
 
-# On Linux the kernel kills the child when the thread that started it ends, however that happens. The child has to ask
-# for this itself, and not in a `preexec_fn`: that is unsafe while other threads run. So a tiny Python asks and then
-# becomes the program. A parent that died before that is noticed by its id.
-_DIE_WITH_PARENT = """\
+_DIE_WITH_PARENT: Final = """\
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(1, 9, 0, 0, 0)
 if os.getppid() != int(sys.argv[1]):
     sys.exit(1)
 os.execvp(sys.argv[2], sys.argv[2:])
 """
+"""On Linux the kernel kills the child when the thread that started it ends, however that happens. The child has to ask
+for this itself, and not in a `preexec_fn`: that is unsafe while other threads run. So a tiny Python asks and then
+becomes the program. A parent that died before that is noticed by its id."""
 
 
 @dataclass(frozen=True)

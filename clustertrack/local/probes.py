@@ -3,12 +3,13 @@
 import http.client
 import json
 from collections.abc import Callable
+from typing import Final
 
 from clustertrack.local.ports import HOST
 from clustertrack.local.watch import Sign
 
-_TIMEOUT_SECONDS = 2
-_OK = 200
+_TIMEOUT_SECONDS: Final = 2
+_OK: Final = 200
 
 
 def get(port: int, path: str) -> tuple[int, bytes] | None:

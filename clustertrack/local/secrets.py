@@ -5,16 +5,13 @@ import secrets
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from schemas.errors import UsageFault
 from schemas.own_files import OTHERS, read_within, write_whole
 
-READER = "reader"
-_MOST_BYTES = 4096
-
-
-class SecretFault(UsageFault):
-    """A file with a password cannot be made or used."""
+READER: Final = "reader"
+_MOST_BYTES: Final = 4096
 
 
 @dataclass(frozen=True)
@@ -27,7 +24,7 @@ class Secrets:
 
 
 def secret_files(folder: Path) -> Secrets:
-    """The files of a data folder; those that are missing are made. Raises SecretFault."""
+    """The files of a data folder; those that are missing are made. Raises UsageFault."""
     found = Secrets(folder / "clickhouse.password", folder / "reader.password", folder / "reader.netrc")
     _made(found.operator, secrets.token_urlsafe(24))
     password = _made(found.reader, secrets.token_urlsafe(24))
@@ -44,15 +41,15 @@ def _made(path: Path, text: str) -> str:
             write_whole(path, f"{text}\n".encode())
             return text
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & OTHERS:
-            raise SecretFault(
+            raise UsageFault(
                 f"{path} is no file that only you can read: remove it and {READER}.netrc, and the next start makes "
                 "another password"
             )
         held = read_within(path, _MOST_BYTES).decode("ascii", errors="replace").strip()
     except OSError as error:
-        raise SecretFault(
+        raise UsageFault(
             f"{path} cannot be used ({error.strerror}): remove it, and the next start makes another"
         ) from None
     if not held or not held.isprintable():
-        raise SecretFault(f"{path} holds no password: remove it, and the next start makes another")
+        raise UsageFault(f"{path} holds no password: remove it, and the next start makes another")
     return held

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from clustertrack.local import kafka
 from clustertrack.local.child import Command
@@ -17,15 +18,15 @@ from clustertrack.local.supervisor import Service, Supervisor
 from clustertrack.settings import ClickHouseSettings, KafkaSettings, Settings, WorkerSettings, variables
 from schemas.errors import UsageFault
 
-_LARGEST_PORT = 65535
-_MIGRATE_SECONDS = 120
-# Java ends within a second; a broker that cannot is as good as crashed, and its log survives that.
-_KAFKA_GRACE_SECONDS = 20
-_CLICKHOUSE_GRACE_SECONDS = 20
-_WORKER_GRACE_SECONDS = 15
+_LARGEST_PORT: Final = 65535
+_MIGRATE_SECONDS: Final = 120
+_KAFKA_GRACE_SECONDS: Final = 20
+"""Java ends within a second; a broker that cannot is as good as crashed, and its log survives that."""
+_CLICKHOUSE_GRACE_SECONDS: Final = 20
+_WORKER_GRACE_SECONDS: Final = 15
 
-# Variables that children read themselves. Kafka reads none of ours.
-_SETTINGS = variables()
+_SETTINGS: Final = variables()
+"""Variables that children read themselves. Kafka reads none of ours."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ class Ports:
     def from_settings(cls, settings: Settings) -> "Ports":
         """The ports that the environment names, so that other commands of the same shell find the stack.
 
-        Raises UsageFault when the environment points at another machine.
+        Raises:
+            UsageFault: the environment points at another machine.
         """
         host, _, port = settings.kafka.bootstrap_servers.rpartition(":")
         for variable, value in (

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
@@ -17,18 +18,14 @@ from clustertrack.local.child import Child, Command
 from clustertrack.local.watch import Decision, Life, Limits, Phase, Seen, Sign, Step, decide
 from schemas.errors import CheckFailed, Unreachable
 
-_POLL_SECONDS = 0.05
+_POLL_SECONDS: Final = 0.05
 
 
-class ChildFault(Unreachable):
-    """A child could not be started, or a task failed."""
-
-
-class TaskRefused(ChildFault):
+class TaskRefused(Unreachable):
     """A task ran to its end, and found something that the user has to put right."""
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """The user asked to stop while something was still being started."""
 
 
@@ -60,7 +57,16 @@ class _Kept:
 
 
 class Supervisor:
-    """Runs services. `tell` gets one line for the user whenever something unexpected happens."""
+    """Runs services.
+
+    Args:
+        logs: the folder of the children's logs.
+        tell: gets one line for the user whenever something unexpected happens.
+        registry: where its metrics go.
+        limits: patience.
+        clock: in seconds.
+        trouble: what else may have ended a child, such as a full disk; asked when one has, empty if nothing.
+    """
 
     def __init__(
         self,
@@ -71,14 +77,6 @@ class Supervisor:
         clock: Callable[[], float] = time.monotonic,
         trouble: Callable[[], str] = str,
     ) -> None:
-        """Args:
-        logs: the folder of the children's logs.
-        tell: see the class.
-        registry: where its metrics go.
-        limits: patience.
-        clock: in seconds.
-        trouble: what else may have ended a child, such as a full disk; asked when one has, empty if nothing.
-        """
         self._logs = logs
         self._tell = tell
         self._limits = limits or Limits()
@@ -99,7 +97,9 @@ class Supervisor:
     def start(self, services: Sequence[Service]) -> None:
         """Start one stage and wait until all of it is ready.
 
-        Raises ChildFault when one ends or is not ready in time, Stopped when asked to stop.
+        Raises:
+            Unreachable: one ends or is not ready in time.
+            StoppedError: asked to stop.
         """
         stage: list[_Kept] = []
         self._stages.append(stage)
@@ -111,8 +111,8 @@ class Supervisor:
             self._wait_until_ready(kept)
 
     def run(self, command: Command, seconds: float) -> None:
-        """Run a task to its end. Raises TaskRefused when it exits with 1, ChildFault when it fails otherwise or takes
-        longer, Stopped when asked to stop.
+        """Run a task to its end. Raises TaskRefused when it exits with 1, Unreachable when it fails otherwise or takes
+        longer, StoppedError when asked to stop.
         """
         child = Child(command, self._logs)
         deadline = self._clock() + seconds
@@ -120,11 +120,11 @@ class Supervisor:
             while (code := child.exit_code()) is None:
                 self._pause()
                 if self._clock() > deadline:
-                    raise ChildFault(f"{command.name} was not done after {seconds:.0f} s; its log is {child.log}")
+                    raise Unreachable(f"{command.name} was not done after {seconds:.0f} s; its log is {child.log}")
         finally:
             child.kill()
         if code != 0:
-            fault = TaskRefused if code == CheckFailed.exit_code else ChildFault
+            fault = TaskRefused if code == CheckFailed.exit_code else Unreachable
             raise fault(f"{command.name} failed: {self._said(child)}")
 
     def watch(self) -> None:
@@ -168,10 +168,10 @@ class Supervisor:
         deadline = self._clock() + self._limits.start
         while (why := kept.service.ready()) is not None:
             if kept.child.exit_code() is not None:
-                raise ChildFault(f"{kept.name} ended instead of starting: {self._said(kept.child)}")
+                raise Unreachable(f"{kept.name} ended instead of starting: {self._said(kept.child)}")
             if self._clock() > deadline:
                 reason = f" ({why})" if why else ""
-                raise ChildFault(
+                raise Unreachable(
                     f"{kept.name} was not ready after {self._limits.start:.0f} s{reason}: {self._said(kept.child)}"
                 )
             self._pause()
@@ -180,7 +180,7 @@ class Supervisor:
 
     def _pause(self) -> None:
         if self._asked_to_stop:
-            raise Stopped("stopped while starting")
+            raise StoppedError("stopped while starting")
         time.sleep(_POLL_SECONDS)
 
     def _look(self, kept: _Kept) -> None:

@@ -33,7 +33,7 @@ from brokers.record_headers import (
 )
 from clustertrack.rejected.records import RejectedRecord, replays_of
 from schemas.binding import parse, unbind
-from schemas.cvr import CvrFault, format_cvr, parse_cvr
+from schemas.cvr import CvrError, format_cvr, parse_cvr
 from schemas.errors import UsageFault
 from schemas.event_time import copenhagen_day
 from schemas.events import RETRACTION
@@ -46,10 +46,6 @@ _RETRACTION: Final = f"{TYPE_PREFIX}{RETRACTION}{TYPE_SUFFIX}"
 _FRAME: Final = 128
 """Bytes that Kafka adds to a batch of one record at most, its lengths included, apart from those of the headers."""
 _HEADER_FRAME: Final = 10
-
-
-class EditFault(UsageFault):
-    """The edited value cannot be sent as an event."""
 
 
 class Outgoing(NamedTuple):
@@ -105,15 +101,15 @@ def as_edited(
         can_return: whether records of its topic may be sent again.
 
     Raises:
-        EditFault: the value is not one JSON object.
+        UsageFault: the value is not one JSON object.
     """
     if not can_return:
         return _NO_RETURN.format(topic=record.place.topic)
     document = parse(value)
     if isinstance(document, Fault):
-        raise EditFault(f"The edited value is not JSON ({document.value}): mend it and repeat the command.")
+        raise UsageFault(f"The edited value is not JSON ({document.value}): mend it and repeat the command.")
     if not isinstance(document, dict):
-        raise EditFault("The edited value is not one JSON object: mend it and repeat the command.")
+        raise UsageFault("The edited value is not one JSON object: mend it and repeat the command.")
     kept = _as_came(record.headers)
     if _is_binary(record.headers) and "specversion" not in document:
         attributes = {
@@ -145,7 +141,7 @@ def company_of(value: bytes, headers: Sequence[tuple[str, bytes | None]]) -> int
     subject = event.get("subject") if isinstance(event, dict) else None
     try:
         return parse_cvr(subject) if isinstance(subject, str) else None
-    except CvrFault:
+    except CvrError:
         return None
 
 

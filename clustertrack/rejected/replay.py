@@ -27,7 +27,6 @@ from uuid import UUID
 from clustertrack.rejected.outgoing import Outgoing
 from clustertrack.rejected.records import Action, RejectedRecord
 from schemas.addresses import RecordAddress
-from schemas.errors import Unreachable
 
 LEASE_SECONDS: Final = 60
 """How long an intent may be in progress: longer than a record can take to be confirmed."""
@@ -39,10 +38,6 @@ _CANNOT_BE_KNOWN: Final = (
     "a replay of it by {who} was interrupted, and whether it arrived cannot be known: Kafka has deleted {to}. "
     "Repeat the command with --may-repeat to send it: if it did arrive, it is counted once all the same"
 )
-
-
-class NotConfirmed(Unreachable):
-    """Kafka did not confirm every record that was sent."""
 
 
 class Book(Protocol):
@@ -91,7 +86,7 @@ class Topic(Protocol):
         """Records that were sent in place of another, of those that can have arrived since: partition -> since when."""
 
     def send(self, records: Sequence[Outgoing]) -> Iterator[int]:
-        """Send records; gives the offset of each, in their order, as soon as it is confirmed. Raises NotConfirmed."""
+        """Send records; gives the offset of each, in their order, as soon as it is confirmed. Raises Unreachable."""
 
 
 class Refused(NamedTuple):
@@ -141,7 +136,7 @@ def resend(records: Sequence[RejectedRecord], run: Run, topic: Topic, book: Book
     """Carry open records of one topic through the five steps; `results` takes what becomes of them.
 
     Raises:
-        NotConfirmed: what was confirmed is noted; repeat the call for the rest.
+        Unreachable: what was confirmed is noted; repeat the call for the rest.
     """
     records = _find_out(records, run, topic, book, results)
     planned: list[tuple[RejectedRecord, Outgoing]] = []

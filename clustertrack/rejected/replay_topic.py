@@ -13,8 +13,9 @@ from brokers.explain import KafkaUnreachable, await_usable, explained, is_author
 from brokers.kafka_python import consumer
 from brokers.record_headers import EDITED_FROM, REPLAY_OF
 from clustertrack.rejected.outgoing import Outgoing
-from clustertrack.rejected.replay import LEASE_SECONDS, NotConfirmed, Standing, Window
+from clustertrack.rejected.replay import LEASE_SECONDS, Standing, Window
 from schemas.addresses import RecordAddress
+from schemas.errors import Unreachable
 from sources.publisher import MAX_RECORD
 
 _CONNECT_MS: Final = 10_000
@@ -50,7 +51,8 @@ class KafkaTopic:
     def find(self, windows: Mapping[int, Window]) -> Standing:
         """See `clustertrack.rejected.replay.Topic`.
 
-        Raises KafkaUnreachable, also when it takes longer than five minutes.
+        Raises:
+            KafkaUnreachable: also when it takes longer than five minutes.
         """
         windows_at = {TopicPartition(self.name, partition): window for partition, window in windows.items()}
         standing = Standing({}, {})
@@ -92,7 +94,7 @@ class KafkaTopic:
         return True
 
     def send(self, records: Sequence[Outgoing]) -> Iterator[int]:
-        """Send records; gives the offset of each, in their order, as soon as it is confirmed. Raises NotConfirmed."""
+        """Send records; gives the offset of each, in their order, as soon as it is confirmed. Raises Unreachable."""
         confirmed = 0
         try:
             futures = [
@@ -107,7 +109,7 @@ class KafkaTopic:
                 yield offset
         except KafkaError as error:
             lacks = f"the user lacks the right {right('Write', 'topic', self.name)}" if is_authorization(error) else ""
-            raise NotConfirmed(
+            raise Unreachable(
                 f"Kafka did not confirm {len(records) - confirmed} of {len(records)} records "
                 f"({lacks or type(error).__name__}): "
                 "repeat the command when Kafka answers, it finds out which of them arrived"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from clustertrack.simulator.exports import Written, write_file
 from clustertrack.simulator.final import Desk, State, draw_final, uuid
@@ -24,13 +24,13 @@ from schemas.errors import UsageFault
 from schemas.own_files import read_within, write_whole
 from schemas.own_folders import close_folder, private_folder, remove
 
-TRUTH = "truth.json"
-STAGES = 5 + len(JSONL) + len(LAYOUTS) + 1
-_ANOTHER = "choose another --out"
-_LARGEST_TRUTH = 256 * 1024 * 1024
+TRUTH: Final = "truth.json"
+STAGES: Final = 5 + len(JSONL) + len(LAYOUTS) + 1
+_ANOTHER: Final = "choose another --out"
+_LARGEST_TRUTH: Final = 256 * 1024 * 1024
 """Bytes of the truth of an earlier run."""
 
-_README = """Synthetic data, written by `clustertrack simulate --scenario {scenario} --seed {seed}`.
+_README: Final = """Synthetic data, written by `clustertrack simulate --scenario {scenario} --seed {seed}`.
 
 No company, cluster or activity in these files exists: names begin with "Syntetisk", CVR numbers with 9, sources end in
 .example. Whatever a CRM gets wrong is here on purpose.
@@ -106,7 +106,7 @@ def _add_bad_ones(files: Files, world: World, histories: list[History], scenario
         at = datetime(2018, 6, 1, 8, tzinfo=UTC) + timedelta(minutes=rng.randrange(500_000))
         return Version(source, activity_id, str(uuid(rng)), at, state.cvr, state)
 
-    def add(file: str, what: Any) -> None:  # noqa: ANN401 - any entry
+    def add(file: str, what: Any) -> None:  # noqa: ANN401  (any entry)
         files[file].append(Entry(first + rng.random() * (last - first), what, *_key(rng, file)))
 
     invalid = InvalidRecords(world, desk, rng, version)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from openpyxl import Workbook
 
@@ -24,10 +24,10 @@ from clustertrack.simulator.wire import as_json, cloudevent
 from clustertrack.simulator.world import World
 from schemas.own_files import beginning
 
-# Excel cannot store an instant without these, and a clock would make every file another one.
-_WRITTEN = "2020-02-01T00:00:00Z"
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-_NOTE = "Syntetiske data: ingen af disse virksomheder findes. Skrevet af clustertrack simulate."
+_WRITTEN: Final = "2020-02-01T00:00:00Z"
+_ZIP_TIME: Final = (1980, 1, 1, 0, 0, 0)
+"""Excel cannot store an instant without these, and a clock would make every file another one."""
+_NOTE: Final = "Syntetiske data: ingen af disse virksomheder findes. Skrevet af clustertrack simulate."
 
 
 @dataclass(slots=True)

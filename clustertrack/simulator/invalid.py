@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from clustertrack.simulator.final import Desk, State
 from clustertrack.simulator.history import Version
@@ -74,8 +74,7 @@ def _retraction(**data: object) -> Callable[[Event], Event]:
     return change
 
 
-# The first ones are those of a small scenario. Text that is no JSON, or not UTF-8, is made in `_payload`.
-KINDS: tuple[tuple[str, tuple[str, ...], Callable[[Event], Event] | str], ...] = (
+KINDS: Final[tuple[tuple[str, tuple[str, ...], Callable[[Event], Event] | str], ...]] = (
     ("truncated", ("invalid_json",), "truncated"),
     ("wrong check digit", ("invalid_cvr_checksum",), _at("subject", "12345678")),
     ("no zone", ("time_without_zone",), _at("time", "2018-05-03T14:05:09")),
@@ -125,9 +124,9 @@ KINDS: tuple[tuple[str, tuple[str, ...], Callable[[Event], Event] | str], ...] =
         ),
     ),
 )
+"""The first ones are those of a small scenario. Text that is no JSON, or not UTF-8, is made in `_payload`."""
 
-# (kind, codes, event type, cells by field); a field that the spreadsheet lacks leaves the kind out
-_ROWS: tuple[tuple[str, tuple[str, ...], str, dict[str, CellValue]], ...] = (
+_ROWS: Final[tuple[tuple[str, tuple[str, ...], str, dict[str, CellValue]], ...]] = (
     ("wrong check digit", ("invalid_cvr_checksum",), "workshop.attended", {"subject": "12345678"}),
     ("unknown outcome", ("unknown_outcome",), "workshop.attended", {"outcomes": "Omsætning"}),
     ("no company", ("empty",), "workshop.attended", {"subject": ""}),
@@ -145,6 +144,7 @@ _ROWS: tuple[tuple[str, tuple[str, ...], str, dict[str, CellValue]], ...] = (
     ),
     ("membership of a workshop", ("not_allowed",), "workshop.attended", {"membership": "member"}),
 )
+"""(kind, codes, event type, cells by field); a field that the spreadsheet lacks leaves the kind out."""
 
 
 class InvalidRecords:

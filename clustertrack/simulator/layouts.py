@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from random import Random
+from typing import Final
 
 from clustertrack.simulator.final import OBJECT_FIELD
 from clustertrack.simulator.history import COPENHAGEN, Version
@@ -12,15 +13,15 @@ from clustertrack.simulator.wire import RETRACTED, instant, subject
 from clustertrack.simulator.world import World
 
 CellValue = str | int | date | datetime
-_TYPES = {
+_TYPES: Final = {
     "workshop.attended": "Kursus",
     "project.started": "Projektstart",
     "product.launched": "Lancering",
     "company.joined": "Indmeldelse",
     RETRACTED: "Tilbagekaldt",
 }
-_OUTCOMES = {"new_competencies": "Kompetencer", "new_ideas": "Idéer", "new_products": "Produkter"}
-_DANISH_TIME = "%d-%m-%Y %H:%M"
+_OUTCOMES: Final = {"new_competencies": "Kompetencer", "new_ideas": "Idéer", "new_products": "Produkter"}
+_DANISH_TIME: Final = "%d-%m-%Y %H:%M"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def _common(version: Version, rng: Random) -> dict[str, CellValue]:
 
 def _iso(version: Version, rng: Random) -> dict[str, CellValue]:
     at = instant(version.time, rng)
-    if rng.random() < 0.2:  # noqa: PLR2004 - without zone: Danish time, as the mapping says
+    if rng.random() < 0.2:
         local = version.time.astimezone(COPENHAGEN).replace(tzinfo=None)
         at = local.isoformat(timespec="milliseconds" if local.microsecond else "seconds")
     return _common(version, rng) | {"time": at}
@@ -114,12 +115,12 @@ def _excel(version: Version, rng: Random) -> dict[str, CellValue]:
     fields["time"] = version.time.astimezone(COPENHAGEN).replace(tzinfo=None)
     if version.state is not None:
         fields["occurred_on"] = version.state.day
-    if str(fields["subject"]).isdigit() and rng.random() < 0.6:  # noqa: PLR2004 - Excel makes it a number
+    if str(fields["subject"]).isdigit() and rng.random() < 0.6:
         fields["subject"] = version.subject
     return fields
 
 
-LAYOUTS = {
+LAYOUTS: Final = {
     layout.file: layout
     for layout in (
         Layout(
@@ -210,7 +211,7 @@ LAYOUTS = {
     )
 }
 
-SHEET = "Aktiviteter"
+SHEET: Final = "Aktiviteter"
 
 
 def mapping_toml(layout: Layout, source: Source | None) -> str:

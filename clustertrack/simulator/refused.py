@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from random import Random
-from typing import Literal
+from typing import Final, Literal
 
 from clustertrack.simulator.final import Desk, State
 from clustertrack.simulator.history import Version
@@ -14,7 +14,7 @@ from clustertrack.simulator.simulated_clusters import DANISH, DANISH_PLAIN, EXCE
 from clustertrack.simulator.world import World
 
 Damage = Literal["", "undecodable", "short", "long", "quote"]
-SHORT = 3  # cells that are left of a row that ends early
+SHORT: Final = 3  # cells that are left of a row that ends early
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Unusable:
     damage: Damage = ""
 
 
-_ANY_CSV: tuple[tuple[str, str, dict[str, CellValue], Damage], ...] = (
+_ANY_CSV: Final[tuple[tuple[str, str, dict[str, CellValue], Damage], ...]] = (
     ("no day", "occurred_on", {"occurred_on": ""}, ""),
     ("cannot be decoded", "title", {}, "undecodable"),
     ("no time", "time", {"time": ""}, ""),
@@ -37,7 +37,7 @@ _ANY_CSV: tuple[tuple[str, str, dict[str, CellValue], Damage], ...] = (
     ("stray quotation mark", "", {}, "quote"),
     ("day in words", "occurred_on", {"occurred_on": "i foråret"}, ""),
 )
-_KINDS: dict[str, tuple[tuple[str, str, dict[str, CellValue], Damage], ...]] = {
+_KINDS: Final[dict[str, tuple[tuple[str, str, dict[str, CellValue], Damage], ...]]] = {
     ISO: (
         ("hour that does not exist", "time", {"time": "2018-03-25T02:30:00"}, ""),
         ("day that does not exist", "occurred_on", {"occurred_on": "2018-02-31"}, ""),
@@ -62,7 +62,7 @@ _KINDS: dict[str, tuple[tuple[str, str, dict[str, CellValue], Damage], ...]] = {
         ("no time", "time", {"time": ""}, ""),
         ("no day", "occurred_on", {"occurred_on": ""}, ""),
         ("day instead of time", "time", {"time": date(2018, 5, 3)}, ""),
-        ("hour that does not exist", "time", {"time": datetime(2018, 3, 25, 2, 30)}, ""),  # noqa: DTZ001 - as Excel has it
+        ("hour that does not exist", "time", {"time": datetime(2018, 3, 25, 2, 30)}, ""),  # noqa: DTZ001  (as Excel has it)
     ),
 }
 

@@ -3,10 +3,11 @@
 import csv
 import io
 from datetime import date
+from typing import Final
 
 from clustertrack.simulator.world import Company, Version, World, interval
 
-COLUMNS = (
+COLUMNS: Final = (
     "cvr", "valid_from", "name", "legal_form", "employees", "region", "municipality", "industry_scheme", "industry",
     "successor_cvr", "successor_from", "ceased_on",
 )  # fmt: skip

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import date
 from random import Random
 from types import MappingProxyType
+from typing import Final
 
-OUTCOMES = ("new_competencies", "new_ideas", "new_products")
-YEARS = (2017, 2018, 2019)
-YEAR = 2018  # the year whose figures are given; its neighbours are counted
+OUTCOMES: Final = ("new_competencies", "new_ideas", "new_products")
+YEARS: Final = (2017, 2018, 2019)
+YEAR: Final = 2018  # the year whose figures are given; its neighbours are counted
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Scenario:
 
 def random(scenario: str, seed: int, stage: str) -> Random:
     """A generator of its own for every stage, so that a change in one leaves the draws of the others alone."""
-    return Random(f"{scenario}/{seed}/{stage}")  # noqa: S311 - reproducible data is the point
+    return Random(f"{scenario}/{seed}/{stage}")  # noqa: S311  (reproducible data is the point)
 
 
 def _published_chains() -> tuple[tuple[date, ...], ...]:
@@ -67,7 +68,7 @@ def _published_chains() -> tuple[tuple[date, ...], ...]:
     return (*singles, *pairs, *triples)
 
 
-PUBLISHED = Scenario(
+PUBLISHED: Final = Scenario(
     name="published",
     clusters=38,
     helped=18_058,
@@ -103,7 +104,7 @@ PUBLISHED = Scenario(
     refused_each=2,
 )
 
-SMALL = Scenario(
+SMALL: Final = Scenario(
     name="small",
     clusters=6,
     helped=20,
@@ -137,4 +138,4 @@ SMALL = Scenario(
     refused_each=1,
 )
 
-SCENARIOS: Mapping[str, Scenario] = MappingProxyType({one.name: one for one in (PUBLISHED, SMALL)})
+SCENARIOS: Final[Mapping[str, Scenario]] = MappingProxyType({one.name: one for one in (PUBLISHED, SMALL)})

@@ -2,21 +2,22 @@
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 from clustertrack.simulator.scenario import Scenario
 
-_THEMES = (
+_THEMES: Final = (
     "Fødevarer", "Energi", "Robotter", "Vand", "Vind", "Lyd", "Lys", "Møbler", "Mode", "Byggeri", "Beton", "Træ",
     "Skibe", "Havne", "Fly", "Droner", "Rumfart", "Sundhed", "Medicin", "Pleje", "Data", "Spil", "Film", "Betaling",
     "Sikkerhed", "Materialer", "Plast", "Genbrug", "Klima", "Landbrug", "Fiskeri", "Turisme", "Transport",
     "Logistik", "Sensorer", "Laser", "Kemi", "Læring",
 )  # fmt: skip
-_ASCII = str.maketrans({"æ": "ae", "ø": "oe", "å": "aa"})
+_ASCII: Final = str.maketrans({"æ": "ae", "ø": "oe", "å": "aa"})
 
-FIRST_DAY = date(2016, 1, 1)
-# One cluster is old enough for a day before 2000, so that such a day has one fault only.
-OLD_FIRST_DAY = date(1990, 1, 1)
-LAST_DAY = date(2019, 12, 31)
+FIRST_DAY: Final = date(2016, 1, 1)
+OLD_FIRST_DAY: Final = date(1990, 1, 1)
+"""One cluster is old enough for a day before 2000, so that such a day has one fault only."""
+LAST_DAY: Final = date(2019, 12, 31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +50,24 @@ class Source:
     bare_joins: bool = False
 
 
-JSONL = ("activity-crm-1.jsonl", "activity-crm-2.jsonl", "activity-crm-3.jsonl")
-ISO = "activity-iso.csv"
-DANISH = "activity-danish.csv"
-DANISH_PLAIN = "activity-danish-2.csv"
-EXCEL = "activity-excel.xlsx"
+JSONL: Final = ("activity-crm-1.jsonl", "activity-crm-2.jsonl", "activity-crm-3.jsonl")
+ISO: Final = "activity-iso.csv"
+DANISH: Final = "activity-danish.csv"
+DANISH_PLAIN: Final = "activity-danish-2.csv"
+EXCEL: Final = "activity-excel.xlsx"
 
 
 def registry(scenario: Scenario) -> tuple[list[Cluster], list[Source]]:
     """The clusters, all valid in 2017-2019, and their sources; some share a source, some have two."""
     slugs = ["syn-" + theme.lower().translate(_ASCII) for theme in _THEMES[: scenario.clusters]]
-    groups = [slugs[0:3], slugs[3:5], slugs[5:7], slugs[7:9]] if len(slugs) > 9 else [slugs[0:2]]  # noqa: PLR2004
+    groups = [slugs[0:3], slugs[3:5], slugs[5:7], slugs[7:9]] if len(slugs) > 9 else [slugs[0:2]]
     grouped = [slug for group in groups for slug in group]
     by_cluster: dict[str, list[str]] = {slug: [] for slug in slugs}
     sources: list[tuple[str, tuple[str, ...]]] = []
     for number, group in enumerate(groups, 1):
         sources.append((f"https://crm.syn-faelles-{number}.example", tuple(group)))
     sources.extend((f"https://crm.{slug}.example", (slug,)) for slug in slugs[len(grouped) :])
-    moved = slugs[-2:] if len(slugs) > 9 else []  # noqa: PLR2004 - these have two CRMs
+    moved = slugs[-2:] if len(slugs) > 9 else []
     sources.extend((f"https://arkiv.{slug}.example", (slug,)) for slug in moved)
     for uri, owners in sources:
         for slug in owners:
@@ -76,7 +77,7 @@ def registry(scenario: Scenario) -> tuple[list[Cluster], list[Source]]:
             slug,
             f"Syntetisk klynge for {theme.lower()}",
             OLD_FIRST_DAY if number == len(slugs) - 1 else FIRST_DAY,
-            LAST_DAY if number % 5 == 4 else None,  # noqa: PLR2004 - every fifth ended with the programme
+            LAST_DAY if number % 5 == 4 else None,
             tuple(by_cluster[slug]),
         )
         for number, (slug, theme) in enumerate(zip(slugs, _THEMES, strict=False))

@@ -3,13 +3,13 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from clustertrack.simulator.final import PROVES, Activity, State
 from clustertrack.simulator.scenario import OUTCOMES, YEARS
 from clustertrack.simulator.world import World, is_small
 
-HELPED = "helped"
+HELPED: Final = "helped"
 
 
 def canonical(world: World, cvr: int, day: date) -> int:

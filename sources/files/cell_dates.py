@@ -23,7 +23,7 @@ _DIRECTIVES: Final = {
 """In the order of datetime's arguments."""
 
 
-class MomentFault(ValueError):
+class MomentError(ValueError):
     """The cell cannot be read as wanted; the message says why, in words for the owner of the file."""
 
 
@@ -36,7 +36,7 @@ def localise(naive: datetime, zone: ZoneInfo) -> datetime:
     """Give a time without zone its zone. The hour that occurs twice is taken as the first of the two.
 
     Raises:
-        MomentFault: the clocks were put forward over this time.
+        MomentError: the clocks were put forward over this time.
     """
     steady = _steady(naive.date(), zone)
     if steady is not None:
@@ -45,7 +45,7 @@ def localise(naive: datetime, zone: ZoneInfo) -> datetime:
     before, after = first.utcoffset(), naive.replace(tzinfo=zone, fold=1).utcoffset()
     # PEP 495: the two differ only around a change of the clocks; before < after means that the hour was skipped.
     if before is not None and after is not None and before < after:
-        raise MomentFault(f"{naive:%Y-%m-%d %H:%M} does not exist in {zone.key}: the clocks were put forward")
+        raise MomentError(f"{naive:%Y-%m-%d %H:%M} does not exist in {zone.key}: the clocks were put forward")
     return first
 
 
@@ -65,16 +65,16 @@ def read_moment(cell: str | date, pattern: str | None, zone: ZoneInfo) -> dateti
     """An instant with its zone, from text (in `pattern`, else ISO 8601) or from a spreadsheet's own date and time.
 
     Raises:
-        MomentFault: empty, unreadable, a day alone, or a time that does not exist.
+        MomentError: empty, unreadable, a day alone, or a time that does not exist.
     """
     if isinstance(cell, str):
         if not cell:
-            raise MomentFault("is empty")
+            raise MomentError("is empty")
         moment = _parse(cell, pattern) if pattern else _parse_iso(cell)
     elif isinstance(cell, datetime):
         moment = cell
     else:
-        raise MomentFault(f"{cell.isoformat()} is a day without a time of day")
+        raise MomentError(f"{cell.isoformat()} is a day without a time of day")
     # Milliseconds are what orders versions; spreadsheets keep days as fractions and come out a microsecond off.
     extra = moment.microsecond % 1000
     if extra:
@@ -87,18 +87,18 @@ def read_day(cell: str | date, pattern: str | None, zone: ZoneInfo) -> str:
     """A calendar day as `YYYY-MM-DD`; of an instant with a zone, the day in `zone`.
 
     Raises:
-        MomentFault: empty or unreadable.
+        MomentError: empty or unreadable.
     """
     if isinstance(cell, str):
         if not cell:
-            raise MomentFault("is empty")
+            raise MomentError("is empty")
         if pattern:
             cell = _parse(cell, pattern)
         elif len(cell) <= _DAY_LENGTH:
             try:
                 return date.fromisoformat(cell).isoformat()
             except ValueError:
-                raise MomentFault(f"{cell!r} is no day like 2018-05-03, and the mapping gives no format") from None
+                raise MomentError(f"{cell!r} is no day like 2018-05-03, and the mapping gives no format") from None
         else:
             cell = _parse_iso(cell)
     if isinstance(cell, datetime):
@@ -119,23 +119,23 @@ def _parse_iso(text: str) -> datetime:
         except ValueError:
             pass
         else:
-            raise MomentFault(f"{text!r} is a day without a time of day")
+            raise MomentError(f"{text!r} is a day without a time of day")
     else:
         try:
             return datetime.fromisoformat(text)
         except ValueError:
             pass
-    raise MomentFault(f"{text[:40]!r} is no time like 2018-05-03T14:05:09+02:00, and the mapping gives no format")
+    raise MomentError(f"{text[:40]!r} is no time like 2018-05-03T14:05:09+02:00, and the mapping gives no format")
 
 
 def _parse(text: str, pattern: str) -> datetime:
     quick = _quick(pattern)
     try:
         if quick is not None and (match := quick[0].fullmatch(text)):
-            return datetime(*map(int, match.group(*quick[1])))  # type: ignore[arg-type]  # noqa: DTZ001
+            return datetime(*map(int, match.group(*quick[1])))  # type: ignore[arg-type]  # noqa: DTZ001  (the caller adds the zone)
         return datetime.strptime(text, pattern)  # noqa: DTZ007  (the caller adds the zone)
     except ValueError:
-        raise MomentFault(f"{text[:40]!r} is not written as {pattern}") from None
+        raise MomentError(f"{text[:40]!r} is not written as {pattern}") from None
 
 
 @lru_cache(maxsize=64)

@@ -17,10 +17,6 @@ MOST: Final = 500_000
 """So many conflicts are one mistake in the mapping, not half a million in the rows; and they must fit into memory."""
 
 
-class TooManyConflicts(UsageFault):
-    """The mapping builds activity_id from something that is not one company's part in an activity."""
-
-
 def mark(source: str, activity_id: str, milliseconds: int) -> bytes:
     """16 bytes for one version of an activity."""
     return blake2b(f"{source}\0{activity_id}\0{milliseconds}".encode(), digest_size=_MARK).digest()
@@ -30,7 +26,7 @@ def find_conflicts(buckets: Buckets) -> frozenset[bytes]:
     """The marks that were noted with more than one company.
 
     Raises:
-        TooManyConflicts
+        UsageFault
     """
     conflicts: set[bytes] = set()
     for bucket in buckets.read():
@@ -42,7 +38,7 @@ def find_conflicts(buckets: Buckets) -> frozenset[bytes]:
                 if company.setdefault(version, cvr) != cvr:
                     conflicts.add(version)
         if len(conflicts) > MOST:
-            raise TooManyConflicts(
+            raise UsageFault(
                 f"more than {MOST:,} activities name two companies at the same time: the mapping must build "
                 'activity_id so that it is one company\'s part, e.g. "{Workshop}/{CVR}"; nothing was sent'
             )

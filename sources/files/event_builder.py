@@ -14,12 +14,13 @@ from typing import Any, Final, NamedTuple, cast
 
 from pydantic_core import to_json
 
-from schemas.cvr import CvrFault, format_cvr, parse_cvr
+from schemas.cvr import CvrError, format_cvr, parse_cvr
 from schemas.envelope import DETAILS
+from schemas.errors import UsageFault
 from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
-from sources.files.cell_dates import MomentFault, read_day, read_moment, rfc3339
+from sources.files.cell_dates import MomentError, read_day, read_moment, rfc3339
 from sources.files.conflicts import mark
-from sources.files.mapping import HOLE, RETRACTED, ColumnRule, Mapping, MappingFault
+from sources.files.mapping import HOLE, RETRACTED, ColumnRule, Mapping
 from sources.files.refused_rows import Refusal
 from sources.files.spreadsheet import Cell, Row, heading
 from sources.publisher import MAX_VALUE
@@ -58,7 +59,7 @@ class Identity(NamedTuple):
         return None if activity is None else mark(self.source, activity, round(self.moment.timestamp() * 1000))
 
 
-class _Unbuildable(ValueError):
+class _UnbuildableError(ValueError):
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(reason)
         self.field = field
@@ -76,7 +77,7 @@ class Builder:
         padded: a row that ends early has empty cells there instead of missing ones.
 
     Raises:
-        MappingFault: a column that the sheet lacks or has twice; no source of `time`.
+        UsageFault: a column that the sheet lacks or has twice; no source of `time`.
     """
 
     def __init__(
@@ -89,7 +90,7 @@ class Builder:
         self._zone = mapping.zone
         self._exported_at = exported_at
         if "time" not in mapping.fields and exported_at is None:
-            raise MappingFault(
+            raise UsageFault(
                 f"{file} has no `time`: map a column with date and time of the last change, or give the instant of the "
                 "export (exported_at in the mapping, or --exported-at)"
             )
@@ -118,14 +119,14 @@ class Builder:
         """Who, what and when: enough to look for conflicts."""
         try:
             return self._identify(row)
-        except _Unbuildable as fault:
+        except _UnbuildableError as fault:
             return Refusal(self._file, row.line, fault.field, fault.reason)
 
     def build(self, row: Row, conflicts: frozenset[bytes]) -> Event | Refusal:
         """The event of a row, or why there is none."""
         try:
             return self._build(row, conflicts)
-        except _Unbuildable as fault:
+        except _UnbuildableError as fault:
             return Refusal(self._file, row.line, fault.field, fault.reason)
 
     # ---- columns
@@ -139,9 +140,7 @@ class Builder:
                 what = "no column" if not places else f"{len(places)} columns"
                 known = ", ".join(repr(title) for title in self._header if title)[:500]
                 advice = known.encode("utf-8", "replace").decode()
-                raise MappingFault(
-                    f"{self._file} has {what} {column!r} (fields.{name} of its mapping); it has {advice}"
-                )
+                raise UsageFault(f"{self._file} has {what} {column!r} (fields.{name} of its mapping); it has {advice}")
             indices.append(places[0])
         return indices
 
@@ -165,7 +164,7 @@ class Builder:
             for index, literal in zip(indices, literals[1:], strict=True):
                 cell = subject if index == self._subject and name != "subject" else texts[index]
                 if not cell and index != self._subject:
-                    raise _Unbuildable(name, f"the column {self._header[index]!r} is empty")
+                    raise _UnbuildableError(name, f"the column {self._header[index]!r} is empty")
                 text += cell + literal
             return values.get(text, text)
 
@@ -184,7 +183,7 @@ class Builder:
         """The cells of a row that has what the mapping needs: as they are, and as text."""
         cells = row.cells
         if cells is None:
-            raise _Unbuildable("", row.problem)
+            raise _UnbuildableError("", row.problem)
         width = len(self._header)
         if self._padded:
             if len(cells) < width:
@@ -203,9 +202,9 @@ class Builder:
         if len(texts) <= self._last:
             name = next(name for index, name in self._used if index >= len(texts))
             column = next(self._header[index] for index in self._columns[name] if index >= len(texts))
-            raise _Unbuildable(name, f"the row ends after {len(texts)} of {width} columns, before {column!r}")
+            raise _UnbuildableError(name, f"the row ends after {len(texts)} of {width} columns, before {column!r}")
         if any(texts[width:]):
-            raise _Unbuildable(
+            raise _UnbuildableError(
                 "", f"the row has {len(texts)} cells and the header {width}: quote the cell with a separator"
             )
 
@@ -213,7 +212,7 @@ class Builder:
         for index, name in self._used:
             if _NOT_UTF8.search(texts[index]):
                 column = self._header[index]
-                raise _Unbuildable(name, f"the column {column!r} cannot be decoded: not the file's encoding")
+                raise _UnbuildableError(name, f"the column {column!r} cannot be decoded: not the file's encoding")
 
     def _identify(self, row: Row) -> Identity:
         return self._identity(*self._sound_cells(row))
@@ -223,7 +222,7 @@ class Builder:
         written = readers["subject"](texts, "")
         try:
             cvr: int | None = parse_cvr(written)
-        except CvrFault:
+        except CvrError:
             cvr = None
         subject = written if cvr is None else format_cvr(cvr)
         source = readers["source"](texts, subject) if "source" in readers else str(self._mapping.source)
@@ -232,8 +231,8 @@ class Builder:
         if "time" in self._columns:
             try:
                 moment = read_moment(self._cell("time", cells), self._mapping.fields["time"].format, self._zone)
-            except MomentFault as fault:
-                raise _Unbuildable("time", str(fault)) from None
+            except MomentError as fault:
+                raise _UnbuildableError("time", str(fault)) from None
         else:
             moment = self._exported_at  # type: ignore[assignment]  # the constructor has seen to it
         return Identity(source, subject, cvr, activity_id, own_id, moment)
@@ -257,7 +256,9 @@ class Builder:
             if text:
                 data[name] = text
         if conflicts and (version := identity.mark) in conflicts and version is not None:
-            raise _Unbuildable("activity_id", f"{activity_id or identity.id!r} names two companies at the same time")
+            raise _UnbuildableError(
+                "activity_id", f"{activity_id or identity.id!r} names two companies at the same time"
+            )
         kind = kind if kind.startswith(TYPE_PREFIX) else f"{TYPE_PREFIX}{kind}{TYPE_SUFFIX}"
         time = rfc3339(identity.moment)
         own_id = identity.id
@@ -279,7 +280,9 @@ class Builder:
             }
         )
         if len(value) > MAX_VALUE:
-            raise _Unbuildable("", f"its event would have {len(value):,} bytes, more than Kafka takes ({MAX_VALUE:,})")
+            raise _UnbuildableError(
+                "", f"its event would have {len(value):,} bytes, more than Kafka takes ({MAX_VALUE:,})"
+            )
         return Event(None if identity.cvr is None else subject.encode(), value)
 
     def _day(self, cells: Sequence[Cell], *, retracted: bool) -> str | None:
@@ -291,8 +294,8 @@ class Builder:
             return None
         try:
             return read_day(cell, self._mapping.fields["occurred_on"].format, self._zone)
-        except MomentFault as fault:
-            raise _Unbuildable("occurred_on", str(fault)) from None
+        except MomentError as fault:
+            raise _UnbuildableError("occurred_on", str(fault)) from None
 
     def _outcomes(self, text: str) -> list[str] | None:
         if not text:

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from schemas.errors import UsageFault
 from sources.files.buckets import Buckets
-from sources.files.cell_dates import MomentFault
+from sources.files.cell_dates import MomentError
 from sources.files.conflicts import find_conflicts, note
 from sources.files.event_builder import Builder, Event, Identity
 from sources.files.jsonlines import JsonLines
-from sources.files.mapping import FIELDS, Mapping, MappingFault, beside, load_mapping, own_names
+from sources.files.mapping import FIELDS, Mapping, beside, load_mapping, own_names
 from sources.files.refused_rows import Refusal, RefusedLines, RefusedRows
 from sources.files.source_file import FileFault
 from sources.files.spreadsheet import CsvSheet, Row, Sheet, heading
@@ -58,7 +59,7 @@ class Table:
         exported_at: overrides the mapping's.
 
     Raises:
-        FileFault, MappingFault
+        FileFault, UsageFault
     """
 
     def __init__(self, path: Path, *, mapping: Path | None, exported_at: str | None) -> None:
@@ -69,8 +70,8 @@ class Table:
         rules = rules or own_names(path, self.sheet.header)
         try:
             instant = rules.exported(exported_at)
-        except MomentFault as fault:
-            raise MappingFault(f"--exported-at: {fault}") from None
+        except MomentError as fault:
+            raise UsageFault(f"--exported-at: {fault}") from None
         self.builder = Builder(
             rules,
             header=self.sheet.header,
@@ -117,7 +118,7 @@ def open_input(path: Path, *, mapping: Path | None, exported_at: str | None) -> 
     """A file by the ending of its name.
 
     Raises:
-        FileFault, MappingFault
+        FileFault, UsageFault
     """
     suffix = path.suffix.lower()
     if suffix in JSON_LINES:
@@ -132,7 +133,7 @@ def survey(inputs: Sequence[Input], progress: Callable[[Table], AbstractContextM
     """Round 1 for all files: the versions of activities that name two companies.
 
     Raises:
-        FileFault, TooManyConflicts
+        FileFault, UsageFault
     """
     tables = [one for one in inputs if isinstance(one, Table)]
     # Where every activity_id ends with its company, no two companies share one, in any of the files.
@@ -205,7 +206,7 @@ def _open_sheet(path: Path, rules: Mapping | None) -> Sheet:
 
         return XlsxSheet(path, sheet=rules.sheet if rules else None)
     if rules and rules.sheet:
-        raise MappingFault(f"{path} is no workbook, but its mapping names the sheet {rules.sheet!r}: remove that key")
+        raise UsageFault(f"{path} is no workbook, but its mapping names the sheet {rules.sheet!r}: remove that key")
     wanted = [column for rule in rules.fields.values() for column in rule.columns] if rules else list(FIELDS)
     return CsvSheet(
         path,

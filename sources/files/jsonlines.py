@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final
 
-from schemas.cvr import CvrFault, format_cvr, parse_cvr
+from schemas.cvr import CvrError, format_cvr, parse_cvr
 from sources.files.event_builder import Event
 from sources.files.refused_rows import Refusal, RefusedLines
 from sources.files.source_file import FileFault, open_bytes, read_head, refuse_other_kinds
@@ -72,7 +72,7 @@ def subject_key(value: bytes) -> bytes | None:
     try:
         event: Any = json.loads(value)
         return format_cvr(parse_cvr(event["subject"])).encode()
-    except (ValueError, TypeError, KeyError, RecursionError, CvrFault):
+    except (ValueError, TypeError, KeyError, RecursionError, CvrError):
         return None
 
 

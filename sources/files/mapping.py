@@ -19,7 +19,7 @@ from schemas.envelope import EventData
 from schemas.errors import UsageFault
 from schemas.own_files import read_within
 from schemas.people import masked
-from sources.files.cell_dates import MomentFault, has_clock, read_moment
+from sources.files.cell_dates import MomentError, has_clock, read_moment
 
 _ATTRIBUTES: Final = ("subject", "id", "source", "type", "time")
 FIELDS: Final = (*_ATTRIBUTES, *EventData.__annotations__)
@@ -33,10 +33,6 @@ _SHOWN: Final = 300
 
 RETRACTED: Final = "activity.retracted"
 _DATED: Final = ("time", "occurred_on")
-
-
-class MappingFault(UsageFault):
-    """A mapping that cannot be used; the message names the file and the key."""
 
 
 def _known_field(name: str) -> str:
@@ -117,7 +113,7 @@ class Mapping(_Strict):
         """The instant of the export: `given` on the command line, else the mapping's own, else None.
 
         Raises:
-            MomentFault: unreadable, or a day alone.
+            MomentError: unreadable, or a day alone.
         """
         text = given or self.exported_at
         return read_moment(text.strip(), None, self.zone) if text else None
@@ -144,7 +140,7 @@ class Mapping(_Strict):
         if self.exported_at is not None:
             try:
                 self.exported(None)
-            except MomentFault as fault:
+            except MomentError as fault:
                 raise ValueError(f"exported_at: {fault}") from None
         return self
 
@@ -158,16 +154,16 @@ def load_mapping(path: Path) -> Mapping:
     """Read a mapping file.
 
     Raises:
-        MappingFault: with the file and the key.
+        UsageFault: with the file and the key.
     """
     try:
         content = read_toml(read_within(path, MAX_BYTES).decode("utf-8-sig").replace("\r\n", "\n"))
     except OSError as error:
-        raise MappingFault(f"mapping {path} cannot be read ({error.strerror or error})") from error
+        raise UsageFault(f"mapping {path} cannot be read ({error.strerror or error})") from error
     except UnicodeDecodeError:
-        raise MappingFault(f"mapping {path} is not UTF-8: save it as UTF-8") from None
+        raise UsageFault(f"mapping {path} is not UTF-8: save it as UTF-8") from None
     except ValueError as error:
-        raise MappingFault(f"mapping {path} is not TOML: {str(error)[:_SHOWN]}") from error
+        raise UsageFault(f"mapping {path} is not TOML: {str(error)[:_SHOWN]}") from error
     return _validated(content, str(path))
 
 
@@ -175,19 +171,19 @@ def own_names(path: Path, header: Iterable[str]) -> Mapping:
     """The mapping of a file without one: every column is named like a field of the event.
 
     Raises:
-        MappingFault: a column that is no field, or one that is needed and missing.
+        UsageFault: a column that is no field, or one that is needed and missing.
     """
     names = [name for name in header if name]
     unknown = [name for name in names if name not in FIELDS]
     advice = f"write {beside(path).name} beside it, or give --mapping"
     if unknown:
-        raise MappingFault(
+        raise UsageFault(
             f"{path} has the unknown column {masked(unknown[0])!r}: without a mapping the columns must be called "
             f"{', '.join(FIELDS)}; {advice}"
         )
     needed = [name for name in ("subject", "source", "type") if name not in names]
     if needed:
-        raise MappingFault(f"{path} has no column {needed[0]!r} and no mapping: {advice}")
+        raise UsageFault(f"{path} has no column {needed[0]!r} and no mapping: {advice}")
     return _validated({"fields": {name: name for name in names}}, f"of {path} (by its own column names)")
 
 
@@ -200,4 +196,4 @@ def _validated(content: dict[str, Any], name: str) -> Mapping:
         message = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
             message = "there is no such key"
-        raise MappingFault(f"mapping {name}: {place[:_SHOWN] + ': ' if place else ''}{message[:_SHOWN]}") from error
+        raise UsageFault(f"mapping {name}: {place[:_SHOWN] + ': ' if place else ''}{message[:_SHOWN]}") from error

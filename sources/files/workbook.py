@@ -70,7 +70,7 @@ class XlsxSheet:
                     sheet.reset_dimensions()
                     for line, cells in enumerate(sheet.iter_rows(max_col=width), start=1):
                         if line > _MOST_ROWS:
-                            raise ValueError(f"row {line:,} of {_MOST_ROWS:,} possible ones")  # noqa: TRY301
+                            raise ValueError(f"row {line:,} of {_MOST_ROWS:,} possible ones")  # noqa: TRY301  (a fault of the file like the others)
                         yield line, cells
             except FileFault:
                 raise

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from schemas.company import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, CompanyVersion, version_from_row
-from schemas.cvr import CvrFault, parse_cvr
+from schemas.cvr import CvrError, parse_cvr
 from schemas.faults import Fault
 from schemas.people import masked
 from sources.files.buckets import BUCKETS, Buckets
@@ -108,7 +108,7 @@ class RegisterFile:
             written = "" if row.cells is None else "".join(cells[self._cvr : self._cvr + 1])
             try:
                 cvr = parse_cvr(written)
-            except CvrFault as fault:
+            except CvrError as fault:
                 if not problem:
                     code = fault.code if written else "missing"
                     name, problem = describe([Fault("cvr", code, written[:200])])

@@ -53,7 +53,7 @@ def test_what_is_corrupt_is_accounted_for() -> None:
 
 def test_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """kafka-python's consumers make their batches of the class that is put in its place."""
-    from kafka.record import memory_records  # noqa: PLC0415 - what is patched
+    from kafka.record import memory_records  # noqa: PLC0415  (what is patched)
 
     monkeypatch.setattr(memory_records, "DefaultRecordBatch", DefaultRecordBatch)
     kafka_python.install()

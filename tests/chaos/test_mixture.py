@@ -280,7 +280,7 @@ def test_any_mix(load: Load, ledger: Proxy, wires: list[TcpProxy]) -> None:
         mixture.settle()
     finally:
         states = [f"{worker.name}: {worker.exit_code()}, {worker.last_words()}" for worker in load.stack.workers]
-        print(f"drawn: {plan}", *mixture.story, *states, sep="\n")  # noqa: T201 - shown when the scenario fails
+        print(f"drawn: {plan}", *mixture.story, *states, sep="\n")  # noqa: T201  (shown when the scenario fails)
     assert mixture.struck == Counter(itertools.chain(*plan))
     assert mixture.struck.total() >= load.size(6)
     conclude(load, "mixture of faults, as the seed draws it", faults=mixture.struck.total(), story=mixture.story)

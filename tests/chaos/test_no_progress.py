@@ -156,7 +156,7 @@ def test_by_default_it_is_red_within_a_minute(
     publishing.join(60)
     story = [f"red {red:.0f} s after the fault, the next worker ready after {replaced:.0f} s"]
     conclude(load, f"no progress, nothing set: {request.node.callspec.id}", faults=1, story=story)
-    print(story)  # noqa: T201 - shown with -s
+    print(story)  # noqa: T201  (shown with -s)
 
 
 def test_without_a_supervisor_it_ends_itself(load: Load) -> None:

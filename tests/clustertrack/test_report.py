@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 
 from clustertrack.cli import root
 from clustertrack.commands.report import FORMATS, write_whole
-from reports.as_known import COPENHAGEN, ReportFault
-from schemas.errors import UsageFault
-from sinks.clickhouse import ClickHouse, LedgerNotMigrated, connect
+from reports.as_known import COPENHAGEN
+from schemas.errors import CheckFailed, UsageFault
+from sinks.clickhouse import ClickHouse, connect
 from sinks.migrator import migrate
 
 Run = Callable[..., Result]
@@ -93,7 +93,7 @@ def test_a_day_that_has_not_ended(run: Run, days: int):
     # Across midnight the day would be yesterday; tomorrow stands for it then.
     day = datetime.now(COPENHAGEN).date() + timedelta(days=days)
     result = run("--year", "2018", "--as-known-on", day.isoformat())
-    assert isinstance(result.exception, ReportFault)
+    assert isinstance(result.exception, UsageFault)
     assert result.exception.exit_code == 2
 
 
@@ -142,5 +142,5 @@ def test_help_shows_an_example():
 def test_not_migrated(environment: dict[str, str]):
     """An empty database ends with exit code 1 and names what to do."""
     result = CliRunner().invoke(root, ["report", "--year", "2018"], env=environment)
-    assert isinstance(result.exception, LedgerNotMigrated)
+    assert isinstance(result.exception, CheckFailed)
     assert "clustertrack migrate" in str(result.exception)

@@ -6,7 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from brokers.connection import KafkaConnection
-from clustertrack.settings import GROUPS, SettingsFault, load_settings
+from clustertrack.settings import GROUPS, load_settings
+from schemas.errors import UsageFault
 
 SAMPLE = Path(__file__).parents[2] / "deploy" / "settings.env.example"
 
@@ -77,7 +78,7 @@ def test_a_bad_value_is_one_sentence_with_its_variable(monkeypatch, name, value,
     """A variable that cannot be used is named in one line, with its value."""
     monkeypatch.setenv(name, value)
 
-    with pytest.raises(SettingsFault) as fault:
+    with pytest.raises(UsageFault) as fault:
         load_settings()
 
     assert problem in str(fault.value)
@@ -90,7 +91,7 @@ def test_a_password_in_the_address_is_refused_and_not_shown(monkeypatch, servers
     """Logins have variables of their own; what stands before an @ is in no sentence."""
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", servers)
 
-    with pytest.raises(SettingsFault, match="KAFKA_BOOTSTRAP_SERVERS cannot be used") as fault:
+    with pytest.raises(UsageFault, match="KAFKA_BOOTSTRAP_SERVERS cannot be used") as fault:
         load_settings()
 
     assert "hunter2" not in str(fault.value)
@@ -112,7 +113,7 @@ def test_the_file_of_certificates_is_checked(monkeypatch, tmp_path, content, pro
     monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "SSL")
     monkeypatch.setenv("KAFKA_SSL_CAFILE", str(file))
 
-    with pytest.raises(SettingsFault) as fault:
+    with pytest.raises(UsageFault) as fault:
         load_settings()
 
     assert f"KAFKA_SSL_CAFILE={file} {problem}" in str(fault.value)
@@ -137,7 +138,7 @@ def test_a_secret_is_not_given_twice(monkeypatch, tmp_path):
     monkeypatch.setenv("CLICKHOUSE_PASSWORD", "two")
     monkeypatch.setenv("CLICKHOUSE_PASSWORD_FILE", str(tmp_path / "secret"))
 
-    with pytest.raises(SettingsFault, match="CLICKHOUSE_PASSWORD and CLICKHOUSE_PASSWORD_FILE are both set"):
+    with pytest.raises(UsageFault, match="CLICKHOUSE_PASSWORD and CLICKHOUSE_PASSWORD_FILE are both set"):
         load_settings()
 
 
@@ -145,7 +146,7 @@ def test_a_secret_file_that_is_missing_is_a_sentence(monkeypatch, tmp_path):
     """A secret's file that cannot be read is named together with its variable."""
     monkeypatch.setenv("CLICKHOUSE_PASSWORD_FILE", str(tmp_path / "nothing"))
 
-    with pytest.raises(SettingsFault, match=r"CLICKHOUSE_PASSWORD_FILE names .*nothing"):
+    with pytest.raises(UsageFault, match=r"CLICKHOUSE_PASSWORD_FILE names .*nothing"):
         load_settings()
 
 
@@ -167,7 +168,7 @@ def test_the_connection_to_kafka(monkeypatch):
         security_protocol="SASL_SSL",
         sasl_mechanism="SCRAM-SHA-512",
         sasl_username="foodbio",
-        sasl_password="hunter2",  # noqa: S106
+        sasl_password="hunter2",  # noqa: S106  (the test's own)
         ssl_cafile=Path(certifi.where()),
     )
 
@@ -179,7 +180,7 @@ def test_the_connection_to_kafka(monkeypatch):
 def test_a_password_in_an_address_is_not_shown(monkeypatch, name: str, value: str):
     """A login has no place in an address, and what was written there is not repeated."""
     monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsFault, match=name) as caught:
+    with pytest.raises(UsageFault, match=name) as caught:
         load_settings()
     assert "s3" not in str(caught.value)
     assert "cret" not in str(caught.value)

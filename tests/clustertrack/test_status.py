@@ -22,8 +22,9 @@ from clustertrack.commands.status import (
     Status,
     wait_until_counted,
 )
+from schemas.errors import CheckFailed
 from sinks import catalog
-from sinks.clickhouse import ClickHouse, ClickHouseUnreachable, LedgerNotMigrated, connect
+from sinks.clickhouse import ClickHouse, ClickHouseUnreachable, connect
 
 PLACE = Partition(EVENTS, 0)
 
@@ -285,6 +286,6 @@ def test_not_migrated(environment: dict[str, str], missing: bool):
     """A database that is not there or empty ends with exit code 1 and names `migrate`."""
     more = {"CLICKHOUSE_DATABASE": "nowhere_at_all"} if missing else {}
     result = CliRunner().invoke(root, ["status"], env={**environment, **more})
-    assert isinstance(result.exception, LedgerNotMigrated)
+    assert isinstance(result.exception, CheckFailed)
     assert result.exception.exit_code == 1
     assert "clustertrack migrate" in str(result.exception)

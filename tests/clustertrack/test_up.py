@@ -18,8 +18,9 @@ from brokers.topics import EVENTS
 from clustertrack.local.folder import STAMP
 from clustertrack.local.ports import HOST, taken_ports
 from clustertrack.local.probes import get
-from clustertrack.local.secrets import SecretFault, secret_files
+from clustertrack.local.secrets import secret_files
 from clustertrack.local.stack import Ports
+from schemas.errors import UsageFault
 
 ENDS_WITHIN = 60
 STARTS_WITHIN = 150
@@ -226,7 +227,7 @@ def test_a_password_file_of_somebody_else_is_a_sentence(tmp_path, kind):
         file.write_text("" if kind == "empty" else "known\n")
         file.chmod(0o644 if kind == "readable" else 0o600)
 
-    with pytest.raises(SecretFault, match=r"clickhouse\.password"):
+    with pytest.raises(UsageFault, match=r"clickhouse\.password"):
         secret_files(tmp_path)
 
     assert not (tmp_path / "elsewhere").exists()

@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from reports.annual import annual_report, published_mapping
-from reports.as_known import ReportFault
 from reports.model import FIGURES, AnnualReport, ClusterNotCounted
+from schemas.errors import UsageFault
 
 pytestmark = pytest.mark.integration
 
@@ -105,7 +105,7 @@ def test_a_correction_does_not_change_what_was_known(ledger):
 
 def test_a_day_that_has_not_ended_is_refused(ledger):
     """What will be known by tonight cannot be asked for."""
-    with pytest.raises(ReportFault):
+    with pytest.raises(UsageFault):
         report(ledger, as_known_on=TODAY)
 
 

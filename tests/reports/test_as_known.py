@@ -2,7 +2,8 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from reports.as_known import PRESENT, ReportFault, end_of_day, is_provisional, known_instant
+from reports.as_known import PRESENT, end_of_day, is_provisional, known_instant
+from schemas.errors import UsageFault
 
 TODAY = date(2026, 11, 23)
 
@@ -34,7 +35,7 @@ def test_yesterday_can_be_asked_for():
 @pytest.mark.parametrize("day", [pytest.param(TODAY, id="today"), pytest.param(date(2027, 1, 1), id="later")])
 def test_a_day_that_has_not_ended_is_refused(day: date):
     """Today and later days are a usage error that names the day and what to do."""
-    with pytest.raises(ReportFault, match=rf"{day} has not ended yet .* name an earlier day") as caught:
+    with pytest.raises(UsageFault, match=rf"{day} has not ended yet .* name an earlier day") as caught:
         known_instant(day, TODAY)
     assert caught.value.exit_code == 2
 

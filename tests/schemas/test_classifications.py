@@ -13,7 +13,7 @@ from schemas.classifications import (
     INDUSTRY_SCHEMES,
     MAX_EMPLOYEES,
     SIZE_BANDS,
-    ClassificationFault,
+    ClassificationError,
     kind_of,
     load_institutions,
     municipality_nuts,
@@ -28,7 +28,7 @@ from schemas.errors import UsageFault
 
 
 def code_of(call: Callable[[], object]) -> str:
-    with pytest.raises(ClassificationFault) as caught:
+    with pytest.raises(ClassificationError) as caught:
         call()
     return caught.value.code
 

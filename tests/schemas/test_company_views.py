@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.classifications import UNKNOWN
 from schemas.company import CompanyVersion, attributes_as_at, canonical, standing
-from schemas.cvr import CvrFault, parse_cvr
+from schemas.cvr import CvrError, parse_cvr
 from sinks.clickhouse import ClickHouse, connect
 from sinks.migrator import migrate
 
@@ -45,7 +45,7 @@ def _numbers(rng: random.Random) -> list[int]:
     while len(found) < COMPANIES:
         try:
             found.add(parse_cvr(str(rng.randrange(10_000_000, 100_000_000))))
-        except CvrFault:
+        except CvrError:
             continue
     return sorted(found)
 

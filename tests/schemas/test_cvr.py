@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.cvr import CvrFault, format_cvr, parse_cvr
+from schemas.cvr import CvrError, format_cvr, parse_cvr
 
 WEIGHTS = (2, 7, 6, 5, 4, 3, 2)
 
@@ -19,7 +19,7 @@ numbers = st.integers(1_000_000, 9_999_999).map(with_check_digit).filter(bool)
 
 
 def code_of(text: str) -> str:
-    with pytest.raises(CvrFault) as caught:
+    with pytest.raises(CvrError) as caught:
         parse_cvr(text)
     return caught.value.code
 
@@ -61,7 +61,7 @@ def test_any_text_is_a_number_or_a_fault(text: str):
     """Whatever text comes, lone surrogates included, the answer is a number of 8 digits or one of three codes."""
     try:
         answer: int | str = parse_cvr(text)
-    except CvrFault as error:
+    except CvrError as error:
         answer = error.code
     if isinstance(answer, int):
         assert 10_000_000 <= answer <= 99_999_999
@@ -113,6 +113,6 @@ def test_codes(text: str, code: str):
 
 def test_the_message_is_short():
     """An error does not carry a whole book."""
-    with pytest.raises(CvrFault) as caught:
+    with pytest.raises(CvrError) as caught:
         parse_cvr("1" * 100_000)
     assert len(str(caught.value)) < 120

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.register_dates import FIRST_DAY, LAST_DAY, DayFault, parse_day
+from schemas.register_dates import FIRST_DAY, LAST_DAY, DayError, parse_day
 
 
 @given(st.dates(FIRST_DAY, LAST_DAY))
@@ -32,6 +32,6 @@ def test_every_day_of_the_range(day: date):
 )
 def test_codes(text: str, code: str):
     """What is no day of a register has its code."""
-    with pytest.raises(DayFault) as caught:
+    with pytest.raises(DayError) as caught:
         parse_day(text)
     assert caught.value.code == code

@@ -7,9 +7,9 @@ from uuid import UUID
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from schemas.errors import CheckFailed
 from sinks.catalog import (
     ActualTopic,
-    LedgerUnknown,
     TopicRecord,
     check_topics,
     epochs,
@@ -38,7 +38,7 @@ ACTUAL = ActualTopic(topic="events", topic_id="id-1", partitions=4, config={**PO
 def test_ledger_id(ledger: Client, database: str):
     """A ledger gets one id, and keeps it."""
     assert find_ledger_id(ledger, database) is None
-    with pytest.raises(LedgerUnknown, match="run `clustertrack migrate`"):
+    with pytest.raises(CheckFailed, match="run `clustertrack migrate`"):
         ledger_id(ledger, database)
     assert give_ledger_id(ledger, database, FIRST, NOW) == str(FIRST)
     assert give_ledger_id(ledger, database, SECOND, NOW) == str(FIRST)

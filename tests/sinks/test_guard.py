@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from schemas.errors import CheckFailed
 from schemas.ledger import Rows
-from sinks.guard import Belonging, GuardedLedger, LedgerReplaced
+from sinks.guard import Belonging, GuardedLedger
 
 
 def test_the_first_finding_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,11 +23,11 @@ def test_the_first_finding_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         yield unused, unused
 
     def check(_: Any) -> None:
-        raise LedgerReplaced(next(findings))
+        raise CheckFailed(next(findings))
 
     monkeypatch.setattr(guard, "_connected", connected)
     monkeypatch.setattr(guard, "_check_topics", check)
     for _ in range(2):
-        with pytest.raises(LedgerReplaced, match="was replaced by an older copy"):
+        with pytest.raises(CheckFailed, match="was replaced by an older copy"):
             guard.insert(Rows())
     assert str(guard.verdict) == "was replaced by an older copy"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from sinks.clickhouse import ClickHouse, ClickHouseRefused, ClickHouseUnreachable, DatabaseNameFault, connect
+from schemas.errors import UsageFault
+from sinks.clickhouse import ClickHouse, ClickHouseRefused, ClickHouseUnreachable, connect
 from sinks.migrator import ONE_NODE, Migration, MigrationFault, SchemaDiffers, applied, load, migrate, split
 
 NOWHERE = ClickHouse(host="127.0.0.1", port=1, database="none")
@@ -130,7 +131,7 @@ def test_file_names(tmp_path: Path, names: list[str], message: str):
 )
 def test_database_names(name: str):
     """A name that is no plain identifier, or ClickHouse's own, is refused before any server is asked."""
-    with pytest.raises(DatabaseNameFault, match="CLICKHOUSE_DATABASE"):
+    with pytest.raises(UsageFault, match="CLICKHOUSE_DATABASE"):
         migrate(None, name)
 
 

@@ -11,7 +11,6 @@ import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
-from brokers.admin import TopicMissing
 from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable
 from brokers.partitioning import key_hash
@@ -20,6 +19,7 @@ from clustertrack.local import java, kafka_jars
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child
 from clustertrack.local.ports import free_ports
+from schemas.errors import Unreachable
 from sources.publisher import (
     MAX_VALUE,
     DeliveryFailed,
@@ -149,7 +149,7 @@ def test_largest_value_fits_the_topic(kafka: Any):
 def test_missing_topic_is_named(kafka: Any):
     """A topic that does not exist ends the command with what to do, within the time limit."""
     opened = kafka_publisher(KafkaConnection(kafka.bootstrap), "nobody-made-this", connect_ms=1_500)
-    with pytest.raises(TopicMissing, match="clustertrack migrate"), opened:
+    with pytest.raises(Unreachable, match="clustertrack migrate"), opened:
         pass
 
 

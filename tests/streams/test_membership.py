@@ -4,7 +4,8 @@ from typing import Any
 import pytest
 from aiokafka import errors
 
-from streams.membership import GroupLost, check, explained
+from schemas.errors import CheckFailed
+from streams.membership import check, explained
 
 GROUP = "clustertrack-an-id"
 
@@ -30,7 +31,7 @@ def client(pending: BaseException | None = None, ended: BaseException | None = N
 def test_what_aiokafka_has_given_up_ends_the_worker(error: BaseException, word: str) -> None:
     """Whatever the coordinator keeps for a user who does not ask is raised, with the group and the way out."""
     for stuck in (client(pending=error), client(ended=error)):
-        with pytest.raises(GroupLost, match=GROUP) as lost:
+        with pytest.raises(CheckFailed, match=GROUP) as lost:
             check(stuck, GROUP)
         assert word in str(lost.value)
         assert "\n" not in str(lost.value)
@@ -46,7 +47,7 @@ def test_a_member_or_a_consumer_to_be_is_left_alone() -> None:
 def test_looking_takes_nothing_away() -> None:
     """The error stays for the thread of the consumer, whose future must not be touched from another one."""
     stuck = client(pending=errors.InconsistentGroupProtocolError())
-    with pytest.raises(GroupLost):
+    with pytest.raises(CheckFailed):
         check(stuck, GROUP)
 
     assert stuck._coordinator._pending_exception is not None

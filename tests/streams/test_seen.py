@@ -10,7 +10,7 @@ import pytest
 import structlog
 from faust.types.tuples import TP
 
-from streams.deliver import StateFailure
+from streams.interfaces import StateError
 from streams.seen import STORE_URL, TABLE, RocksSeen, is_damage
 
 CHANGELOG = TP("app-seen-changelog", 0)
@@ -74,10 +74,10 @@ def test_damage_found_while_working_is_set_aside_and_ends_the_worker(opened: Ope
     (file,) = folder.glob("*.sst")
     content = file.read_bytes()
     file.write_bytes(content[:100] + bytes(400) + content[500:])
-    with structlog.testing.capture_logs() as said, pytest.raises(StateFailure, match="checksum"):
+    with structlog.testing.capture_logs() as said, pytest.raises(StateError, match="checksum"):
         seen.get(0, keys(2000))
     assert len(said) == 1
-    with pytest.raises(StateFailure, match="start anew"):
+    with pytest.raises(StateError, match="start anew"):
         seen.write(0, dict.fromkeys(keys(1), MARK), 8)
     assert not folder.exists()
     seen, table = opened()

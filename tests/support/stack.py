@@ -334,6 +334,6 @@ def _may_mount() -> bool:
     """Whether a process may have a file system of its own here; in most containers it may not."""
     if not (shutil.which(_UNSHARE[0]) and shutil.which("nsenter")):
         return False
-    # Over a folder that everybody has; nobody else sees it.
-    tried = subprocess.run([*_UNSHARE, "mount", "-t", "tmpfs", "tmpfs", "/tmp"], capture_output=True, check=False)  # noqa: S108
+    # Nobody else sees it.
+    tried = subprocess.run([*_UNSHARE, "mount", "-t", "tmpfs", "tmpfs", "/tmp"], capture_output=True, check=False)  # noqa: S108  (over a folder that everybody has)
     return tried.returncode == 0

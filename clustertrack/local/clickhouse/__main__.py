@@ -9,21 +9,22 @@ import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import click
 import uvicorn
 
 from clustertrack.local.clickhouse.data_folder import claim, scratch_folder
-from clustertrack.local.clickhouse.engine_errors import CannotStart
 from clustertrack.local.clickhouse.host_guard import LOOPBACK, Guard, Login
 from clustertrack.local.clickhouse.kernel_wall import confine
 from clustertrack.local.clickhouse.start import clean_environment, read_logins
+from schemas.errors import UsageFault
 from schemas.own_folders import set_private_umask
 from schemas.screen import run, say
 
-_GRACE_SECONDS = 10
-# Longer than a client keeps an idle connection: it must never send an insert into one that is just being closed.
-_KEEP_ALIVE_SECONDS = 900
+_GRACE_SECONDS: Final = 10
+_KEEP_ALIVE_SECONDS: Final = 900
+"""Longer than a client keeps an idle connection: it must never send an insert into one that is just being closed."""
 
 
 class _Uvicorn(uvicorn.Server):
@@ -60,7 +61,7 @@ def main(path: Path, port: int, host: str, metrics_port: int | None, without_pas
 
 def _serve(path: Path, port: int, host: str, metrics_port: int | None, logins: tuple[Login, ...]) -> None:
     if host not in LOOPBACK and not all(login.password for login in logins):
-        raise CannotStart(f"will not listen on {host} without a password; leave --host at 127.0.0.1")
+        raise UsageFault(f"will not listen on {host} without a password; leave --host at 127.0.0.1")
     # The engine keeps a file open for every column it reads.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -71,10 +72,10 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None, logins: t
         confine(path)
         os.environ["TMPDIR"] = scratch_folder(path)
         # Late: loads the engine, which takes a second and needs the folder to be ours.
-        from clustertrack.local.clickhouse.metrics import Metrics, serve_metrics  # noqa: PLC0415
-        from clustertrack.local.clickhouse.pool import Pool  # noqa: PLC0415
-        from clustertrack.local.clickhouse.runner import Runner  # noqa: PLC0415
-        from clustertrack.local.clickhouse.server import Server  # noqa: PLC0415
+        from clustertrack.local.clickhouse.metrics import Metrics, serve_metrics
+        from clustertrack.local.clickhouse.pool import Pool
+        from clustertrack.local.clickhouse.runner import Runner
+        from clustertrack.local.clickhouse.server import Server
 
         pool = Pool(path)
         metrics = Metrics()
@@ -128,10 +129,10 @@ def _bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _taken(host: str, port: int, error: OSError) -> CannotStart:
+def _taken(host: str, port: int, error: OSError) -> UsageFault:
     if error.errno == errno.EADDRINUSE:
-        return CannotStart(f"port {port} on {host} is taken; stop what listens there or choose another port")
-    return CannotStart(f"cannot listen on {host}:{port}: {error.strerror}")
+        return UsageFault(f"port {port} on {host} is taken; stop what listens there or choose another port")
+    return UsageFault(f"cannot listen on {host}:{port}: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import sys
 import zlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 import lz4.frame
 
@@ -16,7 +16,7 @@ from clustertrack.local.clickhouse.engine_errors import (
     INCORRECT_DATA,
     QUERY_IS_TOO_LARGE,
     UNKNOWN_COMPRESSION_METHOD,
-    EngineFault,
+    EngineError,
 )
 
 
@@ -70,8 +70,13 @@ def _zstd() -> Compressor:
     return zstd.ZstdCompressor(level=1)
 
 
-# In order of preference where the client has none: the cheapest for the two ends of a loopback first.
-COMPRESSORS: dict[str, Callable[[], Compressor]] = {"lz4": _Lz4, "zstd": _zstd, "gzip": _gzip, "deflate": _deflate}
+COMPRESSORS: Final[dict[str, Callable[[], Compressor]]] = {
+    "lz4": _Lz4,
+    "zstd": _zstd,
+    "gzip": _gzip,
+    "deflate": _deflate,
+}
+"""In order of preference where the client has none: the cheapest for the two ends of a loopback first."""
 
 
 def accepted(header: str | None) -> str | None:
@@ -97,8 +102,9 @@ def accepted(header: str | None) -> str | None:
 def decompress(data: bytes, encoding: str, limit: int) -> bytes:
     """The whole body, from any number of frames.
 
-    Raises EngineFault: UNKNOWN_COMPRESSION_METHOD, INCORRECT_DATA for broken input, QUERY_IS_TOO_LARGE beyond `limit`
-    bytes (stops there, so that a small body cannot fill the memory).
+    Raises:
+        EngineError: UNKNOWN_COMPRESSION_METHOD, INCORRECT_DATA for broken input, QUERY_IS_TOO_LARGE
+            beyond `limit` bytes (stops there, so that a small body cannot fill the memory).
     """
     encoding = encoding.lower()
     if encoding in ("", "identity"):
@@ -106,13 +112,13 @@ def decompress(data: bytes, encoding: str, limit: int) -> bytes:
     reader = _READERS.get(encoding)
     if reader is None:
         names = ", ".join(_READERS)
-        raise EngineFault(UNKNOWN_COMPRESSION_METHOD, f"Content-Encoding {encoding!r} is not one of {names}")
+        raise EngineError(UNKNOWN_COMPRESSION_METHOD, f"Content-Encoding {encoding!r} is not one of {names}")
     try:
         plain = reader(data, limit)
     except (RuntimeError, zlib.error, zstd.ZstdError, EOFError) as error:
-        raise EngineFault(INCORRECT_DATA, f"The body is not valid {encoding}: {error}") from error
+        raise EngineError(INCORRECT_DATA, f"The body is not valid {encoding}: {error}") from error
     if len(plain) > limit:
-        raise EngineFault(QUERY_IS_TOO_LARGE, f"The unpacked body is larger than the limit of {limit} bytes")
+        raise EngineError(QUERY_IS_TOO_LARGE, f"The unpacked body is larger than the limit of {limit} bytes")
     return plain
 
 
@@ -133,7 +139,7 @@ def _unframe(data: bytes, limit: int, start: Callable[[], _Frame]) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-_READERS: dict[str, Callable[[bytes, int], bytes]] = {
+_READERS: Final[dict[str, Callable[[bytes, int], bytes]]] = {
     "lz4": lambda data, limit: _unframe(data, limit, lz4.frame.LZ4FrameDecompressor),
     "zstd": lambda data, limit: _unframe(data, limit, zstd.ZstdDecompressor),
     "gzip": lambda data, limit: _unframe(data, limit, lambda: zlib.decompressobj(wbits=31)),

@@ -5,15 +5,16 @@ import json
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Final
 
-from clustertrack.local.clickhouse.engine_errors import CannotStart
+from schemas.errors import UsageFault
 from schemas.own_files import NotOurs, TooLarge, read_within, write_whole
 from schemas.own_folders import close_folder, locked, make_folder, private_folder, remove
 
-_STAMP = "clustertrack-engine.json"
-_LOCK = "clustertrack.lock"
-_ANOTHER = "choose another --path"
-_MAX_STAMP = 64 * 1024
+_STAMP: Final = "clustertrack-engine.json"
+_LOCK: Final = "clustertrack.lock"
+_ANOTHER: Final = "choose another --path"
+_MAX_STAMP: Final = 64 * 1024
 
 
 def engine_version() -> str:
@@ -25,8 +26,9 @@ def engine_version() -> str:
 def claim(path: Path) -> Iterator[None]:
     """Make the folder if it is missing and hold it for this process.
 
-    Raises CannotStart when it is not ours or cannot be written, another process holds it, another engine made it, or
-    it holds something else.
+    Raises:
+        UsageFault: it is not ours or cannot be written, another process holds it, another engine made
+            it, or it holds something else.
     """
     with contextlib.ExitStack() as held:
         try:
@@ -34,20 +36,20 @@ def claim(path: Path) -> Iterator[None]:
             _check_stamp(path)  # before anything is written: it may not be ours
             held.enter_context(locked(path / _LOCK, wait=False))
         except NotOurs as error:
-            raise CannotStart(f"cannot use the data folder: {error}") from None
+            raise UsageFault(f"cannot use the data folder: {error}") from None
         except BlockingIOError:
-            raise CannotStart(
+            raise UsageFault(
                 f"the data folder {path} is in use by another process; stop that one or choose another --path"
             ) from None
         except OSError as error:
-            raise CannotStart(
+            raise UsageFault(
                 f"cannot write to the data folder {path}: {error.strerror}; choose another --path"
             ) from None
         _check_stamp(path)
         try:
             close_folder(path, advice=_ANOTHER)
         except (OSError, NotOurs) as error:
-            raise CannotStart(f"cannot use the data folder: {error}") from None
+            raise UsageFault(f"cannot use the data folder: {error}") from None
         yield
 
 
@@ -66,16 +68,16 @@ def _check_stamp(path: Path) -> None:
         theirs = str(json.loads(read_within(stamp, _MAX_STAMP))["engine"])
     except FileNotFoundError:
         if others := sorted(entry.name for entry in path.iterdir() if entry.name != _LOCK):
-            raise CannotStart(
+            raise UsageFault(
                 f"the folder {path} holds {others[0]} and no {_STAMP}, so it was not made by this server; "
                 "choose an empty --path"
             ) from None
         write_whole(stamp, json.dumps({"engine": ours}).encode() + b"\n")
         return
     except (OSError, TooLarge, ValueError, KeyError, TypeError):
-        raise CannotStart(f"cannot read {stamp}; restore it or choose another --path") from None
+        raise UsageFault(f"cannot read {stamp}; restore it or choose another --path") from None
     if theirs != ours:
-        raise CannotStart(
+        raise UsageFault(
             f"the data folder {path} was made by ClickHouse engine {theirs} and this is {ours}; "
             f"install chdb-core {theirs} to read it, or choose another --path and load again"
         )

@@ -12,19 +12,21 @@ Both start in 1970; `Date32` and `DateTime64` start in 1900. What happens to an 
 Left to SQL, as on a server: INSERT ... SELECT, and Arrow strings or numbers into a `Date`, become 1970-01-01.
 """
 
+from typing import Final
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clustertrack.local.clickhouse.engine_errors import VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE, EngineFault
+from clustertrack.local.clickhouse.engine_errors import VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE, EngineError
 
-# For inserts unless the client sets it: the engine's default is to wrap or clamp silently.
-INSERT_SETTINGS = {"date_time_overflow_behavior": "throw"}
+INSERT_SETTINGS: Final = {"date_time_overflow_behavior": "throw"}
+"""For inserts unless the client sets it: the engine's default is to wrap or clamp silently."""
 
-_HINT = "Date and DateTime columns start in 1970; use Date32 or DateTime64 (from 1900) for earlier days"
-_ARROW = {"Arrow": pa.ipc.open_file, "ArrowStream": pa.ipc.open_stream}
+_HINT: Final = "Date and DateTime columns start in 1970; use Date32 or DateTime64 (from 1900) for earlier days"
+_ARROW: Final = {"Arrow": pa.ipc.open_file, "ArrowStream": pa.ipc.open_stream}
 
 
-def with_hint(fault: EngineFault) -> EngineFault:
+def with_hint(fault: EngineError) -> EngineError:
     """Add what to do to the engine's message about a day that does not fit."""
     if fault.code == VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE and ("Date" in fault.text or "date" in fault.text):
         fault.text = f"{fault.text.rstrip()} {_HINT}."
@@ -51,14 +53,14 @@ def early_columns(data_format: str, data: bytes) -> list[str]:
 
 
 def refuse_early(columns: list[str], types: dict[str, str]) -> None:
-    """Raise EngineFault if one of `columns` goes into a column that cannot hold days before 1970.
+    """Raise EngineError if one of `columns` goes into a column that cannot hold days before 1970.
 
     `types` are the table's types by column name.
     """
     for name in columns:
         kind = types.get(name, "")
         if "Date" in kind.replace("Date32", "").replace("DateTime64", ""):
-            raise EngineFault(
+            raise EngineError(
                 VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE, f"Column {name} of type {kind} got a day before 1970. {_HINT}"
             )
 

@@ -1,33 +1,30 @@
 """The errors of the embedded server.
 
-EngineFault          one request failed: carries ClickHouse's code, goes to the client
-ClustertrackError
-└── UsageFault
-    └── CannotStart  the server cannot start: one sentence on stderr, exit code 2
+EngineError    one request failed: carries ClickHouse's code, goes to the client
+UsageFault     the server cannot start: one sentence on stderr, exit code 2
 """
 
 import re
 from http import HTTPStatus
+from typing import Final
 
-from schemas.errors import UsageFault
+BAD_ARGUMENTS: Final = 36
+UNKNOWN_FUNCTION: Final = 46
+NOT_IMPLEMENTED: Final = 48
+SYNTAX_ERROR: Final = 62
+UNKNOWN_FORMAT: Final = 73
+UNKNOWN_SETTING: Final = 115
+READONLY: Final = 164
+TOO_MANY_SIMULTANEOUS_QUERIES: Final = 202
+INCORRECT_DATA: Final = 117
+QUERY_IS_TOO_LARGE: Final = 223
+ACCESS_DENIED: Final = 497
+AUTHENTICATION_FAILED: Final = 516
+UNKNOWN_COMPRESSION_METHOD: Final = 89
+VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE: Final = 321
+STD_EXCEPTION: Final = 1001
 
-BAD_ARGUMENTS = 36
-UNKNOWN_FUNCTION = 46
-NOT_IMPLEMENTED = 48
-SYNTAX_ERROR = 62
-UNKNOWN_FORMAT = 73
-UNKNOWN_SETTING = 115
-READONLY = 164
-TOO_MANY_SIMULTANEOUS_QUERIES = 202
-INCORRECT_DATA = 117
-QUERY_IS_TOO_LARGE = 223
-ACCESS_DENIED = 497
-AUTHENTICATION_FAILED = 516
-UNKNOWN_COMPRESSION_METHOD = 89
-VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE = 321
-STD_EXCEPTION = 1001
-
-_NAMES = {
+_NAMES: Final = {
     BAD_ARGUMENTS: "BAD_ARGUMENTS",
     UNKNOWN_FUNCTION: "UNKNOWN_FUNCTION",
     NOT_IMPLEMENTED: "NOT_IMPLEMENTED",
@@ -45,9 +42,7 @@ _NAMES = {
     STD_EXCEPTION: "STD_EXCEPTION",
 }
 
-# The status a ClickHouse server gives; every other code is 500. 503 and 504 are left out on purpose: clients
-# retry those without being asked.
-_STATUS = {
+_STATUS: Final = {
     **dict.fromkeys((6, 26, 27, 36, 38, 41, 42, 43, 53, 62, 70, 72, 117, 164, 321), HTTPStatus.BAD_REQUEST),
     **dict.fromkeys((16, 46, 47, 50, 60, 73, 81, 115, 456), HTTPStatus.NOT_FOUND),
     **dict.fromkeys((ACCESS_DENIED, AUTHENTICATION_FAILED), HTTPStatus.FORBIDDEN),
@@ -55,15 +50,13 @@ _STATUS = {
     NOT_IMPLEMENTED: HTTPStatus.NOT_IMPLEMENTED,
     TOO_MANY_SIMULTANEOUS_QUERIES: HTTPStatus.TOO_MANY_REQUESTS,
 }
+"""The status a ClickHouse server gives; every other code is 500. 503 and 504 are left out on purpose: clients retry
+those without being asked."""
 
-_CODE = re.compile(r"Code: (\d+)\. ")
-
-
-class CannotStart(UsageFault):
-    """The server cannot start with these options, this folder or this port."""
+_CODE: Final = re.compile(r"Code: (\d+)\. ")
 
 
-class EngineFault(Exception):  # named like the project's other faults
+class EngineError(Exception):  # named like the project's other faults
     """One request failed.
 
     `code` is ClickHouse's error code, `text` the message in its form: "Code: 60. DB::Exception: ...".
@@ -77,7 +70,7 @@ class EngineFault(Exception):  # named like the project's other faults
         self.text = text
 
     @classmethod
-    def from_engine(cls, error: BaseException) -> "EngineFault":
+    def from_engine(cls, error: BaseException) -> "EngineError":
         """Keep the code that chDB wrote into its message; without one it is STD_EXCEPTION."""
         text = str(error)
         if isinstance(error, UnicodeDecodeError):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from clustertrack.local.clickhouse.allowed import READER_STATEMENTS
-from clustertrack.local.clickhouse.engine_errors import NOT_IMPLEMENTED, READONLY, EngineFault
+from clustertrack.local.clickhouse.engine_errors import NOT_IMPLEMENTED, READONLY, EngineError
 from clustertrack.local.clickhouse.pool import FILE, Connection
 from clustertrack.local.clickhouse.request import Request
 from clustertrack.local.clickhouse.walls import Known, Rights, check_database, check_statement
@@ -37,14 +37,14 @@ class Gate:
         self._lock = threading.Lock()
 
     def check(self, connection: Connection, sql: bytes, request: Request) -> Passed:
-        """What kind of statement it is, if it may run. Raises EngineFault."""
+        """What kind of statement it is, if it may run. Raises EngineError."""
         canonical = self._read(connection, sql, request.rights)
         check_database(request.state.database, request.params, canonical, request.rights)
         passed = Passed(canonical.startswith(READER_STATEMENTS), canonical.startswith(_LASTS_A_SESSION))
         if request.in_session and passed.lasts:
-            raise EngineFault(NOT_IMPLEMENTED, "No session is kept here; send settings and database with every request")
+            raise EngineError(NOT_IMPLEMENTED, "No session is kept here; send settings and database with every request")
         if request.state.readonly and not passed.reads:
-            raise EngineFault(
+            raise EngineError(
                 READONLY, "Cannot execute query in readonly mode; use POST for statements that change something"
             )
         return passed

@@ -9,10 +9,11 @@ import binascii
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
-from clustertrack.local.clickhouse.engine_errors import ACCESS_DENIED, AUTHENTICATION_FAILED, EngineFault
+from clustertrack.local.clickhouse.engine_errors import ACCESS_DENIED, AUTHENTICATION_FAILED, EngineError
 
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +37,17 @@ class Guard:
     any_host: bool = False
 
     def check_origin(self, headers: Mapping[str, str]) -> None:
-        """Refuse web pages. Raises EngineFault (ACCESS_DENIED)."""
+        """Refuse web pages. Raises EngineError (ACCESS_DENIED)."""
         if "origin" in headers or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-            raise EngineFault(ACCESS_DENIED, "Requests from web pages are refused")
+            raise EngineError(ACCESS_DENIED, "Requests from web pages are refused")
         if not self.any_host and not is_loopback(headers.get("host", "")):
-            raise EngineFault(ACCESS_DENIED, "The Host header names another machine; use 127.0.0.1 or localhost")
+            raise EngineError(ACCESS_DENIED, "The Host header names another machine; use 127.0.0.1 or localhost")
 
     def check_login(self, headers: Mapping[str, str], query: Mapping[str, str]) -> Login:
         """Check user and password: Basic authentication, X-ClickHouse-User and -Key, or user and password in the URL.
 
-        Raises EngineFault (AUTHENTICATION_FAILED).
+        Raises:
+            EngineError: AUTHENTICATION_FAILED.
         """
         user, password = _credentials(headers, query)
         given = _bytes(user or "default"), _bytes(password)
@@ -55,7 +57,7 @@ class Guard:
             for login in self.logins
         ]
         if not any(right):
-            raise EngineFault(
+            raise EngineError(
                 AUTHENTICATION_FAILED,
                 f"{user}: Authentication failed: password is incorrect, or there is no user with such name.",
             )
@@ -84,7 +86,7 @@ def _credentials(headers: Mapping[str, str], query: Mapping[str, str]) -> tuple[
         try:
             user, _, password = base64.b64decode(token, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
-            raise EngineFault(AUTHENTICATION_FAILED, "The Authorization header cannot be read") from None
+            raise EngineError(AUTHENTICATION_FAILED, "The Authorization header cannot be read") from None
         return user, password
     if "x-clickhouse-user" in headers or "x-clickhouse-key" in headers:
         return headers.get("x-clickhouse-user", "default"), headers.get("x-clickhouse-key", "")

@@ -12,7 +12,9 @@ import secrets
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+from schemas.errors import UsageFault
 
 # The engine takes its time zone from the environment when it is loaded: UTC, wherever the machine is.
 os.environ["TZ"] = "UTC"
@@ -20,43 +22,43 @@ from chdb import _chdb
 
 from clustertrack.local.clickhouse import allowed
 from clustertrack.local.clickhouse.engine_config import engine_config
-from clustertrack.local.clickhouse.engine_errors import CannotStart, EngineFault
+from clustertrack.local.clickhouse.engine_errors import EngineError
 from clustertrack.local.clickhouse.request import State
 from clustertrack.local.clickhouse.unnamed import path_of, unnamed_file
 from clustertrack.local.clickhouse.walls import Known
 from schemas.own_folders import remove
 
-# The engine (26.9.2) does not notice failed writes to a file: an insert that fills the disk is confirmed, and its part
-# cannot be read. So no insert starts on a disk that one could fill: a body has at most 256 MB.
-FREE_DISK_BYTES = 256 << 20
-_BASE_SETTINGS = {
+FREE_DISK_BYTES: Final = 256 << 20
+"""The engine (26.9.2) does not notice failed writes to a file: an insert that fills the disk is confirmed, and its part
+cannot be read. So no insert starts on a disk that one could fill: a body has at most 256 MB."""
+_BASE_SETTINGS: Final = {
     # chDB reads `sel` as SELECT sel; a server gives a syntax error.
     "implicit_select": "0",
     "min_free_disk_bytes_to_perform_insert": str(FREE_DISK_BYTES),
     # What follows VALUES is data: the engine would run expressions in it, unchecked.
     "input_format_values_interpret_expressions": "0",
 }
-# Nothing may be written; allowed.py lists the settings that a request may change.
-_READ_ONLY = {"readonly": "2"}
-# What the engine's exceptions become in Python; ValueError when the message is no text.
-ENGINE_ERRORS = (RuntimeError, ValueError, MemoryError)
-# The last message that is not text: Python up to 3.11.2, as in Debian 12, loses it on its way here.
-_LOST_MESSAGE = (
+_READ_ONLY: Final = {"readonly": "2"}
+"""Nothing may be written; allowed.py lists the settings that a request may change."""
+ENGINE_ERRORS: Final = (RuntimeError, ValueError, MemoryError)
+"""What the engine's exceptions become in Python; ValueError when the message is no text."""
+_LOST_MESSAGE: Final = (
     b"SELECT concat('Code: ', toString(code), '. DB::Exception: ', last_error_message, ' (', name, ')') "
     b"FROM system.errors WHERE NOT isValidUTF8(last_error_message) ORDER BY last_error_time DESC LIMIT 1"
 )
-_CANONICAL = b"SELECT formatQuerySingleLine({sql:String})"
-_IS_VIEW = (
+"""The last message that is not text: Python up to 3.11.2, as in Debian 12, loses it on its way here."""
+_CANONICAL: Final = b"SELECT formatQuerySingleLine({sql:String})"
+_IS_VIEW: Final = (
     b"SELECT count() FROM system.tables WHERE engine = 'View' AND {name:String} IN (name, concat(database, '.', name))"
 )
-# What the engine adds to the message about a text that it cannot read.
-_SCOPE = re.compile(r": In scope SELECT formatQuerySingleLine\(.*\)(?=\. \(|\Z)", re.DOTALL)
-FILE = b"/dev/fd/" + secrets.token_hex(16).encode()
+_SCOPE: Final = re.compile(r": In scope SELECT formatQuerySingleLine\(.*\)(?=\. \(|\Z)", re.DOTALL)
+"""What the engine adds to the message about a text that it cannot read."""
+FILE: Final = b"/dev/fd/" + secrets.token_hex(16).encode()
 """Placeholder in a statement for the file that the server gives to the engine; no client can know this name."""
-_NO_SUCH_DATABASE = 336  # "Database engine must be specified for ATTACH": nothing is recorded under the name
+_NO_SUCH_DATABASE: Final = 336  # "Database engine must be specified for ATTACH": nothing is recorded under the name
 
 
-_OWN = State("default", frozenset())
+_OWN: Final = State("default", frozenset())
 
 
 class Written(NamedTuple):
@@ -70,26 +72,26 @@ class Written(NamedTuple):
     result_bytes: int = 0
 
 
-def _connect(path: Path, options: str = "") -> Any:  # noqa: ANN401  # chDB has no types
+def _connect(path: Path, options: str = "") -> Any:
     # A "?" would begin options of the engine.
     return _chdb.connect(str(path).replace("?", "%3F") + options)  # type: ignore[attr-defined]
 
 
 class Connection:
-    """One connection to the engine; used by one thread at a time. Every method raises EngineFault."""
+    """One connection to the engine; used by one thread at a time. Every method raises EngineError."""
 
     def __init__(self, path: Path, state: State) -> None:
         self.state = state
         try:
             self._raw: Any = _connect(path)
         except ENGINE_ERRORS as error:
-            raise EngineFault.from_engine(error) from None
+            raise EngineError.from_engine(error) from None
         settings = {**_BASE_SETTINGS, **dict(state.settings), **(_READ_ONLY if state.readonly else {})}
         try:
             self._run("SET " + ", ".join(f"{name} = {quoted(value)}" for name, value in settings.items()))
             if state.database != "default":
                 self._run("USE `" + state.database.replace("\\", "\\\\").replace("`", "\\`") + "`")
-        except EngineFault:
+        except EngineError:
             self.close()
             raise
 
@@ -101,9 +103,9 @@ class Connection:
         try:
             result = self._raw.query(sql, output_format, params=params)
         except ENGINE_ERRORS as error:
-            raise EngineFault.from_engine(self._told(error)) from None
+            raise EngineError.from_engine(self._told(error)) from None
         if result.has_error():
-            raise EngineFault.from_engine(RuntimeError(result.error_message()))
+            raise EngineError.from_engine(RuntimeError(result.error_message()))
         return result.bytes() or b"", _written(result)
 
     def _told(self, error: Exception) -> Exception:
@@ -126,18 +128,19 @@ class Connection:
             path = path_of(file)
             try:
                 return self.query(sql.replace(FILE, path.encode()), "Null", params)[1]
-            except EngineFault as fault:
-                raise EngineFault.from_engine(RuntimeError(fault.text.replace(path, "the request"))) from None
+            except EngineError as fault:
+                raise EngineError.from_engine(RuntimeError(fault.text.replace(path, "the request"))) from None
 
     def canonical(self, sql: bytes) -> str:
         """The SQL as the engine read it, in the engine's own form.
 
-        Raises EngineFault (SYNTAX_ERROR) for what it cannot read, and for more than one statement.
+        Raises:
+            EngineError: SYNTAX_ERROR for what it cannot read, and for more than one statement.
         """
         try:
             body, _ = self.query(_CANONICAL, "RawBLOB", {"sql": escaped(sql)})
-        except EngineFault as fault:
-            raise EngineFault.from_engine(RuntimeError(_SCOPE.sub("", fault.text))) from None
+        except EngineError as fault:
+            raise EngineError.from_engine(RuntimeError(_SCOPE.sub("", fault.text))) from None
         return body.decode(errors="surrogateescape")
 
     def is_view(self, name: str) -> bool:
@@ -155,7 +158,7 @@ class Connection:
         self._raw.close()
 
 
-def _written(result: Any) -> Written:  # noqa: ANN401  # chDB has no types
+def _written(result: Any) -> Written:
     return Written(
         result.storage_rows_read(),
         result.storage_bytes_read(),
@@ -198,13 +201,13 @@ class Pool:
                 self.known = _known(self._keeper)
             except RuntimeError as error:
                 reason = " ".join((said() or str(error)).split())
-                raise CannotStart(
+                raise UsageFault(
                     f"cannot open the data folder {path}, the engine says {reason[:500]!r}; "
                     "restore the folder or choose another --path"
                 ) from None
 
     def take(self, state: State) -> Connection:
-        """A connection in this state. Raises EngineFault for a setting or database that does not exist."""
+        """A connection in this state. Raises EngineError for a setting or database that does not exist."""
         with self._lock:
             for index in range(len(self._idle) - 1, -1, -1):
                 if self._idle[index].state == state:
@@ -226,7 +229,7 @@ class Pool:
         try:
             connection = self.take(_OWN)
             body, _ = connection.query(b"SELECT 1", "TabSeparated", {})
-        except EngineFault:
+        except EngineError:
             return False
         self.give(connection, reusable=True)
         return body == b"1\n"
@@ -248,7 +251,7 @@ class Pool:
         self._keeper.close()
 
 
-def _known(keeper: Any) -> Known:  # noqa: ANN401  # chDB has no types
+def _known(keeper: Any) -> Known:
     """What the engine has, and which of it may be called."""
 
     def ask(sql: str) -> list[list[Any]]:
@@ -273,7 +276,7 @@ def _known(keeper: Any) -> Known:  # noqa: ANN401  # chDB has no types
     good -= tables - allowed.TABLE_FUNCTIONS  # format() is both
     types = {row[0] for row in ask("SELECT name FROM system.data_type_families")}
     places = ("table_functions", "table_engines", "database_engines", "dictionary_sources", "dictionary_layouts")
-    others = {row[0] for place in places for row in ask(f"SELECT name FROM system.{place}")}  # noqa: S608  # constants
+    others = {row[0] for place in places for row in ask(f"SELECT name FROM system.{place}")}  # noqa: S608  (constants)
     combinators = [row[0].lower() for row in ask("SELECT name FROM system.aggregate_function_combinators")]
     keywords = {word for row in ask("SELECT keyword FROM system.keywords") for word in row[0].split()}
     return Known(
@@ -304,7 +307,7 @@ def _engine_stderr() -> Iterator[Callable[[], str]]:
             os.close(stderr)
 
 
-def _plain_default(keeper: Any, path: Path) -> None:  # noqa: ANN401  # chDB has no types
+def _plain_default(keeper: Any, path: Path) -> None:
     """Make `default` an ordinary database.
 
     The engine lays one over it in which every name of a file is a table (SELECT * FROM `/etc/passwd`). Detaching that
@@ -314,7 +317,7 @@ def _plain_default(keeper: Any, path: Path) -> None:  # noqa: ANN401  # chDB has
     try:
         keeper.query("ATTACH DATABASE default", "Null")
     except RuntimeError as error:
-        never_made = EngineFault.from_engine(error).code == _NO_SUCH_DATABASE
+        never_made = EngineError.from_engine(error).code == _NO_SUCH_DATABASE
         if not never_made and path / "metadata" / "default" in (path / "metadata").iterdir():
             raise
         # Half created: a database whose folder is missing cannot be attached ("no UUID mapping"), and holds nothing.

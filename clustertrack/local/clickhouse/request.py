@@ -4,15 +4,15 @@ import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from clustertrack.local.clickhouse.dates import INSERT_SETTINGS
-from clustertrack.local.clickhouse.engine_errors import BAD_ARGUMENTS, NOT_IMPLEMENTED, EngineFault
+from clustertrack.local.clickhouse.engine_errors import BAD_ARGUMENTS, NOT_IMPLEMENTED, EngineError
 from clustertrack.local.clickhouse.statement import Statement, read_statement
 from clustertrack.local.clickhouse.walls import Rights, check_format, check_setting
 
-READER_LIMITS = {"max_execution_time": "60", "max_memory_usage": str(2 << 30), "max_threads": "2"}
-# Parameters of the HTTP interface itself; everything else in the URL is a setting.
-_TRANSPORT = frozenset(
+READER_LIMITS: Final = {"max_execution_time": "60", "max_memory_usage": str(2 << 30), "max_threads": "2"}
+_TRANSPORT: Final = frozenset(
     {
         "query",
         "database",
@@ -45,10 +45,11 @@ _TRANSPORT = frozenset(
         "readonly",
     }
 )
-_QUERY_ID = re.compile(r"[!-~]([ -~]{0,198}[!-~])?")
-_TIME_ZONE = re.compile(r"[A-Za-z0-9_+/-]{1,64}")
-_ALL = Rights(writes=True)
-_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""Parameters of the HTTP interface itself; everything else in the URL is a setting."""
+_QUERY_ID: Final = re.compile(r"[!-~]([ -~]{0,198}[!-~])?")
+_TIME_ZONE: Final = re.compile(r"[A-Za-z0-9_+/-]{1,64}")
+_ALL: Final = Rights(writes=True)
+_IDENTIFIER: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ def read_request(
     """Read a request.
 
     `query` are the parameters of the URL, `form` the fields of a multipart body, `body` any other body, unpacked,
-    `rights` are those of the login. A GET is read-only. Raises EngineFault.
+    `rights` are those of the login. A GET is read-only. Raises EngineError.
     """
     fields = dict(query)
     fields.update(form)
@@ -106,7 +107,7 @@ def read_request(
     default_format = fields.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated"
     check_format(default_format)
     if fields.get("decompress", "0") not in ("0", "") or fields.get("compress", "0") not in ("0", ""):
-        raise EngineFault(
+        raise EngineError(
             NOT_IMPLEMENTED,
             "compress=1 and decompress=1 (ClickHouse's own framing) are not served here; "
             "use Accept-Encoding and Content-Encoding with lz4, zstd or gzip",
@@ -135,18 +136,18 @@ def read_request(
 def _query_id(given: str | None) -> str:
     """The client's own id, which becomes a header of the answer."""
     if given and not _QUERY_ID.fullmatch(given):
-        raise EngineFault(BAD_ARGUMENTS, "A query_id has up to 200 printable ASCII characters")
+        raise EngineError(BAD_ARGUMENTS, "A query_id has up to 200 printable ASCII characters")
     return given or str(uuid.uuid4())
 
 
 def _time_zone(given: str | None) -> str:
     if given and not _TIME_ZONE.fullmatch(given):
-        raise EngineFault(BAD_ARGUMENTS, f"{given!r} is not the name of a time zone")
+        raise EngineError(BAD_ARGUMENTS, f"{given!r} is not the name of a time zone")
     return given or "UTC"
 
 
 def _identifier(name: str, what: str) -> str:
     """Names that become part of a SQL text are single words."""
     if not _IDENTIFIER.fullmatch(name):
-        raise EngineFault(BAD_ARGUMENTS, f"{name!r} is not the name of a {what}")
+        raise EngineError(BAD_ARGUMENTS, f"{name!r} is not the name of a {what}")
     return name

@@ -12,22 +12,23 @@ from asyncio import Future, StreamReader
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final
 
 from clustertrack.local.clickhouse.dates import INSERT_SETTINGS, early_columns, refuse_early, with_hint
-from clustertrack.local.clickhouse.engine_errors import TOO_MANY_SIMULTANEOUS_QUERIES, EngineFault
+from clustertrack.local.clickhouse.engine_errors import TOO_MANY_SIMULTANEOUS_QUERIES, EngineError
 from clustertrack.local.clickhouse.gate import Gate
 from clustertrack.local.clickhouse.metrics import Metrics
 from clustertrack.local.clickhouse.pool import FILE, Connection, Pool, Written
 from clustertrack.local.clickhouse.request import Request
 from clustertrack.local.clickhouse.statement import Kind, cut_settings
 
-# What is read from the pipe at once, and held before the response starts: a query that fails or ends before that gets a
-# proper status and its summary.
-_CHUNK_BYTES = 1 << 20
-_WAIT_SECONDS = 60.0
-_READER_WAIT_SECONDS = 5.0
-# A query checks now and then whether it should end; on a busy machine that takes a while.
-_END_SECONDS = 8.0
+_CHUNK_BYTES: Final = 1 << 20
+"""What is read from the pipe at once, and held before the response starts: a query that fails or ends before that gets
+a proper status and its summary."""
+_WAIT_SECONDS: Final = 60.0
+_READER_WAIT_SECONDS: Final = 5.0
+_END_SECONDS: Final = 8.0
+"""A query checks now and then whether it should end; on a busy machine that takes a while."""
 
 
 class ClientGoneError(Exception):
@@ -48,7 +49,7 @@ class Done:
 class Rows:
     """A SELECT that is still running: `first` are the bytes so far, `rest` what follows.
 
-    `rest` raises EngineFault when the query fails half way; closing it ends the query.
+    `rest` raises EngineError when the query fails half way; closing it ends the query.
     """
 
     first: bytes
@@ -76,7 +77,7 @@ class Runner:
         """Run a request; `gone` returns when the client has closed its connection.
 
         A SELECT of a client that is gone is ended; everything else runs to its end, as on a ClickHouse server.
-        Raises EngineFault and ClientGoneError.
+        Raises EngineError and ClientGoneError.
         """
         if request.statement.kind is Kind.ROWS:
             return await self._stream(request, gone)
@@ -148,7 +149,7 @@ class Runner:
                 if not read.done():
                     read.cancel()
                     await asyncio.wait({read})
-                    raise ClientGoneError  # noqa: TRY301  # the one exit that tidies up
+                    raise ClientGoneError  # noqa: TRY301  (the one exit that tidies up)
                 piece = read.result()
                 if not piece:
                     done = await asyncio.shield(future)
@@ -212,7 +213,7 @@ async def _acquire(slots: asyncio.Semaphore, seconds: float) -> None:
         async with asyncio.timeout(seconds):
             await slots.acquire()
     except TimeoutError:
-        raise EngineFault(
+        raise EngineError(
             TOO_MANY_SIMULTANEOUS_QUERIES, f"No query has ended for {seconds:.0f} s; try again later"
         ) from None
 
@@ -247,5 +248,5 @@ def _insert(connection: Connection, request: Request, sql: bytes) -> tuple[bytes
         if strict and (early := early_columns(statement.format or "", statement.data)):
             refuse_early(early, connection.column_types(statement.target, request.params))
         return b"", connection.insert(sql, statement.data, request.params)
-    except EngineFault as fault:
+    except EngineError as fault:
         raise with_hint(fault) from None

@@ -5,6 +5,7 @@ import functools
 import json
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -13,17 +14,17 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from clustertrack.local.clickhouse.compression import COMPRESSORS, accepted, decompress
-from clustertrack.local.clickhouse.engine_errors import BAD_ARGUMENTS, NOT_IMPLEMENTED, QUERY_IS_TOO_LARGE, EngineFault
+from clustertrack.local.clickhouse.engine_errors import BAD_ARGUMENTS, NOT_IMPLEMENTED, QUERY_IS_TOO_LARGE, EngineError
 from clustertrack.local.clickhouse.host_guard import Guard, Login
 from clustertrack.local.clickhouse.metrics import Metrics
 from clustertrack.local.clickhouse.request import Request, read_request
 from clustertrack.local.clickhouse.runner import ClientGoneError, Done, Rows, Runner
 from clustertrack.local.clickhouse.walls import Rights
 
-# A batch of the worker has about 5 MB.
-MAX_BODY_BYTES = 256 << 20
-# Compressing or reading less than this is quicker than handing it to a thread.
-_INLINE_BYTES = 64 << 10
+MAX_BODY_BYTES: Final = 256 << 20
+"""A batch of the worker has about 5 MB."""
+_INLINE_BYTES: Final = 64 << 10
+"""Compressing or reading less than this is quicker than handing it to a thread."""
 
 
 class Server:
@@ -47,7 +48,7 @@ class Server:
     async def _ping(self, request: HttpRequest) -> Response:
         try:
             self._guard.check_origin(request.headers)
-        except EngineFault as fault:
+        except EngineError as fault:
             return _refusal(fault, {})
         return PlainTextResponse("Ok.\n")
 
@@ -59,7 +60,7 @@ class Server:
             if http.method != "POST" and "query" not in http.query_params:
                 return PlainTextResponse("Ok.\n")
             request = await self._read(http, login)
-        except EngineFault as fault:
+        except EngineError as fault:
             self._metrics.queries.labels("refused").inc()
             return _refusal(fault, headers)
         headers["X-ClickHouse-Query-Id"] = request.query_id
@@ -70,7 +71,7 @@ class Server:
         except ClientGoneError:
             self._metrics.queries.labels("error").inc()
             return Response(status_code=499)
-        except EngineFault as fault:
+        except EngineError as fault:
             self._metrics.queries.labels("error").inc()
             return _refusal(fault, headers)
         if isinstance(outcome, Done):
@@ -100,7 +101,7 @@ class Server:
         async for piece in http.stream():
             size += len(piece)
             if size > self._max_body:
-                raise EngineFault(QUERY_IS_TOO_LARGE, f"The body is larger than the limit of {self._max_body} bytes")
+                raise EngineError(QUERY_IS_TOO_LARGE, f"The body is larger than the limit of {self._max_body} bytes")
             pieces.append(piece)
         body = b"".join(pieces)
         encoding = http.headers.get("content-encoding", "")
@@ -141,11 +142,11 @@ async def _read_form(http: HttpRequest, body: bytes) -> list[tuple[str, str]]:
     try:
         form = await MultiPartParser(http.headers, stream(), max_part_size=len(body)).parse()
     except MultiPartException as error:
-        raise EngineFault(BAD_ARGUMENTS, f"The multipart body cannot be read: {error.message}") from None
+        raise EngineError(BAD_ARGUMENTS, f"The multipart body cannot be read: {error.message}") from None
     fields: list[tuple[str, str]] = []
     for name, value in form.multi_items():
         if not isinstance(value, str):
-            raise EngineFault(NOT_IMPLEMENTED, "External tables in a multipart body are not served here")
+            raise EngineError(NOT_IMPLEMENTED, "External tables in a multipart body are not served here")
         fields.append((name, value))
     return fields
 
@@ -155,7 +156,7 @@ async def _marked(pieces: AsyncIterator[bytes], tag: str) -> AsyncIterator[bytes
     try:
         async for piece in pieces:
             yield piece
-    except EngineFault as fault:
+    except EngineError as fault:
         message = fault.text.encode()
         mark = tag.encode()
         yield b"\r\n__exception__\r\n%b\r\n%b\n%d %b\r\n__exception__\r\n" % (mark, message, len(message) + 1, mark)
@@ -194,7 +195,7 @@ def _compressed(body: bytes, encoding: str) -> bytes:
     return compressor.compress(body) + compressor.flush()
 
 
-def _refusal(fault: EngineFault, headers: Mapping[str, str]) -> Response:
+def _refusal(fault: EngineError, headers: Mapping[str, str]) -> Response:
     return PlainTextResponse(
         fault.text.rstrip("\n") + "\n",
         fault.status,

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from clustertrack.local.clickhouse.engine_errors import CannotStart
 from clustertrack.local.clickhouse.host_guard import Login
+from schemas.errors import UsageFault
 from schemas.own_files import read_within
 
 READER: Final = "reader"
@@ -24,15 +24,15 @@ ENVIRONMENT: Final = frozenset(
 
 
 def read_logins(environ: Mapping[str, str], *, without_password: bool, any_setting: bool) -> tuple[Login, ...]:
-    """The operator's login and, with a file for it, the reader's. Raises CannotStart."""
+    """The operator's login and, with a file for it, the reader's. Raises UsageFault."""
     user = environ.get("CLICKHOUSE_USER") or "default"
     if user == READER:
-        raise CannotStart(f"CLICKHOUSE_USER is {READER}, the name of the login that only reads; choose another")
+        raise UsageFault(f"CLICKHOUSE_USER is {READER}, the name of the login that only reads; choose another")
     if without_password:
         return Login(user, "", writes=True, any_setting=any_setting), Login(READER, "", writes=False)
     password = _secret(environ, "CLICKHOUSE_PASSWORD_FILE")
     if password is None:
-        raise CannotStart(
+        raise UsageFault(
             "has no password; put one into a file that only you can read and set CLICKHOUSE_PASSWORD_FILE "
             "to its path (CLICKHOUSE_PASSWORD is not read)"
         )
@@ -49,7 +49,7 @@ def clean_environment() -> None:
     """
     kept = {name: value for name, value in os.environ.items() if name in ENVIRONMENT}
     if len(kept) < len(os.environ):
-        os.execve(sys.executable, sys.orig_argv, kept)  # noqa: S606  # this very program
+        os.execve(sys.executable, sys.orig_argv, kept)  # noqa: S606  (this very program)
 
 
 def _secret(environ: Mapping[str, str], variable: str) -> str | None:
@@ -60,7 +60,7 @@ def _secret(environ: Mapping[str, str], variable: str) -> str | None:
         secret = read_within(Path(place), _MAX_SECRET).decode().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise CannotStart(f"cannot read {variable} {place}: {reason}") from None
+        raise UsageFault(f"cannot read {variable} {place}: {reason}") from None
     if not secret:
-        raise CannotStart(f"{variable} names {place}, which is empty; put a password into it")
+        raise UsageFault(f"{variable} names {place}, which is empty; put a password into it")
     return secret

@@ -7,13 +7,14 @@ strings and comments.
 import re
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
-from clustertrack.local.clickhouse.engine_errors import SYNTAX_ERROR, EngineFault
+from clustertrack.local.clickhouse.engine_errors import SYNTAX_ERROR, EngineError
 from clustertrack.local.clickhouse.tokens import Token, tokens
 
-_PART = rb"(?:\{[^{}]*\}|`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\.)*\"|\w+)"
-_NAME = re.compile(_PART + rb"(?:\s*\.\s*" + _PART + rb")?")
-_DATA_START = re.compile(rb"[ \t\f]*(?:\r?\n)?")
+_PART: Final = rb"(?:\{[^{}]*\}|`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\.)*\"|\w+)"
+_NAME: Final = re.compile(_PART + rb"(?:\s*\.\s*" + _PART + rb")?")
+_DATA_START: Final = re.compile(rb"[ \t\f]*(?:\r?\n)?")
 
 
 class Kind(Enum):
@@ -49,13 +50,14 @@ class Statement:
 def read_statement(sql: bytes, body: bytes = b"") -> Statement:
     """Cut `sql` (from the URL, or the whole body) and add the `body` that follows it.
 
-    Raises EngineFault (SYNTAX_ERROR) for an empty query.
+    Raises:
+        EngineError: SYNTAX_ERROR for an empty query.
     """
     first = next(tokens(sql), None)
     if first is None:
         if body:
             return read_statement(body)
-        raise EngineFault(SYNTAX_ERROR, "Empty query")
+        raise EngineError(SYNTAX_ERROR, "Empty query")
     if first.text == b"INSERT" and first.bare:
         return _read_insert(sql, body)
     return _read_query(_lines(sql, body))

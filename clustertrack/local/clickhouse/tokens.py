@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
-# As the engine reads them: what is not closed goes to the end, and an unquoted name has only ASCII letters.
-_TOKEN = re.compile(
+_TOKEN: Final = re.compile(
     rb"""
       (?P<space>   [\s\x80-\xff]++ | --[^\n]* | \#[ !][^\n]* | /\*.*?(?:\*/|\Z) )
     | (?P<quoted>  '(?:[^'\\]++|\\.|'')*+(?:'|\\?\Z)
@@ -17,6 +17,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+"""As the engine reads them: what is not closed goes to the end, and an unquoted name has only ASCII letters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from clustertrack.local.clickhouse.engine_errors import (
     UNKNOWN_FORMAT,
     UNKNOWN_FUNCTION,
     UNKNOWN_SETTING,
-    EngineFault,
+    EngineError,
 )
 from sinks.pinned_settings import PINNED
 
@@ -129,11 +129,11 @@ def check_statement(
         is_view: Reports whether there is a view of this name; asked only about names that the engine does not have.
 
     Raises:
-        EngineFault: One sentence that names what is refused.
+        EngineError: One sentence that names what is refused.
     """
     if not canonical.startswith(rights.statements):
         if not rights.writes:
-            raise EngineFault(READONLY, "This login may only read: send a SELECT, EXPLAIN, DESCRIBE, SHOW or EXISTS")
+            raise EngineError(READONLY, "This login may only read: send a SELECT, EXPLAIN, DESCRIBE, SHOW or EXISTS")
         raise _denied(f"{' '.join(canonical.split()[:2])}: this kind of statement is not served here")
     found = list(parts(canonical))
     _check_keywords(found, known, path)
@@ -161,7 +161,7 @@ def check_statement(
 def check_format(name: str) -> None:
     """Refuse a format that is not served."""
     if name not in allowed.FORMATS:
-        raise EngineFault(UNKNOWN_FORMAT, f"Unknown format {name}, or one that is not served here")
+        raise EngineError(UNKNOWN_FORMAT, f"Unknown format {name}, or one that is not served here")
 
 
 def check_setting(name: str, value: str, rights: Rights) -> None:
@@ -170,7 +170,7 @@ def check_setting(name: str, value: str, rights: Rights) -> None:
     Some of those hold expressions, which the engine would run.
     """
     if not rights.any_setting and name not in rights.settings and str(PINNED.get(name)) != value:
-        raise EngineFault(UNKNOWN_SETTING, f"Unknown setting '{name}', or one that a request may not change here")
+        raise EngineError(UNKNOWN_SETTING, f"Unknown setting '{name}', or one that a request may not change here")
 
 
 def check_database(name: str, params: Mapping[str, str], canonical: str, rights: Rights) -> None:
@@ -228,7 +228,7 @@ def _check_call(name: str, known: Known, is_view: Callable[[str], bool]) -> None
     if name.lower() in known.others:
         raise _denied(f"{name}() is not served here: it is not known to stay within the data folder")
     if not is_view(name):
-        raise EngineFault(UNKNOWN_FUNCTION, f"Unknown function or parameterised view '{name}'")
+        raise EngineError(UNKNOWN_FUNCTION, f"Unknown function or parameterised view '{name}'")
 
 
 def _check_named_functions(found: list[Part], known: Known) -> None:
@@ -277,5 +277,5 @@ def _check_table(part: Part, following: list[Part]) -> None:
         raise _denied("this login may not ask that table of the system")
 
 
-def _denied(message: str) -> EngineFault:
-    return EngineFault(ACCESS_DENIED, message)
+def _denied(message: str) -> EngineError:
+    return EngineError(ACCESS_DENIED, message)

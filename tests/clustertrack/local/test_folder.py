@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from clustertrack.local import folder as folders
-from clustertrack.local.files import FolderInUse
-from clustertrack.local.folder import STAMP, FolderFault, data_folder, versions
+from clustertrack.local.folder import STAMP, data_folder, versions
+from schemas.errors import UsageFault
 
 OURS = {"layout": "1", "kafka": "4.3", "clickhouse": "26.9"}
 
@@ -40,7 +40,7 @@ def test_data_of_another_version_is_refused(tmp_path, stamp, problem):
     """A folder that another version wrote is left as it is; the sentence says which, and what to do."""
     (tmp_path / STAMP).write_text(stamp)
 
-    with pytest.raises(FolderFault) as fault, data_folder(tmp_path, OURS):
+    with pytest.raises(UsageFault) as fault, data_folder(tmp_path, OURS):
         pass
 
     assert problem in str(fault.value)
@@ -55,7 +55,7 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path):
     tmp_path.chmod(0o755)
 
     with (
-        pytest.raises(FolderFault, match="is not empty and no data folder of clustertrack"),
+        pytest.raises(UsageFault, match="is not empty and no data folder of clustertrack"),
         data_folder(tmp_path, OURS),
     ):
         pass
@@ -78,7 +78,7 @@ def test_one_stack_at_a_time(tmp_path):
     """A second stack on the same folder is refused while the first one runs."""
     with (
         data_folder(tmp_path, OURS),
-        pytest.raises(FolderInUse, match="in use by another"),
+        pytest.raises(UsageFault, match="in use by another"),
         data_folder(tmp_path, OURS),
     ):
         pass
@@ -90,7 +90,7 @@ def test_a_file_in_the_place_of_the_folder_is_a_sentence(tmp_path):
 
     below = tmp_path / "file" / "data"
 
-    with pytest.raises(FolderFault, match=r"file/data cannot be written \(Not a dir"), data_folder(below, OURS):
+    with pytest.raises(UsageFault, match=r"file/data cannot be written \(Not a dir"), data_folder(below, OURS):
         pass
 
 
@@ -99,7 +99,7 @@ def test_a_folder_without_permission_is_a_sentence(tmp_path):
     """A folder that this user must not write is named."""
     tmp_path.chmod(0o500)
     try:
-        with pytest.raises(FolderFault, match="cannot be written"), data_folder(tmp_path / "data", OURS):
+        with pytest.raises(UsageFault, match="cannot be written"), data_folder(tmp_path / "data", OURS):
             pass
     finally:
         tmp_path.chmod(0o700)
@@ -109,5 +109,5 @@ def test_a_full_disk_is_a_sentence(tmp_path, monkeypatch):
     """Too little space is said before anything is started."""
     monkeypatch.setattr(folders, "LEAST_FREE_BYTES", shutil.disk_usage(tmp_path).total * 2)
 
-    with pytest.raises(FolderFault, match="MB left"), data_folder(tmp_path, OURS):
+    with pytest.raises(UsageFault, match="MB left"), data_folder(tmp_path, OURS):
         pass

@@ -11,8 +11,9 @@ from kafka.admin import NewTopic
 from clustertrack.local import java, kafka_jars
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child
-from clustertrack.local.kafka import CLUSTER_ID, KafkaFault, KafkaNode, check_folder, cluster
+from clustertrack.local.kafka import CLUSTER_ID, KafkaNode, check_folder, cluster
 from clustertrack.local.ports import free_ports
+from schemas.errors import UsageFault
 
 
 def _node(folder: Path) -> KafkaNode:
@@ -51,7 +52,7 @@ def test_refuses_data_of_another_kafka(tmp_path, meta, named):
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "meta.properties").write_text(meta)
 
-    with pytest.raises(KafkaFault) as fault:
+    with pytest.raises(UsageFault) as fault:
         check_folder(_node(tmp_path))
 
     assert named in str(fault.value)
@@ -60,7 +61,7 @@ def test_refuses_data_of_another_kafka(tmp_path, meta, named):
 
 def test_refuses_a_comma_in_the_name(tmp_path):
     """Kafka would take a folder with a comma for two, and write somewhere else."""
-    with pytest.raises(KafkaFault, match="comma"):
+    with pytest.raises(UsageFault, match="comma"):
         check_folder(_node(tmp_path / "2018,2019"))
 
 
@@ -117,7 +118,7 @@ def test_formats_once(tmp_path):
     local_kafka.prepare(node, runtime, jars, tmp_path)
 
     assert (node.folder / "log" / "meta.properties").read_text() == meta
-    with pytest.raises(KafkaFault, match=r"node\.id"):
+    with pytest.raises(UsageFault, match=r"node\.id"):
         local_kafka.prepare(replace(node, node_id=7), runtime, jars, tmp_path)
 
 

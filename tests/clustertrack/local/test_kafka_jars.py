@@ -5,15 +5,8 @@ from dataclasses import replace
 import pytest
 
 from clustertrack.local import kafka_jars
-from clustertrack.local.kafka_jars import (
-    Jar,
-    JarsBroken,
-    JarsMissing,
-    ensure_jars,
-    jar_folder,
-    missing_jars,
-    pinned_jars,
-)
+from clustertrack.local.kafka_jars import Jar, ensure_jars, jar_folder, missing_jars, pinned_jars
+from schemas.errors import Unreachable, UsageFault
 
 
 def _jar(name: str, content: bytes) -> Jar:
@@ -82,7 +75,7 @@ def test_without_a_network_there_is_one_sentence(cache, monkeypatch):
     for name in ("NO_PROXY", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
 
-    with pytest.raises(JarsMissing, match="connect this machine to the network once, or copy that folder") as fault:
+    with pytest.raises(Unreachable, match="connect this machine to the network once, or copy that folder") as fault:
         ensure_jars()
 
     assert fault.value.exit_code == 3
@@ -96,7 +89,7 @@ def test_a_wrong_file_is_refused(cache, monkeypatch):
     jar = next(jar for jar in pinned_jars() if jar.artifact == "jspecify")
     monkeypatch.setattr(kafka_jars, "pinned_jars", lambda: (replace(jar, sha256="0" * 64),))
 
-    with pytest.raises(JarsBroken, match="instead of the pinned 000"):
+    with pytest.raises(UsageFault, match="instead of the pinned 000"):
         ensure_jars()
 
     assert not list(cache.rglob("*.jar"))

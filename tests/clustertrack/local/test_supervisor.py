@@ -14,8 +14,9 @@ from prometheus_client import CollectorRegistry
 from clustertrack.local.child import Command
 from clustertrack.local.ports import free_ports
 from clustertrack.local.probes import ready_at, sign_at
-from clustertrack.local.supervisor import ChildFault, Service, Stopped, Supervisor
+from clustertrack.local.supervisor import Service, StoppedError, Supervisor
 from clustertrack.local.watch import Limits
+from schemas.errors import Unreachable
 
 # Serves /readyz and /healthz; writes its id, and when it stops; turns red when the file "red" appears.
 STAND_IN = """\
@@ -194,7 +195,7 @@ def test_a_child_that_ends_at_once_is_a_sentence(supervisor):
     """A first start that fails says how the child ended, with its own words and its log."""
     broken = Command("kafka", [sys.executable, "-c", "import sys; sys.exit('no such disk')"])
 
-    with pytest.raises(ChildFault, match=r"kafka ended instead of starting: exit code 1; no such disk \(log: .*kafka"):
+    with pytest.raises(Unreachable, match=r"kafka ended instead of starting: exit code 1; no such disk \(log: .*kafka"):
         supervisor.start([Service(broken, lambda: "not yet")])
 
 
@@ -203,7 +204,7 @@ def test_a_child_that_never_gets_ready_is_a_sentence(tmp_path, told, registry):
     supervisor = Supervisor(tmp_path, told.append, registry, Limits(start=0.2))
     idle = Command("worker", [sys.executable, "-c", "import time; time.sleep(60)"])
 
-    with pytest.raises(ChildFault, match=r"worker was not ready after 0 s \(ClickHouse is away\)"):
+    with pytest.raises(Unreachable, match=r"worker was not ready after 0 s \(ClickHouse is away\)"):
         supervisor.start([Service(idle, lambda: "ClickHouse is away")])
     supervisor.stop()
 
@@ -212,7 +213,7 @@ def test_a_failing_task_is_a_sentence(supervisor):
     """A task that fails is named with its own error."""
     failing = Command("migrate", [sys.executable, "-c", "import sys; sys.exit('error: other partitions')"])
 
-    with pytest.raises(ChildFault, match="migrate failed: exit code 1; other partitions"):
+    with pytest.raises(Unreachable, match="migrate failed: exit code 1; other partitions"):
         supervisor.run(failing, 20)
 
 
@@ -220,7 +221,7 @@ def test_a_task_that_hangs_is_ended(supervisor):
     """A task that takes too long is killed and named."""
     hanging = Command("migrate", [sys.executable, "-c", "import time; time.sleep(60)"])
 
-    with pytest.raises(ChildFault, match="migrate was not done after 0 s"):
+    with pytest.raises(Unreachable, match="migrate was not done after 0 s"):
         supervisor.run(hanging, 0.1)
 
 
@@ -229,7 +230,7 @@ def test_can_be_stopped_while_starting(supervisor, stand_in):
     supervisor.start([stand_in("kafka")])
     supervisor.ask_to_stop()
 
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         supervisor.start([Service(stand_in("worker").command, lambda: "not yet")])
 
 

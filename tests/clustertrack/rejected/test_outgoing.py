@@ -9,7 +9,7 @@ from samples import CLUSTERS, CVRS, SOURCE, event
 
 from brokers.partitioning import key_hash
 from brokers.record_headers import read_headers
-from clustertrack.rejected.outgoing import EditFault, Outgoing, as_edited, as_replay, company_of
+from clustertrack.rejected.outgoing import Outgoing, as_edited, as_replay, company_of
 from clustertrack.rejected.records import RejectedRecord, WrittenAddress, read_address, replays_of
 from schemas.addresses import RecordAddress
 from schemas.errors import UsageFault
@@ -258,7 +258,7 @@ def test_a_whole_event_replaces_a_record_in_binary_mode():
 )
 def test_an_edit_must_be_an_object(value: bytes, words: str):
     """What could not even be given an id is not sent."""
-    with pytest.raises(EditFault, match=words):
+    with pytest.raises(UsageFault, match=words):
         edit(record(), value)
 
 

@@ -12,9 +12,10 @@ from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable
 from clustertrack.rejected.outgoing import Outgoing
 from clustertrack.rejected.records import Action
-from clustertrack.rejected.replay import LEASE_SECONDS, NotConfirmed, Results, resend
+from clustertrack.rejected.replay import LEASE_SECONDS, Results, resend
 from clustertrack.rejected.replay_topic import KafkaTopic, kafka_topic
 from schemas.addresses import RecordAddress
+from schemas.errors import Unreachable
 
 pytestmark = pytest.mark.integration
 
@@ -93,11 +94,11 @@ def test_what_kafka_does_not_confirm_stays_open(kafka, topic: KafkaTopic):
     class Failing(Dying):
         def send(self, records: Sequence[Outgoing]) -> Iterator[int]:
             yield from self._topic.send(records[: self._survives])
-            raise NotConfirmed("Kafka did not confirm 1 of 3 records (KafkaTimeoutError)")
+            raise Unreachable("Kafka did not confirm 1 of 3 records (KafkaTimeoutError)")
 
     records = [record(topic, offset) for offset in range(3)]
     book, first, second = MemoryBook(), Results(), Results()
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(Unreachable):
         resend(records, Person().run(), Failing(topic, 2), book, first)
     assert [a.place for a in first.replayed] == [r.place for r in records[:2]]
     resend(records[2:], Person(now=START + timedelta(hours=1)).run(), topic, book, second)
@@ -108,7 +109,7 @@ def test_what_kafka_does_not_confirm_stays_open(kafka, topic: KafkaTopic):
 def test_kafka_refuses_a_record(topic: KafkaTopic):
     """A record that the broker does not take is not confirmed, and says why."""
     large = Outgoing(0, None, b"x" * 3_000_000, (), 1, edited=False)
-    with pytest.raises(NotConfirmed, match=r"did not confirm 2 of 2 records \(Message"):
+    with pytest.raises(Unreachable, match=r"did not confirm 2 of 2 records \(Message"):
         list(topic.send([large, large]))
 
 

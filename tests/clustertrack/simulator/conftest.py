@@ -254,7 +254,7 @@ def _mapped(mapping: dict[str, Any], cells: dict[str, Any]) -> dict[str, Any]:
         column = _column(rule)
         if "{" in column:
             digits = {**cells, _column(mapping["fields"]["subject"]): re.sub(r"\D", "", subject)}
-            fields[name] = re.sub(r"\{(.*?)\}", lambda hole: digits[hole[1]], column)  # noqa: B023 - used at once
+            fields[name] = re.sub(r"\{(.*?)\}", lambda hole: digits[hole[1]], column)  # noqa: B023  (used at once)
             continue
         cell = cells.get(column)  # a row of a workbook ends with its last filled cell
         if cell is None or cell == "":
@@ -264,7 +264,7 @@ def _mapped(mapping: dict[str, Any], cells: dict[str, Any]) -> dict[str, Any]:
             said = [] if cell == "-" else cell.split(details.get("separator", "|"))
             cell = [details.get("values", {}).get(one, one) for one in said]
         elif "format" in details:
-            cell = datetime.strptime(cell, details["format"])  # noqa: DTZ007
+            cell = datetime.strptime(cell, details["format"])  # noqa: DTZ007  (files have no zone)
         else:
             cell = details.get("values", {}).get(cell, cell)
         fields[name] = cell

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.errors import UsageFault
 from sources.files import conflicts
 from sources.files.buckets import Buckets
-from sources.files.conflicts import TooManyConflicts, find_conflicts, mark, note
+from sources.files.conflicts import find_conflicts, mark, note
 
 ROWS = st.lists(
     st.tuples(st.sampled_from("ab"), st.sampled_from(["1", "2", "3"]), st.integers(0, 3), st.integers(1, 3)),
@@ -43,5 +44,5 @@ def test_mapping_that_is_wrong_throughout(monkeypatch: pytest.MonkeyPatch):
         for number in range(100):
             note(buckets, mark("s", str(number), 0), 13748136)
             note(buckets, mark("s", str(number), 0), 13585628)
-        with pytest.raises(TooManyConflicts, match="the mapping must build activity_id"):
+        with pytest.raises(UsageFault, match="the mapping must build activity_id"):
             find_conflicts(buckets)

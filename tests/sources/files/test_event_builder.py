@@ -10,10 +10,11 @@ from cloudevents.core.bindings.kafka import KafkaMessage, from_structured_event
 from samples import CLUSTERS, SOURCE
 
 from brokers.record_headers import STRUCTURED
+from schemas.errors import UsageFault
 from schemas.events import read_event
 from sources.files.conflicts import mark
 from sources.files.event_builder import Builder, Event, Identity
-from sources.files.mapping import Mapping, MappingFault
+from sources.files.mapping import Mapping
 from sources.files.refused_rows import Refusal
 from sources.files.spreadsheet import Cell, Row
 from sources.publisher import MAX_VALUE
@@ -168,7 +169,7 @@ def test_workbook_cells():
     """Dates and times of a workbook need no format; a number stays a number's digits."""
     event = built(
         builder(padded=True),
-        row(CVR="13748136", Dato=date(2018, 5, 3), Opdateret=datetime(2018, 5, 4, 9, 30)),  # noqa: DTZ001
+        row(CVR="13748136", Dato=date(2018, 5, 3), Opdateret=datetime(2018, 5, 4, 9, 30)),
     )
     assert event["time"] == "2018-05-04T09:30:00+02:00"
     assert event["data"]["occurred_on"] == "2018-05-03"
@@ -260,12 +261,12 @@ def test_conflict_is_refused():
 )
 def test_mappings_that_do_not_fit(options: dict[str, Any], message: str):
     """A mapping that does not fit the file is refused before anything is sent."""
-    with pytest.raises(MappingFault, match=message):
+    with pytest.raises(UsageFault, match=message):
         builder(**options)
 
 
 def test_heading_that_stands_twice():
     """Two columns of one name are not guessed between."""
     mapping = Mapping.model_validate({"source": SOURCE, "fields": FIELDS})
-    with pytest.raises(MappingFault, match="2 columns 'Titel'"):
+    with pytest.raises(UsageFault, match="2 columns 'Titel'"):
         Builder(mapping, header=[*HEADER, "Titel"], file=Path("f"), exported_at=None, padded=False)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from schemas.errors import UsageFault
 from sources.files import refused_rows as refusals_module
 from sources.files.file_publisher import Outcome, Table, open_input, send, survey
-from sources.files.mapping import MappingFault
 from sources.files.refused_rows import Refusal
 from sources.files.source_file import FileFault
 from sources.publisher import DeliveryFailed, MemoryPublisher, SourceLine
@@ -165,13 +165,13 @@ def test_unusable_files_are_found_before_anything_is_sent(tmp_path: Path):
     (tmp_path / "export.pdf").write_bytes(b"%PDF")
     with pytest.raises(FileFault, match=r"no kind that can be published \(\.csv"):
         open_input(tmp_path / "export.pdf", mapping=None, exported_at=None)
-    with pytest.raises(MappingFault, match="--exported-at: '2020-01-15' is a day"):
+    with pytest.raises(UsageFault, match="--exported-at: '2020-01-15' is a day"):
         open_input(good, mapping=None, exported_at="2020-01-15")
     good.with_suffix(".mapping.toml").write_text(MAPPING.replace('"Titel"', '"Overskrift"'))
-    with pytest.raises(MappingFault, match="no column 'Overskrift'"):
+    with pytest.raises(UsageFault, match="no column 'Overskrift'"):
         open_input(good, mapping=None, exported_at=None)
     good.with_suffix(".mapping.toml").write_text('sheet = "x"\n' + MAPPING)
-    with pytest.raises(MappingFault, match="is no workbook"):
+    with pytest.raises(UsageFault, match="is no workbook"):
         open_input(good, mapping=None, exported_at=None)
 
 

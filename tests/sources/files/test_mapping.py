@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from sources.files.mapping import MappingFault, beside, load_mapping, own_names
+from schemas.errors import UsageFault
+from sources.files.mapping import beside, load_mapping, own_names
 
 WHOLE = """
 source = "https://crm.foodbio.example"
@@ -96,7 +97,7 @@ def test_toml_instant(tmp_path: Path):
 )
 def test_faults_name_file_and_key(tmp_path: Path, old: str, new: str, message: str):
     """A mistake is one sentence with the file and the key."""
-    with pytest.raises(MappingFault, match=message) as caught:
+    with pytest.raises(UsageFault, match=message) as caught:
         load_mapping(written(tmp_path, WHOLE.replace(old, new, 1)))
     assert str(tmp_path / "export.mapping.toml") in str(caught.value)
 
@@ -104,13 +105,13 @@ def test_faults_name_file_and_key(tmp_path: Path, old: str, new: str, message: s
 def test_activity_without_a_day(tmp_path: Path):
     """A fixed type with an activity_id and no day would be rejected row by row: the mapping says so at once."""
     text = 'source = "s"\ntype = "workshop.attended"\n[fields]\nsubject = "CVR"\nactivity_id = "Nr"\n'
-    with pytest.raises(MappingFault, match=r"fields\.occurred_on"):
+    with pytest.raises(UsageFault, match=r"fields\.occurred_on"):
         load_mapping(written(tmp_path, text))
 
 
 def test_missing_file(tmp_path: Path):
     """A mapping that does not exist is named."""
-    with pytest.raises(MappingFault, match="cannot be read"):
+    with pytest.raises(UsageFault, match="cannot be read"):
         load_mapping(tmp_path / "none.toml")
 
 
@@ -134,6 +135,6 @@ def test_columns_with_the_events_own_names():
 )
 def test_columns_without_a_mapping(header: list[str], message: str):
     """Without a mapping nothing is guessed: the error says which file to write."""
-    with pytest.raises(MappingFault, match=message) as caught:
+    with pytest.raises(UsageFault, match=message) as caught:
         own_names(Path("export.csv"), header)
     assert "export.mapping.toml" in str(caught.value)

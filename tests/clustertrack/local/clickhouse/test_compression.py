@@ -14,7 +14,7 @@ from clustertrack.local.clickhouse.engine_errors import (
     INCORRECT_DATA,
     QUERY_IS_TOO_LARGE,
     UNKNOWN_COMPRESSION_METHOD,
-    EngineFault,
+    EngineError,
 )
 
 _PACK = {
@@ -45,7 +45,7 @@ def test_concatenated_frames_are_one_body(encoding: str):
 @pytest.mark.parametrize("encoding", sorted(_PACK))
 def test_a_bomb_is_stopped(encoding: str):
     """A body that unpacks beyond the limit is refused."""
-    with pytest.raises(EngineFault) as caught:
+    with pytest.raises(EngineError) as caught:
         decompress(_PACK[encoding](bytes(50_000_000)), encoding, 1_000_000)
     assert caught.value.code == QUERY_IS_TOO_LARGE
 
@@ -61,14 +61,14 @@ def test_a_body_of_the_limit_fits(encoding: str):
 def test_broken_bodies_are_refused(encoding: str, damage: str):
     """A body that is cut short or not compressed at all is the client's mistake."""
     packed = _PACK[encoding](b"abc" * 1000)
-    with pytest.raises(EngineFault) as caught:
+    with pytest.raises(EngineError) as caught:
         decompress(packed[:-3] if damage == "cut" else b"not compressed", encoding, 10_000)
     assert caught.value.code == INCORRECT_DATA
 
 
 def test_unknown_encodings_are_refused():
     """An encoding that is not served is named."""
-    with pytest.raises(EngineFault, match="'br' is not one of lz4, zstd, gzip, deflate") as caught:
+    with pytest.raises(EngineError, match="'br' is not one of lz4, zstd, gzip, deflate") as caught:
         decompress(b"x", "br", 10)
     assert caught.value.code == UNKNOWN_COMPRESSION_METHOD
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from clustertrack.local.clickhouse.dates import early_columns, refuse_early, with_hint
-from clustertrack.local.clickhouse.engine_errors import EngineFault
+from clustertrack.local.clickhouse.engine_errors import EngineError
 
 _EARLY = dt.date(1955, 6, 7)
 
@@ -24,7 +24,7 @@ def test_early_instants_are_found(stream: bool):
         {
             "day32": pa.array([_EARLY]),
             "day64": pa.array([_EARLY], pa.date64()),
-            "instant": pa.array([dt.datetime(1955, 6, 7)], pa.timestamp("us")),  # noqa: DTZ001  # no zone on purpose
+            "instant": pa.array([dt.datetime(1955, 6, 7)], pa.timestamp("us")),
             "later": pa.array([dt.date(1970, 1, 1)], pa.date64()),
             "none": pa.array([None], pa.timestamp("ms")),
             "number": pa.array([-1]),
@@ -46,7 +46,7 @@ def test_other_data_is_left_to_the_engine(data_format: str, data: bytes):
 @pytest.mark.parametrize("kind", ["Date", "Nullable(Date)", "DateTime", "DateTime('UTC')", "Array(Date)"])
 def test_early_days_do_not_fit(kind: str):
     """A column that starts in 1970 refuses earlier days and says what to use."""
-    with pytest.raises(EngineFault, match=r"Column d .* use Date32 or DateTime64"):
+    with pytest.raises(EngineError, match=r"Column d .* use Date32 or DateTime64"):
         refuse_early(["d"], {"d": kind})
 
 
@@ -58,5 +58,5 @@ def test_early_days_fit(kind: str):
 
 def test_other_faults_get_no_hint():
     """Only a day out of range is explained."""
-    fault = EngineFault.from_engine(RuntimeError("Code: 60. DB::Exception: no table Date. (UNKNOWN_TABLE)"))
+    fault = EngineError.from_engine(RuntimeError("Code: 60. DB::Exception: no table Date. (UNKNOWN_TABLE)"))
     assert with_hint(fault).text == "Code: 60. DB::Exception: no table Date. (UNKNOWN_TABLE)"

@@ -2,7 +2,7 @@ import base64
 
 import pytest
 
-from clustertrack.local.clickhouse.engine_errors import ACCESS_DENIED, AUTHENTICATION_FAILED, EngineFault
+from clustertrack.local.clickhouse.engine_errors import ACCESS_DENIED, AUTHENTICATION_FAILED, EngineError
 from clustertrack.local.clickhouse.host_guard import Guard, Login
 
 _ANNA = Login("anna", "s:cret", writes=True)
@@ -33,7 +33,7 @@ def test_this_machine_may_ask(host: str):
 )
 def test_web_pages_may_not_ask(headers: dict[str, str]):
     """A foreign Host, any Origin and what a browser fetches for another site are refused."""
-    with pytest.raises(EngineFault) as caught:
+    with pytest.raises(EngineError) as caught:
         Guard((_ANNA,)).check_origin(headers)
     assert caught.value.code == ACCESS_DENIED
 
@@ -42,7 +42,7 @@ def test_a_server_behind_a_password_has_other_names():
     """Bound to another address it accepts any Host, but still no Origin."""
     guard = Guard((_ANNA,), any_host=True)
     guard.check_origin({"host": "ledger.example"})
-    with pytest.raises(EngineFault):
+    with pytest.raises(EngineError):
         guard.check_origin({"host": "ledger.example", "origin": "https://evil.example"})
 
 
@@ -59,7 +59,7 @@ def test_the_password_comes_in_three_ways(headers: dict[str, str], query: dict[s
     assert Guard((_READER, _ANNA)).check_login(headers, query) is _ANNA
     for login in (Login("anna", "other", writes=True), Login("bert", "s:cret", writes=True), _READER):
         other = Guard((login,))
-        with pytest.raises(EngineFault) as caught:
+        with pytest.raises(EngineError) as caught:
             other.check_login(headers, query)
         assert caught.value.code == AUTHENTICATION_FAILED
 
@@ -67,7 +67,7 @@ def test_the_password_comes_in_three_ways(headers: dict[str, str], query: dict[s
 @pytest.mark.parametrize("header", ["Basic %%%", "Basic " + base64.b64encode(b"\xff").decode(), "Bearer x"])
 def test_unreadable_logins_are_refused(header: str):
     """A header that cannot be read is no login."""
-    with pytest.raises(EngineFault) as caught:
+    with pytest.raises(EngineError) as caught:
         Guard((_ANNA,)).check_login({"authorization": header}, {})
     assert caught.value.code == AUTHENTICATION_FAILED
 
@@ -83,7 +83,7 @@ def test_each_login_has_its_own_password():
         {"user": "b\udcff", "password": "\udcff"},
         {},
     ):
-        with pytest.raises(EngineFault) as caught:
+        with pytest.raises(EngineError) as caught:
             guard.check_login({}, query)
         assert caught.value.code == AUTHENTICATION_FAILED
 

@@ -7,7 +7,7 @@ from clustertrack.local.clickhouse.engine_errors import (
     NOT_IMPLEMENTED,
     UNKNOWN_FORMAT,
     UNKNOWN_SETTING,
-    EngineFault,
+    EngineError,
 )
 from clustertrack.local.clickhouse.request import Request, State, read_request
 
@@ -82,6 +82,6 @@ def test_inserts_throw_on_dates_out_of_range():
 )
 def test_what_cannot_be_served_is_refused(query: dict[str, Any], code: int):
     """ClickHouse's own framing is not spoken, and what becomes part of a SQL text is one word."""
-    with pytest.raises(EngineFault) as caught:
+    with pytest.raises(EngineError) as caught:
         _read(**query)
     assert caught.value.code == code

@@ -1,6 +1,6 @@
 import pytest
 
-from clustertrack.local.clickhouse.engine_errors import SYNTAX_ERROR, EngineFault
+from clustertrack.local.clickhouse.engine_errors import SYNTAX_ERROR, EngineError
 from clustertrack.local.clickhouse.statement import Kind, read_statement
 
 
@@ -81,7 +81,7 @@ def test_a_query_goes_on_in_the_body():
 @pytest.mark.parametrize("sql", [b"", b" -- nothing\n"], ids=["empty", "comment"])
 def test_nothing_is_no_query(sql: bytes):
     """An empty text is a syntax error."""
-    with pytest.raises(EngineFault) as caught:
+    with pytest.raises(EngineError) as caught:
         read_statement(sql)
     assert caught.value.code == SYNTAX_ERROR
 

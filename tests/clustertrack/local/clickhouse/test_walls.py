@@ -13,7 +13,7 @@ from clustertrack.local.clickhouse.engine_errors import (
     UNKNOWN_FORMAT,
     UNKNOWN_FUNCTION,
     UNKNOWN_SETTING,
-    EngineFault,
+    EngineError,
 )
 from clustertrack.local.clickhouse.walls import Known, Rights, check_statement
 
@@ -92,7 +92,7 @@ def test_what_is_known_to_be_good_passes(canonical: str):
 )
 def test_everything_else_is_refused(canonical: str, code: int):
     """In one sentence with ClickHouse's code."""
-    with pytest.raises(EngineFault) as caught:
+    with pytest.raises(EngineError) as caught:
         _check(canonical)
     assert caught.value.code == code
     assert "\n" not in caught.value.text
@@ -110,7 +110,7 @@ def test_everything_else_is_refused(canonical: str, code: int):
 )
 def test_the_reader_may_less(canonical: str, code: int):
     """It writes nothing, keeps its limits, and does not see what others ask."""
-    with pytest.raises(EngineFault) as caught:
+    with pytest.raises(EngineError) as caught:
         _check(canonical, writes=False)
     assert caught.value.code == code
 
@@ -119,7 +119,7 @@ _FIRST_WALL = """
 import os, sys
 from pathlib import Path
 from clustertrack.local.clickhouse import allowed
-from clustertrack.local.clickhouse.engine_errors import EngineFault
+from clustertrack.local.clickhouse.engine_errors import EngineError
 from clustertrack.local.clickhouse.pool import Connection, Pool
 from clustertrack.local.clickhouse.request import State
 
@@ -143,7 +143,7 @@ for sql in [
 ]:
     try:
         connection.query(sql.format(sys.argv[2]).encode(), "TSV", {})
-    except EngineFault as fault:
+    except EngineError as fault:
         assert fault.code == 497, (sql, fault.text)
     else:
         raise SystemExit(sql)
@@ -177,7 +177,7 @@ if not confine(data):
     print("no Landlock", flush=True)
     os._exit(0)
 os.environ["TMPDIR"] = str(data)
-from clustertrack.local.clickhouse.engine_errors import EngineFault
+from clustertrack.local.clickhouse.engine_errors import EngineError
 from clustertrack.local.clickhouse.pool import Pool
 from clustertrack.local.clickhouse.request import State
 
@@ -191,7 +191,7 @@ for sql in (
 ):
     try:
         said = connection.query(sql.encode(), "TSV", {})[0]
-    except EngineFault:
+    except EngineError:
         continue
     raise SystemExit(f"{sql}: {said!r}")
 for act in (
