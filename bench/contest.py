@@ -1,7 +1,7 @@
 """One run of one contender: the process is started on preloaded records, watched, stopped, and its result is checked.
 
-The window of measurement opens when a tenth of the records have a receipt in ClickHouse (starting, connecting and
-warming up come before that) and closes when all of them have one and every enriched record is on its topic.
+The window of measurement opens when a tenth of the records have a receipt in ClickHouse (what starts,
+connects and warms up is before it) and closes when all of them have one and every enriched record is on its topic.
 """
 
 import hashlib
@@ -12,13 +12,16 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import generate
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
-from stack import Process, Stack, cpu_seconds, resident_mb, say, wait_for
+from ground import check, cpu_seconds, resident_mb, say
+from stack import Stack, wait_for
 
 from brokers.topics import ENRICHED, EVENTS
+from clustertrack.local.child import Child, Command
 
 HERE = Path(__file__).parent
 PARTITIONS = 4
@@ -81,6 +84,7 @@ class Arena:
         companies: in the register; the records are of the first of them.
         """
         self.stack, self.partitions = stack, partitions
+        self.ledger = stack.client()
         self.admin = AdminClient({"bootstrap.servers": stack.bootstrap, **QUIET})
         self._looker = self._new_looker()
         self.truth: dict[int, generate.Truth] = {}
@@ -97,7 +101,7 @@ class Arena:
             say(f"loaded {size:,} events in {time.monotonic() - started:.1f} s")
         register = stack.folder / "register.csv"
         generate.write_register(register, companies)
-        stack.command("companies", "load", str(register), "--as-of", "2022-12-01T08:00:00+01:00")
+        stack.run("companies", "load", str(register), "--as-of", "2022-12-01T08:00:00+01:00", seconds=600)
 
     def create(self, topics: list[str], config: dict[str, str]) -> None:
         """Create topics and wait until they exist."""
@@ -105,7 +109,7 @@ class Arena:
         for future in made.values():
             future.result(30)
         for topic in topics:
-            wait_for(lambda topic=topic: self._has_leaders(topic), 30, f"the partitions of {topic}")  # type: ignore[misc]
+            wait_for(lambda topic=topic: self._has_leaders(topic), 30, f"the partitions of {topic}")
 
     def _has_leaders(self, topic: str) -> bool:
         try:
@@ -133,6 +137,14 @@ class Arena:
         self._number += 1
         return f"bench_{self._number}_{contender}"
 
+    def rows(self, sql: str) -> Sequence[Sequence[Any]]:
+        """Rows of a query."""
+        return self.ledger.query(sql).result_rows
+
+    def number(self, sql: str) -> int:
+        """The one number that a query gives."""
+        return int(self.rows(sql)[0][0])
+
     # ---- one run
 
     def run(self, contender: str, events: int, *, workers: int = 1, warm: float = WARM) -> Run:
@@ -145,7 +157,7 @@ class Arena:
             warm: part of the records that is counted before the window opens.
         """
         name = self.next_name(contender)
-        self.stack.command("migrate", database=name)
+        self.stack.run("migrate", CLICKHOUSE_DATABASE=name)
         folder = self.stack.folder / name
         ours = contender == "clustertrack"
         enriched, rejected = (ENRICHED, "") if ours else (f"{name}.enriched", f"{name}.rejected")
@@ -153,12 +165,12 @@ class Arena:
             self.create([enriched, rejected], LOG_APPEND)
         before = self.ends(enriched)
         if ours:
-            processes = [self.stack.worker(name, folder / str(n), n) for n in range(1, workers + 1)]
-            group = f"clustertrack-{self.stack.query(f'SELECT id FROM {name}.ledger LIMIT 1')[0][0]}"
+            processes: list[Child] = [self._worker(name, folder, number) for number in range(1, workers + 1)]
+            group = f"clustertrack-{self.rows(f'SELECT id FROM {name}.ledger LIMIT 1')[0][0]}"
         else:
             processes, group = [self._start(contender, name, self.topics[events], enriched, rejected)], name
         try:
-            produced = lambda: sum(self.ends(enriched)) - sum(before)  # noqa: E731
+            produced = lambda: sum(self.ends(enriched)) - sum(before)  # noqa: E731  (it closes over what this run began with)
             run = self._measure(contender, processes, name, events, produced, warm)
             if contender != "bytewax":  # keeps its offsets in its own recovery store
                 self._wait_committed(group, events)
@@ -166,13 +178,13 @@ class Arena:
             for process in processes:
                 process.kill()
         repeated = self._check(name, events, enriched, before)
-        self.stack.query(f"DROP DATABASE {name}")
+        self.ledger.command(f"DROP DATABASE {name}")
         if not ours:
             self.admin.delete_topics([enriched, rejected])
         shutil.rmtree(folder, ignore_errors=True)
         return Run(**{**asdict(run), "repeated": repeated})
 
-    def _start(self, contender: str, name: str, topic: str, enriched: str, rejected: str) -> Process:
+    def _start(self, contender: str, name: str, topic: str, enriched: str, rejected: str) -> Child:
         setup = {
             "bootstrap": self.stack.bootstrap,
             "clickhouse_port": self.stack.clickhouse_port,
@@ -186,19 +198,23 @@ class Arena:
         }
         file, *arguments = PROGRAMS[contender]
         command = [sys.executable, str(HERE / "competitors" / file), *arguments, json.dumps(setup)]
-        login = {"CLICKHOUSE_PASSWORD": self.stack.password}
-        return self.stack.start(name, command, {"PYTHONPATH": str(HERE.parent), **login, **SETTINGS.get(contender, {})})
+        environment = {"PYTHONPATH": str(HERE.parent), "CLICKHOUSE_PASSWORD": self.stack.password}
+        return Child(Command(name, command, environment | SETTINGS.get(contender, {})), self.stack.folder)
+
+    def _worker(self, name: str, folder: Path, number: int) -> Child:
+        settings = {"CLICKHOUSE_DATABASE": name, "CLUSTERTRACK_DATA_DIR": str(folder / str(number))}
+        return self.stack.start_worker(f"{name}-{number}", wait=False, **settings)
 
     def _measure(
         self,
         contender: str,
-        processes: Sequence[Process],
+        processes: Sequence[Child],
         name: str,
         events: int,
         produced: Callable[[], int],
         warm: float,
     ) -> Run:
-        pids = (self.stack.kafka, self.stack.clickhouse, *(process.pid for process in processes))
+        pids = (self.stack.brokers[0].pid, self.stack.clickhouse.pid, *(process.pid for process in processes))
         wanted = self.truth[events].versions
         first = self.wait_counted(processes, name, int(events * warm))
         opened, cpu = time.monotonic(), [cpu_seconds(pid) for pid in pids]
@@ -213,29 +229,29 @@ class Arena:
         rate, rate_per_cpu = counted / seconds, counted / own
         return Run(contender, events, seconds, rate, own, kafka, clickhouse, rate_per_cpu, counted, 0, rss)
 
-    def wait_counted(self, processes: Sequence[Process], database: str, wanted: int) -> int:
+    def wait_counted(self, processes: Sequence[Child], database: str, wanted: int) -> int:
         """Wait until `wanted` records have a receipt; returns how many have. Raises Wrong when nothing moves."""
         shortest, longest = POLL_SECONDS
         counted, began = 0, time.monotonic()
         moved = began
         while True:
-            now = self.stack.number(f"SELECT count() FROM {database}.receipt")
+            now = self.number(f"SELECT count() FROM {database}.receipt")
             if now >= wanted:
                 return now
             if now > counted:
                 counted, moved = now, time.monotonic()
             elif time.monotonic() - moved > (STALL_SECONDS if counted else START_SECONDS):
-                logs = "\n".join(process.last_words(40) for process in processes)
+                logs = "\n".join(process.last_words() for process in processes)
                 raise Wrong(f"{database} is stuck at {counted:,} of {wanted:,} records\n{logs}")
             for process in processes:
-                process.check()
+                check(process)
             left = (time.monotonic() - began) * (wanted - now) / now if now else 0.0
             time.sleep(min(longest, max(shortest, left / LOOKS)))
 
     def _wait_committed(self, group: str, events: int) -> None:
         try:
             wait_for(lambda: self.committed(group, self.topics[events]) == events, 20, "the commit", 0.1)
-        except TimeoutError:
+        except AssertionError:
             committed = self.committed(group, self.topics[events])
             raise Wrong(f"{group} committed {committed:,} of {events:,} records") from None
 
@@ -244,22 +260,20 @@ class Arena:
     def _check(self, name: str, events: int, enriched: str, before: list[int]) -> int:
         """Compare the ledger and the enriched topic with the truth; returns enriched records beyond the first."""
         truth = self.truth[events]
-        versions, ids = self.stack.query(
+        versions, ids = self.rows(
             "SELECT count(), sumWithOverflow(reinterpretAsUInt64(reverse(unhex(substring(event_id, 1, 16))))) FROM "
             f"(SELECT source, activity_id, revision, any(event_id) AS event_id FROM {name}.activity_revision "
             "GROUP BY source, activity_id, revision)"
         )[0]
         self._same(name, "versions in the ledger", int(versions), truth.versions)
         self._same(name, "ids of versions", int(ids), truth.ids)
-        statuses = {
-            s: int(n) for s, n in self.stack.query(f"SELECT status, count() FROM {name}.receipt FINAL GROUP BY 1")
-        }
+        statuses = {s: int(n) for s, n in self.rows(f"SELECT status, count() FROM {name}.receipt FINAL GROUP BY 1")}
         self._same(name, "receipts", sum(statuses.values()), events)
         self._same(name, "repeats", statuses.get("duplicate", 0), truth.repeats)
         self._same(name, "refused records", statuses.get("rejected", 0), truth.invalid)
-        refused = self.stack.number(f"SELECT count() FROM {name}.rejected FINAL")
+        refused = self.number(f"SELECT count() FROM {name}.rejected FINAL")
         self._same(name, "rows of refused records", refused, truth.invalid)
-        accepted = self.stack.query(
+        accepted = self.rows(
             f"SELECT partition * 1099511627776 + offset FROM {name}.receipt FINAL "
             "WHERE status IN ('accepted', 'retracted')"
         )
@@ -286,7 +300,7 @@ SETTINGS = {"faust_tuned": {"FAUST_TUNED": "1"}}
 
 
 def events_file(count: int) -> Path:
-    """A file of `count` events, written once for each version of the generator."""
+    """A file of `events` events, written once for each version of the generator."""
     folder = HERE.parent / ".local" / "bench"
     made_by = hashlib.blake2b(Path(generate.__file__).read_bytes(), digest_size=4).hexdigest()
     path = folder / f"events-{count}-{made_by}.tsv"
@@ -320,7 +334,7 @@ def produce(bootstrap: str, topic: str, made: Iterable[tuple[str, bytes, str]]) 
         producer.produce(topic, value, generate.subject_of(value), headers=headers)
         if number % 10_000 == 0:
             producer.poll(0)
-            while len(producer) > 500_000:  # noqa: PLR2004 - half of the queue
+            while len(producer) > 500_000:  # noqa: PLR2004  (half of the queue)
                 producer.poll(0.1)
     if producer.flush(120) or failed:
         raise RuntimeError(f"events could not be loaded: {failed}")

@@ -11,6 +11,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import clickhouse_connect
 import pyarrow as pa
@@ -24,7 +26,7 @@ _TABLE = (
 )
 
 
-def _columns() -> dict[str, list[object]]:
+def _columns() -> dict[str, list[Any]]:
     moment = dt.datetime(2018, 6, 1, tzinfo=dt.UTC)
     return {
         "n": list(range(_ROWS)),
@@ -37,7 +39,7 @@ def _columns() -> dict[str, list[object]]:
     }
 
 
-def _arrow(columns: dict[str, list[object]]) -> pa.Table:
+def _arrow(columns: dict[str, list[Any]]) -> pa.Table:
     revisions = pa.array([revision.to_bytes(16, "little") for revision in columns["revision"]], pa.binary(16))
     known = pa.array(columns["known_at"], pa.timestamp("ms", "UTC"))
     return pa.table({**columns, "n": pa.array(columns["n"], pa.uint64()), "revision": revisions, "known_at": known})
@@ -51,7 +53,7 @@ def _measure(name: str, client: Client, insert: Callable[[], object]) -> None:
         insert()
     seconds, spent = time.perf_counter() - started, time.process_time() - spent
     rows = _ROWS * _BATCHES
-    print(f"{name:22} {rows / seconds:>9,.0f} rows/s   {spent / rows * 1e6:.2f} us of client CPU a row")  # noqa: T201
+    print(f"{name:22} {rows / seconds:>9,.0f} rows/s   {spent / rows * 1e6:.2f} us of client CPU a row")
 
 
 def main() -> None:
@@ -78,7 +80,7 @@ def main() -> None:
                         host="127.0.0.1", port=port, compress=compress, autogenerate_session_id=False
                     ) as client:
                         values, names = list(columns.values()), list(columns)
-                        native = lambda: client.insert("bench", values, names, column_oriented=True)  # noqa: B023, E731
+                        native = partial(client.insert, "bench", values, names, column_oriented=True)
                         _measure(f"Native, {compress or 'plain'}", client, native)
                         _measure(f"Arrow, {compress or 'plain'}", client, lambda: client.insert_arrow("bench", table))
             finally:

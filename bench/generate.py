@@ -80,9 +80,9 @@ def _event(rng: Random, number: int, company: int, source: str) -> dict[str, Any
     day = date(2021, 1, 1) + timedelta(days=rng.randrange(1_000))
     recorded = datetime(2022, 1, 1, 8, tzinfo=UTC) + timedelta(milliseconds=rng.randrange(60_000_000_000))
     data: dict[str, Any] = {"activity_id": f"{thing}/{company}-{number}", "occurred_on": day.isoformat()}
-    if rng.random() < 0.8:  # noqa: PLR2004 - a draw
+    if rng.random() < 0.8:  # noqa: PLR2004  (a draw)
         data |= {field: thing, "title": rng.choice(TITLES)}
-    if rng.random() < 0.4:  # noqa: PLR2004 - a draw
+    if rng.random() < 0.4:  # noqa: PLR2004  (a draw)
         data["outcomes"] = rng.choice(OUTCOMES)
     return {
         "specversion": "1.0",
@@ -102,22 +102,22 @@ def events(count: int, companies: Sequence[int]) -> Iterator[tuple[str, bytes, s
     recent: list[tuple[dict[str, Any], bytes]] = []
     for number in range(count):
         draw, letter = rng.random(), NEW
-        chosen = recent[rng.randrange(len(recent))] if recent and draw < 0.09 else None  # noqa: PLR2004 - a draw
-        if chosen and draw < 0.05:  # noqa: PLR2004 - a draw
+        chosen = recent[rng.randrange(len(recent))] if recent and draw < 0.09 else None  # noqa: PLR2004  (a draw)
+        if chosen and draw < 0.05:  # noqa: PLR2004  (a draw)
             yield REPEAT, chosen[1], ""
             continue
         if chosen:
             # Its number makes the id unique, and its time later than all earlier ones.
             later = datetime(2025, 3, 1, 8, tzinfo=UTC) + timedelta(milliseconds=number)
             document = {**chosen[0], "id": f"{rng.getrandbits(128):032x}", "time": later.isoformat("T", "milliseconds")}
-            if draw < 0.08:  # noqa: PLR2004 - a draw
+            if draw < 0.08:  # noqa: PLR2004  (a draw)
                 document["data"] = {**document["data"], "title": "Corrected"}
             else:
                 document["type"] = "org.clustertrack.activity.retracted.v1"
                 document["data"] = {"activity_id": chosen[0]["data"]["activity_id"], "reason": "entered twice"}
         else:
             document = _event(rng, number, rng.choice(companies), rng.choice(speakers))
-            if draw > 0.995:  # noqa: PLR2004 - a draw
+            if draw > 0.995:  # noqa: PLR2004  (a draw)
                 document["data"]["email"] = "somebody@example.org"
                 letter = INVALID
         value = WRITERS[number % 3].encode(document).encode()

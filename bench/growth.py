@@ -7,13 +7,12 @@ The window opens when four tenths are counted: before, the worker also stores th
 """
 
 import argparse
-import os
 from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
 from contest import Arena, Run
-from stack import running, say
+from ground import running, say
 
 WARM = 0.4
 
@@ -32,8 +31,7 @@ def main(arguments: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _measure(partitions: int, companies: int, events: int, repeats: int) -> dict[str, Any]:
-    os.environ["CLUSTERTRACK_PARTITIONS"] = str(partitions)  # for `clustertrack up`, which creates the topics
-    with running() as stack:
+    with running(partitions=partitions) as stack:
         arena = Arena(stack, {events}, events, partitions=partitions, companies=companies)
         runs: list[Run] = []
         for _ in range(repeats):

@@ -37,7 +37,7 @@ from sinks import writer
 from streams.app import GC_THRESHOLD, PRODUCER_BATCH
 from streams.company_register import Register
 from streams.decide import PartitionInfo, process_batch
-from streams.deliver import Group
+from streams.interfaces import Group
 from streams.outbox import Filled, KafkaParcel
 
 PARTITIONS = 4

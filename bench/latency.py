@@ -19,7 +19,7 @@ from typing import Any
 import generate
 from confluent_kafka import Message, Producer
 from contest import Arena, events_file
-from stack import running, wait_for
+from ground import STOP_SECONDS, running
 
 from brokers.topics import EVENTS
 
@@ -65,13 +65,12 @@ def main(arguments: Sequence[str]) -> list[dict[str, Any]]:
     file, found = events_file(records), []
     with running() as stack:
         arena = Arena(stack, set(), 0)
-        worker = stack.worker("impact", stack.folder / "worker")
-        wait_for(stack.is_ready, 120, "the worker")
+        worker = stack.start_worker("worker")
         remaining = (value for _, value, _ in generate.read_events(file, records))
         for rate in options.rates:
             mine = list(islice(remaining, rate * options.seconds))
             found.append(_measure(arena, Load(stack.bootstrap, mine, rate), rate, len(mine)))
-        worker.stop()
+        worker.stop(STOP_SECONDS)
     return found
 
 
@@ -81,7 +80,7 @@ def _measure(arena: Arena, load: Load, rate: int, records: int) -> dict[str, Any
     load.thread.start()
     deadline = began + records / rate + 60
     while len(visible) < records and time.monotonic() < deadline:
-        rows = arena.stack.query("SELECT partition, max(offset) + 1 FROM impact.receipt GROUP BY partition")
+        rows = arena.rows("SELECT partition, max(offset) + 1 FROM impact.receipt GROUP BY partition")
         now = time.monotonic()
         for partition, end in (map(int, row) for row in rows):
             visible |= {(partition, offset): now for offset in range(counted[partition], end)}

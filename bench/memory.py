@@ -17,8 +17,11 @@ from typing import Any
 
 import generate
 from contest import Arena, events_file, produce
+from ground import STOP_SECONDS, check, resident_mb, running, say
 from latency import Load
-from stack import HOST, resident_mb, running, say, wait_for
+from stack import wait_for
+
+from clustertrack.local.ports import HOST, free_ports
 
 CHUNK = 2**16
 
@@ -80,11 +83,11 @@ def main(arguments: Sequence[str]) -> dict[str, Any]:
     made = generate.read_events(events_file(options.events + during), options.events + during)
     with running() as stack:
         arena = Arena(stack, set(), 0)
-        forwarder = Forwarder(stack.base + 9, stack.clickhouse_port)
-        worker = stack.worker("impact", stack.folder / "worker", CLICKHOUSE_PORT=str(stack.base + 9))
-        wait_for(stack.is_ready, 120, "the worker")
+        (port,) = free_ports(1)
+        forwarder = Forwarder(port, stack.clickhouse_port)
+        worker = stack.start_worker("worker", CLICKHOUSE_PORT=str(port))
         wait_for(
-            lambda: stack.number("SELECT count() FROM impact.company_version") >= generate.COMPANIES, 60, "companies"
+            lambda: arena.number("SELECT count() FROM impact.company_version") >= generate.COMPANIES, 60, "companies"
         )
         figures: dict[str, Any] = {"events": options.events, "at_rest_mb": round(resident_mb(worker.pid))}
         produce(stack.bootstrap, "activity.events.v1", islice(made, options.events))
@@ -96,7 +99,7 @@ def main(arguments: Sequence[str]) -> dict[str, Any]:
         load.thread.start()
         seen: list[float] = []
         while load.thread.is_alive():
-            worker.check()
+            check(worker)
             seen.append(resident_mb(worker.pid))
             load.thread.join(1.0)
         figures |= {
@@ -113,5 +116,5 @@ def main(arguments: Sequence[str]) -> dict[str, Any]:
             "caught_up_s": round(time.monotonic() - began, 1),
             "after_catching_up_mb": round(resident_mb(worker.pid)),
         }
-        worker.stop()
+        worker.stop(STOP_SECONDS)
     return figures

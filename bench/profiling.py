@@ -11,13 +11,13 @@ import argparse
 import json
 import subprocess
 import time
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from contest import WARM, Arena
-from stack import HOST, PYTHON, ROOT, TICKS, Process, Stack, cpu_seconds, running, say
+from ground import PYTHON, ROOT, STOP_SECONDS, TICKS, cpu_seconds, running, say
+from stack import Stack, Worker
 
 STEPS = ("decide", "insert", "produce", "mark")
 
@@ -29,9 +29,9 @@ def main(arguments: Sequence[str]) -> dict[str, Any]:
     options = parser.parse_args(arguments)
     with running() as stack:
         arena = Arena(stack, {options.events}, options.events)
-        worker = stack.worker("impact", stack.folder / "worker")
+        worker = stack.start_worker("worker", wait=False)
         first = arena.wait_counted([worker], "impact", int(options.events * WARM))
-        began, cpu, steps = time.monotonic(), _cpu(stack, worker), _steps(stack.base + 7)
+        began, cpu, steps = time.monotonic(), _cpu(stack, worker), _steps(stack, worker)
         last = arena.wait_counted([worker], "impact", int(options.events * 0.98))
         seconds, events = time.monotonic() - began, last - first
         found: dict[str, Any] = {
@@ -41,32 +41,31 @@ def main(arguments: Sequence[str]) -> dict[str, Any]:
                 name: round((after - cpu[name]) * 1e6 / events, 1) for name, after in _cpu(stack, worker).items()
             },
             "share_of_time": {
-                step: round((after - steps[step]) / seconds, 2) for step, after in _steps(stack.base + 7).items()
+                step: round((after - steps[step]) / seconds, 2) for step, after in _steps(stack, worker).items()
             },
         }
-        worker.stop()
+        worker.stop(STOP_SECONDS)
     say(f"{found}")
     hot = [str(PYTHON), str(ROOT / "bench" / "hot_path.py"), "--json"]
     done = subprocess.run(hot, capture_output=True, text=True, check=True, env={"PYTHONPATH": str(ROOT)})
     return {**found, "hot_path_us_per_event": json.loads(done.stdout)}
 
 
-def _cpu(stack: Stack, worker: Process) -> dict[str, float]:
+def _cpu(stack: Stack, worker: Worker) -> dict[str, float]:
     """CPU seconds so far."""
     fields = Path(f"/proc/{worker.pid}/task/{worker.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     main_thread = sum(map(int, fields[11:13])) / TICKS
     return {
         "worker, main thread": main_thread,
         "worker, other threads": cpu_seconds(worker.pid) - main_thread,
-        "kafka": cpu_seconds(stack.kafka),
-        "clickhouse": cpu_seconds(stack.clickhouse),
+        "kafka": cpu_seconds(stack.brokers[0].pid),
+        "clickhouse": cpu_seconds(stack.clickhouse.pid),
     }
 
 
-def _steps(port: int) -> dict[str, float]:
+def _steps(stack: Stack, worker: Worker) -> dict[str, float]:
     """Seconds that each step of the pipeline of events has taken."""
-    with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=10) as answer:
-        lines = answer.read().decode().splitlines()
+    lines = stack.metrics(worker).splitlines()
     name = 'clustertrack_step_seconds_sum{{pipeline="events",step="{}"}} '
     return {
         step: sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name.format(step)))

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any
 
-from stack import PYTHON, ROOT, running
+from ground import PYTHON, ROOT, running
 
 
 def main(arguments: Sequence[str]) -> list[dict[str, Any]]:
@@ -18,13 +18,13 @@ def main(arguments: Sequence[str]) -> list[dict[str, Any]]:
     parser = argparse.ArgumentParser(prog="scripts/bench --only publisher", description=__doc__)
     parser.add_argument("--megabytes", type=float, default=50)
     options = parser.parse_args(arguments)
-    command = [PYTHON, ROOT / "bench" / "publish_csv.py", "--megabytes", str(options.megabytes)]
+    command = [str(PYTHON), str(ROOT / "bench" / "publish_csv.py"), "--megabytes", str(options.megabytes)]
     found = []
     with running() as stack:
         for ids, more in (("end with their company", []), ("do not", ["--shared-ids"])):
             done = subprocess.run(
                 [*command, *more],
-                env={**os.environ, **stack.environment("impact")},
+                env={**os.environ, **stack.environment},
                 capture_output=True,
                 text=True,
                 check=True,

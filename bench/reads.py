@@ -18,7 +18,7 @@ from typing import Any
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
-from stack import PYTHON, say
+from ground import PYTHON, say
 
 from sinks.migrator import migrate
 

@@ -7,8 +7,6 @@ duplicate, one of a thousand was sent on and arrived, and in a million receipts 
 lack: what must be found is compared.
 """
 
-# ruff: noqa: S608  (SQL of this script's own)
-
 import os
 import resource
 import subprocess
@@ -109,7 +107,7 @@ def _measure(records: int) -> None:
     counted = (missing, found.receipt_without_row, found.row_without_receipt)
     verdict = "as planted" if counted == _expected(records) and not found.reroute_not_arrived else f"WRONG: {counted}"
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(  # noqa: T201
+    print(
         f"{records:>11,} receipts {seconds:>7.1f} s, {spent:>7.1f} CPU s   ClickHouse {peak / 1024:>6,.0f} MB   "
         f"Python {own / 1024:>4,.0f} MB   {verdict}",
         flush=True,

@@ -20,7 +20,8 @@ from typing import Any
 import generate
 from confluent_kafka import Producer
 from contest import PARTITIONS, Arena, events_file, produce
-from stack import Process, Stack, resident_mb, running, say, wait_for
+from ground import STOP_SECONDS, check, resident_mb, running, say
+from stack import Stack, Worker, wait_for
 
 from brokers.topics import app_id, changelog_topic
 from schemas.indicators import PIPELINE_VERSION
@@ -39,18 +40,18 @@ def main(arguments: Sequence[str]) -> list[dict[str, Any]]:
     with running() as stack:
         arena, folder = Arena(stack, set(), 0), stack.folder / "worker"
         remaining = generate.read_events(events_file(ways * options.events), ways * options.events)
-        ledger = stack.query("SELECT id FROM impact.ledger ORDER BY created_at, id LIMIT 1")[0][0]
+        ledger = arena.rows("SELECT id FROM impact.ledger ORDER BY created_at, id LIMIT 1")[0][0]
         _write_marks(stack, changelog_topic(app_id("clustertrack", ledger)), options.known)
         comeback = _Comeback(arena, folder, remaining, options.events)
         found = [comeback.take("first start, all marks from the changelog")]
-        comeback.worker.stop()
+        comeback.worker.stop(STOP_SECONDS)
         found.append(comeback.take("stopped, data folder kept"))
         comeback.worker.kill()
         found.append(comeback.take("killed, data folder kept (its session of 30 s has to end first)"))
-        comeback.worker.stop()
+        comeback.worker.stop(STOP_SECONDS)
         shutil.rmtree(folder)
         found.append(comeback.take("stopped, data folder deleted"))
-        comeback.worker.stop()
+        comeback.worker.stop(STOP_SECONDS)
     return [{"known": options.known, **way} for way in found]
 
 
@@ -60,14 +61,14 @@ class _Comeback:
     def __init__(self, arena: Arena, folder: Path, made: Iterator[tuple[str, bytes, str]], events: int) -> None:
         self._arena, self._folder, self._made, self._events = arena, folder, made, events
         self._expected = 0
-        self.worker: Process
+        self.worker: Worker
 
     def take(self, way: str) -> dict[str, Any]:
         """Publish, start, wait until all is counted."""
         produce(self._arena.stack.bootstrap, "activity.events.v1", islice(self._made, self._events))
         began, before = time.monotonic(), self._expected
         self._expected += self._events
-        self.worker = self._arena.stack.worker("impact", self._folder)
+        self.worker = self._arena.stack.start_worker(self._folder.name, wait=False)
         first = wait_for(self._beyond(before), START_SECONDS, "the first new receipts")
         counting = time.monotonic()
         self._arena.wait_counted([self.worker], "impact", self._expected)
@@ -83,8 +84,8 @@ class _Comeback:
 
     def _beyond(self, before: int) -> Callable[[], int]:
         def counted() -> int:
-            self.worker.check()
-            now = self._arena.stack.number("SELECT count() FROM impact.receipt")
+            check(self.worker)
+            now = self._arena.number("SELECT count() FROM impact.receipt")
             return now if now > before else 0
 
         return counted

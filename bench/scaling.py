@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from contest import Arena
-from stack import running, say
+from ground import running, say
 
 WARM = 0.3
 

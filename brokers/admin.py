@@ -23,14 +23,14 @@ class CheckedAdmin(KafkaAdminClient):  # type: ignore[misc]
     """Raises the error of a topic or a group where the base class leaves its settings or its members out."""
 
     @classmethod
-    def connect(cls, kafka: KafkaConnection, *, timeout_ms: int = CONNECT_MS, **options: Any) -> Self:  # noqa: ANN401
+    def connect(cls, kafka: KafkaConnection, *, timeout_ms: int = CONNECT_MS, **options: Any) -> Self:
         """A client; `timeout_ms` is for connecting, and for each answer. `options` are the base class's."""
         return cls(
             **kafka.for_kafka_python(), request_timeout_ms=timeout_ms, bootstrap_timeout_ms=timeout_ms, **options
         )
 
     @classmethod
-    def _describe_configs_process_responses(cls, responses: Iterable[Any], config_filter: Any = "modified") -> Any:  # noqa: ANN401
+    def _describe_configs_process_responses(cls, responses: Iterable[Any], config_filter: Any = "modified") -> Any:
         for response in responses:
             for result in response.results:
                 error = failed(result.error_code, result.error_message)
@@ -39,7 +39,7 @@ class CheckedAdmin(KafkaAdminClient):  # type: ignore[misc]
                     raise needing(error, "DescribeConfigs", "topic", result.resource_name)
         return super()._describe_configs_process_responses(responses, config_filter)
 
-    def _describe_groups_process_response(self, response: Any) -> Any:  # noqa: ANN401
+    def _describe_groups_process_response(self, response: Any) -> Any:
         for group in response.groups:
             error = failed(group.error_code)
             if error is not None and not isinstance(error, GroupIdNotFoundError):  # nobody is in it yet

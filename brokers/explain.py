@@ -323,7 +323,7 @@ def _speaks(host: str, port: int, protocol: str, seconds: float) -> bool:
         return False
 
 
-def _ask(connection: socket.socket, request: Any) -> bytes:  # noqa: ANN401 - kafka-python has no types
+def _ask(connection: socket.socket, request: Any) -> bytes:  # noqa: ANN401  (kafka-python has no types)
     """Send a request, and return the bytes of its answer; raises ConnectionError when the other side hangs up."""
     request.with_header(correlation_id=1, client_id="clustertrack")
     connection.sendall(request.encode(header=True, framed=True))

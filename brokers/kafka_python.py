@@ -32,7 +32,7 @@ def install() -> None:
 
 
 @contextmanager
-def consumer(kafka: KafkaConnection, *, timeout_ms: int, **options: Any) -> Iterator[KafkaConsumer]:  # noqa: ANN401
+def consumer(kafka: KafkaConnection, *, timeout_ms: int, **options: Any) -> Iterator[KafkaConsumer]:
     """A consumer without a group, closed at the end.
 
     Args:

@@ -1,7 +1,7 @@
 """How far the workers have come: committed offsets of their group next to the ends of the topics.
 
-Errors are those of `brokers.explain` (KafkaUnreachable when no broker can be used, CheckFailed for a right that the user
-lacks, CheckFailed) and TopicFault for a topic that is missing.
+Errors are those of `brokers.explain` (KafkaUnreachable when no broker can be used, CheckFailed for a right that the
+user lacks, or anything else that Kafka refuses) and TopicFault for a topic that is missing.
 """
 
 import time
@@ -127,7 +127,8 @@ def remaining(target: Mapping[Partition, int], reading: Reading) -> int:
 class KafkaOffsets:
     """Reads offsets with one connection; use as a context manager.
 
-    Raises KafkaUnreachable at once when no broker can be used.
+    Raises:
+            KafkaUnreachable: at once when no broker can be used.
     """
 
     def __init__(self, kafka: KafkaConnection, timeout_ms: int = TIMEOUT_MS) -> None:
@@ -195,7 +196,7 @@ class KafkaOffsets:
         return probed
 
     @contextmanager
-    def consumer(self, topic: str, **options: Any) -> Iterator[KafkaConsumer]:  # noqa: ANN401 - the library's
+    def consumer(self, topic: str, **options: Any) -> Iterator[KafkaConsumer]:  # noqa: ANN401  (the library's)
         """A consumer of a topic's committed records, without a group. Errors in the block are those of this module."""
         with (
             explained(self._kafka, needs=right("Read", "topic", topic)),
@@ -275,7 +276,6 @@ class KafkaOffsets:
     @staticmethod
     def _patiently(call: Callable[[], T]) -> T:
         """The result of a call that is repeated while Kafka says that the error will pass."""
-        # Not stamina: unless logging is set up, it reports each attempt on standard output, which is for results.
         deadline = time.monotonic() + PATIENCE
         while True:
             try:

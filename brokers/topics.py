@@ -143,8 +143,8 @@ def topic_specs(
 class TopicAdmin:
     """Reads and creates topics with kafka-python's admin client; use it in a `with` block.
 
-    Every method raises KafkaUnreachable when no broker can be used within `timeout_ms`, CheckFailed for a right that the
-    user lacks, CheckFailed or TopicFault for anything else that Kafka refuses.
+    Every method raises KafkaUnreachable when no broker can be used within `timeout_ms`, and CheckFailed or TopicFault
+    for a right that the user lacks and for anything else that Kafka refuses.
     """
 
     def __init__(self, kafka: KafkaConnection, *, timeout_ms: int = TIMEOUT_MS) -> None:

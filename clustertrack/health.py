@@ -122,6 +122,6 @@ def serve(
 def _ask(check: Callable[[], Health]) -> Health:
     try:
         return check()
-    # If the check itself fails, answer 503 instead of dropping the connection: the state is unknown.
-    except Exception as error:  # noqa: BLE001
+    # If the check itself fails, answer 503 instead of dropping the connection.
+    except Exception as error:  # noqa: BLE001  (the state is unknown)
         return Health(ok=False, why=f"the check itself failed: {type(error).__name__}: {error}")

@@ -44,7 +44,7 @@ def track(what: str, total: int, unit: str = "bytes") -> Iterator[Reached]:
 def bar(what: str, total: int | None, unit: str) -> Iterator[Callable[..., None]]:
     """A bar, for a terminal. What is reached may also be given another name: `reached(done, of, what)`."""
     from rich.console import Console  # noqa: PLC0415  (0.1 s that scripts and logs need not pay)
-    from rich.progress import (  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415  (the same)
         BarColumn,
         DownloadColumn,
         MofNCompleteColumn,

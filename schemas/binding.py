@@ -107,7 +107,7 @@ def _content_type(raw: bytes) -> tuple[str, str]:
     return text, text.partition(";")[0].strip().lower()
 
 
-def parse(value: bytes, field: str = "") -> Any:  # noqa: ANN401 - JSON
+def parse(value: bytes, field: str = "") -> Any:  # noqa: ANN401  (JSON)
     """The value as JSON, or a fault: it says where, but quotes nothing, as the text may be about people."""
     try:
         return pydantic_core.from_json(value, allow_inf_nan=False)

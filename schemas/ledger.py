@@ -1,7 +1,7 @@
 """The rows of the ledger that a worker writes, and what it may expect of the code that stores them.
 
 `streams` fills `Rows`, `sinks` stores them; neither knows about the other. `Ledger` is the port between the two: its
-twin in memory (`tests/streams/memory.py`) and the real one (`sinks.writer.LedgerWriter`) pass the same contract test.
+twin in memory (`tests/support/twins.py`) and the real one (`sinks.writer.LedgerWriter`) pass the same contract test.
 """
 
 from dataclasses import dataclass, field

@@ -166,7 +166,7 @@ class Beginning:
         try:
             found = os.fstat(self._folder)
             if same is not None and (found.st_dev, found.st_ino) != same:
-                raise NotOurs(f"{folder} was replaced by another folder while the command ran: repeat the command")  # noqa: TRY301
+                raise NotOurs(f"{folder} was replaced by another folder while the command ran: repeat the command")  # noqa: TRY301  (one place that closes)
             flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
             self.stream: IO[bytes] = os.fdopen(regular(self._name, flags, mode=mode, folder=self._folder), "w+b")
         except BaseException:  # Ctrl-C too

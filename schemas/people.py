@@ -141,7 +141,7 @@ def _is_day(text: str, serial: str) -> bool:
     digits = "".join(filter(str.isdigit, text)).zfill(6)
     day, month, year = int(digits[:2]), int(digits[2:4]), int(digits[4:])
     day -= 60 if day > 60 else 0  # noqa: PLR2004  (60 is added)
-    return 1 <= month <= 12 and 1 <= day <= monthrange(_century(serial, year) + year, month)[1]  # noqa: PLR2004
+    return 1 <= month <= 12 and 1 <= day <= monthrange(_century(serial, year) + year, month)[1]  # noqa: PLR2004  (months of a year)
 
 
 def _century(serial: str, year: int) -> int:
@@ -150,8 +150,8 @@ def _century(serial: str, year: int) -> int:
     if seventh < "4":
         return 1900
     if seventh in "49":
-        return 2000 if year <= 36 else 1900  # noqa: PLR2004
-    return 2000 if year <= 57 else 1800  # noqa: PLR2004
+        return 2000 if year <= 36 else 1900  # noqa: PLR2004  (as the CPR office says)
+    return 2000 if year <= 57 else 1800  # noqa: PLR2004  (as the CPR office says)
 
 
 def _spelt(text: str) -> tuple[str, list[int] | range]:

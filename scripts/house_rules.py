@@ -1,15 +1,21 @@
 """Rules of this house that no linter knows: no unfinished marks, every test says what it shows, locks name no host.
 
+The product writes files in one place only, and prints through one door. Constants, docstrings, exceptions and the
+reasons of `noqa` have one form, and no file of code grows without end.
 And the product writes files in one place only, and prints through one door. No text has a word that the glossary
 replaces.
 """
 
 import ast
+import builtins
+import io
 import re
 import subprocess
 import sys
+import tokenize
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 # Spelled so that this file does not find itself.
@@ -58,6 +64,16 @@ def files() -> list[Path]:
     return sorted(path for path in map(Path, filter(None, listed.stdout.split("\0"))) if path.is_file())
 
 
+def _tree(path: Path) -> ast.Module:
+    return _parsed(path.read_bytes())
+
+
+@lru_cache(maxsize=1)
+def _parsed(code: bytes) -> ast.Module:
+    """Several rules look at one file after the other."""
+    return ast.parse(code)
+
+
 def unfinished(path: Path) -> Iterator[str]:
     """Lines with a mark that says the work is not done."""
     if path.suffix not in TEXT:
@@ -71,7 +87,7 @@ def silent_tests(path: Path) -> Iterator[str]:
     """Tests without a docstring."""
     if path.parts[0] != "tests" or path.suffix != ".py":
         return
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(_tree(path)):
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not node.name.startswith("test_"):
             continue
         if not ast.get_docstring(node):
@@ -82,7 +98,7 @@ def stray_writes(path: Path) -> Iterator[str]:
     """Calls of the product that write, rename or remove a file elsewhere than in `WRITERS`."""
     if path.parts[0] not in PRODUCT or path.suffix != ".py" or path in WRITERS:
         return
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = _tree(path)
     modules = {
         name.asname or name.name: name.name
         for node in ast.walk(tree)
@@ -164,7 +180,7 @@ def other_doors(path: Path) -> Iterator[str]:
     if path.parts[0] not in PRODUCT or path.suffix != ".py":
         return
     allowed = SCREENS.get(path.as_posix(), ())
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(_tree(path)):
         for way in _ways_to_a_screen(node):
             if way not in allowed:
                 yield f"{path}:{node.lineno}: {way} goes around schemas.screen: use say, show or say why in SCREENS"  # type: ignore[attr-defined]  # nodes with a way have a line
@@ -199,6 +215,109 @@ def same_names(paths: Sequence[Path]) -> Iterator[str]:
             yield f"{found[0]}: has the name of {', '.join(map(str, found[1:]))}"
 
 
+LONGEST = 400
+"""Lines of a file of code: one that grows beyond has a seam somewhere."""
+NOQA = re.compile(r"#\s*noqa\b(?!: [A-Z]+[0-9]+(?:, [A-Z]+[0-9]+)*  \([^)].*\)$)")
+CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]+")
+PROSE = re.compile(r"\n\s*\n\s*(Raises [A-Z]\w+|Returns (?:the|a|whether)\b)")
+
+
+def too_long(path: Path) -> Iterator[str]:
+    """Files of code with more lines than `LONGEST`."""
+    if path.suffix in {".py", ".sql"} and (lines := len(path.read_text(encoding="utf-8").splitlines())) > LONGEST:
+        yield f"{path}:{lines}: has more than {LONGEST} lines: split it"
+
+
+def bare_noqa(path: Path) -> Iterator[str]:
+    """A `noqa` that does not say which rule and why."""
+    if path.suffix != ".py":
+        return
+    code = path.read_bytes()
+    if b"# noqa" in code:
+        for token in tokenize.tokenize(io.BytesIO(code).readline):
+            if token.type == tokenize.COMMENT and NOQA.search(token.string):
+                yield f"{path}:{token.start[0]}: write noqa as `noqa: RULE  (reason)`"
+
+
+def loose_constants(path: Path) -> Iterator[str]:
+    """Constants of the product that may be assigned again, or whose reason stands above them."""
+    if path.parts[0] not in PRODUCT or path.suffix != ".py":
+        return
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for node in _tree(path).body:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)]) if CONSTANT.fullmatch(name):
+                yield f"{path}:{node.lineno}: {name} is not Final"
+            case ast.AnnAssign(target=ast.Name(id=name)) if CONSTANT.fullmatch(name):
+                if "Final" not in ast.unparse(node.annotation):
+                    yield f"{path}:{node.lineno}: {name} is not Final"
+                if lines[node.lineno - 2].startswith("# "):
+                    yield f"{path}:{node.lineno}: write the reason of {name} as a docstring after it"
+
+
+def odd_docstrings(path: Path) -> Iterator[str]:
+    """Docstrings of the product without a summary, or with errors and results outside of a section."""
+    if path.parts[0] not in PRODUCT or path.suffix != ".py":
+        return
+    for node in ast.walk(_tree(path)):
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            continue
+        text = ast.get_docstring(node) or ""
+        if text.startswith(("Args:", "Returns:", "Raises:")):
+            yield f"{path}:{node.lineno}: {node.name} has a docstring without a summary"
+        if match := PROSE.search(text):
+            section = match[1].partition(" ")[0]
+            yield f"{path}:{node.lineno}: {node.name}: write `{match[1]} ...` as a section `{section}:`"
+
+
+def odd_errors(paths: Sequence[Path]) -> Iterator[str]:
+    """Exceptions of the product that are neither of the tree of `schemas/errors.py` nor called an Error.
+
+    And those of the tree that nobody catches by name and that carry nothing: their base says as much.
+    """
+    trees = {path: _tree(path) for path in paths if path.parts[0] in PRODUCT and path.suffix == ".py"}
+    found = {
+        node.name: (path, node)
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+    }
+    caught = {name for tree in trees.values() for node in ast.walk(tree) for name in _caught(node)}
+    for name, (path, node) in found.items():
+        bases = _bases(name, found)
+        if "ClustertrackError" in bases:
+            fields = [part for part in node.body if not isinstance(part, ast.Expr | ast.Pass)]
+            if not fields and name not in caught:
+                yield f"{path}:{node.lineno}: nobody catches {name}, and it carries nothing: use its base"
+        elif name != "ClustertrackError" and bases & EXCEPTIONS and not name.endswith("Error"):
+            yield f"{path}:{node.lineno}: {name} is not of the tree of schemas/errors.py, and is not called an Error"
+
+
+EXCEPTIONS = {
+    name for name, kind in vars(builtins).items() if isinstance(kind, type) and issubclass(kind, BaseException)
+}
+
+
+def _bases(name: str, classes: dict[str, tuple[Path, ast.ClassDef]]) -> set[str]:
+    """Names of all classes that a class of the product is derived from."""
+    if name not in classes:
+        return set()
+    own = {base.id for base in classes[name][1].bases if isinstance(base, ast.Name)} - {name}
+    return own.union(*(_bases(base, classes) for base in own))
+
+
+def _caught(node: ast.AST) -> set[str]:
+    """Names of what a node catches or asks for."""
+    match node:
+        case ast.ExceptHandler(type=ast.AST() as kinds):
+            asked = [kinds]
+        case ast.Call(func=ast.Name(id="isinstance" | "suppress") | ast.Attribute(attr="suppress"), args=asked):
+            pass
+        case _:
+            return set()
+    return {part.id for kind in asked for part in ast.walk(kind) if isinstance(part, ast.Name)}
+
+
 OLD_WORDS = {
     r"stands?(?![-_]in\b| in for\b| for\b)|stood": "is, are",
     r"mend(s|ed|ing)?": "fix",
@@ -215,17 +334,12 @@ OLD_WORDS = {
 OLD_WORD = re.compile(rf"(?<![a-z])({'|'.join(OLD_WORDS)})(?![a-z])", re.IGNORECASE)
 NAMES_OLD_WORDS = {"CONTRIBUTING.md", "LICENSE", "scripts/house_rules.py", "tests/scripts/test_house_rules.py"}
 """Files that hold the glossary, and the licence, which others wrote."""
-NOT_YET = (
-    *("clustertrack/rejected/", "clustertrack/reconcile/", "clustertrack/commands/rejected.py"),
-    *("tests/clustertrack/rejected/", "tests/clustertrack/reconcile/", "sinks/migrations/0010_rejected_action.sql"),
-)
-"""Being rewritten; remove each as soon as it follows the glossary."""
 
 
 def old_words(path: Path) -> Iterator[str]:
     """Lines with a word that the glossary replaces."""
     name = path.as_posix()
-    if path.suffix not in TEXT or name in NAMES_OLD_WORDS or name.startswith(NOT_YET):
+    if path.suffix not in TEXT or name in NAMES_OLD_WORDS:
         return
     for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), start=1):
         if match := OLD_WORD.search(line):
@@ -236,13 +350,25 @@ def _instead(word: str) -> str:
     return next(new for old, new in OLD_WORDS.items() if re.match(rf"({old})(?![a-z])", word, re.IGNORECASE))
 
 
-RULES = (unfinished, silent_tests, named_hosts, other_doors, stray_writes, old_words)
+RULES = (
+    unfinished,
+    silent_tests,
+    named_hosts,
+    other_doors,
+    stray_writes,
+    too_long,
+    bare_noqa,
+    loose_constants,
+    odd_docstrings,
+    old_words,
+)
 
 
 def main() -> int:
     """Print what is wrong; 1 if anything is."""
     paths = files()
-    found = [fault for path in paths for rule in RULES for fault in rule(path)] + list(same_names(paths))
+    found = [fault for path in paths for rule in RULES for fault in rule(path)]
+    found += [*same_names(paths), *odd_errors(paths)]
     for fault in found:
         print(fault)
     return 1 if found else 0

@@ -90,7 +90,7 @@ def check_database_name(name: str) -> str:
     return name
 
 
-def connect(config: ClickHouse, *, database: str | None = None, **options: Any) -> Client:  # noqa: ANN401
+def connect(config: ClickHouse, *, database: str | None = None, **options: Any) -> Client:
     """A client of clickhouse-connect's HTTP driver, safe to use from several threads.
 
     `database` replaces `config.database` as the default one: `migrate` connects before the ledger's exists. `options`

@@ -87,7 +87,7 @@ def _delivers(offsets: KafkaOffsets, place: Partition, first: int, last: int) ->
 def older_than_commits(lost: list[Lost]) -> str:
     """One sentence about a ledger that lacks what its workers had committed, without the advice."""
     where = ", ".join(f"partition {piece.partition} offsets {piece.first} to {piece.last}" for piece in lost[:3])
-    more = f" and {len(lost) - 3} more partitions" if len(lost) > 3 else ""  # noqa: PLR2004 - as many as are named
+    more = f" and {len(lost) - 3} more partitions" if len(lost) > 3 else ""  # noqa: PLR2004  (as many as are named)
     return (
         f"The ledger lacks what its workers had committed ({EVENTS} {where}{more}): it was restored from an older copy"
     )

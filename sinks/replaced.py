@@ -81,7 +81,7 @@ def replaced(
 
 def sentence(found: Sequence[Replaced]) -> str:
     """What was found, without the advice."""
-    more = f" and {len(found) - 3} more partitions" if len(found) > 3 else ""  # noqa: PLR2004 - as many as are named
+    more = f" and {len(found) - 3} more partitions" if len(found) > 3 else ""  # noqa: PLR2004  (as many as are named)
     return (
         f"Kafka lost the end of partitions and gave their offsets to other records "
         f"({', '.join(map(str, found[:3]))}{more}): the receipts there belong to the lost records, and what was "

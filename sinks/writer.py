@@ -147,7 +147,7 @@ def _tables(rows: Rows) -> Sequence[tuple[str, Sequence[Any], Callable[[Any], pa
     )
 
 
-def _columns(kind: Any, rows: Sequence[Any]) -> Any:  # noqa: ANN401
+def _columns(kind: Any, rows: Sequence[Any]) -> Any:  # noqa: ANN401  (rows of any table)
     """The rows turned round: a tuple of the same kind whose fields are whole columns."""
     return kind(*zip(*rows, strict=True))
 

@@ -190,9 +190,9 @@ class KafkaPublisher:
         else:
             number = key_hash(key)
         place = partitions[number % len(partitions)]
-        future, full, opened, _ = producer._accumulator.append(place, None, key, value, self._headers)  # noqa: SLF001
+        future, full, opened, _ = producer._accumulator.append(place, None, key, value, self._headers)
         if full or opened:
-            producer._sender.wakeup()  # noqa: SLF001
+            producer._sender.wakeup()
         return future
 
     def flush(self) -> None:
@@ -290,7 +290,7 @@ def _close(producer: KafkaProducer) -> None:
     except KafkaTimeoutError:
         # kafka-python 3.0 gives up here with its thread running, and tries again, noisily, when the object is
         # collected.
-        producer._sender.force_close()  # noqa: SLF001
-        producer._sender.join(_CLOSE_SECONDS)  # noqa: SLF001
+        producer._sender.force_close()
+        producer._sender.join(_CLOSE_SECONDS)
         with suppress(KafkaTimeoutError):
             producer.close(timeout=_CLOSE_SECONDS)

@@ -203,8 +203,8 @@ class _App(faust.App):  # type: ignore[misc]
 
 
 def _faust_app(config: WorkerConfig) -> _App:
-    from faust.stores.rocksdb import USE_ROCKSDICT  # noqa: PLC0415
-    from faust.streams import _CStreamIterator  # noqa: PLC0415
+    from faust.stores.rocksdb import USE_ROCKSDICT  # noqa: PLC0415  (only this check needs it)
+    from faust.streams import _CStreamIterator  # noqa: PLC0415  (the same)
 
     # The pure-Python stream acks messages of an old generation that it skips; the compiled one does not.
     if _CStreamIterator is None or not USE_ROCKSDICT:
@@ -241,8 +241,8 @@ def _faust_app(config: WorkerConfig) -> _App:
     )
 
 
-def _producer(app: faust.App) -> Any:  # noqa: ANN401 - aiokafka has no types
-    return app.producer._producer  # noqa: SLF001 - see test_faust_contract
+def _producer(app: faust.App) -> Any:  # noqa: ANN401  (aiokafka has no types)
+    return app.producer._producer  # noqa: SLF001  (see test_faust_contract)
 
 
 def _add_agent(app: faust.App, config: WorkerConfig, name: str, pipeline: Pipeline, ready: asyncio.Event) -> None:
@@ -251,7 +251,7 @@ def _add_agent(app: faust.App, config: WorkerConfig, name: str, pipeline: Pipeli
     topic = app.topic(name, partitions=known.partitions, **raw)
 
     @app.agent(topic, name=f"{pipeline.name}-agent")  # type: ignore[untyped-decorator]
-    async def take(stream: Any) -> None:  # noqa: ANN401 - Faust has no types
+    async def take(stream: Any) -> None:  # noqa: ANN401  (Faust has no types)
         await ready.wait()
         async for event in stream.noack().events():
             message, fetched = event.message, event.value
@@ -271,12 +271,12 @@ def _add_agent(app: faust.App, config: WorkerConfig, name: str, pipeline: Pipeli
                 raise
 
 
-async def _ack(app: faust.App, stream: Any, event: Any, epoch: int) -> None:  # noqa: ANN401 - Faust has no types
+async def _ack(app: faust.App, stream: Any, event: Any, epoch: int) -> None:  # noqa: ANN401  (Faust has no types)
     if epoch == app.delivery.epoch:  # else it would ack records that come again
         await stream.ack(event)
 
 
-async def _guarded(app: faust.App, coroutine: Any) -> None:  # noqa: ANN401
+async def _guarded(app: faust.App, coroutine: Any) -> None:  # noqa: ANN401  (Faust has no types)
     try:
         await coroutine
     except asyncio.CancelledError:

@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from schemas.ledger import Ledger, LedgerRefused, LedgerUnavailable, Rows
 from streams import worker_metrics as metrics
+from streams.blame import decide_or_reject
 from streams.decide import Batch, PartitionInfo, Record
 from streams.faultpoints import reach
 from streams.interfaces import Group, Outbox, SeenTable, Step
@@ -38,10 +39,6 @@ PROOFS: Final = 5
 refusal may be a passing problem of the ledger, and a rejected record is missing from the figures."""
 
 log = structlog.get_logger()
-
-
-class StateError(Exception):
-    """The dedupe state cannot be read or written: no record is to blame, the process has to restart."""
 
 
 class StaleError(Exception):
@@ -190,25 +187,8 @@ class Pipeline:
     def _decide(
         self, place: PartitionInfo, records: Sequence[Record], condemned: Mapping[int, str]
     ) -> list[tuple[Sequence[Record], Batch]]:
-        """Apply the pure step. Where it raises, halve until the one record is found, and reject that."""
-        try:
-            return [(records, self._step(place, records, condemned))]
-        except (StateError, MemoryError):
-            raise
-        except Exception:  # a record that breaks the step must not stop the others
-            if len(records) == 1:
-                offset = records[0].offset
-                log.exception("record cannot be processed", place=place, offset=offset)
-                return [(records, self._step(place, records, {**condemned, offset: "unprocessable"}))]
-            half = len(records) // 2
-            decided = []
-            for part in (records[:half], records[half:]):
-                found = self._decide(place, part, condemned)
-                # The second half has to see the marks of the first.
-                for _, batch in found:
-                    self._in_flight.setdefault(place.partition, {}).update(batch.marks)
-                decided += found
-            return decided
+        marks = self._in_flight.setdefault(place.partition, {})
+        return decide_or_reject(self._step, place, records, condemned, marks)
 
     # ---- steps 5 to 8
 
@@ -290,7 +270,7 @@ class Pipeline:
 
     async def _repeat(
         self, group: Group, step: str, call: Callable[[], Awaitable[Any]], *heals: type[Exception]
-    ) -> Any:  # noqa: ANN401 - call's
+    ) -> Any:  # noqa: ANN401  (call's)
         """Repeat a call until it succeeds: nothing else would deliver these records. Only for errors that can pass,
         `heals` among them.
         """

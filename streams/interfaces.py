@@ -11,6 +11,10 @@ MAX_WEIGHT: Final = 48 << 20
 """Bytes of records that close a group, however few they are: twice what ordinary ones of `max_rows` weigh."""
 
 
+class StateError(Exception):
+    """The dedupe state cannot be read or written: no record is to blame, the process has to restart."""
+
+
 class Step(Protocol):
     """The pure step that a pipeline applies to the records of one partition."""
 
@@ -31,7 +35,7 @@ class Outbox(Protocol):
     def parcel(self) -> Parcel:
         """An empty parcel."""
 
-    async def send(self, parcel: Any, marks: Mapping[int, Mapping[bytes, bytes]]) -> dict[int, int]:  # noqa: ANN401
+    async def send(self, parcel: Any, marks: Mapping[int, Mapping[bytes, bytes]]) -> dict[int, int]:
         """Produce what is in a parcel that `parcel` gave, and the changelog of marks.
 
         Returns:

@@ -184,5 +184,5 @@ class Vitals:
         for tp in consumer.assignment():
             if tp.topic in (EVENTS, COMPANIES):
                 end = consumer.highwater(tp) or 0
-                committed = consumer._committed_offset[tp]  # noqa: SLF001 - see test_faust_contract
+                committed = consumer._committed_offset[tp]  # noqa: SLF001  (see test_faust_contract)
                 metrics.LAG.labels(tp.topic, str(tp.partition)).set(max(0, end - (committed or 0)))

@@ -28,7 +28,7 @@ WHAT_TO_DO: Final[Mapping[str, str]] = {
 """Error of the group protocol -> its cause and the way out. Any other one ends the worker just as well."""
 
 
-def check(client: Any, group: str) -> None:  # noqa: ANN401 - aiokafka has no types
+def check(client: Any, group: str) -> None:  # noqa: ANN401  (aiokafka has no types)
     """Raise CheckFailed if aiokafka's coordinator has given up. Only reads, since the client lives in another thread.
 
     Args:
@@ -39,7 +39,7 @@ def check(client: Any, group: str) -> None:  # noqa: ANN401 - aiokafka has no ty
     if coordinator is None or (task := getattr(coordinator, "_coordination_task", None)) is None:
         return
     # aiokafka retries what may pass with time; it has stopped trying for the errors that it keeps for its user.
-    error = coordinator._pending_exception  # noqa: SLF001 - see test_faust_contract
+    error = coordinator._pending_exception  # noqa: SLF001  (see test_faust_contract)
     if error is None and task.done() and not task.cancelled():
         error = task.exception()
     if error is not None:

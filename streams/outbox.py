@@ -42,7 +42,7 @@ class Filled:
             if append(number, now, key, value, headers) is None:
                 self._close(number)
                 self._batches.append(self._new_batch())
-                append, number = self._batches[-1]._builder.append, 0  # noqa: SLF001 - see test_faust_contract
+                append, number = self._batches[-1]._builder.append, 0  # noqa: SLF001  (see test_faust_contract)
                 append(0, now, key, value, headers)  # a batch takes its first record, however large
             number += 1
         self._append, self._records = append, number
@@ -65,13 +65,13 @@ class Filled:
 
     def _close(self, records: int) -> None:
         if self._batches:
-            self._batches[-1]._relative_offset = records  # noqa: SLF001 - see test_faust_contract
+            self._batches[-1]._relative_offset = records  # noqa: SLF001  (see test_faust_contract)
             self._batches[-1].close()
 
 
 def _entries(batch: Any) -> list[Entry]:
     """What a batch holds."""
-    built = DefaultRecordBatch(memoryview(bytes(batch._build())))  # noqa: SLF001 - see test_faust_contract
+    built = DefaultRecordBatch(memoryview(bytes(batch._build())))  # noqa: SLF001  (see test_faust_contract)
     return [(record.key, record.value, list(record.headers)) for record in built]
 
 

@@ -18,7 +18,7 @@ from faust.stores.rocksdb import Store as RocksStore
 from faust.types.tuples import TP
 
 from schemas.own_folders import move, remove
-from streams.deliver import StateError
+from streams.interfaces import StateError
 
 log = structlog.get_logger()
 
@@ -234,4 +234,4 @@ class RocksSeen:
         return StateError(f"dedupe state of partition {partition} cannot be {what}: {error}")
 
     def _database(self, partition: int) -> Any:
-        return self._table.data._db_for_partition(partition)  # noqa: SLF001 - see test_faust_contract
+        return self._table.data._db_for_partition(partition)  # noqa: SLF001  (see test_faust_contract)

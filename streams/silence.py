@@ -26,7 +26,7 @@ def send(connection: AIOKafkaConnection, request: object, *arguments: object, **
     return _answer(connection, _send(connection, request, *arguments, **options))
 
 
-async def _answer(connection: AIOKafkaConnection, waiting: Awaitable[Any]) -> Any:  # noqa: ANN401 - aiokafka has no types
+async def _answer(connection: AIOKafkaConnection, waiting: Awaitable[Any]) -> Any:  # noqa: ANN401  (aiokafka has no types)
     try:
         return await waiting
     except TimeoutError:

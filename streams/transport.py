@@ -89,10 +89,10 @@ def check_alive(consumer: Any) -> None:
 
     Its own `getmany` would say so; Faust goes around that, and the consumer would be silent forever.
     """
-    fetching = consumer._fetcher.error_future  # noqa: SLF001 - see test_faust_contract
-    if fetching.done() and not consumer._closed:  # noqa: SLF001
+    fetching = consumer._fetcher.error_future
+    if fetching.done() and not consumer._closed:
         raise KafkaError("the fetcher has ended") from (None if fetching.cancelled() else fetching.exception())
-    consumer._coordinator.check_errors()  # noqa: SLF001
+    consumer._coordinator.check_errors()
 
 
 class CommittedConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
@@ -105,8 +105,8 @@ class CommittedConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[mi
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         # Faust ties the isolation level to its own exactly_once, and has no setting for either.
-        consumer._isolation_level = "read_committed"  # noqa: SLF001
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS  # noqa: SLF001
+        consumer._isolation_level = "read_committed"
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         self.consumer.delivery.client = consumer
         return consumer
 
@@ -178,7 +178,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     async def _drain_messages(self, fetcher: Any) -> None:
         """Fetch forever. The contract is that of Faust's own `_drain_messages` and `getmany`."""
         try:
-            while not (self._stopped.is_set() or fetcher._stopped.is_set()):  # noqa: SLF001
+            while not (self._stopped.is_set() or fetcher._stopped.is_set()):
                 await asyncio.sleep(0)
                 reach(FETCH)
                 if not self.flow_active:
@@ -204,7 +204,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             if not self.transport.app.should_stop:
                 raise
 
-    async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109 - the signature is mode's
+    async def wait_first(self, *coros: Any, timeout: Any = None) -> Any:  # noqa: ASYNC109  (the signature is mode's)
         """The first of them to end. Delivery waits here for room in an agent's queue, or for the end of the flow.
 
         Faust empties its queues around a rebalance by cancelling the tasks that wait to put something into them, and
@@ -224,7 +224,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
     async def _seek_back(self) -> None:
         try:
             await self.perform_seek()
-        except Exception as error:  # noqa: BLE001 - any error: the flow stops and the next resume seeks again
+        except Exception as error:  # noqa: BLE001  (any error: the flow stops and the next resume seeks again)
             self.log.warning("seek while the flow is stopped failed: %r", error)
 
     async def _deliver_partition(self, tp: TP, fetched: list[Any], epoch: int, generation: int) -> None:
@@ -279,7 +279,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
             tp,
             generation_id=app.consumer_generation_id,
         )
-        channels = app.topics._tp_index[tp]  # noqa: SLF001
+        channels = app.topics._tp_index[tp]
         message.incref(len(channels))
         self._pending[tp].append(last.offset)
         for channel in channels:

@@ -88,7 +88,8 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """One real Kafka node for the whole session; tests use topic and group names of their own."""
     folder = tmp_path_factory.mktemp("kafka")
     runtime, jars = java.find_java(), kafka_jars.ensure_jars()
-    node = local_kafka.KafkaNode(folder / "kafka", *free_ports(2), short_lived=True)
+    port, controller = free_ports(2)
+    node = local_kafka.KafkaNode(folder / "kafka", port, controller, short_lived=True)
     local_kafka.prepare(node, runtime, jars, folder)
     child = Child(local_kafka.command(node, runtime, jars), folder)
     try:
@@ -113,7 +114,7 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouseS
 
 
 def _clickhouse_command(path: Path, port: int) -> Command:
-    arguments = [
+    arguments: list[str | Path] = [
         sys.executable,
         "-m",
         "clustertrack.local.clickhouse",

@@ -156,7 +156,7 @@ def _receipt(
     topic: str,
     partition: int,
     offset: int,
-    status: Any,  # noqa: ANN401 - a literal
+    status: Any,  # noqa: ANN401  (a literal)
     reason: str,
     source: str,
     timestamp: int,

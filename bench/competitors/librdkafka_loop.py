@@ -5,6 +5,7 @@ which names `linger.ms` and the queue sizes for throughput. It decides with the 
 partition's batch at a time: the best that such a loop could call. Marks are kept in a dict: a restart forgets them.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from common import Setup, read_register
@@ -41,6 +42,10 @@ def main() -> None:
     register, clusters, writer = read_register(setup), ClusterRegistry.load(), setup.writer()
     topics = {"enriched": setup.enriched, "rejected": setup.rejected, "events": setup.topic}
     known: dict[bytes, bytes] = {}
+
+    def known_of(keys: Sequence[bytes]) -> list[bytes | None]:
+        return [known.get(key) for key in keys]
+
     consumer = Consumer(
         {
             "bootstrap.servers": setup.bootstrap,
@@ -70,8 +75,7 @@ def main() -> None:
         rows = Rows()
         for partition, records in parts.items():
             place = PartitionInfo(setup.topic, 0, partition, setup.partitions)
-            seen = lambda keys: [known.get(key) for key in keys]  # noqa: E731
-            batch = process_batch(place, records, seen=seen, register=register, clusters=clusters, condemned={})
+            batch = process_batch(place, records, seen=known_of, register=register, clusters=clusters, condemned={})
             known.update(batch.marks)
             rows.extend(batch.rows)
             for output in batch.outputs:

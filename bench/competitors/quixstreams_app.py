@@ -6,7 +6,7 @@ After its documentation: "Stateful Processing" (`stateful=True`, RocksDB with a 
 state are bytes, which spares it JSON.
 """
 
-from common import Buffer, Decision, Judge, Output, Setup
+from common import Buffer, Decision, Headers, Judge, Output, Setup
 from quixstreams import Application, State, message_context
 from quixstreams.models import BytesSerializer, SerializationContext
 from quixstreams.sinks import BatchingSink, SinkBatch
@@ -65,7 +65,7 @@ def main() -> None:
     }
     sink = LedgerSink(setup)
 
-    def decide(value: bytes, key: bytes, timestamp: int, headers: object, state: State) -> Decision:
+    def decide(value: bytes, key: bytes, timestamp: int, headers: Headers, state: State) -> Decision:
         def first_seen(version: bytes, offset: int) -> int:
             found = state.get_bytes(version)
             if found is not None:

@@ -19,7 +19,7 @@ from clustertrack.local.kafka_jars import ensure_jars, shown_progress
 from clustertrack.local.ports import HOST
 from clustertrack.local.secrets import secret_files
 from clustertrack.local.space import trouble_with
-from clustertrack.local.stack import Ports, Stack
+from clustertrack.local.stack import LocalStack, Ports
 from clustertrack.local.supervisor import StoppedError, Supervisor, TaskRefused
 from clustertrack.settings import LAPTOP_PARTITIONS, Settings, WorkerSettings, load_settings
 from schemas.errors import UsageFault
@@ -70,7 +70,7 @@ def command(data: Path | None, workers: int, port_base: int | None) -> None:
     with data_folder((data or settings.worker.data_dir).absolute(), versions()) as folder:
         with shown_progress() as progress:
             jars = ensure_jars(progress)
-        _run(Stack(folder, ports, workers, java, jars, partitions, secret_files(folder)))
+        _run(LocalStack(folder, ports, workers, java, jars, partitions, secret_files(folder)))
 
 
 def _settings(port_base: int | None) -> Settings:
@@ -86,7 +86,7 @@ def _settings(port_base: int | None) -> Settings:
     )
 
 
-def _run(stack: Stack) -> None:
+def _run(stack: LocalStack) -> None:
     registry = CollectorRegistry()
     refused: list[TaskRefused] = []
     supervisor = Supervisor(stack.data / "logs", _tell, registry, trouble=lambda: trouble_with(stack.data))

@@ -246,7 +246,7 @@ class _Service(faust.Worker):  # type: ignore[misc]
     def _enter_debugger(self) -> None:
         """SIGUSR2 opens a debugger in Faust; a production process has none."""
 
-    def _schedule_shutdown(self, signal: Any) -> None:  # noqa: ANN401
+    def _schedule_shutdown(self, signal: Any) -> None:  # noqa: ANN401  (mode has no types)
         # Faust can hang while it stops. Unacked records are delivered again, so exiting hard is safe.
         killer = threading.Timer(STOP_SECONDS, os._exit, (1,))
         killer.daemon = True

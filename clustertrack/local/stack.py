@@ -95,7 +95,7 @@ class Ports:
 
 
 @dataclass(frozen=True)
-class Stack:
+class LocalStack:
     """Everything that has to be known to start the children."""
 
     data: Path

@@ -163,7 +163,7 @@ def _as_came(headers: Headers) -> list[tuple[str, bytes]]:
 
 
 def _keep_activity(event: dict[str, Any], data: Any) -> None:  # noqa: ANN401  (JSON)
-    """Name in `data` the activity that the event's id stood for, before that id is replaced."""
+    """Name in `data` the activity that the event's id was for, before that id is replaced."""
     old_id = event.get("id")
     if not isinstance(data, dict) or not isinstance(old_id, str) or event.get("type") == _RETRACTION:
         return

@@ -106,7 +106,7 @@ def _add_bad_ones(files: Files, world: World, histories: list[History], scenario
         at = datetime(2018, 6, 1, 8, tzinfo=UTC) + timedelta(minutes=rng.randrange(500_000))
         return Version(source, activity_id, str(uuid(rng)), at, state.cvr, state)
 
-    def add(file: str, what: Any) -> None:  # noqa: ANN401 - any entry
+    def add(file: str, what: Any) -> None:  # noqa: ANN401  (any entry)
         files[file].append(Entry(first + rng.random() * (last - first), what, *_key(rng, file)))
 
     invalid = InvalidRecords(world, desk, rng, version)

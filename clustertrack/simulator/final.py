@@ -115,29 +115,29 @@ def _year(desk: "Desk", cvr: int, year: int, scenario: Scenario, rng: Random) ->
 def _parts(outcomes: Iterable[str], scenario: Scenario, rng: Random) -> Iterator[tuple[str, tuple[str, ...] | None]]:
     """Types and stated outcomes of the activities that together give exactly these outcomes, at least one activity."""
     outcomes = list(outcomes)
-    if len(outcomes) > 1 and rng.random() < 0.25:  # noqa: PLR2004 - one activity reports them all
+    if len(outcomes) > 1 and rng.random() < 0.25:
         yield _TYPE_OF[rng.choice(outcomes)], tuple(outcomes)
     else:
         yield from (_proof(outcome, rng) for outcome in outcomes)
     if not outcomes:
         yield _nothing_new(rng)
     while rng.random() < scenario.extra_activities:
-        yield _proof(rng.choice(outcomes), rng) if outcomes and rng.random() < 0.5 else _nothing_new(rng)  # noqa: PLR2004
+        yield _proof(rng.choice(outcomes), rng) if outcomes and rng.random() < 0.5 else _nothing_new(rng)
 
 
 def _proof(outcome: str, rng: Random) -> tuple[str, tuple[str, ...] | None]:
     """An outcome follows from the type, or is reported with it, or is reported of something else."""
     draw = rng.random()
-    if draw < 0.55:  # noqa: PLR2004
+    if draw < 0.55:
         return _TYPE_OF[outcome], None
-    if draw < 0.85:  # noqa: PLR2004
+    if draw < 0.85:
         return _TYPE_OF[outcome], (outcome,)
     return rng.choice([event_type for event_type in _PREFIX if event_type != _TYPE_OF[outcome]]), (outcome,)
 
 
 def _nothing_new(rng: Random) -> tuple[str, tuple[str, ...] | None]:
     """Help without an outcome: a membership, or anything that reports none."""
-    return (JOINED, None) if rng.random() < 0.6 else (rng.choice(list(PROVES)), ())  # noqa: PLR2004
+    return (JOINED, None) if rng.random() < 0.6 else (rng.choice(list(PROVES)), ())
 
 
 class Desk:
@@ -162,7 +162,7 @@ class Desk:
         rng = self._rng
         if source is None:
             home = self._world.companies[cvr].home
-            near = rng.random() < 0.7  # noqa: PLR2004
+            near = rng.random() < 0.7
             cluster = self._world.clusters[home] if near else rng.choices(self._world.clusters, self._weights)[0]
             slug = cluster.slug
             source = rng.choice(self._by_cluster[slug])
@@ -194,9 +194,9 @@ class Desk:
 
     def _day(self, year: int) -> date:
         draw = self._rng.random()
-        if draw < 0.01:  # noqa: PLR2004 - the days on which a wrong time zone or a wrong comparison shows
+        if draw < 0.01:
             return date(year, 1, 1)
-        if draw < 0.02:  # noqa: PLR2004
+        if draw < 0.02:
             return date(year, 12, 31)
         return date(year, 1, 1) + timedelta(days=self._rng.randrange(365))
 

@@ -104,7 +104,7 @@ class _Past:
         before: list[State | None] = [self._other(final, kind, activity.source)]
         if kind == "revived":
             before = [final, None]
-        elif self._rng.random() < 0.15:  # noqa: PLR2004 - corrected twice
+        elif self._rng.random() < 0.15:
             before.insert(0, self._other(final, "day", activity.source))
         states = [*before, final]
         times = self._times(activity, len(states))
@@ -117,7 +117,7 @@ class _Past:
         source = rng.choice(self._world.sources)
         state = desk.activity(rng.choice(self._world.never), rng.choice(YEARS), rng.choice(list(PROVES)), None, source)
         states: list[State | None] = [state.state]
-        if rng.random() < 0.2:  # noqa: PLR2004
+        if rng.random() < 0.2:
             states.append(self._other(state.state, "day", source))
         states.append(None)
         times = self._times(state, len(states))
@@ -155,7 +155,7 @@ class _Past:
         reason = self._rng.choice(_REASONS) if state is None else None
         subject = activity.state.cvr if state is None else state.cvr
         # A retraction speaks of the activity; some CRMs have put another company on it by then.
-        if state is None and activity.source.row_ids and self._rng.random() < 0.2:  # noqa: PLR2004
+        if state is None and activity.source.row_ids and self._rng.random() < 0.2:
             subject = self._rng.choice(self._world.never)
         bare = activity.bare and state is not None
         return Version(
@@ -166,9 +166,9 @@ class _Past:
         """When the CRM recorded the activity: mostly some days later, sometimes when it was planned."""
         rng, day = self._rng, activity.state.day
         if activity.bare:  # recorded on its day, sometimes in the hour in which UTC is still in the day before
-            clock = time(0, rng.randrange(60)) if rng.random() < 0.15 else time(rng.randrange(3, 24), rng.randrange(60))  # noqa: PLR2004
+            clock = time(0, rng.randrange(60)) if rng.random() < 0.15 else time(rng.randrange(3, 24), rng.randrange(60))
             return datetime.combine(day, clock, COPENHAGEN).replace(second=rng.randrange(60))
-        later = rng.randint(0, 21) if rng.random() < 0.85 else -rng.randint(1, 60)  # noqa: PLR2004
+        later = rng.randint(0, 21) if rng.random() < 0.85 else -rng.randint(1, 60)
         return self._at(activity.source, day + timedelta(days=later))
 
     def _times(self, activity: Activity, number: int) -> list[datetime]:

@@ -82,7 +82,7 @@ def _common(version: Version, rng: Random) -> dict[str, CellValue]:
 
 def _iso(version: Version, rng: Random) -> dict[str, CellValue]:
     at = instant(version.time, rng)
-    if rng.random() < 0.2:  # noqa: PLR2004 - without zone: Danish time, as the mapping says
+    if rng.random() < 0.2:
         local = version.time.astimezone(COPENHAGEN).replace(tzinfo=None)
         at = local.isoformat(timespec="milliseconds" if local.microsecond else "seconds")
     return _common(version, rng) | {"time": at}
@@ -115,7 +115,7 @@ def _excel(version: Version, rng: Random) -> dict[str, CellValue]:
     fields["time"] = version.time.astimezone(COPENHAGEN).replace(tzinfo=None)
     if version.state is not None:
         fields["occurred_on"] = version.state.day
-    if str(fields["subject"]).isdigit() and rng.random() < 0.6:  # noqa: PLR2004 - Excel makes it a number
+    if str(fields["subject"]).isdigit() and rng.random() < 0.6:
         fields["subject"] = version.subject
     return fields
 

@@ -53,7 +53,7 @@ def spread(histories: Sequence[History], world: World, scenario: Scenario, seed:
     for index, (version, order) in enumerate(placed):
         if index in astray:
             files[RAW].append(_astray(Entry(order, version), companies, rng))
-            if rng.random() < 0.8:  # noqa: PLR2004 - the others are in the export as well
+            if rng.random() < 0.8:
                 continue
             twice += 1
         files[version.source.home].append(Entry(order, version))
@@ -68,7 +68,7 @@ def spread(histories: Sequence[History], world: World, scenario: Scenario, seed:
 
 def _published(version: Version, rng: Random) -> float:
     """Mostly within days of the record, sometimes months off."""
-    return version.time.timestamp() + rng.gauss(0, 90 if rng.random() < 0.1 else 2) * _DAY  # noqa: PLR2004
+    return version.time.timestamp() + rng.gauss(0, 90 if rng.random() < 0.1 else 2) * _DAY
 
 
 def _plant_the_hour_that_comes_twice(histories: Sequence[History]) -> None:
@@ -89,9 +89,9 @@ def _astray(entry: Entry, companies: Sequence[int], rng: Random) -> Entry:
         entry.key = None
     elif way == 1:
         entry.key = f"kontakt-{rng.randrange(100_000)}"
-    elif way == 2:  # noqa: PLR2004
+    elif way == 2:
         entry.key = f"{rng.choice(companies):08d}"
-    elif way == 3:  # noqa: PLR2004
+    elif way == 3:
         entry.key, entry.partition = right, 0
     else:
         entry.key, entry.partition = right, "crc32"
@@ -102,8 +102,8 @@ def _second_file(version: Version, files: Sequence[str], rng: Random) -> str:
     """The same file again, another export of JSON lines, or the CSV that several sources write."""
     draw = rng.random()
     lines = [file for file in files if file in JSONL and file != version.source.home]
-    if version.time == _TWICE or (draw > 0.4 and lines and (draw < 0.75 or version.bare)):  # noqa: PLR2004
+    if version.time == _TWICE or (draw > 0.4 and lines and (draw < 0.75 or version.bare)):
         return rng.choice(lines) if lines else JSONL[0]
-    if draw > 0.75 and not version.bare and version.source.home != ISO:  # noqa: PLR2004
+    if draw > 0.75 and not version.bare and version.source.home != ISO:
         return ISO
     return version.source.home

@@ -44,7 +44,7 @@ def read_raw(path: Path) -> Iterator[RawRecord]:
         raise UsageFault(f"{path} is not JSON lines as `clustertrack simulate` writes raw.jsonl ({error})") from error
 
 
-def _record(line: Any, path: Path, number: int) -> RawRecord:  # noqa: ANN401 - any JSON
+def _record(line: Any, path: Path, number: int) -> RawRecord:  # noqa: ANN401  (any JSON)
     if isinstance(line, dict) and line.keys() == {"key", "partition", "value"} and isinstance(line["value"], str):
         key, partition = line["key"], line["partition"]
         if (key is None or isinstance(key, str)) and (partition in (None, CRC32) or type(partition) is int):
@@ -85,7 +85,7 @@ def publish_raw(path: Path, topic: str, kafka: KafkaConnection, sent: Callable[[
         ) from error
 
 
-def _require_topic(producer: Any, topic: str) -> None:  # noqa: ANN401 - kafka-python is untyped
+def _require_topic(producer: Any, topic: str) -> None:  # noqa: ANN401  (kafka-python is untyped)
     """A producer that has just reached Kafka and still learns nothing of a topic has no such topic."""
     with suppress(KafkaTimeoutError):
         if producer.partitions_for(topic):
@@ -93,7 +93,7 @@ def _require_topic(producer: Any, topic: str) -> None:  # noqa: ANN401 - kafka-p
     raise UsageFault(f"topic {topic} does not exist; create it with `clustertrack migrate`")
 
 
-def _send(producer: Any, topic: str, records: list[RawRecord], sent: Callable[[int], object]) -> int:  # noqa: ANN401 - untyped
+def _send(producer: Any, topic: str, records: list[RawRecord], sent: Callable[[int], object]) -> int:  # noqa: ANN401  (untyped)
     partitions = len(producer.partitions_for(topic))
     futures = []
     for number, record in enumerate(records, 1):

@@ -62,7 +62,7 @@ _KINDS: Final[dict[str, tuple[tuple[str, str, dict[str, CellValue], Damage], ...
         ("no time", "time", {"time": ""}, ""),
         ("no day", "occurred_on", {"occurred_on": ""}, ""),
         ("day instead of time", "time", {"time": date(2018, 5, 3)}, ""),
-        ("hour that does not exist", "time", {"time": datetime(2018, 3, 25, 2, 30)}, ""),  # noqa: DTZ001 - as Excel has it
+        ("hour that does not exist", "time", {"time": datetime(2018, 3, 25, 2, 30)}, ""),  # noqa: DTZ001  (as Excel has it)
     ),
 }
 

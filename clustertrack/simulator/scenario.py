@@ -51,7 +51,7 @@ class Scenario:
 
 def random(scenario: str, seed: int, stage: str) -> Random:
     """A generator of its own for every stage, so that a change in one leaves the draws of the others alone."""
-    return Random(f"{scenario}/{seed}/{stage}")  # noqa: S311 - reproducible data is the point
+    return Random(f"{scenario}/{seed}/{stage}")  # noqa: S311  (reproducible data is the point)
 
 
 def _published_chains() -> tuple[tuple[date, ...], ...]:

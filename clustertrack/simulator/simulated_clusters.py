@@ -60,14 +60,14 @@ EXCEL: Final = "activity-excel.xlsx"
 def registry(scenario: Scenario) -> tuple[list[Cluster], list[Source]]:
     """The clusters, all valid in 2017-2019, and their sources; some share a source, some have two."""
     slugs = ["syn-" + theme.lower().translate(_ASCII) for theme in _THEMES[: scenario.clusters]]
-    groups = [slugs[0:3], slugs[3:5], slugs[5:7], slugs[7:9]] if len(slugs) > 9 else [slugs[0:2]]  # noqa: PLR2004
+    groups = [slugs[0:3], slugs[3:5], slugs[5:7], slugs[7:9]] if len(slugs) > 9 else [slugs[0:2]]
     grouped = [slug for group in groups for slug in group]
     by_cluster: dict[str, list[str]] = {slug: [] for slug in slugs}
     sources: list[tuple[str, tuple[str, ...]]] = []
     for number, group in enumerate(groups, 1):
         sources.append((f"https://crm.syn-faelles-{number}.example", tuple(group)))
     sources.extend((f"https://crm.{slug}.example", (slug,)) for slug in slugs[len(grouped) :])
-    moved = slugs[-2:] if len(slugs) > 9 else []  # noqa: PLR2004 - these have two CRMs
+    moved = slugs[-2:] if len(slugs) > 9 else []
     sources.extend((f"https://arkiv.{slug}.example", (slug,)) for slug in moved)
     for uri, owners in sources:
         for slug in owners:
@@ -77,7 +77,7 @@ def registry(scenario: Scenario) -> tuple[list[Cluster], list[Source]]:
             slug,
             f"Syntetisk klynge for {theme.lower()}",
             OLD_FIRST_DAY if number == len(slugs) - 1 else FIRST_DAY,
-            LAST_DAY if number % 5 == 4 else None,  # noqa: PLR2004 - every fifth ended with the programme
+            LAST_DAY if number % 5 == 4 else None,
             tuple(by_cluster[slug]),
         )
         for number, (slug, theme) in enumerate(zip(slugs, _THEMES, strict=False))

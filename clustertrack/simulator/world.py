@@ -154,7 +154,7 @@ class _Companies:
                 nodes.append(company)
             for company, successor, day in zip(nodes, nodes[1:], chain, strict=False):
                 company.successor, company.successor_from = successor.cvr, day
-                if self.rng.random() < 0.5:  # noqa: PLR2004 - half of them are also said to have ceased
+                if self.rng.random() < 0.5:
                     company.versions[-1].ceased_on = day
                 self._remember("merged", company)
 
@@ -174,7 +174,7 @@ class _Companies:
             self._remember("unknown_size", self._of_2018(versions))
         for number in range(scenario.crossing_during):
             small = self.classes.pop()
-            day = (date(YEAR, 12, 31), date(YEAR, 1, 1))[number] if number < 2 else self._day(YEAR)  # noqa: PLR2004
+            day = (date(YEAR, 12, 31), date(YEAR, 1, 1))[number] if number < 2 else self._day(YEAR)
             self._remember(
                 "crossing_during", self._of_2018([self._version(not small), self._version(small, valid_from=day)])
             )
@@ -199,7 +199,7 @@ class _Companies:
         for number in range(scenario.public_bodies):
             listed = number < scenario.institutions
             form, kind = ("90", "Videninstitution") if listed else _PUBLIC_FORMS[number % len(_PUBLIC_FORMS)]
-            body = self._company([self._version(self.rng.random() < 0.3)])  # noqa: PLR2004
+            body = self._company([self._version(self.rng.random() < 0.3)])
             body.legal_form, body.name, body.public = form, f"Syntetisk {kind} {number + 1:03d}", True
             self.world.public_bodies.append(body.cvr)
             if listed:
@@ -209,7 +209,7 @@ class _Companies:
         self.world.never = [self._any().cvr for _ in range(scenario.never)]
 
     def _any(self) -> Company:
-        return self._company([self._version(self.rng.random() < 0.7)])  # noqa: PLR2004 - about the share of small ones
+        return self._company([self._version(self.rng.random() < 0.7)])
 
     def _company(self, versions: list[Version]) -> Company:
         rng = self.rng
@@ -241,7 +241,7 @@ class _Companies:
         employees = (
             min(int(rng.expovariate(0.09)), _SMALL - 1) if small else min(_SMALL + int(rng.expovariate(0.008)), 4_000)
         )
-        return Version(valid_from or self._old_day(), employees, as_band=rng.random() < 0.1)  # noqa: PLR2004
+        return Version(valid_from or self._old_day(), employees, as_band=rng.random() < 0.1)
 
     def _ceased(self, number: int, *, small: bool) -> list[Version]:
         """A company that ceased: stated in its only row, in a row of that day, or later, where no size is known."""
@@ -255,7 +255,7 @@ class _Companies:
         return [version, Version(after, gone, ceased_on=day)]
 
     def _old_day(self) -> date:
-        if self.rng.random() < 0.003:  # noqa: PLR2004 - a few are older than Unix time
+        if self.rng.random() < 0.003:
             return date(self.rng.randint(1873, 1969), 4, 1)
         return date(self.rng.randint(1990, 2016), self.rng.randint(1, 12), self.rng.randint(1, 28))
 

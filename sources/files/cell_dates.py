@@ -212,7 +212,7 @@ def _parse(text: str, pattern: str) -> datetime:
     quick = _quick(pattern)
     try:
         if quick is not None and (match := quick[0].fullmatch(text)):
-            return datetime(*map(int, match.group(*quick[1])))  # type: ignore[arg-type]  # noqa: DTZ001
+            return datetime(*map(int, match.group(*quick[1])))  # type: ignore[arg-type]  # noqa: DTZ001  (the caller adds the zone)
         return datetime.strptime(text, pattern)  # noqa: DTZ007  (the caller adds the zone)
     except ValueError:
         raise MomentError(f"{text[:40]!r} is not written as {pattern}") from None

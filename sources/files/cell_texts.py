@@ -33,7 +33,7 @@ class Unreadable(str):
     __slots__ = ("why",)
 
     def __new__(cls, text: str, why: str) -> Self:
-        """Args: text: as the cell shows it. why: a part of a sentence, after the name of the column."""
+        """A text as the cell shows it, and why it is no value: a part of a sentence, after the name of the column."""
         made = super().__new__(cls, text)
         made.why = why
         return made

@@ -78,7 +78,7 @@ def snapshot(path: Path) -> IO[bytes]:
             while chunk := stream.read(_CHUNK):
                 size += len(chunk)
                 if size > MAX_UNPACKED:
-                    raise FileFault(path, f"has more than {MAX_UNPACKED // 2**20:,} MiB: {_AS_CSV}")  # noqa: TRY301
+                    raise FileFault(path, f"has more than {MAX_UNPACKED // 2**20:,} MiB: {_AS_CSV}")  # noqa: TRY301  (read in pieces)
                 copy.write(chunk)
     except OSError as error:
         copy.close()

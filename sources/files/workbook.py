@@ -101,15 +101,15 @@ class XlsxSheet:
                     sheet = self._choose(workbook)
                     if not self.name:
                         self.name = str(sheet.title)
-                        self._areas = list(_merged(sheet._get_source()))  # noqa: SLF001  (see test_workbook)
+                        self._areas = list(_merged(sheet._get_source()))  # noqa: SLF001  (test_workbook holds it)
                     last = 0
-                    with sheet._get_source() as source:  # noqa: SLF001
+                    with sheet._get_source() as source:  # noqa: SLF001  (test_workbook holds it)
                         for line, cells in _Parser.of(workbook, sheet, source).parse():
                             if line > _MOST_ROWS:
-                                raise ValueError(f"row {line:,} of {_MOST_ROWS:,} possible ones")  # noqa: TRY301
+                                raise ValueError(f"row {line:,} of {_MOST_ROWS:,} possible ones")  # noqa: TRY301  (one place that tells)
                             if line > last and cells:
                                 last = line
-                                yield line, sheet._get_row(cells, 1, min(width, cells[-1]["column"]))  # noqa: SLF001
+                                yield line, sheet._get_row(cells, 1, min(width, cells[-1]["column"]))  # noqa: SLF001  (test_workbook holds it)
             except FileFault:
                 raise
             except zipfile.BadZipFile as error:
@@ -187,11 +187,11 @@ class _Parser(WorkSheetParser):
         """As openpyxl makes it for its read-only sheets."""
         return cls(
             source,
-            sheet._shared_strings,  # noqa: SLF001
+            sheet._shared_strings,  # noqa: SLF001  (test_workbook holds it)
             data_only=True,
             epoch=workbook.epoch,
-            date_formats=workbook._date_formats,  # noqa: SLF001
-            timedelta_formats=workbook._timedelta_formats,  # noqa: SLF001
+            date_formats=workbook._date_formats,  # noqa: SLF001  (test_workbook holds it)
+            timedelta_formats=workbook._timedelta_formats,  # noqa: SLF001  (test_workbook holds it)
         )
 
     def parse_cell(self, element: Any) -> Any:  # noqa: ANN401  (openpyxl's)

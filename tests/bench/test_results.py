@@ -100,7 +100,7 @@ def test_the_description_names_machine_and_versions(report):
 
 def test_the_chart_shows_who_ran(report):
     """The chart is well-formed, with one bar for each contender that was measured, as long as its rate."""
-    root = ET.fromstring(results.chart(report))  # noqa: S314 - our own
+    root = ET.fromstring(results.chart(report))  # noqa: S314  (our own)
     bars = [float(r.get("width")) for r in root.iter("{http://www.w3.org/2000/svg}rect") if r.get("x")]
     assert len(bars) == len(RATES)
     assert bars[0] == pytest.approx(bars[2] * 2.5, rel=0.01)

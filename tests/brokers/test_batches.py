@@ -23,7 +23,7 @@ def read(data: bytes) -> list[BoundedRecord]:
 @pytest.mark.parametrize("codec", CODECS)
 def test_what_was_sent_is_read(codec: str) -> None:
     """Keys, values and headers, null, empty and long, with every codec and each of its forms."""
-    sent = [
+    sent: list[tuple[bytes | None, bytes, list[tuple[bytes, bytes | None]]]] = [
         (b"key", b"value", [(b"a", b"1"), (b"a", None)]),
         (None, None, []),
         (b"", b"", [(b"", b"")]),

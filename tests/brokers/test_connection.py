@@ -55,7 +55,7 @@ def test_faust():
 
 def test_a_login_that_the_protocol_does_not_use():
     """User and password of another protocol are left out."""
-    unused = KafkaConnection("a:9092", sasl_username="foodbio", sasl_password="hunter2")  # noqa: S106
+    unused = KafkaConnection("a:9092", sasl_username="foodbio", sasl_password="hunter2")  # noqa: S106  (the test's own)
     assert unused.for_kafka_python() == {"bootstrap_servers": ["a:9092"], "security_protocol": "PLAINTEXT"}
 
 

@@ -15,8 +15,9 @@ class _Name(str):
     """A header name that encodes to the bytes that it was made of."""
 
     __slots__ = ("raw",)
+    raw: bytes
 
-    def encode(self, *_: object) -> bytes:  # type: ignore[override]
+    def encode(self, *_: object) -> bytes:
         return self.raw
 
 
@@ -52,7 +53,7 @@ def test_what_is_corrupt_is_accounted_for() -> None:
 
 def test_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """kafka-python's consumers make their batches of the class that is put in its place."""
-    from kafka.record import memory_records  # noqa: PLC0415 - what is patched
+    from kafka.record import memory_records  # noqa: PLC0415  (what is patched)
 
     monkeypatch.setattr(memory_records, "DefaultRecordBatch", DefaultRecordBatch)
     kafka_python.install()

@@ -29,7 +29,7 @@ def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         "CLUSTERTRACK_LINGER_MS": "50",
         "CLUSTERTRACK_CLUSTERS": str(_registry(stack)),
     }
-    print(f"seed {SEED}")  # noqa: T201 - shown when a scenario fails
+    print(f"seed {SEED}")  # noqa: T201  (shown when a scenario fails)
     made = Load(stack, SEED)
     made.fixed_nodes = "nodes" in special
     yield made

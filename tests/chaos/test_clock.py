@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chaos import COMPANIES, EVENTS, Load, Outcome, conclude, cvr_numbers, record
@@ -96,7 +97,9 @@ class Truth:
         }
         outcome = Outcome(scenario, nodes=self.stack.nodes, events=len(self.sent), faults=len(self.sent))
         outcome.lost, outcome.counted_twice = len(self.days.keys() - rows), len(rows.keys() - self.days)
-        wrong = {a: (rows.get(a), day) for a, day in self.days.items() if rows.get(a) != day}
+        wrong: dict[str, tuple[Any, Any]] = {
+            a: (rows.get(a), day) for a, day in self.days.items() if rows.get(a) != day
+        }
         wrong |= {a: (codes.get(a), code) for a, code in self.refused.items() if codes.get(a) != code}
         outcome.wrong_figures = len(wrong)
         outcome.notes += [f"{activity}: {found} instead of {must}" for activity, (found, must) in wrong.items()][:5]

@@ -149,7 +149,7 @@ def test_attack(stack: Stack, name: str) -> None:
     if (grown := peak(stack) - before) > GROWTH:
         outcome.notes.append(f"the worker took {grown / 2**20:.0f} MB more")
     new = {bound: number - beats[bound] for bound, number in late(stack).items()}
-    print("beats by how late they were:", new)  # noqa: T201 - shown when it fails
+    print("beats by how late they were:", new)  # noqa: T201  (shown when it fails)
     if (blocked := new[math.inf] - new[BLOCKED]) or not new[math.inf]:
         outcome.notes.append(f"{blocked} of {new[math.inf]} beats of the loop were more than {BLOCKED} s late")
     record(outcome)

@@ -40,7 +40,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
         encoding="utf-8",
     )
     stack = Stack(folder, nodes=NODES, clusters=registry)
-    print(f"seed {SEED}")  # noqa: T201 - shown when a scenario fails
+    print(f"seed {SEED}")  # noqa: T201  (shown when a scenario fails)
     seen = Told(stack, [], [])
     try:
         small = {"CLUSTERTRACK_MAX_ROWS": "50", "CLUSTERTRACK_LINGER_MS": "20"}

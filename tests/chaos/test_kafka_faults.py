@@ -4,11 +4,10 @@ import time
 
 import pytest
 from chaos import Load, conclude
-from runs import LONG_FORM, SCALE
-from stack import Stack, wait_for
+from runs import LONG_FORM
+from stack import Stack, Worker, wait_for
 from tcp_proxy import TcpProxy
 
-from clustertrack.local.child import Child
 from clustertrack.local.ports import HOST
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -17,7 +16,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 STACK = {"proxied": True}
 
 
-def start_behind(stack: Stack, name: str) -> Child:
+def start_behind(stack: Stack, name: str) -> Worker:
     """A worker that knows the brokers by their proxies alone."""
     return stack.start_worker(name, KAFKA_BOOTSTRAP_SERVERS=",".join(f"{HOST}:{proxy}" for _, proxy in stack.listeners))
 
@@ -45,7 +44,7 @@ def test_the_broker_is_killed_and_comes_back(load: Load) -> None:
     assert worker.stop(20), "a graceful stop"
 
 
-@pytest.mark.skipif(SCALE == 1, reason="in the long form: Faust waits for the broker until the stop's end")
+@LONG_FORM  # Faust waits for the broker until the stop's end
 def test_a_graceful_stop_without_a_broker(load: Load) -> None:
     """Nothing can be confirmed or committed: the worker still stops in under 20 s, and its heir counts everything."""
     stack = load.stack

@@ -5,14 +5,14 @@ import re
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from chaos import Load, conclude
-from runs import LONG_FORM, OUTAGE, SCALE
-from stack import Stack, answer, wait_for, waited
+from runs import LONG_FORM, OUTAGE
+from stack import Stack, Worker, answer, wait_for, waited
 from tcp_proxy import TcpProxy
 
-from clustertrack.local.child import Child
 from clustertrack.local.ports import HOST
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
@@ -23,12 +23,12 @@ LEAST_RECORD = 200
 
 
 def generation_of(stack: Stack, group: str) -> int:
-    """How often the group was balanced, by its coordinator's log: whenever a member joins, leaves or is late."""
+    """How often the group has been balanced, by its coordinator's log: once for each that joins, leaves or is late."""
     logs = [path.read_text(encoding="utf-8", errors="replace") for path in stack.folder.glob("kafka*-server.log*")]
     return max(map(int, re.findall(rf"Stabilized group {re.escape(group)} generation (\d+)", "\n".join(logs))))
 
 
-def memory(worker: Child) -> int:
+def memory(worker: Worker) -> int:
     """MB that a worker holds."""
     (kilobytes,) = re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{worker.pid}/status").read_text(encoding="ascii"))
     return int(kilobytes) // 1024
@@ -62,7 +62,7 @@ def test_away_for_longer_than_sessions_last(load: Load, wires: list[TcpProxy]) -
     """
     stack = load.stack
     servers = ",".join(f"{HOST}:{proxy}" for _, proxy in stack.listeners)
-    settings = {"CLUSTERTRACK_STALLED_SECONDS": "6", "KAFKA_BOOTSTRAP_SERVERS": servers}
+    settings: dict[str, Any] = {"CLUSTERTRACK_STALLED_SECONDS": "6", "KAFKA_BOOTSTRAP_SERVERS": servers}
     workers = [stack.start_worker(f"waits-long-{number}", **settings) for number in range(2)]
     group = stack.group()
     wait_for(lambda: len(stack.members(group)) == len(workers), 30, "both workers to be members")
@@ -103,7 +103,7 @@ def test_away_for_longer_than_sessions_last(load: Load, wires: list[TcpProxy]) -
         assert worker.stop(20), "a graceful stop"
 
 
-@pytest.mark.skipif(SCALE == 1, reason="in the long form: it takes minutes until anything could call it unhealthy")
+@LONG_FORM  # it takes minutes until anything could call it unhealthy
 def test_frozen(load: Load) -> None:
     """It takes connections and answers nothing: a worker with the default patience stays healthy, and waits."""
     stack = load.stack

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from chaos import Load, conclude
 from proxy import Fault, Proxy
-from runs import ALONE, SCALE
+from runs import ALONE, LONG_FORM
 from stack import Stack, answer, wait_for, waited
 
 from clustertrack.local.clickhouse.pool import FREE_DISK_BYTES
@@ -181,7 +181,7 @@ def test_by_its_own_word(load: Load) -> None:
     assert worker.stop(20)
 
 
-@pytest.mark.skipif(SCALE == 1, reason="in the long form: the thread of the insert is waited for until a stop's end")
+@LONG_FORM  # the thread of the insert is waited for until a stop's end
 def test_a_graceful_stop_during_a_slow_insert(load: Load, proxy: Proxy) -> None:
     """The insert is not waited for, the worker stops in under 20 s; what arrives afterwards changes nothing."""
     stack = load.stack

@@ -17,10 +17,9 @@ import pytest
 from chaos import Load, conclude
 from proxy import Proxy
 from runs import NODES, SEED
-from stack import wait_for
+from stack import Worker, wait_for
 from tcp_proxy import TcpProxy
 
-from clustertrack.local.child import Child
 from clustertrack.local.ports import HOST
 
 STACK = {"proxied": True}
@@ -82,7 +81,7 @@ class Mixture:
         self.story: list[str] = []
         self._began = time.monotonic()
         self._numbers = itertools.count(1)
-        self._asleep: set[Child] = set()
+        self._asleep: set[Worker] = set()
         self._turn: Turn = ()
         self._settings = {
             "CLICKHOUSE_PORT": str(ledger.port),
@@ -132,12 +131,12 @@ class Mixture:
     def _tell(self, what: str) -> None:
         self.story.append(f"{time.monotonic() - self._began:.1f} s: {what}")
 
-    def _start(self, name: str = "") -> Child:
+    def _start(self, name: str = "") -> Worker:
         worker = self.stack.start_worker(name or f"worker-{next(self._numbers)}", wait=False, **self._settings)
         self._tell(f"{worker.name} starts")
         return worker
 
-    def _victim(self) -> Child:
+    def _victim(self) -> Worker:
         """Any worker that is awake, if possible one at work; it no longer counts as one of the workers."""
         awake = [w for w in self.stack.workers if w.exit_code() is None and w not in self._asleep]
         at_work = [w for w in awake if any(self._folder(w).rglob("*.db"))]
@@ -145,7 +144,7 @@ class Mixture:
         self.stack.workers.remove(victim)
         return victim
 
-    def _folder(self, worker: Child) -> Path:
+    def _folder(self, worker: Worker) -> Path:
         return self.stack.folder / worker.name
 
     def _last(self, since: float, least: float, most: float) -> None:
@@ -154,7 +153,7 @@ class Mixture:
 
     # ---- faults: they strike, and end after the yield
 
-    def _killed(self) -> Child:
+    def _killed(self) -> Worker:
         victim = self._victim()
         self.stack.kill(victim)
         assert victim.exit_code() == -signal.SIGKILL
@@ -281,7 +280,7 @@ def test_any_mix(load: Load, ledger: Proxy, wires: list[TcpProxy]) -> None:
         mixture.settle()
     finally:
         states = [f"{worker.name}: {worker.exit_code()}, {worker.last_words()}" for worker in load.stack.workers]
-        print(f"drawn: {plan}", *mixture.story, *states, sep="\n")  # noqa: T201 - shown when the scenario fails
+        print(f"drawn: {plan}", *mixture.story, *states, sep="\n")  # noqa: T201  (shown when the scenario fails)
     assert mixture.struck == Counter(itertools.chain(*plan))
     assert mixture.struck.total() >= load.size(6)
     conclude(load, "mixture of faults, as the seed draws it", faults=mixture.struck.total(), story=mixture.story)

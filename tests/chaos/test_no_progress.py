@@ -14,7 +14,7 @@ from typing import Final
 import pytest
 from chaos import Load, conclude
 from prometheus_client import CollectorRegistry
-from runs import ALONE, SCALE
+from runs import ALONE, LONG_FORM
 from stack import wait_for
 
 from clustertrack.local.child import Command
@@ -137,7 +137,7 @@ def test_the_supervisor_replaces_one_that_does_not_answer(load: Load, watched: W
     conclude(load, "no progress: process stopped", faults=1)
 
 
-@pytest.mark.skipif(SCALE == 1, reason="in the long form: with the product's own patience it takes minutes")
+@LONG_FORM  # with the product's own patience it takes minutes
 @pytest.mark.parametrize(("fault", "why"), FAULTS)
 def test_by_default_it_is_red_within_a_minute(
     load: Load, untuned: Watched, fault: str, why: str, request: pytest.FixtureRequest
@@ -156,7 +156,7 @@ def test_by_default_it_is_red_within_a_minute(
     publishing.join(60)
     story = [f"red {red:.0f} s after the fault, the next worker ready after {replaced:.0f} s"]
     conclude(load, f"no progress, nothing set: {request.node.callspec.id}", faults=1, story=story)
-    print(story)  # noqa: T201 - shown with -s
+    print(story)  # noqa: T201  (shown with -s)
 
 
 def test_without_a_supervisor_it_ends_itself(load: Load) -> None:

@@ -73,7 +73,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Bench"]:
         encoding="utf-8",
     )
     made = Stack(folder, nodes=NODES, clusters=registry)
-    print(f"seed {SEED}")  # noqa: T201 - shown when a scenario fails
+    print(f"seed {SEED}")  # noqa: T201  (shown when a scenario fails)
     try:
         client = made.client()
         client.command(f"ALTER TABLE activity_revision ADD CONSTRAINT taken CHECK activity_id != '{NOT_STORABLE}'")

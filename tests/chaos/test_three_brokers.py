@@ -9,9 +9,7 @@ from chaos import EVENTS, Load, conclude
 from kafka import KafkaAdminClient, TopicPartition
 from kafka.admin import ConfigResource, ConfigResourceType
 from runs import SEED
-from stack import wait_for
-
-from clustertrack.local.child import Child
+from stack import Worker, wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -19,7 +17,7 @@ STACK = {"nodes": 3}
 
 
 @pytest.fixture
-def worker(load: Load) -> Iterator[Child]:
+def worker(load: Load) -> Iterator[Worker]:
     """A worker that must live through the test, and stop by itself afterwards; without progress it ends after 12 s."""
     started = load.stack.start_worker("one-of-three", CLUSTERTRACK_STALLED_SECONDS="6")
     yield started
@@ -71,7 +69,7 @@ def setting(admin: KafkaAdminClient, topic: str, name: str) -> str:
     return str(found["topic"][topic][name]["value"])
 
 
-def test_one_of_three_is_killed(load: Load, worker: Child, admin: KafkaAdminClient) -> None:
+def test_one_of_three_is_killed(load: Load, worker: Worker, admin: KafkaAdminClient) -> None:
     """The other two have everything, and go on: all is counted before it comes back and catches up."""
     stack, broker = load.stack, random.Random(SEED).randrange(3)
     assert setting(admin, EVENTS, "min.insync.replicas") == "2"
@@ -88,7 +86,7 @@ def test_one_of_three_is_killed(load: Load, worker: Child, admin: KafkaAdminClie
     assert worker.exit_code() is None
 
 
-def test_leaders_move(load: Load, worker: Child, admin: KafkaAdminClient) -> None:
+def test_leaders_move(load: Load, worker: Worker, admin: KafkaAdminClient) -> None:
     """Of the events, of what is produced, of the changelog, and of the group: its coordinator moves too."""
     publishing = load.background(rate=150, seconds=600)
     topics = list(admin.list_topics())
@@ -105,7 +103,7 @@ def test_leaders_move(load: Load, worker: Child, admin: KafkaAdminClient) -> Non
     assert worker.exit_code() is None
 
 
-def test_two_of_three_are_killed(load: Load, worker: Child) -> None:
+def test_two_of_three_are_killed(load: Load, worker: Worker) -> None:
     """Nothing can be confirmed any more: the worker waits, says so, and goes on by itself when they are back."""
     stack = load.stack
     publishing = load.background(rate=150, seconds=load.size(4))

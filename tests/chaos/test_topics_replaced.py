@@ -153,6 +153,6 @@ def test_down_for_longer_than_the_retention(
     assert worker.stop(20)
 
 
-def _ends(stack: Stack, kafka: KafkaAdminClient) -> dict[TopicPartition, object]:
+def _ends(stack: Stack, kafka: KafkaAdminClient) -> dict[TopicPartition, Any]:
     places = [TopicPartition(EVENTS, partition) for partition in range(stack.partitions)]
     return dict(kafka.list_partition_offsets(dict.fromkeys(places, OffsetSpec.LATEST)))

@@ -162,7 +162,7 @@ def test_settings(text: str, run: Run, monkeypatch: pytest.MonkeyPatch):
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A ledger full of records that play tricks, rejected by a real worker, and rows that nobody has a receipt for."""
     made = Stack(tmp_path_factory.mktemp("hostile"), partitions=2)
-    worker = made.start_worker(LOG_LEVEL="DEBUG")
+    made.start_worker(LOG_LEVEL="DEBUG")
     records = []
     for text in TEXTS:
         raw, header = text.encode("utf-8", "surrogatepass"), text.encode("utf-8", "replace").decode()
@@ -178,7 +178,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         shown = text.encode("utf-8", "replace").decode()
         client.insert("activity_revision", [[shown, shown, 9]], column_names=["source", "activity_id", "revision"])
     client.close()
-    made.worker_log = worker.log
     yield made
     made.close()
 
@@ -208,7 +207,7 @@ def test_the_account(stack: Stack, asked: Run, tmp_path: Path):
     for kind in ("text", "json", "csv"):
         asked("report", "--year", "2018", "--format", kind)
         asked("report", "--year", "2018", "--format", kind, "--out", str(tmp_path / "a\x1b[2J\nb"))
-    log = stack.worker_log.read_text(encoding="utf-8")
+    log = stack.workers[0].log.read_text(encoding="utf-8")
     assert "records are taken" in log
     assert tricks(log) == []
 

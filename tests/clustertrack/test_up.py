@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kafka import KafkaAdminClient
@@ -56,7 +57,7 @@ class Up:
         return taken_ports(self.ports.used(self.workers))
 
 
-def _start(*arguments: object, **options: object) -> subprocess.Popen[str]:
+def _start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)}
     return subprocess.Popen(
         [sys.executable, "-m", "clustertrack", "up", *map(str, arguments)], text=True, env=environment, **options

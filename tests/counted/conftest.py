@@ -79,7 +79,7 @@ def agree(new_ledger: Callable[..., object]) -> Callable[..., None]:
                     merge(other)
                 return compare(other, Model(history), call) is not None
 
-        print(f"seed {seed}, {what}: {len(found)} calls differ from the model\n{found[0]}")  # noqa: T201 - if the rest fails
+        print(f"seed {seed}, {what}: {len(found)} calls differ from the model\n{found[0]}")  # noqa: T201  (if the rest fails)
         small = smaller(model.history, fails) if fails(model.history) else model.history
         pytest.fail(
             f"seed {seed}, {what}: {len(found)} calls differ from the model; repeat with {LONG_RUN}={seed}\n"

@@ -43,7 +43,7 @@ def _chains(history: History) -> list[tuple[list[int], bool]]:
     return [register.chain(company, LAST_DAY) for company in register.versions]
 
 
-EVENTS: dict[str, Callable[[History], int]] = {
+EVENTS: dict[str, Callable[..., int]] = {
     "repeated": lambda h: sum(a.revision == b.revision for a, b in _pairs(h)),
     "known late": lambda h: sum(a.revision < b.revision and a.known_at > b.known_at for a, b in _pairs(h)),
     "same millisecond": lambda h: sum(

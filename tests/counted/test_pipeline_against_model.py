@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 SEEDS = (1,)
 EVENTS, COMPANIES = "activity.events.v1", "companies.v1"
-SMALL = {"CLUSTERTRACK_MAX_ROWS": "23", "CLUSTERTRACK_LINGER_MS": "20"}
+SMALL: dict[str, Any] = {"CLUSTERTRACK_MAX_ROWS": "23", "CLUSTERTRACK_LINGER_MS": "20"}
 """Batches are cut small, so that what belongs together is apart."""
 NEXT_MAPPING = {"workshop.attended": ("new_ideas", "new_products"), "company.joined": ("new_competencies",)}
 

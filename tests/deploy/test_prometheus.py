@@ -28,6 +28,7 @@ BUILT_IN = {"up": {"job", "instance"}}
 def labels_by_name() -> dict[str, set[str]]:
     """Every series name of a worker and of the account that a timer writes, with its labels."""
     found = dict(BUILT_IN)
+    metric: Any
     for metric, names in ReconcileMetrics().registry._collector_to_names.items():
         found |= {name: set(metric._labelnames) for name in names}
     for metric in vars(metrics).values():

@@ -101,7 +101,11 @@ def examples() -> Rows:
                 continue
             activity, _ = judged
             rows.activities.append(activity)
-            own = {"activity_id": activity.activity_id, "revision": activity.revision, "source": activity.source}
+            own: dict[str, Any] = {
+                "activity_id": activity.activity_id,
+                "revision": activity.revision,
+                "source": activity.source,
+            }
             rows.receipts.append(Receipt(**place, **own, status="accepted", reason=""))
     return rows
 

@@ -22,7 +22,7 @@ def row(beginning: str) -> tuple[str, str, str]:
 
 def test_exit_codes():
     """Those of the errors, and 0."""
-    errors = [ClustertrackError, *ClustertrackError.__subclasses__()]
+    errors: list[type[ClustertrackError]] = [ClustertrackError, *ClustertrackError.__subclasses__()]
     assert coded(row("exit codes")[1]) == ["0", *sorted({str(error.exit_code) for error in errors})]
 
 

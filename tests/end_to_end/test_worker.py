@@ -237,7 +237,7 @@ class _NoText(str):
 
     __slots__ = ()
 
-    def encode(self, *_: object) -> bytes:  # type: ignore[override]
+    def encode(self, *_: object) -> bytes:
         return b"\xff\xfe"
 
 

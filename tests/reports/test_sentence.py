@@ -3,8 +3,9 @@ from datetime import date
 
 import pytest
 
+from reports.layout import number
 from reports.model import AnnualReport, Mapping, NationalFigures
-from reports.sentence import helped, number, sentence
+from reports.sentence import helped, sentence
 
 
 def report(helped: int, new: int, ideas: int, products: int) -> AnnualReport:

@@ -72,6 +72,7 @@ def test_binary_mode(content_type: Any):
     assert isinstance(found, tuple), found
     assert found[0] == PLAIN[0]
     sent = content_type.decode() if isinstance(content_type, bytes) else "application/json"
+    assert isinstance(PLAIN, tuple)
     assert found[1] == PLAIN[1] | {"datacontenttype": sent}
 
 
@@ -86,6 +87,7 @@ def test_extensions_of_both_modes_pass_through():
     """An extension attribute is handed on; one that is null is unset."""
     found = read(DATA, BINARY | {"ce_traceparent": b"00-1", "ce_gone": None})
     assert isinstance(found, tuple)
+    assert isinstance(PLAIN, tuple)
     assert found[1] == PLAIN[1] | {"datacontenttype": "application/json", "traceparent": "00-1"}
 
 

@@ -61,7 +61,7 @@ def test_a_full_row():
 
 def test_an_empty_cell_is_unknown():
     """Only the number and the day are needed; optional columns may be absent; a short row has no cells at its end."""
-    row = version_from_row({"cvr": "13748136", "valid_from": "2018-01-01", "name": None}, NOBODY, 7)  # type: ignore[dict-item]
+    row = version_from_row({"cvr": "13748136", "valid_from": "2018-01-01", "name": None}, NOBODY, 7)
     assert isinstance(row, RegisterRow)
     assert row.version == CompanyVersion(cvr=13748136, valid_from=date(2018, 1, 1), revision=7)
 

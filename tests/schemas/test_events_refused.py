@@ -189,7 +189,8 @@ def test_all_faults_are_reported_at_once():
 
 def test_every_code_has_a_case():
     """Every code that an event can have has an example in this file."""
-    shown = {code for case in CASES for _, code in case.values[2]} | {"invalid_json", "invalid_utf8", "tombstone"}
+    listed: list[Any] = [case.values[2] for case in CASES]
+    shown = {code for faults in listed for _, code in faults} | {"invalid_json", "invalid_utf8", "tombstone"}
     elsewhere = {"too_many_headers", "unreadable", "misrouted", "unprocessable", "not_storable", "invalid_header"}
     elsewhere.add("set_aside")
     assert shown | elsewhere == set(CODES)
@@ -232,7 +233,7 @@ def test_no_name_is_repeated(value: bytes):
 def test_the_list_of_faults_ends():
     """A record of nothing but faults must not grow many times its size: the list has to fit next to it."""
     many = {f"f{n}": 0 for n in range(50)}
-    wrong = {f"g{n}": [] for n in range(50)}
+    wrong: dict[str, Any] = {f"g{n}": [] for n in range(50)}
     assert len(refused(event(data={**many, "outcomes": ["x"] * 100}, **wrong))) == MAX_FAULTS
 
 
@@ -240,6 +241,6 @@ def test_the_list_of_faults_ends():
 @pytest.mark.parametrize("value", ["", [], 1.5], ids=["text", "list", "fraction"])
 def test_fields_are_counted_before_they_are_judged(number: int, value: object):
     """One fault says how many there are, for an event of any size and attributes of any content."""
-    many = {f"f{n}": value for n in range(number)}
+    many: dict[str, Any] = {f"f{n}": value for n in range(number)}
     assert refused(event(**many)) == [("", "too_many_fields")]
     assert refused(event(data=many)) == [("", "too_many_fields")]

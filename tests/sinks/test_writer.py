@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
-from memory import MemoryLedger
 from proxy import Proxy
+from twins import MemoryLedger
 
 from schemas.company import CompanyVersion
 from schemas.events import Activity

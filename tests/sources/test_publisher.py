@@ -165,7 +165,8 @@ def test_nobody_listens():
 def mortal(tmp_path: Path) -> Iterator[tuple[str, Child]]:
     """A broker that the test may kill."""
     runtime, jars = java.find_java(), kafka_jars.ensure_jars()
-    node = local_kafka.KafkaNode(tmp_path / "kafka", *free_ports(2), short_lived=True)
+    port, controller = free_ports(2)
+    node = local_kafka.KafkaNode(tmp_path / "kafka", port, controller, short_lived=True)
     local_kafka.prepare(node, runtime, jars, tmp_path)
     child = Child(local_kafka.command(node, runtime, jars), tmp_path)
     try:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from datetime import date
 
 import pytest
-from memory import Record
 from samples import CVRS
+from twins import Record
 
 from schemas.company import CompanyVersion
 from schemas.faults import MAX_FAULTS

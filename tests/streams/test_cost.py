@@ -17,6 +17,8 @@ from fuzzing.holds import storable
 from nasty import KINDS, good, weight
 from wire import batch_bytes, read_batches
 
+from brokers.record_headers import read_headers
+
 SIZES = (10_000, 100_000, 900_000)
 """The largest is what a record may have; a batch of Kafka is not much larger."""
 MOST_CPU = 25
@@ -35,7 +37,7 @@ def work(batch: bytes) -> None:
         storable(decide(records[begin : begin + AT_ONCE]).rows)
 
 
-def seconds(call: Callable[[], Any], tries: int = 3) -> float:
+def seconds(call: Callable[..., Any], tries: int = 3) -> float:
     """The least CPU time of a few calls; of a long one, of one."""
     found = []
     for _ in range(tries):
@@ -108,7 +110,7 @@ def test_what_grows_with_the_square_is_seen(monkeypatch):
     """A step that compares each header with all before it exceeds the factor."""
     from streams import decide as deciding  # noqa: PLC0415  (its name is replaced)
 
-    read = deciding.read_headers
+    read = read_headers
 
     def comparing(headers: Any) -> Any:
         for name, _ in headers:

@@ -5,13 +5,13 @@ from datetime import date
 from typing import Any
 
 import pytest
-from deciding import ELSEWHERE, HERE, PARTITIONS, PLACE, decide, home
-from memory import Record
+from deciding import ELSEWHERE, HERE, PARTITIONS, PLACE, decide
 from samples import CLUSTERS, SOURCE, event
+from twins import Record
 
 from schemas.company import CompanyVersion
 from schemas.indicators import PIPELINE_VERSION
-from schemas.ledger import NO_PARTITION, Receipt
+from schemas.ledger import Receipt
 from schemas.revisions import version_key, with_pipeline
 from streams.company_register import Register
 from streams.decide import MARK, MARK_AHEAD, Batch, process_batch
@@ -242,99 +242,6 @@ def test_marks_are_asked_for_once():
     assert [len(keys) for keys in asked] == [2]
 
 
-# ---- the wrong partition
-
-
-def test_a_record_on_the_wrong_partition_is_sent_on():
-    """It goes to its company's partition as it came, with a note of where it was; the receipt says so."""
-    company = ELSEWHERE[0]
-    headers = (("trace", b"\xff"), ("trace", None), ("content-type", b"application/cloudevents+json"))
-    batch = decide([Record(9, event(company), key=b"any", headers=headers)])
-    (output,) = batch.outputs
-    assert (output.to, output.partition) == ("events", home(company))
-    assert (output.key, output.value) == (b"any", event(company))
-    assert output.headers == [*headers, ("ct-origin", b"activity.events.v1/0/9")]
-    (receipt,) = batch.rows.receipts
-    assert (receipt.status, receipt.reason) == ("rerouted", "wrong_partition")
-    assert (receipt.source, receipt.activity_id, receipt.revision) == (SOURCE, "", 0)
-    assert (receipt.sent_to, receipt.origin_partition) == (home(company), NO_PARTITION)
-    assert batch.rows.activities == batch.rows.rejected == []
-    assert batch.marks == {}
-
-
-def test_a_record_is_sent_on_once():
-    """What was sent on and is still wrong could be sent on endlessly: it is rejected, with where it came from."""
-    origin = ("ct-origin", b"activity.events.v1/2/5")
-    batch = decide([Record(9, event(ELSEWHERE[0]), headers=(origin,))])
-    assert [(r.status, r.reason, r.source) for r in batch.rows.receipts] == [("rejected", "misrouted", SOURCE)]
-    (rejection,) = batch.rows.rejected
-    assert rejection.faults == (("", "misrouted", "activity.events.v1/2/5"),)
-    assert [output.to for output in batch.outputs] == ["rejected"]
-
-
-def test_a_record_that_was_sent_on_arrives():
-    """On the right partition an origin does not matter."""
-    batch = decide([Record(9, SOUND, headers=(("ct-origin", b"activity.events.v1/2/5"),))])
-    assert statuses(batch) == ["accepted"]
-
-
-def test_a_record_is_sent_on_and_arrives():
-    """From any partition a record reaches its company's in one step, and is accepted there."""
-    company = ELSEWHERE[0]
-    (output,) = decide([Record(9, event(company))]).outputs
-    there = PLACE._replace(partition=output.partition)
-    batch = decide([Record(0, output.value, key=output.key, headers=output.headers)], place=there)
-    assert statuses(batch) == ["accepted"]
-    (receipt,) = batch.rows.receipts
-    assert (receipt.origin_partition, receipt.origin_offset, receipt.sent_to) == (0, 9, NO_PARTITION)
-
-
-@pytest.mark.parametrize(
-    ("header", "origin"),
-    [
-        pytest.param(b"activity.events.v1/2/5", (2, 5), id="another partition"),
-        pytest.param(b"activity.events.v1/2/9999999999999999999", (2, 9999999999999999999), id="largest"),
-        pytest.param(b"activity.events.v1/0/5", (NO_PARTITION, 0), id="the same partition"),
-        pytest.param(b"activity.events.v1/70000/5", (NO_PARTITION, 0), id="a partition that is not there"),
-        pytest.param(b"other/2/5", (NO_PARTITION, 0), id="another topic"),
-        pytest.param(b"activity.events.v1/2/10000000000000000000", (NO_PARTITION, 0), id="too many digits"),
-        pytest.param("activity.events.v1/2/\u0665".encode(), (NO_PARTITION, 0), id="digits of another script"),
-        pytest.param(b"\xff\x00/", (NO_PARTITION, 0), id="no text"),
-        pytest.param(b"", (NO_PARTITION, 0), id="empty"),
-        pytest.param(None, (NO_PARTITION, 0), id="none"),
-    ],
-)
-def test_where_a_record_was_before(header: bytes | None, origin: tuple[int, int]):
-    """A receipt of any status keeps the origin; what a publisher wrote into the header cannot harm."""
-    batch = decide(
-        [Record(9, SOUND, headers=(("ct-origin", header),)), Record(10, b"{", headers=(("ct-origin", header),))]
-    )
-    assert statuses(batch) == ["accepted", "rejected"]
-    assert [(r.origin_partition, r.origin_offset) for r in batch.rows.receipts] == [origin, origin]
-
-
-def test_origins_of_a_recreated_topic():
-    """Its offsets start at 0 again: records of another epoch are not dropped for having the same origin."""
-    again = PLACE._replace(topic_epoch=2)
-    records = [Record(9, SOUND), Record(10, b"{"), Record(11, event(ELSEWHERE[0]))]
-    origins = [dict(output.headers)["ct-origin"] for output in decide(records, place=again).outputs]
-    assert origins == [b"activity.events.v1@2/0/%d" % offset for offset in (9, 10, 11)]
-    came = [Record(12, SOUND, headers=(("ct-origin", b"activity.events.v1%b/2/5" % e),)) for e in (b"@2", b"@1", b"")]
-    found = [(r.origin_partition, r.origin_offset) for r in decide(came, place=again).rows.receipts]
-    assert found == [(2, 5), (NO_PARTITION, 0), (NO_PARTITION, 0)]
-
-
-def test_repeats_are_sent_on_unseen():
-    """Only the worker of the right partition knows what is a repeat."""
-    batch = decide([Record(0, event(ELSEWHERE[0])), Record(1, event(ELSEWHERE[0]))])
-    assert statuses(batch) == ["rerouted", "rerouted"]
-
-
-def test_what_cannot_be_read_is_not_sent_on():
-    """Without a sound subject the partition of a record is unknown."""
-    assert statuses(decide([Record(0, event(subject="12345678"))])) == ["rejected"]
-
-
 # ---- enriched
 
 
@@ -416,7 +323,7 @@ def test_companies_of_the_samples():
 @pytest.mark.parametrize("content_type", ["application/json", None, ...], ids=["JSON", "null", "absent"])
 def test_extensions_that_are_on_no_list_are_left_out_and_counted(content_type: Any):
     """The event is counted; those that are known stay, and one without a value is no loss."""
-    more = {"traceparent": "00-1", "partitionkey": "1", "nickname": "Ane", "salary": 3, "empty": None}
+    more: dict[str, Any] = {"traceparent": "00-1", "partitionkey": "1", "nickname": "Ane", "salary": 3, "empty": None}
     batch = decide([Record(0, event(COMPANY, datacontenttype=content_type, **more))])
     (output,) = batch.outputs
     sent = json.loads(output.value or b"")

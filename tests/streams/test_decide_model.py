@@ -11,8 +11,8 @@ from typing import Any
 from deciding import CLUSTERS, PARTITIONS, home
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from memory import Record
 from samples import CVRS, event
+from twins import Record
 
 from streams.company_register import Register
 from streams.decide import Batch, PartitionInfo, process_batch

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from deciding import HERE, PLACE, decide
-from memory import Record
 from samples import SOURCE, event
+from twins import Record
 
 from streams.decide import LARGEST, MARK
 
@@ -100,7 +100,8 @@ class Booby:
 
 def test_a_record_that_was_set_aside_is_not_touched():
     """Nothing but its place and time is read or kept; the others go on."""
-    batch = decide([Record(0, SOUND), Booby(), Record(2, b"{")], condemned={1: "set_aside"})
+    untouched: Any = Booby()
+    batch = decide([Record(0, SOUND), untouched, Record(2, b"{")], condemned={1: "set_aside"})
     assert [(r.offset, r.status, r.reason) for r in batch.rows.receipts] == [
         (0, "accepted", ""),
         (1, "rejected", "set_aside"),

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from deciding import HERE, decide
-from memory import Record
 from samples import event
+from twins import Record
 
 from streams.decide import Output
 

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from memory import Record
+from twins import Record
 
 from streams.faultpoints import DrillError, FaultPoints
 

@@ -253,7 +253,7 @@ def test_the_compiled_stream_is_there() -> None:
 
 def test_the_schemes_are_registered() -> None:
     """Faust finds the transport and the store by URL."""
-    import streams.app  # noqa: F401, PLC0415 - registers them
+    import streams.app  # noqa: F401, PLC0415  (registers them)
 
     assert "kafkabatch" in TRANSPORTS.aliases
     assert "clustertrackrocks" in stores.STORES.aliases

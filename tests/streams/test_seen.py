@@ -10,7 +10,7 @@ import pytest
 import structlog
 from faust.types.tuples import TP
 
-from streams.deliver import StateError
+from streams.interfaces import StateError
 from streams.seen import STORE_URL, TABLE, RocksSeen, is_damage
 
 CHANGELOG = TP("app-seen-changelog", 0)

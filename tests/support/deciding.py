@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kafka.partitioner import murmur2
-from memory import Record
 from samples import CLUSTERS, CVRS
+from twins import Record
 
 from streams.company_register import Register
 from streams.decide import Batch, PartitionInfo, process_batch

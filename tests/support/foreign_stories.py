@@ -66,7 +66,7 @@ def stories() -> list[Story]:
 
 def leveled() -> list[Story]:
     """The extremes that can be set: the fastest and the smallest."""
-    levels = {
+    levels: dict[str, dict[str, tuple[int, ...]]] = {
         "confluent-kafka": {"gzip": (1, 9), "lz4": (1, 12), "zstd": (1, 12)},
         "java": {"gzip": (1, 9), "lz4": (1, 17), "zstd": (-7, 1, 19, 22)},
     }

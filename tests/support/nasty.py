@@ -13,7 +13,7 @@ from poison_values import DATA, SOUND
 from rawkafka import Raw
 from samples import event
 
-Kind = Callable[[int], list[Raw]]
+Kind = Callable[..., list[Raw]]
 KINDS: Final[dict[str, Kind]] = {}
 GOOD_SIZE: Final = 350
 """About how many bytes a good record has. A shorter one costs as much: work is counted by bytes and by records."""

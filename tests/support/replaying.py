@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from kafka import KafkaConsumer, TopicPartition
 from samples import CVRS, event
@@ -67,7 +68,7 @@ class Person:
 
 def record(topic: KafkaTopic, offset: int = 7, **changes: object) -> RejectedRecord:
     """A rejected record of the topic."""
-    fields = {
+    fields: dict[str, Any] = {
         "place": RecordAddress(topic.name, topic.epoch, 1, offset),
         "log_time": START,
         "source": "",

@@ -14,5 +14,5 @@ OUTAGE = float(os.environ.get("CHAOS_OUTAGE", "30"))
 """Seconds that ClickHouse is down under back-pressure."""
 ALONE = "CHAOS_OUTCOMES" in os.environ
 """Whether no other tests run on the machine at the same time, so that times mean something."""
-LONG_FORM = pytest.mark.skipif(not ALONE, reason="in the long form (scripts/chaos): other scenarios come close to it")
-"""Mark of a scenario that the suite can do without, to stay short."""
+LONG_FORM = pytest.mark.skipif(not ALONE, reason="in the long form (scripts/chaos)")
+"""On a scenario that takes minutes, or that others come close to: `scripts/test` stays short without it."""

@@ -41,7 +41,7 @@ def secret(user: str) -> str:
 class SecuredNode(local_kafka.KafkaNode):
     """A broker with more listeners. The one that other nodes have is the operator's own, who may do everything."""
 
-    ports: tuple[int, int, int, int] = (0, 0, 0, 0)
+    ports: tuple[int, ...] = (0, 0, 0, 0)
     more: Mapping[str, str] = field(default_factory=dict)
 
     def properties(self) -> dict[str, str]:
@@ -151,7 +151,7 @@ def running(folder: Path, ready: Any, more: Mapping[str, str] | None = None) -> 
         controller,
         short_lived=True,
         ports=tuple(ports),
-        more=more or {},  # type: ignore[arg-type]
+        more=more or {},
     )
     node.folder.mkdir(parents=True)
     authority = certificates(node.folder)

@@ -1,4 +1,4 @@
-"""A real pipeline for tests: Kafka, ClickHouse, `migrate`, and workers that a test starts, kills and watches."""
+"""A real pipeline for tests and measurements: Kafka, ClickHouse, `migrate`, and workers to start, kill and watch."""
 
 import json
 import os
@@ -8,8 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,34 +23,39 @@ from clustertrack.local import child, java, kafka_jars
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child, Command
 from clustertrack.local.ports import HOST, free_ports
+from clustertrack.local.probes import get, ready_at
+from clustertrack.local.secrets import secret_files
 
 START_SECONDS = 60
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--mount")
 DATABASE = "impact"
 
 
-def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+class Worker(Child):
+    """A worker, and the port of its metrics."""
+
+    def __init__(self, command: Command, logs: Path, metrics_port: int) -> None:
+        super().__init__(command, logs)
+        self.metrics_port = metrics_port
+
+
+def wait_for(condition: Callable[..., Any], seconds: float, what: str, every: float = 0.05) -> Any:
     """Poll until the condition returns something true, and return that; fails at the deadline."""
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {seconds} s in vain for {what}")
-        time.sleep(0.05)
+        time.sleep(every)
     return found
 
 
-def answer(worker: Child, path: str) -> tuple[int, str]:
+def answer(worker: Worker, path: str) -> tuple[int, str]:
     """Status and text of one of a worker's addresses; 0 while nobody answers there."""
-    try:
-        with urllib.request.urlopen(f"http://{HOST}:{worker.metrics_port}{path}", timeout=5) as found:
-            return found.status, found.read().decode()
-    except urllib.error.HTTPError as refused:
-        return refused.code, refused.read().decode()
-    except OSError:  # its server has not started yet, or is slow: URLError is one of them
-        return 0, ""
+    status, body = get(worker.metrics_port, path) or (0, b"")
+    return status, body.decode()
 
 
-def waited(worker: Child) -> float:
+def waited(worker: Worker) -> float:
     """Seconds that the ledger or Kafka has refused, as /readyz says."""
     _, text = answer(worker, "/readyz")
     found = re.search(r"refused for (\d+) s", text)
@@ -60,7 +63,7 @@ def waited(worker: Child) -> float:
 
 
 class Stack:
-    """Kafka and ClickHouse of one test module, migrated. `close()` ends everything that was started."""
+    """Kafka and ClickHouse, migrated. `close()` ends everything that was started."""
 
     def __init__(
         self,
@@ -72,12 +75,20 @@ class Stack:
         institutions: Path | None = None,
         proxied: bool = False,
         disk: int | None = None,
+        as_up: bool = False,
+        python: str | Path = sys.executable,
     ) -> None:
         """Args that need an explanation:
         proxied: each broker has one more listener, and advertises the port of a proxy for it (`listeners`).
         disk: MB of a file system of ClickHouse's own, where the system lets us have one.
+        as_up: servers as `clustertrack up` starts them: a broker that is made for long runs, not for a quick start, and
+            a ClickHouse that asks for a password.
+        python: of the environment that has the product and its local stack.
         """
         self.folder = folder
+        self.python = python
+        self._secrets = secret_files(folder) if as_up else None
+        self.password = self._secrets.operator.read_text(encoding="ascii").strip() if self._secrets else ""
         self._disk_mb = disk if disk is not None and _may_mount() else None
         self.partitions = partitions
         self.nodes = nodes
@@ -88,6 +99,8 @@ class Stack:
         self.clickhouse = self._start_clickhouse()  # first of all: it comes up while Kafka's folders are made
         runtime, jars = java.find_java(), kafka_jars.ensure_jars()
         brokers = local_kafka.cluster(folder, list(zip(ports[::4], ports[1::4], strict=True)))
+        if as_up:
+            brokers = [replace(node, short_lived=False) for node in brokers]
         if proxied:
             brokers = [replace(node, proxied=ports) for node, ports in zip(brokers, self.listeners, strict=True)]
         for node in brokers:
@@ -101,6 +114,8 @@ class Stack:
             "CLUSTERTRACK_PARTITIONS": str(partitions),
             "LOG_LEVEL": "INFO",
         }
+        if self._secrets:
+            self.environment["CLICKHOUSE_PASSWORD_FILE"] = str(self._secrets.operator)
         if clusters is not None:
             self.environment["CLUSTERTRACK_CLUSTERS"] = str(clusters)
         if institutions is not None:
@@ -109,7 +124,7 @@ class Stack:
             self.environment |= {"CLUSTERTRACK_REPLICATION_FACTOR": "3", "CLUSTERTRACK_MIN_INSYNC_REPLICAS": "2"}
         self._broker_commands = [local_kafka.command(node, runtime, jars) for node in brokers]
         self.brokers = [Child(command, folder) for command in self._broker_commands]
-        self.workers: list[Child] = []
+        self.workers: list[Worker] = []
         try:
             self.wait_for_kafka()
             self.wait_for_clickhouse()
@@ -120,23 +135,17 @@ class Stack:
 
     def _start_clickhouse(self) -> Child:
         data = self.folder / "disk" / "ch" if self._disk_mb else self.folder / "ch"
-        server = [
-            sys.executable,
-            "-m",
-            "clustertrack.local.clickhouse",
-            "--without-password",
-            "--path",
-            str(data),
-            "--port",
-            str(self.clickhouse_port),
-        ]
+        server = [str(self.python), "-m", "clustertrack.local.clickhouse"]
+        server += ["--path", str(data), "--port", str(self.clickhouse_port)]
+        environment = {"CLICKHOUSE_PASSWORD_FILE": str(self._secrets.operator)} if self._secrets else {}
+        server += [] if self._secrets else ["--without-password"]
         if self._disk_mb:
             data.parent.mkdir(exist_ok=True)
             mount = f'mount -t tmpfs -o size={self._disk_mb}m,mode=700 tmpfs "$0" && exec "$@"'
             # A process that enters its own namespace loses the setting to die with its parent.
             dying = [sys.executable, "-I", "-S", "-c", child._DIE_WITH_PARENT, str(os.getpid())]
             server = [*_UNSHARE, "sh", "-c", mount, str(data.parent), *dying, *server]
-        return Child(Command("clickhouse", server), self.folder)
+        return Child(Command("clickhouse", server, environment), self.folder)
 
     @property
     def has_disk(self) -> bool:
@@ -166,7 +175,8 @@ class Stack:
 
     def wait_for_clickhouse(self) -> None:
         """Wait until ClickHouse answers."""
-        wait_for(lambda: _answers(f"http://{HOST}:{self.clickhouse_port}/ping"), START_SECONDS, "ClickHouse")
+        answers = ready_at(self.clickhouse_port, "/ping")
+        wait_for(lambda: answers() is None, START_SECONDS, "ClickHouse")
 
     def restart_clickhouse(self) -> None:
         """Start ClickHouse again after a test stopped it."""
@@ -176,7 +186,7 @@ class Stack:
     def run(self, *arguments: str, expect: int | None = 0, seconds: float = 120, **environment: str) -> Any:
         """Run the command line with this stack's settings; fails on another exit code than expected."""
         done = subprocess.run(
-            [sys.executable, "-m", "clustertrack", *map(str, arguments)],
+            [self.python, "-m", "clustertrack", *map(str, arguments)],
             env={**os.environ, **self.environment, **environment},
             capture_output=True,
             text=True,
@@ -194,7 +204,7 @@ class Stack:
             raise AssertionError(f"{arguments} ended with {done.exit_code}\n{done.output}") from done.exception
         return done
 
-    def start_worker(self, name: str = "worker-1", *, wait: bool = True, **environment: str) -> Child:
+    def start_worker(self, name: str = "worker-1", *, wait: bool = True, **environment: str) -> Worker:
         """Start a worker with a data folder of its own; `environment` overrides the stack's settings."""
         (port,) = free_ports(1)
         settings = {
@@ -203,18 +213,17 @@ class Stack:
             "METRICS_PORT": str(port),
             **environment,
         }
-        worker = Child(Command(name, [sys.executable, "-m", "clustertrack", "worker"], settings), self.folder)
-        worker.metrics_port = port
+        worker = Worker(Command(name, [self.python, "-m", "clustertrack", "worker"], settings), self.folder, port)
         self.workers.append(worker)
         if wait:
             self.wait_ready(worker)
         return worker
 
-    def is_ready(self, worker: Child) -> bool:
+    def is_ready(self, worker: Worker) -> bool:
         """Whether a worker's /readyz is green."""
-        return _answers(f"http://{HOST}:{worker.metrics_port}/readyz")
+        return ready_at(worker.metrics_port, "/readyz")() is None
 
-    def wait_ready(self, worker: Child) -> None:
+    def wait_ready(self, worker: Worker) -> None:
         """Wait until a worker takes records; fails when it ends instead."""
 
         def ready() -> bool:
@@ -224,10 +233,11 @@ class Stack:
 
         wait_for(ready, START_SECONDS, f"{worker.name} to be ready")
 
-    def metrics(self, worker: Child) -> str:
+    def metrics(self, worker: Worker) -> str:
         """A worker's metrics."""
-        with urllib.request.urlopen(f"http://{HOST}:{worker.metrics_port}/metrics", timeout=10) as answer:
-            return str(answer.read(), "utf-8")
+        status, text = answer(worker, "/metrics")
+        assert status == 200, f"{worker.name} answered {status}: {text}"
+        return text
 
     def kill(self, process: Child) -> None:
         """SIGKILL, at once."""
@@ -237,7 +247,11 @@ class Stack:
     def client(self) -> Client:
         """A client of the ledger."""
         return clickhouse_connect.get_client(
-            host=HOST, port=self.clickhouse_port, database=DATABASE, autogenerate_session_id=False
+            host=HOST,
+            port=self.clickhouse_port,
+            password=self.password,
+            database=DATABASE,
+            autogenerate_session_id=False,
         )
 
     def query(self, sql: str, **parameters: Any) -> list[tuple[Any, ...]]:
@@ -303,7 +317,7 @@ class Stack:
         """Wait until everything published so far is counted."""
         self.run_here("status", "--wait", str(int(seconds)))
 
-    def report(self, year: int, **environment: str) -> dict[str, Any]:
+    def report(self, year: int, **environment: Any) -> dict[str, Any]:
         """The annual report as JSON."""
         return dict(json.loads(self.run("report", "--year", str(year), "--format", "json", **environment).stdout))
 
@@ -320,14 +334,6 @@ def _may_mount() -> bool:
     """Whether a process may have a file system of its own here; in most containers it may not."""
     if not (shutil.which(_UNSHARE[0]) and shutil.which("nsenter")):
         return False
-    # Over a folder that every system has; no other process sees it.
-    tried = subprocess.run([*_UNSHARE, "mount", "-t", "tmpfs", "tmpfs", "/tmp"], capture_output=True, check=False)  # noqa: S108
+    # Nobody else sees it.
+    tried = subprocess.run([*_UNSHARE, "mount", "-t", "tmpfs", "tmpfs", "/tmp"], capture_output=True, check=False)  # noqa: S108  (over a folder that everybody has)
     return tried.returncode == 0
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - always our own address
-            return bool(answer.status == 200)
-    except (OSError, urllib.error.HTTPError):
-        return False

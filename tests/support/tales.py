@@ -138,7 +138,7 @@ def _another_company(numbers: Iterator[int]) -> Tale:
         tale.tell(1, company, 40, activity=back)
         tale.then.setdefault(2, {})[back] = (companies[0], UNKNOWN, WORKSHOP)
     tale.then = {
-        phase: {"MOVED": (companies[last], UNKNOWN, WORKSHOP)} | tale.then.get(phase, {})
+        phase: {**tale.then.get(phase, {}), "MOVED": (companies[last], UNKNOWN, WORKSHOP)}
         for phase, last in ((0, 6), (1, 7), (2, 7))
     }
     return tale

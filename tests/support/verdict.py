@@ -16,11 +16,16 @@ PIPELINE_BITS: Final = 0xFF << 55
 class Record(Protocol):
     """A record as the Kafka client of the tests gives it."""
 
-    partition: int
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
 
 
 def doubled(rows: Iterable[tuple[str, str, int, str]], pipelines: int) -> int:

@@ -72,10 +72,10 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None, logins: t
         confine(path)
         os.environ["TMPDIR"] = scratch_folder(path)
         # Late: loads the engine, which takes a second and needs the folder to be ours.
-        from clustertrack.local.clickhouse.metrics import Metrics, serve_metrics  # noqa: PLC0415
-        from clustertrack.local.clickhouse.pool import Pool  # noqa: PLC0415
-        from clustertrack.local.clickhouse.runner import Runner  # noqa: PLC0415
-        from clustertrack.local.clickhouse.server import Server  # noqa: PLC0415
+        from clustertrack.local.clickhouse.metrics import Metrics, serve_metrics
+        from clustertrack.local.clickhouse.pool import Pool
+        from clustertrack.local.clickhouse.runner import Runner
+        from clustertrack.local.clickhouse.server import Server
 
         pool = Pool(path)
         metrics = Metrics()

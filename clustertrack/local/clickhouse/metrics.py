@@ -33,7 +33,7 @@ class Metrics:
 
 
 class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the name is inherited
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the name is inherited)
         """A scrape every few seconds is not worth a line."""
 
 

@@ -72,7 +72,7 @@ class Written(NamedTuple):
     result_bytes: int = 0
 
 
-def _connect(path: Path, options: str = "") -> Any:  # noqa: ANN401  # chDB has no types
+def _connect(path: Path, options: str = "") -> Any:
     # A "?" would begin options of the engine.
     return _chdb.connect(str(path).replace("?", "%3F") + options)  # type: ignore[attr-defined]
 
@@ -158,7 +158,7 @@ class Connection:
         self._raw.close()
 
 
-def _written(result: Any) -> Written:  # noqa: ANN401  # chDB has no types
+def _written(result: Any) -> Written:
     return Written(
         result.storage_rows_read(),
         result.storage_bytes_read(),
@@ -251,7 +251,7 @@ class Pool:
         self._keeper.close()
 
 
-def _known(keeper: Any) -> Known:  # noqa: ANN401  # chDB has no types
+def _known(keeper: Any) -> Known:
     """What the engine has, and which of it may be called."""
 
     def ask(sql: str) -> list[list[Any]]:
@@ -276,7 +276,7 @@ def _known(keeper: Any) -> Known:  # noqa: ANN401  # chDB has no types
     good -= tables - allowed.TABLE_FUNCTIONS  # format() is both
     types = {row[0] for row in ask("SELECT name FROM system.data_type_families")}
     places = ("table_functions", "table_engines", "database_engines", "dictionary_sources", "dictionary_layouts")
-    others = {row[0] for place in places for row in ask(f"SELECT name FROM system.{place}")}  # noqa: S608  # constants
+    others = {row[0] for place in places for row in ask(f"SELECT name FROM system.{place}")}  # noqa: S608  (constants)
     combinators = [row[0].lower() for row in ask("SELECT name FROM system.aggregate_function_combinators")]
     keywords = {word for row in ask("SELECT keyword FROM system.keywords") for word in row[0].split()}
     return Known(
@@ -307,7 +307,7 @@ def _engine_stderr() -> Iterator[Callable[[], str]]:
             os.close(stderr)
 
 
-def _plain_default(keeper: Any, path: Path) -> None:  # noqa: ANN401  # chDB has no types
+def _plain_default(keeper: Any, path: Path) -> None:
     """Make `default` an ordinary database.
 
     The engine lays one over it in which every name of a file is a table (SELECT * FROM `/etc/passwd`). Detaching that

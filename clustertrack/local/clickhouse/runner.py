@@ -149,7 +149,7 @@ class Runner:
                 if not read.done():
                     read.cancel()
                     await asyncio.wait({read})
-                    raise ClientGoneError  # noqa: TRY301  # the one exit that tidies up
+                    raise ClientGoneError  # noqa: TRY301  (the one exit that tidies up)
                 piece = read.result()
                 if not piece:
                     done = await asyncio.shield(future)

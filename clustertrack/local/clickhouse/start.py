@@ -49,7 +49,7 @@ def clean_environment() -> None:
     """
     kept = {name: value for name, value in os.environ.items() if name in ENVIRONMENT}
     if len(kept) < len(os.environ):
-        os.execve(sys.executable, sys.orig_argv, kept)  # noqa: S606  # this very program
+        os.execve(sys.executable, sys.orig_argv, kept)  # noqa: S606  (this very program)
 
 
 def _secret(environ: Mapping[str, str], variable: str) -> str | None:

@@ -1,6 +1,7 @@
 """The account of every offset: holes, expired ranges, what is pending, rows and receipts without each other."""
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -232,7 +233,7 @@ def test_a_receipt_that_comes_meanwhile(ledger: Client, database: str, write: Ca
         f"INSERT INTO {database}.activity_revision (source, activity_id, revision) VALUES ('crm', '0/0/0', 1)"
     )
 
-    def written(places: object) -> object:
+    def written(places: AbstractSet[TopicPartition]) -> AbstractSet[TopicPartition]:
         write({0: "accepted"})
         return places
 
@@ -264,7 +265,7 @@ def test_receipts_of_records_that_came_meanwhile(
     write({0: "rejected"}, partition=1)
     asked = []
 
-    def ends(places: set[TopicPartition]) -> dict[TopicPartition, int]:
+    def ends(places: AbstractSet[TopicPartition]) -> dict[TopicPartition, int]:
         asked.append(places)
         write({9: "rejected"})  # one that comes after the answer is no fault either
         return dict.fromkeys(places, end)

@@ -73,7 +73,7 @@ def test_what_kafka_said_is_kept(ledger: Client, database: str, write: Callable[
     markers = {TopicPartition(TOPIC, 0, 0): [Range(1, 2), Range(4, 4)]}
     asked = []
 
-    def no_record(place: TopicPartition, ranges: list[Range]) -> Probe:
+    def no_record(place: TopicPartition, ranges: Sequence[Range]) -> Probe:
         asked.append(ranges)
         return Probe(markers[place])
 
@@ -212,7 +212,7 @@ def test_a_hole_that_grew_behind_what_is_acknowledged(ledger: Client, database: 
     assert account.expected == account.received + 3 + 1 + 3 + 1
 
 
-def test_a_loss_without_any_receipt_beside_it_is_acknowledged(ledger: Client, database: str):
+def test_a_loss_without_any_receipt_around_it_is_acknowledged(ledger: Client, database: str):
     """A partition of which nothing was ever read."""
     found = reconcile(ledger, database, [bound(7, 7, 0)], acknowledge="before the first worker")
     assert (found.acknowledged, found.whole) == (7, True)

@@ -22,7 +22,7 @@ from sinks.clickhouse import ClickHouse, connect
 
 
 def test_bounds_carry_what_kafka_says():
-    """Every partition is bounded by its watermarks; without a commit the group stands at 0."""
+    """Every partition is bounded by its watermarks; without a commit the group is at 0."""
     reading = Reading({Partition(EVENTS, 0): Progress(5, 20, 12), Partition(EVENTS, 1): Progress(0, 0, None)}, 1)
     assert list(bounds_of(reading, 2)) == [Bound(EVENTS, 2, 0, 5, 20, 12), Bound(EVENTS, 2, 1, 0, 0, 0)]
 

@@ -3,6 +3,7 @@
 import json
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,9 +23,9 @@ from clustertrack.reconcile.account_text import as_dict, as_text
 from schemas.errors import UsageFault
 
 
-def account(**changes: object) -> PartitionAccount:
+def account(**changes: Any) -> PartitionAccount:
     """A partition in which ten of ten offsets have their receipt."""
-    fields = {
+    fields: dict[str, Any] = {
         "topic": EVENTS,
         "topic_epoch": 0,
         "partition": 3,
@@ -40,8 +41,8 @@ def account(**changes: object) -> PartitionAccount:
     return PartitionAccount(**{**fields, **changes})
 
 
-def result(*partitions: PartitionAccount, **changes: object) -> Reconciliation:
-    """An account of the ledger with nothing wrong beside its partitions."""
+def result(*partitions: PartitionAccount, **changes: Any) -> Reconciliation:
+    """An account of the ledger with nothing wrong but in its partitions."""
     return Reconciliation(partitions=partitions, **changes)
 
 

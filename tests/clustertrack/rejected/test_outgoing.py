@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from samples import CLUSTERS, CVRS, SOURCE, event
@@ -12,7 +13,7 @@ from clustertrack.rejected.outgoing import Outgoing, as_edited, as_replay, compa
 from clustertrack.rejected.records import RejectedRecord, WrittenAddress, read_address, replays_of
 from schemas.addresses import RecordAddress
 from schemas.errors import UsageFault
-from schemas.events import read_event
+from schemas.events import Activity, read_event
 from schemas.faults import Fault
 from sources.publisher import MAX_RECORD
 
@@ -24,9 +25,9 @@ NEW_ID = "169527f4-e5f9-50ba-9f8f-3a8d575c56a8"
 STRUCTURED = ("content-type", b"application/cloudevents+json; charset=utf-8")
 
 
-def record(value: bytes | None = None, **changes: object) -> RejectedRecord:
+def record(value: bytes | None = None, **changes: Any) -> RejectedRecord:
     """A rejected record; its value is a valid event unless said otherwise."""
-    fields = {
+    fields: dict[str, Any] = {
         "place": PLACE,
         "log_time": datetime(2026, 11, 1, tzinfo=UTC),
         "source": SOURCE,
@@ -43,6 +44,13 @@ def replay(rejected: RejectedRecord, limit: int = 3) -> Outgoing:
     made = as_replay(rejected, partitions=PARTITIONS, limit=limit, can_return=True)
     assert isinstance(made, Outgoing), made
     return made
+
+
+def accepted(value: bytes) -> tuple[Activity, dict[str, Any]]:
+    """The activity of an event that has no fault, and what it carries."""
+    found = read_event(value, None, NOW, CLUSTERS)
+    assert isinstance(found, tuple)
+    return found
 
 
 def edit(rejected: RejectedRecord, value: object) -> Outgoing:
@@ -72,7 +80,7 @@ def test_a_replay_is_the_record_itself():
     )
 
 
-def test_headers_of_the_pipeline_are_written_anew():
+def test_headers_of_the_pipeline_are_replaced():
     """What told of the old record's way is dropped, replays are counted on, an edit stays named; null says nothing."""
     headers = (
         ("ct-origin", b"activity.events.v1/1/5"),
@@ -114,7 +122,7 @@ BINARY = (("ce_specversion", b"1.0"), ("ce_subject", b"DK 13 74 81 36"), ("conte
     ],
 )
 def test_a_replay_goes_to_the_partition_of_its_company(rejected: RejectedRecord, partition: int):
-    """Wherever the record stood; where no company can be read, it stays where it was."""
+    """Anywhere in the topic; where no company can be read, it stays where it was."""
     assert replay(rejected).partition == partition
 
 
@@ -175,9 +183,9 @@ def test_the_limit_says_what_to_do():
 def test_an_edited_record_is_a_new_event():
     """A new id, the key and partition of the company it now has, the old record named, the replays counted from 0."""
     rejected = record(event(subject="12345678"), key=b"12345678", headers=(("ct-replays", b"3"), ("x", b"y")))
-    mended = json.loads(event(CVRS[2]))
-    made = edit(rejected, mended)
-    assert json.loads(made.value) == {**mended, "id": NEW_ID}
+    corrected = json.loads(event(CVRS[2]))
+    made = edit(rejected, corrected)
+    assert json.loads(made.value) == {**corrected, "id": NEW_ID}
     assert made.headers == (("x", b"y"), STRUCTURED, ("ct-edited-from", b"activity.events.v1/3/17"))
     assert (made.key, made.partition) == (b"%08d" % CVRS[2], home(CVRS[2]))
     assert (made.replays, made.edited) == (0, True)
@@ -185,11 +193,11 @@ def test_an_edited_record_is_a_new_event():
 
 def test_an_edit_that_is_sent_twice_is_one_event():
     """Its id follows from the address of the rejected record, also where the file has none: it is counted once."""
-    mended = event(data={"activity_id": ..., "occurred_on": ...}, id=...)
-    first, second = (edit(record(), mended) for _ in range(2))
-    other = edit(record(place=PLACE._replace(offset=18)), mended)
+    corrected = event(data={"activity_id": ..., "occurred_on": ...}, id=...)
+    first, second = (edit(record(), corrected) for _ in range(2))
+    other = edit(record(place=PLACE._replace(offset=18)), corrected)
     assert first == second
-    judged, elsewhere = (read_event(made.value, None, NOW, CLUSTERS) for made in (first, other))
+    judged, elsewhere = (accepted(made.value) for made in (first, other))
     assert (judged[0].event_id, judged[0].activity_id) == (NEW_ID, NEW_ID)
     assert elsewhere[0].activity_id != NEW_ID
 
@@ -201,8 +209,8 @@ def test_an_edited_event_stays_the_same_activity():
     sent = json.loads(made.value)
     assert sent["id"] == NEW_ID
     assert sent["data"] == {"activity_id": broken["id"], "occurred_on": "2018-05-04"}
-    was, now = (read_event(json.dumps(e).encode(), None, NOW, CLUSTERS) for e in (broken, sent))
-    assert was[0]._replace(event_id="") == now[0]._replace(event_id="")
+    (was, _), (now, _) = (accepted(json.dumps(e).encode()) for e in (broken, sent))
+    assert was._replace(event_id="") == now._replace(event_id="")
 
 
 @pytest.mark.parametrize(
@@ -215,10 +223,9 @@ def test_an_edited_event_stays_the_same_activity():
 )
 def test_the_edited_event_counts_as_the_old_one_would(data):
     """Same activity and same day as the event of that file under its old id."""
-    mended = event(data=data)
-    was = read_event(mended, None, NOW, CLUSTERS)
-    now = read_event(edit(record(), mended).value, None, NOW, CLUSTERS)
-    assert was[0]._replace(event_id="") == now[0]._replace(event_id="")
+    corrected = event(data=data)
+    (was, _), (now, _) = accepted(corrected), accepted(edit(record(), corrected).value)
+    assert was._replace(event_id="") == now._replace(event_id="")
 
 
 def test_an_edited_retraction_gets_no_day():
@@ -247,7 +254,7 @@ def test_the_data_of_a_record_in_binary_mode_is_edited():
 
 
 def test_a_whole_event_replaces_a_record_in_binary_mode():
-    """Where the headers are what is wrong, a file with the whole event mends them."""
+    """Where the headers are what is wrong, a file with the whole event fixes them."""
     made = edit(record(b"{}", headers=(("ce_id", b"\xff"), ("content-type", b"image/png"), ("x", b"y"))), event())
     assert [name for name, _ in made.headers] == ["x", "content-type", "ct-edited-from"]
     assert isinstance(read_event(made.value, read_headers(made.headers).event, NOW, CLUSTERS), tuple)

@@ -1,4 +1,4 @@
-"""`clustertrack rejected` beside a real worker: rejected, mended, replayed, counted."""
+"""`clustertrack rejected` with a real worker: rejected, fixed, replayed, counted."""
 
 import base64
 import json
@@ -108,8 +108,8 @@ def replay(stack: Stack, *options: str) -> dict[str, Any]:
     return dict(json.loads(run(stack, "rejected", "replay", "--json", *options).stdout))
 
 
-def test_a_mended_cause(stack: Stack) -> None:
-    """Rejected for an unknown source, replayed in vain, replayed after the registry was mended: counted, and closed.
+def test_a_fixed_cause(stack: Stack) -> None:
+    """Rejected for an unknown source, replayed in vain, replayed after the registry was fixed: counted, and closed.
 
     One message was published twice: of its replays one is counted, the other is its duplicate.
     """
@@ -136,11 +136,11 @@ def test_a_mended_cause(stack: Stack) -> None:
     assert f"sent for  {first[0]}" in shown
 
     start(stack, KNOWN_CRM, NEW_CRM)
-    mended = replay(stack, "--reason", "unknown_source", "--source", NEW_CRM, "--note", "registry mended")
-    assert sorted(done["replays"] for done in mended["replayed"]) == [1, 1, 1, 1, 2]
+    fixed = replay(stack, "--reason", "unknown_source", "--source", NEW_CRM, "--note", "registry fixed")
+    assert sorted(done["replays"] for done in fixed["replayed"]) == [1, 1, 1, 1, 2]
     wait_counted(stack)
     assert listed(stack) == []
-    became = [outcomes(stack, done["place"])[0] for done in mended["replayed"]]
+    became = [outcomes(stack, done["place"])[0] for done in fixed["replayed"]]
     assert sorted(became) == ["accepted"] * 4 + ["duplicate"]
     after = report(stack)
     assert after["helped"]["companies"] == before["helped"]["companies"] + 4
@@ -148,7 +148,7 @@ def test_a_mended_cause(stack: Stack) -> None:
     assert json.loads(run(stack, "reconcile", "--json").stdout)["whole"]
     closed = run(stack, "rejected", "list", "--closed").stdout
     assert closed.count(": accepted") == 4
-    assert closed.count("registry mended") == 5
+    assert closed.count("registry fixed") == 5
     refused = run(stack, "rejected", "replay", first[0], expect=1)
     assert f"sent again (1) as {again['to']}: rejected again: unknown_source" in refused.stdout
 
@@ -193,7 +193,7 @@ def test_the_loop_guard(stack: Stack) -> None:
 
 
 def test_a_misrouted_record(stack: Stack) -> None:
-    """Sent on once and still wrong: its replay stands on the right partition, without the origin that condemned it."""
+    """Sent on once and still wrong: its replay is on the right partition, without the origin that condemned it."""
     company = CVRS[6]
     wrong = (partition_of(company, PARTITIONS) + 1) % PARTITIONS
     stack.send(

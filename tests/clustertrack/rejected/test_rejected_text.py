@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -20,19 +21,26 @@ PLACE, THERE = RecordAddress("activity.events.v1", 0, 2, 17), RecordAddress("act
 FAULTS = (Fault("source", "unknown_source", "x"), Fault("data.name", "extra_field", "***"))
 
 
-def listed(offset: int = 17, **changes: object) -> Listed:
+def listed(offset: int = 17, **changes: Any) -> Listed:
     """A line of the list."""
     line = Listed(PLACE._replace(offset=offset), ARRIVED, "https://crm.example", FAULTS, 0, 12, interrupted=False)
     return line._replace(**changes)
 
 
-def record(**changes: object) -> RejectedRecord:
+def record(**changes: Any) -> RejectedRecord:
     """A rejected record with nothing but its faults."""
-    fields = {"place": PLACE, "log_time": ARRIVED, "source": "", "faults": FAULTS, "headers": (), "key": None}
+    fields: dict[str, Any] = {
+        "place": PLACE,
+        "log_time": ARRIVED,
+        "source": "",
+        "faults": FAULTS,
+        "headers": (),
+        "key": None,
+    }
     return RejectedRecord(**{**fields, "payload": None, **changes})
 
 
-def action(kind: str, **changes: object) -> Action:
+def action(kind: Any, **changes: Any) -> Action:
     """Something that was done."""
     return Action(PLACE, uuid.UUID(int=1), kind, ARRIVED, "anna", **changes)
 
@@ -75,7 +83,7 @@ def test_a_record_without_anything():
     ],
 )
 def test_payloads(payload: bytes, shown: str):
-    """Text as it is; whatever could play tricks, or is no text, as a hex dump."""
+    """Text as it is; what could play tricks, or is no text, as a hex dump."""
     assert shown in show_text(record(payload=payload), Story(status="rejected"))
 
 

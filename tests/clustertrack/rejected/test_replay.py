@@ -18,7 +18,7 @@ from schemas.errors import Unreachable
 pytestmark = pytest.mark.integration
 
 
-def test_records_are_sent_once_and_noted_where_they_stand(kafka, topic: KafkaTopic):
+def test_records_are_sent_once_and_noted_with_their_address(kafka, topic: KafkaTopic):
     """Bytes as they came; each action names its record, who, why, the count and the place."""
     records = [record(topic, offset) for offset in range(20)]
     book, results = MemoryBook(), Results()

@@ -1,7 +1,8 @@
 """Which rejected records are open, how they are chosen and read, and what the ledger says became of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -13,7 +14,7 @@ from clustertrack.rejected.records import Action, WrittenAddress
 from clustertrack.rejected.store import Count, Wanted, count_open, find_places, list_open, open_places, read_records
 from schemas.addresses import RecordAddress
 from schemas.faults import Fault
-from schemas.ledger import Headers, Receipt, Rejection, Rows
+from schemas.ledger import Headers, Receipt, Rejection, Rows, Status
 from sinks.clickhouse import ClickHouse
 from sinks.writer import LedgerWriter
 
@@ -31,13 +32,13 @@ def place(offset: int, partition: int = 0, topic: str = EVENTS, epoch: int = 0) 
 
 
 @pytest.fixture
-def reject(server: ClickHouse, ledger: Client, database: str) -> Callable[..., RecordAddress]:
+def reject(server: ClickHouse, ledger: Client, database: str) -> Iterator[Callable[..., RecordAddress]]:
     """Writes a rejected record and its receipt the way a worker does; returns its place."""
     assert ledger.database == database, "migrated before anything is written"
     writer = LedgerWriter(ClickHouse(host=server.host, port=server.port, database=database))
 
     def reject(
-        stands: RecordAddress,
+        address: RecordAddress,
         *,
         codes: tuple[str, ...] = ("unknown_source",),
         source: str = CRM,
@@ -45,15 +46,15 @@ def reject(server: ClickHouse, ledger: Client, database: str) -> Callable[..., R
         key: bytes | None = b"13748136",
         payload: bytes | None = b"{}",
         arrived: datetime = ARRIVED,
-        status: str | None = "rejected",
+        status: Status | None = "rejected",
     ) -> RecordAddress:
         at = int(arrived.timestamp() * 1000)
         faults = tuple(Fault("source", code, "x") for code in codes)
-        rows = Rows(rejected=[Rejection(*stands, at, source, faults, headers, key, payload, 1)])
+        rows = Rows(rejected=[Rejection(*address, at, source, faults, headers, key, payload, 1)])
         if status is not None:
-            rows.receipts.append(Receipt(*stands, status, codes[0], source, at, "", 0, 1))
+            rows.receipts.append(Receipt(*address, status, codes[0], source, at, "", 0, 1))
         writer.insert(rows)
-        return stands
+        return address
 
     yield reject
     writer.close()
@@ -63,8 +64,8 @@ def reject(server: ClickHouse, ledger: Client, database: str) -> Callable[..., R
 def act(ledger: Client, database: str) -> Callable[..., Action]:
     """Writes what somebody did with a record."""
 
-    def act(stands: RecordAddress, action: str, to: RecordAddress | None = None, **more: object) -> Action:
-        made = Action(stands, uuid4(), action, ARRIVED + timedelta(days=1), "anna", to=to)._replace(**more)
+    def act(address: RecordAddress, action: Any, to: RecordAddress | None = None, **more: Any) -> Action:
+        made = Action(address, uuid4(), action, ARRIVED + timedelta(days=1), "anna", to=to)._replace(**more)
         ActionBook(ledger, database).write([made])
         return made
 
@@ -117,15 +118,15 @@ def test_actions_close_records(ledger: Client, database: str, reject, act, actio
 
 
 def test_the_states_of_an_attempt_replace_each_other(ledger: Client, database: str, reject, opened):
-    """Intent, then result: one row is left of an attempt, whatever order and however often the rows arrive."""
-    stands = reject(place(0))
+    """Intent, then result: one row is left of an attempt, in any order and however often the rows arrive."""
+    address = reject(place(0))
     book = ActionBook(ledger, database)
-    begun = Action(stands, uuid4(), "replaying", ARRIVED, "anna", "fixed", 1, edited=False)
+    begun = Action(address, uuid4(), "replaying", ARRIVED, "anna", "fixed", 1, edited=False)
     done = begun._replace(action="replayed", to=place(7, 2), acted_at=ARRIVED + timedelta(seconds=2, milliseconds=345))
     book.write([done])
     book.write([begun])
     book.write([done, begun])
-    assert book.read([stands]) == [done]
+    assert book.read([address]) == [done]
     assert opened() == []
     book.write([])
     assert book.read([place(1)]) == []
@@ -237,7 +238,7 @@ def test_what_became_of_a_replay(
     old, new = reject(place(0)), place(8, 2)
     if status is not None:
         reject(new, status=status, codes=(reason or "x",), headers=(("ct-replays", b"1"),))
-    action = act(old, "replayed", to=new, replays=1, note="the registry was mended")
+    action = act(old, "replayed", to=new, replays=1, note="the registry was fixed")
     [done] = list_closed(ledger, database, ALL, after=None, limit=10)
     assert (done.action, done.status) == (action, shown)
     assert done.reason == (reason or ("x" if status else ""))
@@ -251,8 +252,8 @@ def test_what_became_of_a_replay(
 def test_closed_records_are_chosen_by_the_same_filters(ledger: Client, database: str, reject, act):
     """Filters read the record itself; without any, actions are listed even when their record has expired."""
     one, two = reject(place(0)), reject(place(1), source=OTHER)
-    for stands in (one, two, place(77)):
-        act(stands, "discarded", note="tests")
+    for address in (one, two, place(77)):
+        act(address, "discarded", note="tests")
     act(place(3), "replaying")
 
     def closed(wanted: Wanted, after: RecordAddress | None = None) -> list[RecordAddress]:

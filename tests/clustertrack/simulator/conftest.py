@@ -131,15 +131,17 @@ class Exports:
                 yield line, lambda _, value=value: _flat(json.loads(value))
             return
         mapping = tomllib.loads(path.with_suffix(".mapping.toml").read_text(encoding="utf-8"))
+        table: Iterator[list[Any]]
         if path.suffix == ".csv":
             content = path.read_bytes().decode(mapping["encoding"], "replace")
             lines = content.replace("\r\n", "\n").split("\n")[:-1]
-            header, *rows = (next(csv.reader([line], delimiter=mapping["separator"])) for line in lines)
+            table = (next(csv.reader([line], delimiter=mapping["separator"])) for line in lines)
         else:
             book = load_workbook(path, read_only=True)
-            header, *rows = ([*row] for row in book[mapping["sheet"]].iter_rows(values_only=True))
+            table = iter([[*row] for row in book[mapping["sheet"]].iter_rows(values_only=True)])
             book.close()
-        for line, row in enumerate(rows, 2):
+        header = next(table)
+        for line, row in enumerate(table, 2):
             cells = dict(zip(header, row, strict=False))
             yield line, lambda _, cells=cells: _mapped(mapping, cells)
 
@@ -252,7 +254,7 @@ def _mapped(mapping: dict[str, Any], cells: dict[str, Any]) -> dict[str, Any]:
         column = _column(rule)
         if "{" in column:
             digits = {**cells, _column(mapping["fields"]["subject"]): re.sub(r"\D", "", subject)}
-            fields[name] = re.sub(r"\{(.*?)\}", lambda hole: digits[hole[1]], column)  # noqa: B023 - used at once
+            fields[name] = re.sub(r"\{(.*?)\}", lambda hole: digits[hole[1]], column)  # noqa: B023  (used at once)
             continue
         cell = cells.get(column)  # a row of a workbook ends with its last filled cell
         if cell is None or cell == "":
@@ -262,7 +264,7 @@ def _mapped(mapping: dict[str, Any], cells: dict[str, Any]) -> dict[str, Any]:
             said = [] if cell == "-" else cell.split(details.get("separator", "|"))
             cell = [details.get("values", {}).get(one, one) for one in said]
         elif "format" in details:
-            cell = datetime.strptime(cell, details["format"])  # noqa: DTZ007
+            cell = datetime.strptime(cell, details["format"])  # noqa: DTZ007  (files have no zone)
         else:
             cell = details.get("values", {}).get(cell, cell)
         fields[name] = cell

@@ -4,7 +4,7 @@ import json
 import uuid
 import zlib
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from kafka import KafkaConsumer
@@ -71,7 +71,9 @@ def test_keys_and_partitions_on_kafka(kafka: Broker, tmp_path: Path):
     admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
     admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
     admin.close()
-    records = [{"key": f"{number}", "partition": "crc32", "value": f"crc {number}"} for number in range(20)]
+    records: list[dict[str, Any]] = [
+        {"key": f"{number}", "partition": "crc32", "value": f"crc {number}"} for number in range(20)
+    ]
     records += [
         {"key": "13748136", "partition": 3, "value": "stated"},
         {"key": None, "partition": None, "value": "none"},

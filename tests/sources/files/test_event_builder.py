@@ -169,7 +169,7 @@ def test_workbook_cells():
     """Dates and times of a workbook need no format; a number stays a number's digits."""
     event = built(
         builder(padded=True),
-        row(CVR="13748136", Dato=date(2018, 5, 3), Opdateret=datetime(2018, 5, 4, 9, 30)),  # noqa: DTZ001
+        row(CVR="13748136", Dato=date(2018, 5, 3), Opdateret=datetime(2018, 5, 4, 9, 30)),
     )
     assert event["time"] == "2018-05-04T09:30:00+02:00"
     assert event["data"]["occurred_on"] == "2018-05-03"

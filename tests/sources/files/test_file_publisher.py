@@ -100,7 +100,7 @@ def test_fixed_rows_can_be_published(tmp_path: Path):
     fixed = first.refused_file.read_bytes().replace(b"13748136;;A", b"13748136;2018-05-03;A")
     first.refused_file.write_bytes(fixed)
     again = Table(first.refused_file, mapping=tmp_path / "export.mapping.toml", exported_at=None)
-    events = list(again.records(lambda _: None, frozenset(), None))
+    events = list(again.records(lambda _: None, {}, None))
     path.write_bytes(path.read_bytes().replace(b"13748136;;A", b"13748136;2018-05-03;A"))
     publisher = MemoryPublisher()
     publish(path, publisher=publisher)
@@ -259,7 +259,7 @@ def test_refused_rows_are_no_formulas_and_come_back(title: str, tmp_path: Path):
         assert unicodedata.normalize("NFKC", part.strip("\u200b ")).lstrip()[:1] not in set("=+-@"), part
     outcome.refused_file.write_text(text.replace("13748136;;", "13748136;2018-05-03;"), encoding="utf-8", newline="")
     again = Table(outcome.refused_file, mapping=path.with_suffix(".mapping.toml"), exported_at=None)
-    ((_, event),) = again.records(lambda _: None, frozenset(), None)
+    ((_, event),) = again.records(lambda _: None, {}, None)
     assert not isinstance(event, Refusal)
     assert json.loads(event.value)["data"]["title"] == title
 

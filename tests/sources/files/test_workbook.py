@@ -39,7 +39,7 @@ def read(path: Path, sheet: str | None = None) -> list[Row]:
 
 def test_cells_of_all_kinds(tmp_path: Path):
     """Numbers lose no digit and gain no point; days and times stay what the workbook says they are."""
-    row = [13748136, 1.5, " text ", True, datetime(2018, 5, 3, 14, 5), date(2018, 5, 3), time(9, 30), None, "z"]  # noqa: DTZ001
+    row = [13748136, 1.5, " text ", True, datetime(2018, 5, 3, 14, 5), date(2018, 5, 3), time(9, 30), None, "z"]
     (found,) = read(saved(tmp_path, [["a", "b", "c", "d", "e", "f", "g", "h", "i"], row]))
     assert found.line == 2
     assert found.cells == [
@@ -47,7 +47,7 @@ def test_cells_of_all_kinds(tmp_path: Path):
         "1.5",
         "text",
         "TRUE",
-        datetime(2018, 5, 3, 14, 5),  # noqa: DTZ001
+        datetime(2018, 5, 3, 14, 5),
         date(2018, 5, 3),
         "09:30:00",
         "",
@@ -62,7 +62,7 @@ def test_midnight_is_a_time_where_the_cell_shows_one(tmp_path: Path):
     sheet = book.active
     assert sheet is not None
     sheet.append(["time", "day"])
-    sheet.append([datetime(2018, 5, 3), datetime(2018, 5, 3)])  # noqa: DTZ001
+    sheet.append([datetime(2018, 5, 3), datetime(2018, 5, 3)])
     sheet["A2"].number_format = "dd-mm-yyyy hh:mm"
     sheet["B2"].number_format = "dd-mm-yyyy"
     path = tmp_path / "export.xlsx"

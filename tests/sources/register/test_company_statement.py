@@ -173,7 +173,7 @@ def test_added_versions_change_no_attribute(drawn: list[tuple[str, int, str, str
 
 def known(version: CompanyVersion, **changed: Any) -> Known:
     """The topic's state of a version."""
-    return Known(**({"revision": version.revision, "withdrawn": False, "digest": digest(version)} | changed))
+    return Known(**{"revision": version.revision, "withdrawn": False, "digest": digest(version), **changed})
 
 
 VERSIONS = combined(stated(2, "2010-01-01", "5"), stated(3, "2015-01-01", "60"))

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from memory import Record
 from rawkafka import Raw
+from twins import Record
 
 _SIZE: Final = 3
 """Bytes of a length."""

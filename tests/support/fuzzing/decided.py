@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from judging import CLUSTERS
-from memory import Record
+from twins import Record
 
 from brokers.topics import COMPANIES, DERIVED_BYTES, EVENT_BYTES, EVENTS
 from fuzzing.cases import ARRIVED, decoded

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from judging import CLUSTERS
@@ -82,12 +82,13 @@ def kept(row: Rejection, key: bytes | None, value: bytes | None) -> None:
 
 def storable(rows: Rows) -> None:
     """The ledger's writer can make a block of each table."""
-    for table, build in (
+    tables: tuple[tuple[list[Any], Callable[[Any], Any]], ...] = (
         (rows.activities, writer._activities),
         (rows.companies, writer._companies),
         (rows.rejected, writer._rejected),
         (rows.receipts, writer._receipts),
-    ):
+    )
+    for table, build in tables:
         if table:
             block = build(table)
             assert block.num_rows == len(table)

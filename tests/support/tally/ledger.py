@@ -25,8 +25,8 @@ def load(client: Client, history: History, rng: random.Random, parts: int = 4) -
 def load_strays(client: Client, rows: Sequence[Activity]) -> None:
     """Rows that reach the table of newest versions without its history: damage."""
     names = [name for name in Activity._fields if name in _CURRENT]
-    texts = [row._replace(reported=",".join(row.reported), derived=",".join(row.derived)) for row in rows]
-    client.insert("activity", [[getattr(row, name) for name in names] for row in texts], column_names=names)
+    texts = [row._asdict() | {"reported": ",".join(row.reported), "derived": ",".join(row.derived)} for row in rows]
+    client.insert("activity", [[row[name] for name in names] for row in texts], column_names=names)
 
 
 def keep_unmerged(client: Client) -> None:

@@ -4,7 +4,12 @@ import zlib
 import lz4.frame
 import pytest
 
-from clustertrack.local.clickhouse.compression import COMPRESSORS, accepted, decompress, zstd
+from clustertrack.local.clickhouse.compression import (  # type: ignore[attr-defined]  # zstd is by version of Python
+    COMPRESSORS,
+    accepted,
+    decompress,
+    zstd,
+)
 from clustertrack.local.clickhouse.engine_errors import (
     INCORRECT_DATA,
     QUERY_IS_TOO_LARGE,

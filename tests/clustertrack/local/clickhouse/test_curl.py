@@ -11,7 +11,7 @@ import lz4.frame
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from clustertrack.local.clickhouse.compression import zstd
+from clustertrack.local.clickhouse.compression import zstd  # type: ignore[attr-defined]  # by version of Python
 
 pytestmark = [pytest.mark.integration, pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")]
 
@@ -232,5 +232,5 @@ def test_a_password_guards_everything_but_the_ping(start, tmp_path: Path):
             ["--url-query", "user=anna", "--url-query", "password=s:cret"],
         ):
             assert _query(server.url, "SELECT 1", *login).text == "1\n"
-        with server.connect(username="anna", password="s:cret") as client:  # noqa: S106  # the test's own
+        with server.connect(username="anna", password="s:cret") as client:  # noqa: S106  (the test's own)
             assert client.command("SELECT 1") == 1

@@ -24,7 +24,7 @@ def test_early_instants_are_found(stream: bool):
         {
             "day32": pa.array([_EARLY]),
             "day64": pa.array([_EARLY], pa.date64()),
-            "instant": pa.array([dt.datetime(1955, 6, 7)], pa.timestamp("us")),  # noqa: DTZ001  # no zone on purpose
+            "instant": pa.array([dt.datetime(1955, 6, 7)], pa.timestamp("us")),
             "later": pa.array([dt.date(1970, 1, 1)], pa.date64()),
             "none": pa.array([None], pa.timestamp("ms")),
             "number": pa.array([-1]),

@@ -69,7 +69,7 @@ def test_damaged_data_are_said(launched, start, tmp_path: Path):
 
 def test_the_network_needs_a_password(launched, tmp_path: Path):
     """Another address than the loopback is refused without a password."""
-    assert "without a password" in _refusal(launched(tmp_path, "--port", "0", "--host", "0.0.0.0"))  # noqa: S104
+    assert "without a password" in _refusal(launched(tmp_path, "--port", "0", "--host", "0.0.0.0"))  # noqa: S104  (refused)
 
 
 def test_a_missing_password_file_is_said(launched, tmp_path: Path):
@@ -94,14 +94,14 @@ def test_it_wants_a_password(launched, tmp_path: Path, environ: dict[str, str], 
 
 def test_with_a_password_it_listens_elsewhere(start, tmp_path: Path):
     """Behind a password it answers under any name."""
-    arguments = ("--host", "0.0.0.0")  # noqa: S104
+    arguments = ("--host", "0.0.0.0")  # noqa: S104  (behind a password)
     (tmp_path / "secret").write_text("s:cret\n")
     with start(tmp_path / "data", *arguments, environ={"CLICKHOUSE_PASSWORD_FILE": str(tmp_path / "secret")}) as server:
         request = urllib.request.Request(  # the test's own
             f"http://127.0.0.1:{server.port}/?query=SELECT%201",
             headers={"Host": "ledger.example", "X-ClickHouse-Key": "s:cret"},
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  # the same
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310  (the same)
             assert answer.read() == b"1\n"
 
 
@@ -124,7 +124,7 @@ def test_metrics_refuse_another_host(start, tmp_path: Path):
     with start(tmp_path, "--metrics-port", str(port)):
         request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Host": "evil.example"})
         with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(request, timeout=10)  # noqa: S310  # the test's own
+            urllib.request.urlopen(request, timeout=10)  # noqa: S310  (the test's own)
 
 
 def test_metrics_and_health(start, tmp_path: Path):

@@ -27,7 +27,7 @@ def test_strings_are_bound(admin: Client, text: str):
 
 def test_other_values_are_bound(admin: Client):
     """Numbers, instants, days before 1970 and nulls are bound by their type."""
-    moment = dt.datetime(1955, 1, 2, 3, 4, 5, 123000)  # noqa: DTZ001
+    moment = dt.datetime(1955, 1, 2, 3, 4, 5, 123000)
     query = "SELECT {n:Nullable(Int32)}, {t:DateTime64(3)}, {d:Date32}, {u:UInt128}, {f:Float64}, {b:Bool}"
     parameters = {"n": None, "t": moment, "d": dt.date(1955, 6, 7), "u": 2**127, "f": 1.5, "b": True}
     rows = admin.query(query, parameters=parameters).result_rows
@@ -215,7 +215,7 @@ def test_eight_clients_at_once(server, client: Client, database: str):
                     assert counted == [((batch + 1) * 100,)]
                     assert own.query("SELECT getSetting('max_threads')").result_rows == [(1 + worker % 3,)]
                 own.command(f"DROP TABLE own_{worker}")
-        except BaseException as error:  # noqa: BLE001  # shown by the test itself
+        except BaseException as error:  # noqa: BLE001  (shown by the test itself)
             failures.append(error)
 
     threads = [threading.Thread(target=work, args=(worker,)) for worker in range(8)]

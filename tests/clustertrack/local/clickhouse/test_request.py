@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from clustertrack.local.clickhouse.engine_errors import (
@@ -51,7 +53,7 @@ def test_every_request_has_an_id():
         pytest.param("GET", {"readonly": "0"}, True, id="get"),
     ],
 )
-def test_get_is_read_only(method: str, query: dict[str, str], readonly: bool):
+def test_get_is_read_only(method: str, query: dict[str, Any], readonly: bool):
     """A GET changes nothing, with any settings."""
     assert _read(method, **query).state.readonly is readonly
 
@@ -78,7 +80,7 @@ def test_inserts_throw_on_dates_out_of_range():
         pytest.param({"session_timezone": "UTC\r\nX: 1"}, BAD_ARGUMENTS, id="time zone of two lines"),
     ],
 )
-def test_what_cannot_be_served_is_refused(query: dict[str, str], code: int):
+def test_what_cannot_be_served_is_refused(query: dict[str, Any], code: int):
     """ClickHouse's own framing is not spoken, and what becomes part of a SQL text is one word."""
     with pytest.raises(EngineError) as caught:
         _read(**query)

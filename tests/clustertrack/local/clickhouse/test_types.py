@@ -40,9 +40,9 @@ _VALUES = [
     pytest.param("IPv6", [ipaddress.IPv6Address("::1")], id="IPv6"),
     pytest.param("Date", [dt.date(1970, 1, 1), dt.date(2149, 6, 6)], id="Date"),
     pytest.param("Date32", [dt.date(1900, 1, 1), _EARLY, dt.date(2299, 12, 31)], id="Date32"),
-    pytest.param("DateTime", [dt.datetime(1970, 1, 1), dt.datetime(2106, 2, 7, 6, 28, 15)], id="DateTime"),  # noqa: DTZ001
-    pytest.param("DateTime64(3)", [dt.datetime(1900, 1, 1), dt.datetime(2018, 12, 31, 23, 59)], id="DateTime64"),  # noqa: DTZ001
-    pytest.param("Nullable(DateTime64(6))", [None, dt.datetime(2200, 1, 1, 0, 0, 0, 1)], id="Nullable DateTime64"),  # noqa: DTZ001
+    pytest.param("DateTime", [dt.datetime(1970, 1, 1), dt.datetime(2106, 2, 7, 6, 28, 15)], id="DateTime"),
+    pytest.param("DateTime64(3)", [dt.datetime(1900, 1, 1), dt.datetime(2018, 12, 31, 23, 59)], id="DateTime64"),
+    pytest.param("Nullable(DateTime64(6))", [None, dt.datetime(2200, 1, 1, 0, 0, 0, 1)], id="Nullable DateTime64"),
 ]  # fmt: skip
 
 
@@ -107,9 +107,9 @@ def days(client: Client) -> Client:
 @pytest.mark.parametrize("column", ["day", "moment"])
 def test_the_client_refuses_early_days_in_native_inserts(days: Client, column: str):
     """A Native insert of a day before 1970 into Date or DateTime ends in an error, and nothing is written."""
-    value = _EARLY if column == "day" else dt.datetime(1955, 6, 7)  # noqa: DTZ001
+    value = _EARLY if column == "day" else dt.datetime(1955, 6, 7)
     with pytest.raises(DataError, match="native array"):
-        days.insert("days", [[1, dt.date(2018, 1, 1) if column == "day" else dt.datetime(2018, 1, 1)], [2, value]],  # noqa: DTZ001
+        days.insert("days", [[1, dt.date(2018, 1, 1) if column == "day" else dt.datetime(2018, 1, 1)], [2, value]],
                     column_names=["n", column])  # fmt: skip
     assert days.command("SELECT count() FROM days") == 0
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from schemas.ledger import Activity, LedgerRefused, Receipt, Rejection, Rows
+from schemas.events import Activity
+from schemas.ledger import LedgerRefused, Receipt, Rejection, Rows
 from streams.decide import Output
 
 
