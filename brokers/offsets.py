@@ -69,13 +69,16 @@ class Partition(NamedTuple):
 class Progress:
     """How far the group has come in one partition.
 
-    `low`: the oldest offset that Kafka still has. `end`: the offset after the last one that a reader of committed
-    records is given. `committed`: the next offset that the group will take, None before its first commit.
+    `low`: the oldest offset that Kafka still has. `end`: the offset after the last record, those of open transactions
+    included: they are published, and hold up what comes after them. `committed`: the next offset that the group will
+    take, None before its first commit. `stable`: the offset from which on readers of committed records are given
+    nothing, which is before `end` while a transaction is open.
     """
 
     low: int
     end: int
     committed: int | None
+    stable: int | None = None
 
     @property
     def position(self) -> int:
@@ -86,6 +89,11 @@ class Progress:
     def lag(self) -> int:
         """Records that the group has not counted yet."""
         return max(0, self.end - self.position)
+
+    @property
+    def held(self) -> int:
+        """Offsets that nobody is given before a transaction ends."""
+        return 0 if self.stable is None else max(0, self.end - self.stable)
 
 
 @dataclass(frozen=True)
@@ -158,11 +166,14 @@ class KafkaOffsets:
             partitions = self._partitions(topics)
             committed = self._committed(group, partitions)
             low = self._ends(partitions, OffsetSpec.EARLIEST)
-            end = self._ends(partitions, OffsetSpec.LATEST)
+            stable = self._ends(partitions, OffsetSpec.LATEST)
+            end = self._ends(partitions, OffsetSpec.LATEST, IsolationLevel.READ_UNCOMMITTED)
             members = self._patiently(lambda: self._admin.describe_groups([group]))[group]["members"]
         return Reading(
             {
-                Partition(*place): Progress(low[place], end[place], _offset(committed.get(place)))
+                Partition(*place): Progress(
+                    low[place], end[place], _offset(committed.get(place)), min(stable[place], end[place])
+                )
                 for place in partitions
             },
             len(members),
@@ -212,7 +223,11 @@ class KafkaOffsets:
             yield opened
 
     def are_empty(self, ranges: Mapping[Partition, tuple[int, int]]) -> bool:
-        """Whether Kafka delivers nothing in any of the ranges (both ends included)."""
+        """Whether Kafka delivers nothing in any of the ranges (both ends included), and never will."""
+        with explained(self._kafka):
+            stable = self._ends([TopicPartition(*place) for place in ranges], OffsetSpec.LATEST)
+        if any(last >= stable[TopicPartition(*place)] for place, (_, last) in ranges.items()):
+            return False  # a transaction is open
         return all(self.undelivered(place, [found]) == [found] for place, found in ranges.items())
 
     def await_committed(self, group: str, partitions: AbstractSet[Partition], seconds: float) -> set[Partition]:
@@ -231,8 +246,7 @@ class KafkaOffsets:
             time.sleep(PAUSE)
         # No commit reaches the end of a partition whose last offset is the marker of a transaction.
         for place, (first, last) in list(left.items()):
-            ended = place in reading.progress and last < reading.progress[place].end
-            if ended and last - first < NEAR and self.are_empty({place: (first, last)}):
+            if place in reading.progress and last - first < NEAR and self.are_empty({place: (first, last)}):
                 del left[place]
         return set(target) - left.keys()
 

@@ -66,6 +66,7 @@ class Status:
                             "end": progress.end,
                             "committed": progress.committed,
                             "lag": progress.lag,
+                            "held": progress.held,
                         }
                         for place, progress in places
                     ],
@@ -85,8 +86,10 @@ class Status:
         receipts = [("receipts", ""), *((status, number(count)) for status, count in self.receipts.items())]
         workers = self.reading.workers
         running = "no worker is running" if workers == 0 else f"{workers} worker{'' if workers == 1 else 's'}"
-        head = as_lines([f"group {self.group}: {running}"])
-        return stacked([head, table(rows, numbers=True), table(receipts, numbers=True)], between=1, end=True)
+        lines = [f"group {self.group}: {running}"]
+        if held := sum(progress.held for progress in self.reading.progress.values()):
+            lines.append(f"{number(held)} offsets wait for a publisher to end its transaction")
+        return stacked([as_lines(lines), table(rows, numbers=True), table(receipts, numbers=True)], between=1, end=True)
 
     def _by_topic(self) -> dict[str, list[tuple[Any, Any]]]:
         found: dict[str, list[tuple[Any, Any]]] = {topic: [] for topic in TOPICS}

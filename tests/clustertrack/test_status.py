@@ -144,6 +144,7 @@ def test_status_as_json():
         "end": 12100,
         "committed": 12000,
         "lag": 100,
+        "held": 0,
     }
     assert status["topics"][COMPANIES]["lag"] == 0
     assert status["receipts"]["duplicate"] == 900
