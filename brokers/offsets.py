@@ -24,6 +24,7 @@ from kafka.errors import (
 from kafka.protocol.consumer import IsolationLevel
 
 from brokers.admin import CheckedAdmin
+from brokers.attempts import attempts
 from brokers.connection import KafkaConnection
 from brokers.explain import await_usable, explained, failed, needing, right
 from brokers.kafka_python import consumer
@@ -239,11 +240,12 @@ class KafkaOffsets:
             return set()
         topics = sorted({place.topic for place in partitions})
         target = {place: end for place, end in self.written(topics).items() if place in partitions}
-        deadline = time.monotonic() + seconds
-        while left := behind(target, reading := self.read(group, topics)):
-            if time.monotonic() >= deadline or not reading.workers:
+        left: dict[Partition, tuple[int, int]] = {}
+        for _ in attempts(seconds, PAUSE):
+            reading = self.read(group, topics)
+            left = behind(target, reading)
+            if not left or not reading.workers:
                 break
-            time.sleep(PAUSE)
         # No commit reaches the end of a partition whose last offset is the marker of a transaction.
         for place, (first, last) in list(left.items()):
             if place in reading.progress and last - first < NEAR and self.are_empty({place: (first, last)}):
@@ -290,14 +292,10 @@ class KafkaOffsets:
     @staticmethod
     def _patiently(call: Callable[[], T]) -> T:
         """The result of a call that is repeated while Kafka says that the error will pass."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
-            try:
+        for _ in attempts(PATIENCE, PAUSE):
+            with suppress(RetriableError):
                 return call()
-            except RetriableError:
-                if time.monotonic() >= deadline:
-                    raise
-                time.sleep(PAUSE)
+        return call()
 
 
 def _read_span(

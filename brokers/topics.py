@@ -9,8 +9,7 @@ All topics of one pipeline have the same number of partitions, fixed for life: a
 modulo that number, in the events, the enriched events and the changelog of marks alike.
 """
 
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
@@ -27,6 +26,7 @@ from kafka.errors import (
 )
 
 from brokers.admin import CheckedAdmin
+from brokers.attempts import attempts
 from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable, await_usable, explained, failed, needing, not_allowed, right
 from schemas.errors import CheckFailed
@@ -180,11 +180,11 @@ class TopicAdmin:
             error = failed(answer["error_code"], answer.get("error_message"))
             if error is not None:
                 raise needing(error, "Delete", "topic", name)
-        deadline = time.monotonic() + self._timeout_ms / 1000
-        while name in self.sizes([name]):
-            if time.monotonic() > deadline:
+        for more in self._attempts():
+            if name not in self.sizes([name]):
+                return
+            if not more:
                 raise TopicFault(f"Topic {name} is still being deleted: run it again.", name)
-            time.sleep(CONNECT_PAUSE)
 
     def describe(self, names: Sequence[str]) -> dict[str, TopicState]:
         """State of those of the topics that exist."""
@@ -212,23 +212,17 @@ class TopicAdmin:
         Raises:
             TopicFault: for one that does not appear in time.
         """
-        deadline = time.monotonic() + self._timeout_ms / 1000
-        while True:
-            late = time.monotonic() > deadline
+        states: dict[str, TopicState] = {}
+        for more in self._attempts():
             try:
                 states = self.describe(names)
             except KafkaUnreachable:  # also from a broker that does not know the topic yet
-                if late:
+                if not more:
                     raise
-                states = {}
-            missing = [name for name in names if name not in states]
-            if not missing:
+            if states.keys() >= {*names}:
                 return states
-            if late:
-                raise TopicFault(
-                    f"Topic {missing[0]} was created, but not every broker knows it yet: run it again.", missing[0]
-                )
-            time.sleep(CONNECT_PAUSE)
+        missing = next(name for name in names if name not in states)
+        raise TopicFault(f"Topic {missing} was created, but not every broker knows it yet: run it again.", missing)
 
     def differences(self, specs: Sequence[TopicSpec]) -> list[str]:
         """Sentences about what differs from what is required; changes nothing."""
@@ -303,18 +297,20 @@ class TopicAdmin:
 
     def _group_operations(self, group: str) -> list[str] | None:
         """Operations that the user may do with the group; a new cluster takes a moment before it can hold groups."""
-        deadline = time.monotonic() + self._timeout_ms / 1000
-        while True:
+        for more in self._attempts():
             try:
                 allowed: list[str] | None = self._admin.describe_groups([group])[group].get("authorized_operations")
             except GroupAuthorizationFailedError:
                 return ["NONE"]
             except RetriableError:
-                if time.monotonic() > deadline:
+                if not more:
                     raise
-                time.sleep(CONNECT_PAUSE)
             else:
                 return allowed
+        return None
+
+    def _attempts(self) -> Iterator[bool]:
+        return attempts(self._timeout_ms / 1000, CONNECT_PAUSE)
 
     def _found(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         found: dict[str, dict[str, Any]] = {}
@@ -358,11 +354,11 @@ class TopicAdmin:
         if answer != "OK":
             raise TopicFault(f"Topic {spec.name} refuses {', '.join(changes)}: {answer}", spec.name)
         # The controller answers before the brokers know: a worker that starts at once would still see the old policy.
-        deadline = time.monotonic() + self._timeout_ms / 1000
-        while _differing(spec, self.describe([spec.name])[spec.name]):
-            if time.monotonic() > deadline:
+        for more in self._attempts():
+            if not _differing(spec, self.describe([spec.name])[spec.name]):
+                return
+            if not more:
                 raise TopicFault(f"Topic {spec.name} did not apply {', '.join(changes)}: run it again.", spec.name)
-            time.sleep(CONNECT_PAUSE)
 
 
 def partitions_differ(spec: TopicSpec, state: TopicState) -> str:
