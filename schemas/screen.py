@@ -3,20 +3,27 @@
 Only harmless lines leave (`schemas.visible`). scripts/house_rules.py refuses any other way in the product.
 """
 
+import errno
 import io
 import logging
+import os
 import sys
 import threading
 import traceback
 import warnings
+from contextlib import suppress
 from types import TracebackType
-from typing import NoReturn
+from typing import IO, Final, NoReturn
 
 import click
 
 from schemas.errors import ClustertrackError
 from schemas.interpreter import require_asserts
 from schemas.visible import Lines, as_lines, one_line
+
+INTERRUPTED: Final = 130
+"""Exit code after Ctrl-C, as shells have it: 128 and the number of the signal."""
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def say(line: str, *, err: bool = False) -> None:
@@ -96,10 +103,22 @@ def run(command: click.Command, name: str) -> NoReturn:
             show(as_lines([*usage, f"Try '{context.command_path} --help' for help.", ""]), err=True)
         say(f"Error: {error.format_message()}", err=True)
         sys.exit(error.exit_code)
-    except click.Abort:
-        say("Aborted!", err=True)
+    except click.Abort:  # Ctrl-C, as Click tells it
+        say("stopped; it is safe to run the command again", err=True)
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _write_off(sys.stdout)
+        say(f"error: the output cannot be written ({error.strerror}): make room, and run the command again", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _write_off(stream: IO[str]) -> None:
+    """What is left in a stream that takes nothing is given up, or Python would try again at its end."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def hook_in() -> None:

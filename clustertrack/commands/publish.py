@@ -15,7 +15,7 @@ from clustertrack.progress import Reached, track
 from clustertrack.settings import load_settings
 from schemas.errors import CheckFailed
 from schemas.people import masked_bytes
-from schemas.screen import say, show
+from schemas.screen import INTERRUPTED, say, show
 from schemas.visible import Lines, as_lines, json_lines, json_text, visible
 from sources.files.file_publisher import Conflicts, Input, Outcome, Table, open_input, send, survey
 from sources.files.refused_rows import Refusal
@@ -57,7 +57,8 @@ class _Report:
         for example in outcome.examples:
             show(_example(masked_bytes(example)))
         verb = "would be sent" if self._dry_run else "sent"
-        text = f"{outcome.file}: {outcome.events:,} events {verb}, {outcome.refused:,} refused"
+        events = "1 event" if outcome.events == 1 else f"{outcome.events:,} events"
+        text = f"{outcome.file}: {events} {verb}, {outcome.refused:,} refused"
         if outcome.refused_file:
             text += f" (in {outcome.refused_file})"
         if outcome.list_trouble:
@@ -147,7 +148,7 @@ def _send(source: Input, publisher: Publisher, report: _Report, conflicts: Confl
         except KeyboardInterrupt:
             place = publisher.confirmed
             say(f"stopped; last confirmed: {place or 'nothing'}; it is safe to run the command again", err=True)
-            sys.exit(1)
+            sys.exit(INTERRUPTED)
 
 
 def _as_dict(outcome: Outcome) -> dict[str, Any]:

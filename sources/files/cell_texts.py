@@ -8,17 +8,19 @@ import re
 import unicodedata
 from typing import Final, Self
 
-_ODD: Final = re.compile(r"[^!-~ ]|  |\A[ =]| \Z")
 _UNSEEN: Final = re.compile(
     "[\0-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
     "\ufe00-\ufe0f\ufeff]"
 )
 _BLANKS: Final = re.compile(r"\s+")
+_FIRST: Final = (" ", "=")
 _AS_TEXT: Final = re.compile(r'="([^"]*)"')
 """How exports keep Excel from reading a text as a number."""
 _ERROR: Final = re.compile(r"#(?:N/A|I/T|#+|[A-ZÆØÅÄÖÜ][A-ZÆØÅÄÖÜ/0_ ]*[!?]|GETTING_DATA|HENTER_DATA)")
 """Excel's error values, English and Danish (`#N/A`, `#I/T`, `#VÆRDI!`, `#NAVN?`), and a column too narrow."""
 _SHORTENED: Final = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)?E[-+]?[0-9]+", re.IGNORECASE)
+may_be_unreadable: Final = re.compile(r"#|[0-9]E[-+]?[0-9]", re.IGNORECASE).search
+"""Whether there can be a cell that holds no value among texts that are joined."""
 _CVR: Final = re.compile(
     r"(?:cvr|dk|se)?(?:[ ._-]*(?:nr|no|nummer|number))?[ .:_-]*([0-9][0-9 .-]{6,20}?)(?:[.,]0+)?", re.IGNORECASE
 )
@@ -43,8 +45,8 @@ class Unreadable(str):
 
 def canonical(text: str) -> str:
     """The one form of an id or a word: composed letters, single blanks, nothing that nobody sees."""
-    if not _ODD.search(text):
-        return text
+    if text.isascii() and text.isprintable() and "  " not in text and text[:1] not in _FIRST and text[-1:] != " ":
+        return text  # nearly every cell
     text = unicodedata.normalize("NFC", _BLANKS.sub(" ", _UNSEEN.sub("", text)).strip())
     wrapped = _AS_TEXT.fullmatch(text)
     return wrapped[1].strip() if wrapped else text

@@ -21,7 +21,7 @@ from schemas.errors import UsageFault
 from schemas.field_rules import NOT_RETRACTED
 from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
 from sources.files.cell_dates import MomentError, read_day, read_moment, rfc3339
-from sources.files.cell_texts import Unreadable, canonical, cvr_text, why_unreadable
+from sources.files.cell_texts import Unreadable, canonical, cvr_text, may_be_unreadable, why_unreadable
 from sources.files.conflicts import digest, mark
 from sources.files.mapping import HOLE, RETRACTED, ColumnRule
 from sources.files.mapping import Mapping as FileMapping
@@ -115,6 +115,8 @@ class Builder:
         used = {index: name for name, indices in self._columns.items() for index in indices}
         self._used: list[tuple[int, str]] = sorted(used.items())
         self._last = self._used[-1][0]
+        naming = [name for name in ("source", "activity_id", "id", "time") if name in self._columns]
+        self._about = [index for name in naming for index in self._columns[name]]
         self._templates = {name for name, rule in mapping.fields.items() if HOLE.search(rule.column)}
         self._subject = self._columns["subject"][0] if len(self._columns["subject"]) == 1 else -1
         self._readers = {
@@ -125,10 +127,28 @@ class Builder:
         self._plain = [name for name in _PLAIN if name in mapping.fields]
         self.left_out: set[str] = set()
         """Fields that were left out of retractions, which have none of them."""
+        self._outcome_words = _looked_up(mapping.fields["outcomes"]) if "outcomes" in mapping.fields else {}
         self._nameless = [index for index, title in enumerate(header) if not title]
 
-    def version(self, row: Row) -> tuple[bytes, int, bytes] | None:
-        """Mark, company and digest of the version that a row is about, to look for conflicts; None of any other row."""
+    @property
+    def ends_with_company(self) -> bool:
+        """Whether each activity_id ends with the 8 digits of its company: then no two companies can share one."""
+        rule = self._mapping.fields.get("activity_id")
+        if rule is None or rule.values or HOLE.split(rule.column)[-1]:
+            return False
+        return self._columns["activity_id"][-1] == self._subject
+
+    def version(self, row: Row, *, apart: bool) -> tuple[bytes, int, bytes] | None:
+        """Mark, company and digest of the version that a row is about, to look for conflicts; None of any other row.
+
+        With `apart` no two companies can share an activity, in any of the files: only rows of one file can contradict
+        each other, and what they say is compared as it is written.
+        """
+        if apart:
+            if row.cells is None or len(row.cells) <= self._last:
+                return None
+            said = [cell if isinstance(cell, str) else _as_text(cell) for cell in row.cells]
+            return self._mark_as_written(said), 0, digest([said[index] for index, _ in self._used])
         try:
             cells, texts = self._sound_cells(row)
             identity = self._identity(cells, texts)
@@ -137,6 +157,9 @@ class Builder:
         if identity.cvr is None or (version := identity.mark) is None:
             return None
         return version, identity.cvr, digest([texts[index] for index, _ in self._used])
+
+    def _mark_as_written(self, texts: Sequence[str]) -> bytes:
+        return mark(self._file, "\0".join([texts[index] for index in self._about]), 0)
 
     def build(self, row: Row, conflicts: Mapping[bytes, str]) -> Event | Refusal:
         """The event of a row, or why there is none."""
@@ -220,7 +243,7 @@ class Builder:
         together = "".join(texts)
         if not together.isascii() and _NOT_UTF8.search(together):
             self._check_decoded(texts)
-        if "#" in together or "E" in together or "e" in together:
+        if may_be_unreadable(together):
             self._check_values(texts)
         if self._nameless:
             self._check_headings(texts)
@@ -301,8 +324,10 @@ class Builder:
             if "occurred_on" in self._columns and self._cell("occurred_on", cells) != "":
                 self.left_out.add("occurred_on")
             self.left_out.update(name for name in NOT_RETRACTED if data.pop(name, None) is not None)
-        if conflicts and (version := identity.mark) in conflicts and version is not None:
-            raise _UnbuildableError("activity_id", f"{activity_id or identity.id!r} {conflicts[version]}")
+        if conflicts:
+            why = conflicts.get(identity.mark or b"") or conflicts.get(self._mark_as_written(texts))
+            if why is not None:
+                raise _UnbuildableError("activity_id", f"{activity_id or identity.id!r} {why}")
         kind = kind if kind.startswith(TYPE_PREFIX) else f"{TYPE_PREFIX}{kind}{TYPE_SUFFIX}"
         time = rfc3339(identity.moment)
         own_id = identity.id
@@ -355,9 +380,8 @@ class Builder:
             return None
         if text == _NONE:
             return []
-        rule = self._mapping.fields["outcomes"]
-        values = _looked_up(rule)
-        items = (canonical(item) for item in text.split(rule.separator))
+        values = self._outcome_words
+        items = [canonical(item.strip()) for item in text.split(self._mapping.fields["outcomes"].separator)]
         return [values.get(item, item) for item in items if item]
 
 

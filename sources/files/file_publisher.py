@@ -87,14 +87,20 @@ class Table:
         # An id made from the whole row is of that row alone.
         self._conflicts_are_possible = bool({"activity_id", "id"} & set(rules.fields))
 
-    def survey(self, buckets: Buckets, number: int, progress: Progress) -> None:
+    def survey(self, buckets: Buckets, number: int, progress: Progress, *, apart: bool = False) -> None:
         """Round 1: read the file to its end, and note what each version of an activity names and says.
+
+        Args:
+            buckets: where.
+            number: of the file.
+            progress: called with the bytes read.
+            apart: no two companies share an activity (`Builder.version`).
 
         Raises:
             FileFault: the file cannot be read as a table to its end.
         """
         for row in self.sheet.rows(progress):
-            if self._conflicts_are_possible and (found := self.builder.version(row)) is not None:
+            if self._conflicts_are_possible and (found := self.builder.version(row, apart=apart)) is not None:
                 version, cvr, content = found
                 note(buckets, version, cvr, number, content)
 
@@ -138,10 +144,12 @@ def survey(inputs: Sequence[Input], progress: Callable[[Table], AbstractContextM
     Raises:
         FileFault, UsageFault
     """
+    tables = [one for one in inputs if isinstance(one, Table)]
+    apart = all(table.builder.ends_with_company for table in tables)
     with Buckets() as buckets:
-        for number, table in enumerate(one for one in inputs if isinstance(one, Table)):
+        for number, table in enumerate(tables):
             with progress(table) as reached:
-                table.survey(buckets, number, reached)
+                table.survey(buckets, number, reached, apart=apart)
         return find_conflicts(buckets)
 
 

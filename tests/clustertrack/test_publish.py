@@ -51,7 +51,7 @@ def test_dry_run_needs_no_kafka(run: Run, tmp_path: Path):
     assert "1 event" not in fault(result, CheckFailed)
     assert json.loads(result.stdout.splitlines()[30])["data"]["activity_id"] == "WS-1/13748136"
     assert result.stdout.count("occurred_on: is empty") == 30
-    assert f"{path}: 1 events would be sent, 30 refused" in result.stdout
+    assert f"{path}: 1 event would be sent, 30 refused" in result.stdout
     assert [file.name for file in tmp_path.iterdir()] == ["export.csv"]
 
 

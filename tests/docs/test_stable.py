@@ -5,6 +5,7 @@ import re
 from pages import ROOT, Page, coded
 
 from schemas.errors import ClustertrackError
+from schemas.screen import INTERRUPTED
 
 PRODUCT = ("brokers", "clustertrack", "reports", "schemas", "sinks", "sources", "streams")
 HEADER = re.compile(r'"(ct-[a-z-]*[a-z])"')
@@ -21,9 +22,9 @@ def row(beginning: str) -> tuple[str, str, str]:
 
 
 def test_exit_codes():
-    """Those of the errors, and 0."""
+    """Those of the errors, 0, and that of Ctrl-C."""
     errors: list[type[ClustertrackError]] = [ClustertrackError, *ClustertrackError.__subclasses__()]
-    assert coded(row("exit codes")[1]) == ["0", *sorted({str(error.exit_code) for error in errors})]
+    assert coded(row("exit codes")[1]) == ["0", *sorted({str(error.exit_code) for error in errors}), str(INTERRUPTED)]
 
 
 def test_topics():

@@ -1,0 +1,46 @@
+"""What ends a command from outside: Ctrl-C, and an output that takes nothing more."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+FULL = Path("/dev/full")
+WAITING = """
+import click, time
+from schemas.screen import run, say
+
+@click.command()
+def command():
+    say("begun")
+    time.sleep(60)
+
+run(command, "command")
+"""
+
+
+def test_ctrl_c():
+    """One sentence and exit code 130, no traceback."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said.strip() == "stopped; it is safe to run the command again"
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
+def test_a_full_disk():
+    """An output that cannot be written is a sentence and exit code 1."""
+    command = [sys.executable, "-m", "clustertrack", "--help"]
+    with FULL.open("w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the output cannot be written (No space left on device)")
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
