@@ -1,12 +1,14 @@
 """Workbooks as a stream of rows."""
 
+import inspect
 import zipfile
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from openpyxl import Workbook
+from openpyxl import Workbook, load_workbook
+from openpyxl.worksheet._reader import WorkSheetParser
 
 from sources.files import checked_archive
 from sources.files.source_file import FileFault
@@ -125,3 +127,18 @@ def test_archives_that_are_no_workbook(tmp_path: Path, damage: str):
                 target.writestr(name, content[:200] if name.endswith("sheet1.xml") else content)
     with pytest.raises(FileFault, match="is a broken workbook"):
         read(path)
+
+
+def test_what_we_use_of_openpyxl(tmp_path: Path):
+    """Names of openpyxl that it does not promise: a new version that lacks one fails here, not on somebody's file."""
+    book = Workbook()
+    book.save(tmp_path / "book.xlsx")
+    opened: Any = load_workbook(tmp_path / "book.xlsx", read_only=True)
+    sheet = opened.worksheets[0]
+    for name in ("_shared_strings", "_get_source", "_get_row", "sheet_state"):
+        assert hasattr(sheet, name), name
+    for name in ("_date_formats", "_timedelta_formats", "epoch"):
+        assert hasattr(opened, name), name
+    assert list(inspect.signature(WorkSheetParser.parse_cell).parameters) == ["self", "element"]
+    assert {"source", "row_counter"} <= set(vars(WorkSheetParser(None, [])))
+    opened.close()
