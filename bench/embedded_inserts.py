@@ -6,9 +6,6 @@ Starts a server of its own in a temporary folder.
 """
 
 import datetime as dt
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +14,7 @@ from typing import Any
 import clickhouse_connect
 import pyarrow as pa
 from clickhouse_connect.driver.client import Client
+from engine import engine
 
 _ROWS = 20_000
 _BATCHES = 25
@@ -60,31 +58,15 @@ def main() -> None:
     """Measure Native and Arrow inserts, without and with compression."""
     columns = _columns()
     table = _arrow(columns)
-    with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            "-m",
-            "clustertrack.local.clickhouse",
-            "--without-password",
-            "--path",
-            f"{folder}/data",
-            "--port",
-            "0",
-        ]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-            try:
-                line = server.stdout.readline() if server.stdout else ""
-                port = int(line.rpartition(":")[2])
-                for compress in (False, "lz4", "zstd"):
-                    with clickhouse_connect.get_client(
-                        host="127.0.0.1", port=port, compress=compress, autogenerate_session_id=False
-                    ) as client:
-                        values, names = list(columns.values()), list(columns)
-                        native = partial(client.insert, "bench", values, names, column_oriented=True)
-                        _measure(f"Native, {compress or 'plain'}", client, native)
-                        _measure(f"Arrow, {compress or 'plain'}", client, lambda: client.insert_arrow("bench", table))
-            finally:
-                server.terminate()
+    with engine() as (port, _):
+        for compress in (False, "lz4", "zstd"):
+            with clickhouse_connect.get_client(
+                host="127.0.0.1", port=port, compress=compress, autogenerate_session_id=False
+            ) as client:
+                values, names = list(columns.values()), list(columns)
+                native = partial(client.insert, "bench", values, names, column_oriented=True)
+                _measure(f"Native, {compress or 'plain'}", client, native)
+                _measure(f"Arrow, {compress or 'plain'}", client, lambda: client.insert_arrow("bench", table))
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ after the last insert (min_age_to_force_merge_seconds); and with some newer vers
 """
 
 import argparse
-import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
 from statistics import median
@@ -18,6 +16,7 @@ from typing import Any
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
+from engine import engine
 from ground import PYTHON, say
 
 from sinks.migrator import migrate
@@ -77,34 +76,20 @@ def main(arguments: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _measure(activities: int, repeats: int) -> list[dict[str, Any]]:
-    with tempfile.TemporaryDirectory(prefix="clustertrack-reads-") as folder:
-        command = [
-            str(PYTHON),
-            "-m",
-            "clustertrack.local.clickhouse",
-            "--without-password",
-            "--path",
-            f"{folder}/data",
-            "--port",
-            "0",
-        ]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-            try:
-                line = server.stdout.readline() if server.stdout else ""
-                port = int(line.rpartition(":")[2])
-                with clickhouse_connect.get_client(
-                    host="127.0.0.1", port=port, autogenerate_session_id=False, send_receive_timeout=3600
-                ) as client:
-                    migrate(client, "impact")
-                    versions = activities * 7 // 6
-                    _fill(client, versions)
-                    found = [_read(client, "as loaded", repeats)]
-                    client.command("OPTIMIZE TABLE impact.activity FINAL")
-                    found.append(_read(client, "merged", repeats))
-                    client.command(ACTIVITIES.format(first=versions, rows=NEWER))
-                    return [*found, _read(client, f"{NEWER:,} newer", repeats)]
-            finally:
-                server.terminate()
+    with (
+        engine(str(PYTHON)) as (port, _),
+        clickhouse_connect.get_client(
+            host="127.0.0.1", port=port, autogenerate_session_id=False, send_receive_timeout=3600
+        ) as client,
+    ):
+        migrate(client, "impact")
+        versions = activities * 7 // 6
+        _fill(client, versions)
+        found = [_read(client, "as loaded", repeats)]
+        client.command("OPTIMIZE TABLE impact.activity FINAL")
+        found.append(_read(client, "merged", repeats))
+        client.command(ACTIVITIES.format(first=versions, rows=NEWER))
+        return [*found, _read(client, f"{NEWER:,} newer", repeats)]
 
 
 def _fill(client: Client, versions: int) -> None:

@@ -9,14 +9,13 @@ lack: what must be found is compared.
 
 import os
 import resource
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
+from engine import engine
 
 from clustertrack.reconcile.account import Bound
 from clustertrack.reconcile.account_run import reconcile
@@ -69,40 +68,24 @@ def _expected(records: int) -> tuple[int, ...]:
 
 
 def _measure(records: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        command = [
-            sys.executable,
-            "-m",
-            "clustertrack.local.clickhouse",
-            "--without-password",
-            "--path",
-            f"{folder}/data",
-            "--port",
-            "0",
-        ]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-            try:
-                line = server.stdout.readline() if server.stdout else ""
-                port = int(line.rpartition(":")[2])
-                with clickhouse_connect.get_client(
-                    host="127.0.0.1", port=port, autogenerate_session_id=False, send_receive_timeout=3600
-                ) as client:
-                    migrate(client, _DATABASE)
-                    _fill(client, records)
-                    proc = Path(f"/proc/{server.pid}")
-                    (proc / "clear_refs").write_text("5")  # start counting the peak from here
-                    ends = [len(range(partition, records, _PARTITIONS)) for partition in range(_PARTITIONS)]
-                    bounds = [Bound(_TOPIC, 0, partition, 0, end, end) for partition, end in enumerate(ends)]
-                    started, spent = time.perf_counter(), _cpu_seconds(proc)
-                    found = reconcile(client, _DATABASE, bounds)
-                    seconds, spent = time.perf_counter() - started, _cpu_seconds(proc) - spent
-                    peak = next(
-                        int(line.split()[1])
-                        for line in (proc / "status").read_text().splitlines()
-                        if line.startswith("VmHWM")
-                    )
-            finally:
-                server.terminate()
+    with (
+        engine() as (port, pid),
+        clickhouse_connect.get_client(
+            host="127.0.0.1", port=port, autogenerate_session_id=False, send_receive_timeout=3600
+        ) as client,
+    ):
+        migrate(client, _DATABASE)
+        _fill(client, records)
+        proc = Path(f"/proc/{pid}")
+        (proc / "clear_refs").write_text("5")  # start counting the peak from here
+        ends = [len(range(partition, records, _PARTITIONS)) for partition in range(_PARTITIONS)]
+        bounds = [Bound(_TOPIC, 0, partition, 0, end, end) for partition, end in enumerate(ends)]
+        started, spent = time.perf_counter(), _cpu_seconds(proc)
+        found = reconcile(client, _DATABASE, bounds)
+        seconds, spent = time.perf_counter() - started, _cpu_seconds(proc) - spent
+        peak = next(
+            int(line.split()[1]) for line in (proc / "status").read_text().splitlines() if line.startswith("VmHWM")
+        )
     missing = sum(account.missing for account in found.partitions)
     counted = (missing, found.receipt_without_row, found.row_without_receipt)
     verdict = "as planted" if counted == _expected(records) and not found.reroute_not_arrived else f"WRONG: {counted}"

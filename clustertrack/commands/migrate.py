@@ -22,7 +22,7 @@ from sinks.replaced import replaced, sentence
 
 
 @dataclass(frozen=True)
-class _Place:
+class _Target:
     """What both directions, changing and checking, work on."""
 
     settings: Settings
@@ -96,13 +96,13 @@ def command(*, check: bool, partitions: int | None, recreate: bool) -> None:
     with explained(config), connect(config, database="default") as client:
         lines = migrate(client, settings.clickhouse.database, check=check)
         with TopicAdmin(settings.kafka.connection()) as admin:
-            place = _Place(settings, client, admin)
+            target = _Target(settings, client, admin)
             if check:
-                lines += _differences(place)
+                lines += _differences(target)
             else:
                 if recreate:
-                    lines += _delete_resized(place)
-                lines += _bring_about(place, uuid.uuid4(), datetime.now(UTC))
+                    lines += _delete_resized(target)
+                lines += _bring_about(target, uuid.uuid4(), datetime.now(UTC))
     for line in lines:
         say(line)
     if check and lines:
@@ -111,55 +111,55 @@ def command(*, check: bool, partitions: int | None, recreate: bool) -> None:
         say(f"Nothing to do: database {settings.clickhouse.database} and all topics are as they should be.")
 
 
-def _delete_resized(place: _Place) -> list[str]:
+def _delete_resized(target: _Target) -> list[str]:
     """Deletes the topics that have other partitions than recorded; a line for each, with what is lost with it."""
-    known = catalog.find_ledger_id(place.client, place.database) if place.recorded() else None
+    known = catalog.find_ledger_id(target.client, target.database) if target.recorded() else None
     if known is None:
         return []
-    names = _resized(place.recorded(), place.actual([spec.name for spec in place.specs(known)]))
+    names = _resized(target.recorded(), target.actual([spec.name for spec in target.specs(known)]))
     lines = []
     for name in names:
         left = ""
         if name in (EVENTS, COMPANIES):
-            with KafkaOffsets(place.settings.kafka.connection()) as offsets:
-                reading = offsets.read(app_id(place.settings.kafka.consumer_group, known), [name])
+            with KafkaOffsets(target.settings.kafka.connection()) as offsets:
+                reading = offsets.read(app_id(target.settings.kafka.consumer_group, known), [name])
             if reading.workers:
                 raise TopicFault(f"{reading.workers} workers are running: stop them before {name} is deleted.", name)
             again = "load the company register again" if name == COMPANIES else "publish them again"
             left = f", with {reading.lag:,} records that were not counted: {again}"
-        place.admin.delete(name)
+        target.admin.delete(name)
         lines.append(f"Topic {name} deleted{left}.")
     return lines
 
 
-def _bring_about(place: _Place, new_id: uuid.UUID, now: datetime) -> list[str]:
+def _bring_about(target: _Target, new_id: uuid.UUID, now: datetime) -> list[str]:
     """Gives the ledger its id, creates and fixes the topics, records them; a line for each change."""
     lines: list[str] = []
-    recorded = place.recorded()
-    known = catalog.find_ledger_id(place.client, place.database)
+    recorded = target.recorded()
+    known = catalog.find_ledger_id(target.client, target.database)
     # What is refused must change nothing.
-    existing = place.specs(known)
-    resized = _resized(recorded, place.actual([spec.name for spec in existing]))
+    existing = target.specs(known)
+    resized = _resized(recorded, target.actual([spec.name for spec in existing]))
     if resized:
         raise TopicFault(" ".join(resized.values()))
-    place.admin.check_partitions(existing)
-    outdated = None if known is None else _outdated(place, known, recorded)
+    target.admin.check_partitions(existing)
+    outdated = None if known is None else _outdated(target, known, recorded)
     if known is not None and outdated is not None:
-        catalog.withdraw_ledger_id(place.client, place.database, known)
-    ledger = catalog.give_ledger_id(place.client, place.database, new_id, now)
+        catalog.withdraw_ledger_id(target.client, target.database, known)
+    ledger = catalog.give_ledger_id(target.client, target.database, new_id, now)
     if outdated is not None:
         lines.append(f"{outdated}; with its new id {ledger} the workers read everything that Kafka still has again.")
     elif known is None:
-        lines.append(f"Ledger {ledger} created in {place.database}.")
-    specs = place.specs(ledger)
-    lines += place.admin.ensure(specs)
-    actual = place.made([spec.name for spec in specs])
+        lines.append(f"Ledger {ledger} created in {target.database}.")
+    specs = target.specs(ledger)
+    lines += target.admin.ensure(specs)
+    actual = target.made([spec.name for spec in specs])
     for spec in specs:
         again = spec.name == EVENTS and outdated is not None and outdated.replaced
         record = catalog.next_record(recorded.get(spec.name), actual[spec.name], spec.config, replaced=again)
         if record is None:
             continue
-        catalog.record_topic(place.client, place.database, record, now)
+        catalog.record_topic(target.client, target.database, record, now)
         lines.append(_recorded_line(recorded.get(spec.name), record))
     return lines
 
@@ -176,43 +176,43 @@ class _Outdated:
         return self.why
 
 
-def _outdated(place: _Place, ledger: str, recorded: Mapping[str, catalog.TopicRecord]) -> _Outdated | None:
+def _outdated(target: _Target, ledger: str, recorded: Mapping[str, catalog.TopicRecord]) -> _Outdated | None:
     """Why the commits of the ledger's group no longer say anything about this ledger, so that it needs a new id.
 
     They are about offsets of a topic that is gone, or about receipts that a restored ledger lacks.
     """
-    actual = place.actual([EVENTS, COMPANIES])
+    actual = target.actual([EVENTS, COMPANIES])
     known = {name: recorded[name] for name in (EVENTS, COMPANIES) if name in recorded}
     for name, record in known.items():
         if name not in actual or actual[name].topic_id != record.topic_id:
             return _Outdated(f"Ledger {ledger} was filled from a topic {name} that is gone")
     if EVENTS not in known:
         return None
-    with KafkaOffsets(place.settings.kafka.connection()) as offsets:
-        progress = offsets.read(app_id(place.settings.kafka.consumer_group, ledger), [EVENTS]).progress
-        asked = (place.client, place.database, offsets, progress, recorded[EVENTS].topic_epoch)
+    with KafkaOffsets(target.settings.kafka.connection()) as offsets:
+        progress = offsets.read(app_id(target.settings.kafka.consumer_group, ledger), [EVENTS]).progress
+        asked = (target.client, target.database, offsets, progress, recorded[EVENTS].topic_epoch)
         lost, again = lost_receipts(*asked), replaced(*asked)
     if again:
         return _Outdated(sentence(again), replaced=True)
     return _Outdated(older_than_commits(lost)) if lost else None
 
 
-def _differences(place: _Place) -> list[str]:
+def _differences(target: _Target) -> list[str]:
     """What `migrate` would change or refuse, apart from the schema; changes nothing."""
     ledger = None
-    if catalog.exists(place.client, place.database):
-        ledger = catalog.find_ledger_id(place.client, place.database)
-    lines = [] if ledger else [f"Database {place.database} has no ledger id, and so no changelog topic."]
-    specs = place.specs(ledger)
-    recorded = place.recorded()
-    outdated = _outdated(place, ledger, recorded) if ledger else None
+    if catalog.exists(target.client, target.database):
+        ledger = catalog.find_ledger_id(target.client, target.database)
+    lines = [] if ledger else [f"Database {target.database} has no ledger id, and so no changelog topic."]
+    specs = target.specs(ledger)
+    recorded = target.recorded()
+    outdated = _outdated(target, ledger, recorded) if ledger else None
     if outdated is not None:
         lines.append(f"{outdated}.")
-    actual = place.actual([spec.name for spec in specs])
+    actual = target.actual([spec.name for spec in specs])
     resized = _resized(recorded, actual)
     lines += resized.values()
     others = [spec for spec in specs if spec.name not in resized]
-    lines += place.admin.differences(others)
+    lines += target.admin.differences(others)
     for spec in others:
         if spec.name not in actual:
             continue
