@@ -54,13 +54,13 @@ CODES: Final[dict[str, str]] = {
     "invalid_industry": "not a code of that scheme",
     "invalid_legal_form": "a legal form is a number of 1 to 3 digits",
     "successor_is_itself": "a company cannot be its own successor",
-    "revision_in_future": "the revision is more than 10 minutes later than the arrival of the record",
+    "revision_in_future": "the revision is more than a minute later than the arrival of the record",
 }
 """Code -> meaning, in addition to those in `schemas.faults` that register records share with events."""
 
-LATEST_REVISION_MS: Final = 600_000
+LATEST_REVISION_MS: Final = 60_000
 """How far a revision may be ahead of its record's arrival: `companies load` takes it from a clock that need not be the
-broker's. A revision further ahead would keep every later statement of the company out."""
+broker's. One that is ahead keeps other statements of the company out for so long, so it is no more than clocks need."""
 _MAX_NAME: Final = 500
 _T = TypeVar("_T")
 

@@ -11,7 +11,14 @@ from pydantic import ValidationError
 from schemas import company as company_module
 from schemas import faults as faults_module
 from schemas.classifications import INDUSTRY_SCHEMES, MAX_EMPLOYEES
-from schemas.company import CompanyVersion, attributes_as_at, canonical, read_company, standing
+from schemas.company import (
+    LATEST_REVISION_MS,
+    CompanyVersion,
+    attributes_as_at,
+    canonical,
+    read_company,
+    standing,
+)
 from schemas.register_dates import FIRST_DAY, LAST_DAY
 
 CVRS = (13748136, 13585628, 10150817, 10000009, 10000017, 10000025)
@@ -158,8 +165,8 @@ def test_the_key_must_name_the_version(key: bytes | None):
 @pytest.mark.parametrize(
     ("revision", "code"),
     [
-        pytest.param(ARRIVED + 600_000, None, id="a clock that is ten minutes fast"),
-        pytest.param(ARRIVED + 600_001, "revision_in_future", id="just too late"),
+        pytest.param(ARRIVED + LATEST_REVISION_MS, None, id="a clock that is a minute fast"),
+        pytest.param(ARRIVED + LATEST_REVISION_MS + 1, "revision_in_future", id="just too late"),
         pytest.param(2**63 - 1, "revision_in_future", id="the last of all"),
         pytest.param(2**63, "invalid_type", id="beyond the column"),
         pytest.param(-1, "invalid_type", id="negative"),
