@@ -60,9 +60,11 @@ class HeadersRead(NamedTuple):
     """The same, with the attributes of the event as JSON writes them. JSON that is read does not grow."""
     origin: bytes | None
     """Address of the record before it was sent on; None if it never was."""
+    own: int
+    """Bytes of the pipeline's own headers among them."""
 
 
-NO_HEADERS: Final = HeadersRead(None, 0, 0, None)
+NO_HEADERS: Final = HeadersRead(None, 0, 0, None, 0)
 
 
 def describes_event(name: str) -> bool:
@@ -73,12 +75,13 @@ def describes_event(name: str) -> bool:
 def read_headers(headers: RawHeaders) -> HeadersRead:
     """The headers of one record."""
     named: dict[str, bytes | None] = {}
-    size = grown = 0
+    size = grown = own = 0
     origin = None
     for name, value in headers:
         lower = name.lower()
         content = value or b""
-        size += len(name.encode()) + len(content) + _FRAME
+        taken = len(name.encode()) + len(content) + _FRAME
+        size += taken
         if describes_event(lower):
             # The same header twice: two answers to one question. The byte between them is never valid UTF-8, so the
             # record is rejected for this header. Each is cut, as there may be hundreds.
@@ -87,10 +90,12 @@ def read_headers(headers: RawHeaders) -> HeadersRead:
         if lower.startswith(ATTRIBUTE):
             text = name.encode() + content
             grown += len(text) - len(text.translate(None, _CONTROL))
-        if name == ORIGIN:
-            origin = content
+        if name.startswith(OWN):
+            own += taken
+            if name == ORIGIN:
+                origin = content
     event = named if named and not is_structured(named) else None
-    return HeadersRead(event, size, size + (_ESCAPE - 1) * grown, origin)
+    return HeadersRead(event, size, size + (_ESCAPE - 1) * grown, origin, own)
 
 
 def other_place(origin: bytes, topic: str, partition: int) -> tuple[int, int] | None:

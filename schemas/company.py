@@ -54,13 +54,16 @@ CODES: Final[dict[str, str]] = {
     "invalid_industry": "not a code of that scheme",
     "invalid_legal_form": "a legal form is a number of 1 to 3 digits",
     "successor_is_itself": "a company cannot be its own successor",
-    "revision_in_future": "the revision is more than 10 minutes later than the arrival of the record",
+    "revision_in_future": "the revision is more than a minute later than the arrival of the record",
 }
 """Code -> meaning, in addition to those in `schemas.faults` that register records share with events."""
 
-LATEST_REVISION_MS: Final = 600_000
+LATEST_REVISION_MS: Final = 60_000
 """How far a revision may be ahead of its record's arrival: `companies load` takes it from a clock that need not be the
-broker's. A revision further ahead would keep every later statement of the company out."""
+broker's. One that is ahead keeps other statements of the company out for so long, so it is no more than clocks need."""
+MOST_MERGERS: Final = 100
+"""Mergers in a row that are followed from one company; the view `company_canonical` has the same number. What a chain
+costs workers and views has to end somewhere, and chains of real registers are far shorter."""
 _MAX_NAME: Final = 500
 _T = TypeVar("_T")
 
@@ -247,40 +250,40 @@ def attributes_as_at(versions: Sequence[CompanyVersion], day: date) -> CompanyVe
     followed here (see `canonical`): only the attributes of the result count, not its `successor_cvr` and `ceased_on`.
 
     Args:
-        versions: those of one company, by `valid_from`, one for each; withdrawn ones do not count.
+        versions: those of one company that hold (see `standing`), by `valid_from`.
         day: the day asked for.
 
     Returns:
         One of the versions; None when there is none.
     """
-    held = [version for version in versions if not version.withdrawn]
-    if not held:
+    if not versions:
         return None
-    version = held[max(0, bisect_right(held, day, key=_valid_from) - 1)]
+    version = versions[max(0, bisect_right(versions, day, key=_valid_from) - 1)]
     ceased_on = version.ceased_on
-    if ceased_on is None or ceased_on > version.valid_from or held[0].valid_from >= ceased_on:
+    if ceased_on is None or ceased_on > version.valid_from or versions[0].valid_from >= ceased_on:
         return version
-    return held[bisect_left(held, ceased_on, key=_valid_from) - 1]
+    return versions[bisect_left(versions, ceased_on, key=_valid_from) - 1]
 
 
 def canonical(cvr: int, day: date, versions_of: Callable[[int], Sequence[CompanyVersion]]) -> tuple[int, bool]:
     """The company as which another counts on a day, as in the view `company_canonical`.
 
     A successor stays in force until another is named, or the version that named it is withdrawn. Chains are followed to
-    the end, whether or not the register knows the company there.
+    the end, whether or not the register knows the company there; one of more than MOST_MERGERS has none, like a cycle.
 
     Args:
         cvr: the company as reported.
         day: the day asked for.
-        versions_of: the versions of a company, by `valid_from`; withdrawn ones do not count. Empty when unknown.
+        versions_of: the versions of a company that hold (see `standing`), by `valid_from`; empty when unknown. Those
+            that name no successor may be missing.
 
     Returns:
-        The company at the end of the chain and False; or the company itself and True when the chain runs into a cycle.
+        The company at the end of the chain and False; or the company itself and True when the chain has no end.
     """
     path = {cvr}
     end = cvr
     while (following := _successor(versions_of(end), day)) is not None:
-        if following in path:
+        if following in path or len(path) > MOST_MERGERS:
             return cvr, True
         path.add(following)
         end = following
@@ -288,9 +291,9 @@ def canonical(cvr: int, day: date, versions_of: Callable[[int], Sequence[Company
 
 
 def _successor(versions: Sequence[CompanyVersion], day: date) -> int | None:
-    for version in reversed(versions):
-        if version.successor_cvr is not None and version.valid_from <= day and not version.withdrawn:
-            return version.successor_cvr
+    for number in range(bisect_right(versions, day, key=_valid_from) - 1, -1, -1):
+        if versions[number].successor_cvr is not None:
+            return versions[number].successor_cvr
     return None
 
 

@@ -116,9 +116,10 @@ def run(command: click.Command, name: str) -> NoReturn:
 
 
 def _write_off(stream: IO[str]) -> None:
-    """What is left in a stream that takes nothing is given up, or Python would try again at its end."""
+    """What is left in a stream that takes nothing goes into a pipe, or Python would try again at its end."""
     with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        _, into = os.pipe()
+        os.dup2(into, stream.fileno())
 
 
 def hook_in() -> None:

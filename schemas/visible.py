@@ -26,7 +26,7 @@ _MARKS: Final = frozenset({"Mn", "Mc", "Me"})
 _LEFT_TO_RIGHT: Final = frozenset({"L", "EN", "ES", "ET", "CS", "ON"})
 """Bidirectional classes that leave the order of a line as it is: a letter that runs the other way takes the digits next
 to it along."""
-_NOTHING_TO_SEE: Final = frozenset(
+NOTHING_TO_SEE: Final = frozenset(
     map(chr, (0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, 0x16FE4, 0x1D159))
 ) | frozenset(map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 """Letters, symbols and marks by their category that Unicode says are not drawn."""
@@ -106,13 +106,13 @@ def _escaped(text: str, escape: Callable[[str], str], marks_at_start: int = MOST
     for character in text:
         category = unicodedata.category(character)
         if category in _MARKS:
-            good = left > 0 and character not in _NOTHING_TO_SEE
+            good = left > 0 and character not in NOTHING_TO_SEE
             left -= 1
         else:
             good = character == " " or (
                 category[0] in _SHOWN
                 and unicodedata.bidirectional(character) in _LEFT_TO_RIGHT
-                and character not in _NOTHING_TO_SEE
+                and character not in NOTHING_TO_SEE
             )
             left = MOST_MARKS if good else 0
         shown.append(character if good else escape(character))

@@ -77,6 +77,10 @@ def numbers(rng: Random) -> Iterator[str]:
         lambda day, serial: f"cpr-nr.: {day} {serial}",
         lambda day, serial: f"Personnummer: {day}{serial}",
         lambda day, serial: f"cpr {day[:2]}.{day[2:4]}.{day[4:]}-{serial}",
+        lambda day, serial: f"cpr {day[:4]}19{day[4:]}-{serial}",
+        lambda day, serial: f"c.p.r. {day}{serial}",
+        lambda day, serial: f"{day}{serial} (CPR)",
+        lambda day, serial: f"{day}\u3164-{serial}",
     )
     for write in writers:
         for _ in range(OF_EACH):
@@ -88,10 +92,12 @@ def addresses(rng: Random) -> Iterator[str]:
     """E-mail addresses, in the ways in which they are written."""
     names = ("ane", "a.b+c", "ane_jensen", "søren", "o'hara", "a-b")
     domains = ("example.dk", "blåbær.dk", "mail.crm.example.co.uk", "xn--blbr-roah.dk", "example.museum")
-    forms = ("{}@{}", "mailto:{}@{}", "<{}@{}>", "{}%40{}", "{}\uff20{}", "kontakt={}@{};")
+    forms = ("{}@{}", "mailto:{}@{}", "<{}@{}>", "{}%40{}", "{}\uff20{}", "kontakt={}@{};", "{}&#64;{}", "{}%2540{}")
     for form in forms:
         for _ in range(OF_EACH):
             yield form.format(rng.choice(names), rng.choice(domains))
+    for _ in range(OF_EACH):
+        yield f"{rng.choice(names)}@[10.{rng.randrange(256)}.{rng.randrange(256)}.1]"
 
 
 def rates() -> dict[str, tuple[int, int]]:

@@ -4,12 +4,12 @@ Every worker holds the whole register: 18,000 companies take about 20 MB. It is 
 topic by `streams.register_feed`; this module does no I/O.
 """
 
-from bisect import bisect_right, insort
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from datetime import date
-from operator import attrgetter
 from sys import intern
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import pydantic_core
 
@@ -19,29 +19,55 @@ from schemas.company import CompanyVersion, attributes_as_at, canonical
 from schemas.event_time import EPOCH_ORDINAL
 
 _CACHED: Final = 65_536
-"""Companies whose history is kept ready, about 1 kB each; the cache starts over when full or out of date."""
+"""Texts that are kept ready, less than 1 kB each; all are forgotten when there are more."""
 
 
-class _Story(NamedTuple):
-    """What enrichment says about one company in the course of time, as JSON without the day asked for."""
+class _History:
+    """Versions of one company."""
 
-    begins: tuple[int, ...]
-    """Days (since 1970) on which this changes."""
-    texts: tuple[bytes, ...]
-    """The text before the day and the text after it, for each span between those days."""
+    __slots__ = ("begins", "texts", "versions")
+
+    def __init__(self) -> None:
+        self.versions: list[CompanyVersion] = []
+        """By `valid_from`."""
+        self.begins = array("i")
+        """`valid_from` of each, in days since 1970."""
+        self.texts: dict[int, tuple[bytes, bytes]] = {}
+        """Number of versions that have begun -> what enrichment says then: the text before the day, and after it."""
+
+    def put(self, version: CompanyVersion, *, held: bool) -> None:
+        """Put a version in its place, where an earlier revision of it may be, or take that out."""
+        begins = version.valid_from.toordinal() - EPOCH_ORDINAL
+        place = bisect_left(self.begins, begins)
+        if place == len(self.begins) or self.begins[place] != begins:
+            if not held:
+                return
+            self.begins.insert(place, begins)
+            self.versions.insert(place, version)
+        elif held:
+            self.versions[place] = version
+        else:
+            del self.begins[place], self.versions[place]
 
 
 class Register:
-    """Versions of companies, newest revision of each (CVR, valid_from), asked for a company as at a day."""
+    """Versions of companies, newest revision of each (CVR, valid_from), asked for a company as at a day.
+
+    A record costs a search among the versions of its company, an answer one among those of each company in its chain,
+    which is bounded: workers go on with any register.
+    """
 
     def __init__(self) -> None:
-        self._versions: dict[int, list[CompanyVersion]] = {}
+        self._companies: dict[int, _History] = {}
+        self._naming: dict[int, _History] = {}
+        """Of those that were merged, the versions that name a successor."""
         self._revisions: dict[tuple[int, date], int] = {}
-        self._cache: dict[int, _Story] = {}
+        self._texts = 0
+        """Texts kept ready."""
 
     def __len__(self) -> int:
         """Companies with at least one version in force."""
-        return len(self._versions)
+        return len(self._companies)
 
     def apply(self, version: CompanyVersion) -> None:
         """Take in a record of the register. A revision of the same version that is not newer changes nothing."""
@@ -50,68 +76,71 @@ class Register:
             return
         self._revisions[identity] = version.revision
         version = _slim(version)
-        versions = [v for v in self._versions.get(version.cvr, ()) if v.valid_from != version.valid_from]
-        if not version.withdrawn:
-            insort(versions, version, key=attrgetter("valid_from"))
-        if versions:
-            self._versions[version.cvr] = versions
-        else:
-            self._versions.pop(version.cvr, None)
-        self._cache.clear()
+        _put(self._naming, version, held=not version.withdrawn and version.successor_cvr is not None)
+        company = _put(self._companies, version, held=not version.withdrawn)
+        self._texts -= len(company.texts)
+        company.texts.clear()
 
     def versions_of(self, cvr: int) -> Sequence[CompanyVersion]:
         """Versions in force of a company, by valid_from; empty for a company that the register lacks."""
-        return self._versions.get(cvr, ())
+        company = self._companies.get(cvr)
+        return () if company is None else company.versions
 
     def company_as_at(self, cvr: int, days: int) -> bytes:
         """What enrichment says about a company, as a JSON object: as at a day (days since 1970), mergers followed.
 
         `known` is false for a company without a row; then only number and day are given with it.
         """
-        story = self._cache.get(cvr)
-        if story is None:
-            if len(self._cache) >= _CACHED:
-                self._cache.clear()
-            story = self._cache[cvr] = self._tell(cvr)
-        begins, texts = story
-        at = 2 * bisect_right(begins, days) if begins else 0
-        return b"%b%b%b" % (texts[at], _iso_days[days], texts[at + 1])
-
-    def _tell(self, cvr: int) -> _Story:
-        """All that enrichment can say about a company; it changes only where a version of it or a successor begins."""
-        family, unread = {cvr}, [cvr]
-        while unread:
-            versions = self.versions_of(unread.pop())
-            following = {v.successor_cvr for v in versions if v.successor_cvr is not None} - family
-            family |= following
-            unread += following
-        days = sorted({version.valid_from for member in family for version in self.versions_of(member)})
-        begins, texts = list[int](), [*self._describe(cvr, date.min)]
-        for day in days:
-            text = self._describe(cvr, day)
-            if [*text] != texts[-2:]:
-                begins.append(day.toordinal() - EPOCH_ORDINAL)
-                texts += text
-        return _Story(tuple(begins), tuple(texts))
-
-    def _describe(self, cvr: int, day: date) -> tuple[bytes, bytes]:
-        counted_as, _ = canonical(cvr, day, self.versions_of)
-        company = attributes_as_at(self.versions_of(counted_as), day)
-        before = pydantic_core.to_json({"cvr": f"{counted_as:08d}", "known": company is not None})
+        if cvr in self._naming:
+            cvr, _ = canonical(cvr, _date(days), self._naming_of)
+        company = self._companies.get(cvr)
         if company is None:
-            return before[:-1] + b',"as_at":"', b'"}'
-        attributes = {
-            "name": company.name,
-            "kind": company.kind,
-            "legal_form": company.legal_form,
-            "employees": company.employees,
-            "size_band": size_band(company.employees),
-            "nuts": company.nuts,
-            "region": company.nuts[:4],
-            "industry_scheme": company.industry_scheme,
-            "industry": company.industry,
-        }
-        return before[:-1] + b',"as_at":"', b'",' + pydantic_core.to_json(attributes)[1:]
+            return b'{"cvr":"%08d","known":false,"as_at":"%b"}' % (cvr, _iso_days[days])
+        begun = bisect_right(company.begins, days)
+        text = company.texts.get(begun)
+        if text is None:
+            if self._texts >= _CACHED:
+                self._forget()
+            text = company.texts[begun] = _described(company.versions, _date(days))
+            self._texts += 1
+        return b"%b%b%b" % (text[0], _iso_days[days], text[1])
+
+    def _forget(self) -> None:
+        for company in self._companies.values():
+            company.texts.clear()
+        self._texts = 0
+
+    def _naming_of(self, cvr: int) -> Sequence[CompanyVersion]:
+        company = self._naming.get(cvr)
+        return () if company is None else company.versions
+
+
+def _put(companies: dict[int, _History], version: CompanyVersion, *, held: bool) -> _History:
+    """Put a version into the history of its company, or take it out; a company without versions is left out."""
+    company = companies.get(version.cvr) or _History()
+    company.put(version, held=held)
+    if company.versions:
+        companies[version.cvr] = company
+    else:
+        companies.pop(version.cvr, None)
+    return company
+
+
+def _described(versions: Sequence[CompanyVersion], day: date) -> tuple[bytes, bytes]:
+    company = attributes_as_at(versions, day)
+    assert company is not None  # noqa: S101  (a history has versions)
+    attributes = {
+        "name": company.name,
+        "kind": company.kind,
+        "legal_form": company.legal_form,
+        "employees": company.employees,
+        "size_band": size_band(company.employees),
+        "nuts": company.nuts,
+        "region": company.nuts[:4],
+        "industry_scheme": company.industry_scheme,
+        "industry": company.industry,
+    }
+    return b'{"cvr":"%08d","known":true,"as_at":"' % company.cvr, b'",' + pydantic_core.to_json(attributes)[1:]
 
 
 def _slim(version: CompanyVersion) -> CompanyVersion:
@@ -128,8 +157,12 @@ _REPEATED: Final = frozenset({"legal_form", "kind", "nuts", "industry_scheme", "
 _ALL_FIELDS: Final = set(CompanyVersion.model_fields)
 
 
+def _date(days: int) -> date:
+    return date.fromordinal(days + EPOCH_ORDINAL)
+
+
 def _iso_day(days: int) -> bytes:
-    return date.fromordinal(days + EPOCH_ORDINAL).isoformat().encode()
+    return _date(days).isoformat().encode()
 
 
 _iso_days: Final = Remembered(_iso_day, 16_384)

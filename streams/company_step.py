@@ -22,15 +22,17 @@ def process_companies(place: PartitionInfo, records: Sequence[Record], *, condem
     """
     batch = Batch(weight=sum(map(weight, records)))
     for record in records:
-        version: CompanyVersion | list[Fault]
-        if record.offset in condemned:
-            version = [fault("", condemned[record.offset])]
-        elif (cut := cut_of(record)) is not None:
-            version = [fault("", cut.code, cut.value)]
-        else:
-            version = read_company(record.key, record.value, record.timestamp)
+        reason = condemned.get(record.offset)
+        version = read_record(record) if reason is None else [fault("", reason)]
         if isinstance(version, list):
             reject(batch, place, record, version)
         else:
             batch.rows.companies.append(CompanyRow(version, record.timestamp))
     return batch
+
+
+def read_record(record: Record) -> CompanyVersion | list[Fault]:
+    """What a record of the register says, or all that is wrong with it; for the ledger and the register in memory."""
+    if (cut := cut_of(record)) is not None:
+        return [fault("", cut.code, cut.value)]
+    return read_company(record.key, record.value, record.timestamp)

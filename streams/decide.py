@@ -12,12 +12,13 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 import pydantic_core
 
-from brokers.batches import HEADER_WEIGHT, BoundedRecord, Cut, weight
+from brokers.batches import HEADER_WEIGHT, KEPT_HEADERS, BoundedRecord, Cut, weight
 from brokers.partitioning import homes
 from brokers.record_headers import (
     FAULTS,
     NO_HEADERS,
     ORIGIN,
+    OWN,
     REASON,
     STRUCTURED_UTF8,
     HeadersRead,
@@ -53,6 +54,10 @@ LARGEST: Final = 1_000_000
 could neither be sent on nor enriched within the limits of those topics, and would stop the worker there."""
 MAX_HEADERS: Final = 1000
 """Headers that a record may have; CloudEvents needs some ten."""
+MAX_OWN_HEADERS: Final = KEPT_HEADERS - MAX_HEADERS
+MAX_OWN_BYTES: Final = 8_000
+"""The pipeline's own headers, and bytes of them, that a record may have besides: a record that was right as it came is
+right when it was sent on or replayed. It has at most three, and topics have room for as many bytes."""
 _CARRIED: Final = 1_500_000
 """Bytes up to which a rejected record travels whole to the rejected topic; of a larger one only the ledger keeps
 anything."""
@@ -211,7 +216,7 @@ def process_batch(
 
 def reject(batch: Batch, place: PartitionInfo, record: Record, faults: list[Fault], source: str = "") -> None:
     """Keep a record as it came, with everything that is wrong with it: in the ledger and on the rejected topic."""
-    headers, faults = tuple(record.headers[:MAX_HEADERS]), faults[:MAX_FAULTS]
+    headers, faults = tuple(_kept(record.headers)), faults[:MAX_FAULTS]
     cut, kept = cut_of(record), len(record.value or b"")
     batch.rows.rejected.append(
         Rejection(
@@ -231,7 +236,7 @@ def reject(batch: Batch, place: PartitionInfo, record: Record, faults: list[Faul
     )
     listed = json.dumps([f._asdict() for f in faults], ensure_ascii=False).encode()
     ours: list[Header] = [(REASON, faults[0].code.encode()), (FAULTS, listed), (ORIGIN, origin_of(place, record))]
-    if cut is None and len(record.headers) <= MAX_HEADERS and _size(record, read_headers(headers)) <= _CARRIED:
+    if cut is None and len(record.headers) == len(headers) and _size(record, read_headers(headers)) <= _CARRIED:
         output = Output("rejected", place.partition, record.key, record.value, [*headers, *ours])
     else:
         output = Output("rejected", place.partition, None, None, ours)
@@ -279,13 +284,13 @@ def _judge_all(
         read = NO_HEADERS
         if headers:
             total += HEADER_WEIGHT * len(headers)
-            if len(headers) > MAX_HEADERS:
+            if _too_many(headers):
                 judged.append([fault("", "too_many_headers", len(headers))])
                 continue
             if headers != last:  # records of one publisher mostly have the same ones
                 last, read_last = headers, read_headers(headers)
             read = read_last
-            size += read.written
+            size += read.written - min(read.own, MAX_OWN_BYTES)
         if size > LARGEST:
             judged.append([fault("", "too_long", size)])
             continue
@@ -302,6 +307,19 @@ def _judge_all(
     return judged
 
 
+def _too_many(headers: Sequence[tuple[str, bytes | None]]) -> bool:
+    """Whether a record has more headers than it may have, or more than that of the pipeline's own."""
+    number = len(headers)
+    if MAX_HEADERS < number <= MAX_HEADERS + MAX_OWN_HEADERS:
+        number -= sum(name.startswith(OWN) for name, _ in headers)
+    return number > MAX_HEADERS
+
+
+def _kept(headers: Sequence[tuple[str, bytes | None]]) -> Sequence[tuple[str, bytes | None]]:
+    """The headers that are kept of a rejected record: all, unless they are too many."""
+    return headers[:MAX_HEADERS] if _too_many(headers) else headers
+
+
 def _size(record: Record, headers: HeadersRead) -> int:
     """Bytes of a record, without what Kafka adds to it as a whole."""
     return len(record.key or b"") + len(record.value or b"") + headers.size
@@ -315,7 +333,7 @@ def _reject_event(batch: Batch, place: PartitionInfo, record: Record, faults: li
         return
     source = masked(_source_of(record))
     reject(batch, place, record, faults, source)
-    came_from = read_headers(record.headers[:MAX_HEADERS]).origin
+    came_from = read_headers(_kept(record.headers)).origin
     batch.rows.receipts.append(_receipt(place, record, came_from, "rejected", source, faults[0].code))
 
 
@@ -362,11 +380,12 @@ def _send_on(batch: Batch, place: PartitionInfo, record: Record, belongs: int, s
 
 def _source_of(record: Record) -> str:
     """The source that a rejected record claims, if it can be read."""
-    headers = record.headers[:MAX_HEADERS]
+    headers = _kept(record.headers)
     for name, value in headers:
         if name.lower() == "ce_source":
             return (value or b"")[:MAX_VALUE].decode("utf-8", "replace")
-    if cut_of(record) or _size(record, read_headers(headers)) > LARGEST:
+    read = read_headers(headers)
+    if cut_of(record) or _size(record, read) - min(read.own, MAX_OWN_BYTES) > LARGEST:
         return ""
     try:
         document = pydantic_core.from_json(record.value or b"")

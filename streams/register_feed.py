@@ -12,9 +12,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from brokers.connection import KafkaConnection
-from schemas.company import read_company
 from streams import worker_metrics as metrics
 from streams.company_register import Register
+from streams.company_step import read_record
+from streams.deliver import AT_ONCE
 
 POLL_MS: Final = 1000
 RETRY_SECONDS: Final = 1.0
@@ -64,7 +65,7 @@ class RegisterFeed:
             while True:
                 fetched = await consumer.getmany(timeout_ms=POLL_MS)
                 for records in fetched.values():
-                    self._apply(records)
+                    await self._apply(records)
                 if not self.ready.is_set():
                     positions = [await consumer.position(tp) >= wanted[tp] for tp in partitions]
                     if all(positions):
@@ -73,9 +74,12 @@ class RegisterFeed:
         finally:
             await consumer.stop()
 
-    def _apply(self, records: list[Any]) -> None:
-        for record in records:
-            version = read_company(record.key, record.value, record.timestamp)
-            if not isinstance(version, list):  # what cannot be read is rejected by the second agent
-                self._register.apply(version)
-        metrics.REGISTER_COMPANIES.set(len(self._register))
+    async def _apply(self, records: list[Any]) -> None:
+        """Take records in, with a break for the event loop after so many."""
+        for first in range(0, len(records), AT_ONCE):
+            for record in records[first : first + AT_ONCE]:
+                version = read_record(record)
+                if not isinstance(version, list):  # what cannot be read is rejected by the second agent
+                    self._register.apply(version)
+            metrics.REGISTER_COMPANIES.set(len(self._register))
+            await asyncio.sleep(0)

@@ -32,7 +32,10 @@ def read_range(text: str) -> tuple[WrittenAddress, int]:
 def check_place(place: WrittenAddress, recorded: TopicRecord) -> None:
     """Raise UsageFault or CheckFailed where no worker will come by."""
     if place.topic != recorded.topic:
-        raise UsageFault(f"Only records of {recorded.topic} can be set aside, and {place} is none of them.")
+        raise UsageFault(
+            f"Only records of {recorded.topic} can be set aside, and {place} is none of them: none of the register "
+            "stops a worker."
+        )
     if place.topic_epoch not in {None, recorded.topic_epoch}:
         raise CheckFailed(f"{place} names a former topic: it was deleted, and no worker reads it any more.")
     if place.partition >= recorded.partitions:

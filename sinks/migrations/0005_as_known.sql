@@ -60,28 +60,35 @@ walk AS
     UNION ALL
     SELECT w.company_id AS company_id, arrayPushBack(w.path, w.node) AS path, l.successor AS node
     FROM walk AS w INNER JOIN link AS l ON l.company_id = w.node
-    WHERE NOT has(w.path, w.node)
+    WHERE NOT has(w.path, w.node) AND length(w.path) <= 100 -- MOST_MERGERS of schemas/company.py
 )
 SELECT company_id,
        argMax((path, node), length(path)) AS last,
-       has(last.1, last.2) AS in_cycle,
+       has(last.1, last.2) OR length(last.1) > 100 AS in_cycle,
        if(in_cycle, company_id, last.2) AS canonical_id,
        arrayPushBack(last.1, last.2) AS chain
 FROM walk
 GROUP BY company_id
 SETTINGS ${PINNED}
-COMMENT 'Companies that had been merged into another as at a day, followed to the end of the chain; a successor stays in force until another is named or its version withdrawn. in_cycle = 1: the chain leads back to itself, and the company counts as itself; correct the register. SELECT * FROM ${DATABASE}.company_canonical(as_at = ''2020-12-31'', known = ''2200-01-01 00:00:00'') WHERE in_cycle';
+COMMENT 'Companies that had been merged into another as at a day, followed to the end of the chain; a successor stays in force until another is named or its version withdrawn. in_cycle = 1: the chain leads back to itself, or is of more than 100 mergers, and the company counts as itself; correct the register. SELECT * FROM ${DATABASE}.company_canonical(as_at = ''2020-12-31'', known = ''2200-01-01 00:00:00'') WHERE in_cycle';
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.company_at ${ON_CLUSTER} AS
 WITH own AS
 (
+    -- A version from ceased_on or later takes the attributes of the last one before that day: in the order of days, of its
+    -- ceased_on that is the begin before it. Every step takes the arrays as they are: a lambda that looked into one for each
+    -- version would copy it for each.
     SELECT company_id,
-           arraySort(v -> v.1, groupArray((valid_from, ifNull(ceased_on, toDate32('2299-12-31')), (employees, nuts, industry_scheme, industry, name, legal_form, kind)))) AS registered,
-           -- a version from ceased_on or later takes the attributes of the last one before that day
-           arrayMap((v, i) -> (v.1, registered[if(v.2 <= v.1 AND registered[1].1 < v.2, arrayLastIndex(u -> u.1 < v.2, registered), i)].3), registered, arrayEnumerate(registered)) AS versions,
+           arraySort(d -> (d.1, d.2), arrayConcat(groupArray((valid_from, 'begins', valid_from, attributes)), groupArray((ceased, '', valid_from, attributes)))) AS days,
+           arrayMap((d, before) -> (d.3, if(d.1 <= d.3 AND before.2 = 'begins', before.4, d.4), d.2), days, arrayFill(d -> d.2 = 'begins', days)) AS told,
+           arraySort(v -> v.1, arrayFilter(v -> v.3 = '', told)) AS versions,
            arrayMap(v -> (v.1, v.2.1), versions) AS sizes,
            versions[greatest(1, arrayLastIndex(v -> v.1 <= {as_at:Date32}, versions))].2 AS v
-    FROM ${DATABASE}.company_known(known = {known:DateTime64(3, 'UTC')})
+    FROM
+    (
+        SELECT company_id, valid_from, ifNull(ceased_on, toDate32('2299-12-31')) AS ceased, (employees, nuts, industry_scheme, industry, name, legal_form, kind) AS attributes
+        FROM ${DATABASE}.company_known(known = {known:DateTime64(3, 'UTC')})
+    )
     GROUP BY company_id
 )
 SELECT m.company_id AS company_id,

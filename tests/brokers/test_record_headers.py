@@ -68,7 +68,7 @@ def test_sizes(headers: list[tuple[str, bytes | None]], size: int, written: int)
 
 def test_no_headers():
     """Most records of plain producers have none."""
-    assert read_headers(()) == NO_HEADERS == HeadersRead(None, 0, 0, None)
+    assert read_headers(()) == NO_HEADERS == HeadersRead(None, 0, 0, None, 0)
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,21 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chaos import COMPANIES, EVENTS, NODES, SEED, Outcome, record
+from chaos import COMPANIES, EVENTS, NODES, SEED, Outcome, cvr_numbers, record
 from prometheus_client.parser import text_string_to_metric_families
 from rawkafka import Parcel, Raw, send_raw
 from runs import ALONE
 from samples import event
-from stack import Stack
+from stack import Stack, wait_for
 
 from brokers.partitioning import partition_of
+from brokers.topics import COMPANIES as REGISTER
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -153,6 +156,48 @@ def test_attack(stack: Stack, name: str) -> None:
     if (blocked := new[math.inf] - new[BLOCKED]) or not new[math.inf]:
         outcome.notes.append(f"{blocked} of {new[math.inf]} beats of the loop were more than {BLOCKED} s late")
     record(outcome)
+
+
+FIRST_DAY = date(1900, 1, 1)
+
+
+def versions_of_one(number: int) -> list[dict[str, Any]]:
+    """So many versions of one company."""
+    days = [FIRST_DAY + timedelta(n) for n in range(number)]
+    return [{"cvr": COMPANIES[0], "valid_from": f"{day}", "revision": 1, "employees": n} for n, day in enumerate(days)]
+
+
+def mergers_in_a_row(number: int) -> list[dict[str, Any]]:
+    """A company that was merged into another, that one into the next, and so on, each a day later."""
+    cvrs = [COMPANIES[0], *cvr_numbers(number, seed=3)]
+    return [
+        {"cvr": cvr, "valid_from": f"{FIRST_DAY + timedelta(n)}", "revision": 2, "successor_cvr": following}
+        for n, (cvr, following) in enumerate(pairwise(cvrs))
+    ]
+
+
+REGISTERS = {
+    "30,000 versions of one company": (versions_of_one, 30_000),
+    "20,000 mergers in a row": (mergers_in_a_row, 20_000),
+}
+
+
+@pytest.mark.parametrize("name", list(REGISTERS))
+def test_register(stack: Stack, name: str) -> None:
+    """Sound records of the register that no register has: nothing blocks the worker, and events are counted."""
+    build, number = REGISTERS[name]
+    records = [Raw(json.dumps(one).encode(), f"{one['cvr']:08d}/{one['valid_from']}".encode()) for one in build(number)]
+    pid, beats = stack.workers[0].pid, late(stack)
+    [[before]] = stack.query("SELECT count() FROM company_version")
+    send_raw(stack.bootstrap, REGISTER, [Parcel(0, records[n : n + 4000], "zstd") for n in range(0, number, 4000)])
+    send_raw(stack.bootstrap, EVENTS, [ordered(stack, COMPANIES[0], f"{name}-{n}", 10) for n in range(20)])
+    stack.wait_counted()
+    wait_for(lambda: stack.query("SELECT count() FROM company_version")[0][0] >= before + number, 60, "the register")
+    assert stack.workers[0].exit_code() is None
+    assert stack.workers[0].pid == pid
+    new = {bound: seen - beats[bound] for bound, seen in late(stack).items()}
+    assert new[math.inf] == new[BLOCKED] > 0, new
+    assert stack.report(2018)["year"] == 2018
 
 
 def test_what_was_cut(stack: Stack) -> None:

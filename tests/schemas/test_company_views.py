@@ -3,13 +3,14 @@
 import random
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Protocol
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from schemas.classifications import UNKNOWN
-from schemas.company import CompanyVersion, attributes_as_at, canonical, standing
+from schemas.company import MOST_MERGERS, CompanyVersion, attributes_as_at, canonical, standing
 from schemas.cvr import CvrError, parse_cvr
 from sinks.clickhouse import ClickHouse, connect
 from sinks.migrator import migrate
@@ -133,3 +134,36 @@ def test_days_before_1900(ledger: Client):
         "SELECT toString(valid_from), toString(ceased_on) FROM company_version ORDER BY valid_from"
     ).result_rows
     assert rows == [(day.isoformat(), day.isoformat()) for day in days]
+
+
+def test_long_chains_of_mergers(ledger: Client):
+    """A chain is followed as far as workers follow it; with one merger more the company counts as itself, marked."""
+    numbers = _numbers(random.Random(0))
+    versions = [
+        CompanyVersion(cvr=cvr, valid_from=DAYS[0], revision=1, successor_cvr=following)
+        for cvr, following in pairwise(numbers)
+    ]
+    ledger.insert("company_version", [_stored(version) for version in versions], column_names=COLUMNS)
+    register = {version.cvr: [version] for version in versions}
+    rows = ledger.query(
+        "SELECT company_id, canonical_id, in_cycle FROM company_canonical(as_at = '2018-12-31', "
+        "known = '2200-01-01 00:00:00') ORDER BY company_id"
+    ).result_rows
+    expected = [(cvr, *canonical(cvr, DAYS[0], lambda number: register.get(number, []))) for cvr in numbers[:-1]]
+    assert [(cvr, end, bool(in_cycle)) for cvr, end, in_cycle in rows] == expected
+    assert sum(in_cycle for _, _, in_cycle in rows) == len(versions) - MOST_MERGERS
+
+
+def test_many_versions_of_one_company(ledger: Client):
+    """Memory grows with the versions of a company and no faster, so no number of them stops the reports on all."""
+    versions = [
+        CompanyVersion(cvr=13748136, valid_from=day, revision=1, employees=n, ceased_on=day if n % 2 else None)
+        for n, day in enumerate(date(1900, 1, 1) + timedelta(n) for n in range(20_000))
+    ]
+    ledger.insert("company_version", [_stored(version) for version in versions], column_names=COLUMNS)
+    rows = ledger.query(
+        "SELECT employees, length(sizes) FROM company_at(as_at = '2018-12-31', known = '2200-01-01 00:00:00')",
+        # Half the versions take their attributes from others; a copy of all for each of them would be many GB.
+        settings={"max_memory_usage": 500_000_000},
+    ).result_rows
+    assert rows == [(19_998, 20_000)]

@@ -1,8 +1,10 @@
 """The register in memory: which version counts, and what enrichment says of a company."""
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
+from itertools import islice, pairwise
 from typing import Any
 
 import pytest
@@ -10,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from samples import CVRS
 
-from schemas.company import CompanyVersion
+from schemas.company import MOST_MERGERS, CompanyVersion
+from schemas.cvr import CvrError, parse_cvr
 from streams import company_register as register_module
 from streams.company_register import Register
 
@@ -168,7 +171,77 @@ def test_answers_kept_ready_have_an_end(monkeypatch: pytest.MonkeyPatch):
     names = [on(register, day, cvr)["name"] for day in range(100) for cvr in (COMPANY, OTHER)]
     assert names == ["first", "other"] * 50 + ["second", "other"] * 50
     assert not any(on(register, 0, cvr)["known"] for cvr in CVRS[2:])
-    assert len(register._cache) <= 2
+    assert sum(len(company.texts) for company in register._companies.values()) == register._texts <= 2
+
+
+def test_a_chain_that_is_too_long_leaves_the_company_as_itself():
+    """The longest chain that is followed ends at its last company; with one merger more, nobody says where it ends."""
+    cvrs = sound_numbers(MOST_MERGERS + 2)
+    chain = [version(cvr=cvr, successor_cvr=following, name="x") for cvr, following in pairwise(cvrs)]
+    register = filled(*chain)
+    assert on(register, 0, cvrs[1])["cvr"] == f"{cvrs[-1]:08d}"
+    assert on(register, 0, cvrs[0])["cvr"] == f"{cvrs[0]:08d}"
+
+
+def sound_numbers(count: int) -> list[int]:
+    """As many CVR numbers."""
+    return list(islice((cvr for cvr in range(10_000_000, 100_000_000) if is_sound(f"{cvr:08d}")), count))
+
+
+def is_sound(cvr: str) -> bool:
+    """Whether it is a CVR number."""
+    try:
+        parse_cvr(cvr)
+    except CvrError:
+        return False
+    return True
+
+
+def spent(call: Callable[[], object]) -> float:
+    """The least CPU seconds of some calls."""
+    found = []
+    for _ in range(3):
+        began = time.process_time()
+        call()
+        found.append(time.process_time() - began)
+    return min(found)
+
+
+@pytest.mark.parametrize("order", [1, -1, 7919], ids=["forwards", "backwards", "mixed"])
+def test_versions_of_one_company_cost_no_more_than_those_of_many(order: int):
+    """Ten times the versions of one company take about ten times as long, in any order; so does asking in between."""
+
+    def versions(number: int) -> list[CompanyVersion]:
+        days = [START + timedelta(order * place % number) for place in range(number)]
+        return [version().model_copy(update={"valid_from": day, "name": "x"}) for day in days]
+
+    def told(listed: list[CompanyVersion]) -> None:
+        register = Register()
+        for place, one in enumerate(listed):
+            register.apply(one)
+            if place % 10 == 0:
+                register.company_as_at(COMPANY, 17_000 + place)
+
+    few, many = versions(1_999), versions(19_991)
+    # What grows with the square would be a hundred times.
+    assert spent(lambda: told(many)) < 25 * spent(lambda: told(few))
+
+
+def test_a_chain_of_any_length_costs_no_more_than_the_longest_that_is_followed():
+    """Neither is the whole chain looked at for one answer, nor its days."""
+    cvrs = sound_numbers(10 * MOST_MERGERS)
+
+    def register(mergers: int) -> Register:
+        links = enumerate(pairwise(cvrs[: mergers + 1]))
+        return filled(*(version(day, cvr=cvr, successor_cvr=following) for day, (cvr, following) in links))
+
+    longest, longer = register(MOST_MERGERS), register(len(cvrs) - 1)
+
+    def ask(one: Register) -> None:
+        for days in range(17_000, 17_200):
+            one.company_as_at(cvrs[0], days)
+
+    assert spent(lambda: ask(longer)) < 3 * spent(lambda: ask(longest))
 
 
 changes = st.lists(

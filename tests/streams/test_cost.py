@@ -5,19 +5,24 @@ for each byte against those of good records. A record counts as at least as long
 for each record. No seconds: they would say how busy the machine is.
 """
 
+import json
 import time
 import tracemalloc
 from collections.abc import Callable
+from datetime import date
 from functools import cache
 from typing import Any
 
 import pytest
-from deciding import decide
+from deciding import HERE, PLACE, decide
 from fuzzing.holds import storable
 from nasty import KINDS, good, weight
+from rawkafka import Raw
 from wire import batch_bytes, read_batches
 
 from brokers.record_headers import read_headers
+from streams.company_register import Register
+from streams.company_step import process_companies, read_record
 
 SIZES = (10_000, 100_000, 900_000)
 """The largest is what a record may have; a batch of Kafka is not much larger."""
@@ -104,6 +109,47 @@ def test_packed_records_cost_no_more_than_plain_ones(codec):
     batch = batch_bytes(records, codec=codec)
     took = seconds(lambda: work(batch))
     assert took <= MOST_CPU * good_cost(900_000)[0] * weight(records)
+
+
+def versions_of_one(size: int) -> list[Raw]:
+    """Versions of one company, from the last to the first."""
+    values = [
+        (f"{date.fromordinal(400_000 + n)}", {"cvr": HERE[0], "revision": 1, "name": "x" * 200})
+        for n in range(size // 300)
+    ]
+    return [
+        Raw(json.dumps(fields | {"valid_from": day}).encode(), f"{HERE[0]:08d}/{day}".encode())
+        for day, fields in reversed(values)
+    ]
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        pytest.param(versions_of_one, id="versions of one company"),
+        pytest.param(lambda size: [Raw(b"{}", b"k")] * (size // 350), id="empty objects"),
+        pytest.param(lambda size: [Raw(b"{%b}" % b",".join(b'"x%d":1' % n for n in range(size // 12)))], id="fields"),
+        pytest.param(lambda size: [Raw(b" " * size, b"k")], id="blanks"),
+    ],
+)
+def test_no_record_of_the_register_costs_much_more_than_good_events(records: Callable[[int], list[Raw]]):
+    """CPU for each byte, for the ledger and for the register in memory, however many there are already."""
+
+    def both(batch: bytes) -> None:
+        register = Register()
+        read = list(read_batches(batch))
+        storable(process_companies(PLACE, read, condemned={}).rows)
+        for record in read:
+            version = read_record(record)
+            if not isinstance(version, list):
+                register.apply(version)
+                register.company_as_at(version.cvr, 17_000)
+
+    for size in SIZES:
+        made = records(size)
+        batch = batch_bytes(made)
+        allowed = MOST_CPU * good_cost(size)[0] * weight(made)
+        assert seconds(lambda batch=batch: both(batch)) <= allowed
 
 
 def test_what_grows_with_the_square_is_seen(monkeypatch):

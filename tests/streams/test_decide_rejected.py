@@ -4,11 +4,11 @@ import json
 from typing import Any
 
 import pytest
-from deciding import HERE, PLACE, decide
+from deciding import ELSEWHERE, HERE, PLACE, decide
 from samples import SOURCE, event
 from twins import Record
 
-from streams.decide import LARGEST, MARK
+from streams.decide import LARGEST, MARK, MAX_HEADERS, MAX_OWN_BYTES, MAX_OWN_HEADERS
 
 COMPANY = HERE[0]
 SOUND = event(COMPANY)
@@ -147,6 +147,56 @@ def test_headers_count():
     """A record is as large as its headers make it."""
     batch = decide([Record(0, SOUND, headers=(("x", b"x" * LARGEST),)), Record(1, SOUND, headers=(("x", b"x"),))])
     assert [receipt.reason for receipt in batch.rows.receipts] == ["too_long", ""]
+
+
+AT_THE_LIMIT = {
+    "headers": Record(7, event(ELSEWHERE[0]), headers=[(f"h{n}", b"") for n in range(MAX_HEADERS)]),
+    "bytes": Record(7, event(ELSEWHERE[0]) + b" " * (LARGEST - len(event(ELSEWHERE[0])))),
+    "bytes of headers": Record(
+        7, event(ELSEWHERE[0]), headers=[("h", b"x" * (LARGEST - len(event(ELSEWHERE[0])) - 11))]
+    ),
+}
+"""Records that are as large as they may be, of another partition."""
+
+
+@pytest.mark.parametrize("limit", AT_THE_LIMIT)
+def test_what_the_pipeline_adds_does_not_count(limit: str):
+    """A record that is right as it came is right on the partition to which it is sent on, and as a replay."""
+    record = AT_THE_LIMIT[limit]
+    (sent,) = decide([record]).outputs
+    assert sent.to == "events"
+    replayed = [*sent.headers, ("ct-replays", b"1"), ("ct-replay-of", b"activity.events.v1@12/65535/" + b"9" * 19)]
+    arrived = Record(8, sent.value, key=sent.key, headers=replayed)
+    batch = decide([arrived], place=PLACE._replace(partition=sent.partition))
+    assert [receipt.status for receipt in batch.rows.receipts] == ["accepted"]
+
+
+@pytest.mark.parametrize("limit", AT_THE_LIMIT)
+def test_what_was_sent_on_is_kept_as_it_came(limit: str):
+    """If it is rejected there, its origin and all its bytes are kept."""
+    (sent,) = decide([AT_THE_LIMIT[limit]]).outputs
+    record = Record(8, sent.value, key=sent.key, headers=sent.headers)
+    batch = decide([record], place=PLACE._replace(partition=next(n for n in range(3) if n not in (0, sent.partition))))
+    (receipt,) = batch.rows.receipts
+    assert (receipt.reason, receipt.origin_partition, receipt.origin_offset) == ("misrouted", 0, 7)
+    assert list(batch.rows.rejected[0].headers) == sent.headers
+    assert batch.rows.rejected[0].source
+    assert batch.outputs[0].value == sent.value
+
+
+@pytest.mark.parametrize(
+    ("headers", "reason"),
+    [
+        pytest.param([("h", b"")] * MAX_HEADERS + [("ct-x", b"")] * MAX_OWN_HEADERS, "", id="as many as may be"),
+        pytest.param([("h", b"")] * (MAX_HEADERS + 1), "too_many_headers", id="one more"),
+        pytest.param([("ct-x", b"")] * (MAX_HEADERS + MAX_OWN_HEADERS + 1), "too_many_headers", id="only own ones"),
+        pytest.param([("ct-x", b"x" * (MAX_OWN_BYTES + LARGEST))], "too_long", id="a long one"),
+    ],
+)
+def test_what_claims_to_be_the_pipelines_own_is_bounded(headers: list[tuple[str, bytes | None]], reason: str):
+    """Anyone can write such headers, so they are free of charge up to a bound only."""
+    (receipt,) = decide([Record(0, SOUND, headers=headers)]).rows.receipts
+    assert receipt.reason == reason
 
 
 def test_a_record_beyond_the_rejected_topic_is_kept_by_the_ledger():
