@@ -17,6 +17,7 @@ from clustertrack.local.clickhouse.data_folder import claim, scratch_folder
 from clustertrack.local.clickhouse.engine_errors import CannotStart
 from clustertrack.local.clickhouse.host_guard import LOOPBACK, Guard, Login
 from clustertrack.local.clickhouse.kernel_wall import confine
+from clustertrack.local.clickhouse.protocol import BoundedProtocol
 from clustertrack.local.clickhouse.start import clean_environment, read_logins
 from schemas.own_folders import set_private_umask
 from schemas.screen import run, say
@@ -91,7 +92,7 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None, logins: t
             guard = Guard(logins, any_host=host not in LOOPBACK)
             config = uvicorn.Config(
                 Server(runner, guard, metrics).app(),
-                http="httptools",
+                http=BoundedProtocol,
                 lifespan="off",
                 ws="none",
                 server_header=False,

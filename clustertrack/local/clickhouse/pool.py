@@ -52,7 +52,7 @@ _IS_VIEW = (
 # What the engine adds to the message about a text that it cannot read.
 _SCOPE = re.compile(r": In scope SELECT formatQuerySingleLine\(.*\)(?=\. \(|\Z)", re.DOTALL)
 FILE = b"/dev/fd/" + secrets.token_hex(16).encode()
-"""Placeholder in a statement for the file that the server gives to the engine; no client can know this name."""
+"""What the gate sees in a statement for the file that the server gives to the engine; no client can know this name."""
 _NO_SUCH_DATABASE = 336  # "Database engine must be specified for ATTACH": nothing is recorded under the name
 
 
@@ -116,8 +116,10 @@ class Connection:
             return error
         return RuntimeError(found.decode(errors="backslashreplace"))
 
-    def insert(self, sql: bytes, data: bytes, params: Mapping[str, str]) -> Written:
-        """Run an INSERT that reads `data` from FILE; after a failure send all of it again, as part of it may be stored.
+    def insert(self, reading: Callable[[bytes], bytes], data: bytes, params: Mapping[str, str]) -> Written:
+        """Run the INSERT that `reading` gives for the file with `data`.
+
+        After a failure send all of it again, as part of it may be stored.
 
         Not with chDB's streaming insert (send_insert): it is silent about what fails after the data was read, such as
         too many parts, a full disk or a refused row, and the rows are lost.
@@ -125,7 +127,7 @@ class Connection:
         with unnamed_file(data) as file:
             path = path_of(file)
             try:
-                return self.query(sql.replace(FILE, path.encode()), "Null", params)[1]
+                return self.query(reading(path.encode()), "Null", params)[1]
             except EngineFault as fault:
                 raise EngineFault.from_engine(RuntimeError(fault.text.replace(path, "the request"))) from None
 
