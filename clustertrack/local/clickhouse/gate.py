@@ -91,7 +91,9 @@ class Gate:
 def _check_answer(canonical: str, path: str | None) -> None:
     """The answer of a SELECT is streamed, and what is not streamed is bounded, as the engine has read the statement."""
     found = [part for part in parts(canonical) if part.names]
-    if path is not None and not any(part.is_word("OUTFILE", "INFILE") for part in found):
+    words = {part.value for part in found if part.kind == "word"}
+    streamed = "OUTFILE" in words and canonical.startswith(_STREAMED)
+    if path is not None and not (streamed or "INFILE" in words):
         raise EngineFault(SYNTAX_ERROR, "Syntax error: it is not clear where the statement ends")
     if path is None:
         if canonical.startswith(_STREAMED):

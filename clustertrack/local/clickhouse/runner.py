@@ -9,7 +9,7 @@ import os
 import secrets
 import time
 from asyncio import Future, StreamReader
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 
 from clustertrack.local.clickhouse.dates import INSERT_SETTINGS, early_columns, refuse_early, with_hint
@@ -50,7 +50,7 @@ class Rows:
     """
 
     first: bytes
-    rest: AsyncIterator[bytes]
+    rest: AsyncGenerator[bytes, None]
 
 
 class Runner:

@@ -133,7 +133,7 @@ class Server:
         if encoding is not None:
             headers["Content-Encoding"] = encoding
         body = _marked(self._counted(rows), tag)
-        return StreamingResponse(_packed(body, encoding, lane), headers=headers, media_type=_media_type(request.format))
+        return _Streamed(rows, _packed(body, encoding, lane), headers, _media_type(request.format))
 
     async def _counted(self, rows: Rows) -> AsyncIterator[bytes]:
         outcome = "error"
@@ -144,6 +144,20 @@ class Server:
             outcome = "ok"
         finally:
             self._metrics.queries.labels(outcome).inc()
+
+
+class _Streamed(StreamingResponse):
+    """Ends its query when it is cut off, at once and not when Python comes to collect the generators."""
+
+    def __init__(self, rows: Rows, body: AsyncIterator[bytes], headers: Mapping[str, str], media_type: str) -> None:
+        super().__init__(body, headers=headers, media_type=media_type)
+        self._rows = rows
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._rows.rest.aclose()
 
 
 async def _disconnected(http: HttpRequest) -> None:

@@ -1,7 +1,7 @@
 """Slots: who waits, who is refused, and when a place is free again."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, cast
 
 import pytest
@@ -57,35 +57,45 @@ def test_only_some_may_wait():
     _run(story, wait_seconds=60)
 
 
-def test_a_client_that_is_too_slow_is_cut_off():
-    """Its body does not come: after the lane's seconds its connection is ended and the slot is free."""
+@pytest.mark.parametrize("query", [b"", b"query=SELECT+1"], ids=["sends", "reads"])
+def test_a_client_that_is_too_slow_is_cut_off(query: bytes):
+    """After the lane's seconds its connection is ended, its query too, and the slot is free."""
     from clustertrack.local.clickhouse.host_guard import Guard, Login  # noqa: PLC0415  # loads the engine
     from clustertrack.local.clickhouse.metrics import Metrics  # noqa: PLC0415
+    from clustertrack.local.clickhouse.runner import Rows  # noqa: PLC0415
     from clustertrack.local.clickhouse.server import Server  # noqa: PLC0415
 
-    ended: list[bool] = []
+    ended: list[str] = []
+
+    async def rest() -> AsyncGenerator[bytes, None]:
+        try:
+            while True:
+                yield b"x"
+        finally:
+            ended.append("query")
 
     async def story(lane: Lane) -> None:
-        class Idle:
-            """A runner that runs nothing."""
+        class One:
+            """A runner of one endless query."""
 
             def lane(self, writes: bool) -> Lane:
                 assert not writes
                 return lane
 
-        async def receive() -> dict[str, Any]:
-            return await asyncio.get_running_loop().create_future()
+            async def run(self, *_: object) -> Rows:
+                pieces = rest()
+                return Rows(await anext(pieces), pieces)
 
-        async def send(message: Any) -> None:
-            raise AssertionError(message)
+        async def wait(*_: object) -> Any:
+            await asyncio.get_running_loop().create_future()
 
-        server = Server(cast("Any", Idle()), Guard((Login("default", "", writes=False),)), Metrics())
+        server = Server(cast("Any", One()), Guard((Login("default", "", writes=False),)), Metrics())
         scope = {
-            "type": "http", "method": "POST", "path": "/", "query_string": b"", "headers": [(b"host", b"localhost")],
-            "abort": lambda: ended.append(True),
+            "type": "http", "method": "GET" if query else "POST", "path": "/", "query_string": query,
+            "headers": [(b"host", b"localhost")], "abort": lambda: ended.append("connection"),
         }  # fmt: skip
-        await server.app()(scope, receive, send)
+        await server.app()(scope, wait, wait)
         assert not await _refused(lane)
 
     _run(story)
-    assert ended == [True]
+    assert ended == (["query", "connection"] if query else ["connection"])
