@@ -37,6 +37,7 @@ IN_MEMORY = {
 
 HARMLESS = {
     "os": {
+        "chdir",
         *("_exit", "close", "cpu_count", "dup", "dup2", "environ", "fdopen", "fspath", "fsencode", "fsdecode", "fstat"),
         *("get_terminal_size", "getegid", "geteuid", "getpgid", "getpid", "getppid", "getuid", "kill", "killpg"),
         *("memfd_create", "pipe", "read", "sched_getaffinity", "set_blocking", "stat", "sysconf", "urandom", "write"),

@@ -1,4 +1,4 @@
-"""`python -m clustertrack.local.clickhouse --path DIR --port N`: the embedded ClickHouse server."""
+"""`python -P -m clustertrack.local.clickhouse --path DIR --port N`: the embedded ClickHouse server."""
 
 import asyncio
 import contextlib
@@ -17,6 +17,7 @@ import uvicorn
 from clustertrack.local.clickhouse.data_folder import claim, scratch_folder
 from clustertrack.local.clickhouse.host_guard import LOOPBACK, Guard, Login
 from clustertrack.local.clickhouse.kernel_wall import confine
+from clustertrack.local.clickhouse.protocol import BoundedProtocol
 from clustertrack.local.clickhouse.start import clean_environment, read_logins
 from schemas.errors import UsageFault
 from schemas.own_folders import set_private_umask
@@ -52,7 +53,7 @@ def main(path: Path, port: int, host: str, metrics_port: int | None, without_pas
 
     \b
     Example:
-      CLICKHOUSE_PASSWORD_FILE=secret python -m clustertrack.local.clickhouse --path data/clickhouse --port 8123
+      CLICKHOUSE_PASSWORD_FILE=secret python -P -m clustertrack.local.clickhouse --path data/clickhouse --port 8123
     """
     logins = read_logins(os.environ, without_password=without_password, any_setting=any_setting)
     clean_environment()
@@ -67,10 +68,12 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None, logins: t
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     set_private_umask()
     listener = _bind(host, port)
+    path = path.absolute()
     with claim(path):
         # Before the engine is loaded: it starts threads, which this would not reach.
         confine(path)
         os.environ["TMPDIR"] = scratch_folder(path)
+        os.chdir(os.environ["TMPDIR"])
         # Late: loads the engine, which takes a second and needs the folder to be ours.
         from clustertrack.local.clickhouse.metrics import Metrics, serve_metrics
         from clustertrack.local.clickhouse.pool import Pool
@@ -90,7 +93,7 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None, logins: t
             guard = Guard(logins, any_host=host not in LOOPBACK)
             config = uvicorn.Config(
                 Server(runner, guard, metrics).app(),
-                http="httptools",
+                http=BoundedProtocol,
                 lifespan="off",
                 ws="none",
                 server_header=False,
@@ -136,4 +139,4 @@ def _taken(host: str, port: int, error: OSError) -> UsageFault:
 
 
 if __name__ == "__main__":
-    run(main, "python -m clustertrack.local.clickhouse")
+    run(main, "python -P -m clustertrack.local.clickhouse")

@@ -54,10 +54,15 @@ def claim(path: Path) -> Iterator[None]:
 
 
 def scratch_folder(path: Path) -> str:
-    """An empty folder within the data folder for temporary files: the server writes nowhere else."""
+    """A folder within the data folder for temporary files: the server writes nowhere else, and works in it.
+
+    It has an empty configuration: as it is loaded, the engine obeys the first that it finds in the working folder, in
+    `~/.clickhouse-local` and in `/etc/clickhouse-local`.
+    """
     scratch = path.absolute() / "scratch"
     remove(scratch)
     make_folder(scratch)
+    write_whole(scratch / "config.xml", b"<clickhouse/>\n")
     return str(scratch)
 
 

@@ -51,11 +51,11 @@ _CANONICAL: Final = b"SELECT formatQuerySingleLine({sql:String})"
 _IS_VIEW: Final = (
     b"SELECT count() FROM system.tables WHERE engine = 'View' AND {name:String} IN (name, concat(database, '.', name))"
 )
-_SCOPE: Final = re.compile(r": In scope SELECT formatQuerySingleLine\(.*\)(?=\. \(|\Z)", re.DOTALL)
-"""What the engine adds to the message about a text that it cannot read."""
-FILE: Final = b"/dev/fd/" + secrets.token_hex(16).encode()
-"""Placeholder in a statement for the file that the server gives to the engine; no client can know this name."""
-_NO_SUCH_DATABASE: Final = 336  # "Database engine must be specified for ATTACH": nothing is recorded under the name
+# What the engine adds to the message about a text that it cannot read.
+_SCOPE = re.compile(r": In scope SELECT formatQuerySingleLine\(.*\)(?=\. \(|\Z)", re.DOTALL)
+FILE = b"/dev/fd/" + secrets.token_hex(16).encode()
+"""What the gate sees in a statement for the file that the server gives to the engine; no client can know this name."""
+_NO_SUCH_DATABASE = 336  # "Database engine must be specified for ATTACH": nothing is recorded under the name
 
 
 _OWN: Final = State("default", frozenset())
@@ -118,8 +118,10 @@ class Connection:
             return error
         return RuntimeError(found.decode(errors="backslashreplace"))
 
-    def insert(self, sql: bytes, data: bytes, params: Mapping[str, str]) -> Written:
-        """Run an INSERT that reads `data` from FILE; after a failure send all of it again, as part of it may be stored.
+    def insert(self, reading: Callable[[bytes], bytes], data: bytes, params: Mapping[str, str]) -> Written:
+        """Run the INSERT that `reading` gives for the file with `data`.
+
+        After a failure send all of it again, as part of it may be stored.
 
         Not with chDB's streaming insert (send_insert): it is silent about what fails after the data was read, such as
         too many parts, a full disk or a refused row, and the rows are lost.
@@ -127,9 +129,9 @@ class Connection:
         with unnamed_file(data) as file:
             path = path_of(file)
             try:
-                return self.query(sql.replace(FILE, path.encode()), "Null", params)[1]
-            except EngineError as fault:
-                raise EngineError.from_engine(RuntimeError(fault.text.replace(path, "the request"))) from None
+                return self.query(reading(path.encode()), "Null", params)[1]
+            except EngineFault as fault:
+                raise EngineFault.from_engine(RuntimeError(fault.text.replace(path, "the request"))) from None
 
     def canonical(self, sql: bytes) -> str:
         """The SQL as the engine read it, in the engine's own form.

@@ -9,26 +9,24 @@ import os
 import secrets
 import time
 from asyncio import Future, StreamReader
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 from clustertrack.local.clickhouse.dates import INSERT_SETTINGS, early_columns, refuse_early, with_hint
-from clustertrack.local.clickhouse.engine_errors import TOO_MANY_SIMULTANEOUS_QUERIES, EngineError
+from clustertrack.local.clickhouse.engine_errors import EngineFault
 from clustertrack.local.clickhouse.gate import Gate
+from clustertrack.local.clickhouse.lanes import READERS_AT_ONCE, Lane, Slot
 from clustertrack.local.clickhouse.metrics import Metrics
 from clustertrack.local.clickhouse.pool import FILE, Connection, Pool, Written
 from clustertrack.local.clickhouse.request import Request
 from clustertrack.local.clickhouse.statement import Kind, cut_settings
 
-_CHUNK_BYTES: Final = 1 << 20
-"""What is read from the pipe at once, and held before the response starts: a query that fails or ends before that gets
-a proper status and its summary."""
-_WAIT_SECONDS: Final = 60.0
-_READER_WAIT_SECONDS: Final = 5.0
-_END_SECONDS: Final = 8.0
-"""A query checks now and then whether it should end; on a busy machine that takes a while."""
+# What is read from the pipe at once, and held before the response starts: a query that fails or ends before that gets a
+# proper status and its summary.
+_CHUNK_BYTES = 1 << 20
+# A query checks now and then whether it should end; on a busy machine that takes a while.
+_END_SECONDS = 8.0
 
 
 class ClientGoneError(Exception):
@@ -53,36 +51,38 @@ class Rows:
     """
 
     first: bytes
-    rest: AsyncIterator[bytes]
+    rest: AsyncGenerator[bytes, None]
 
 
 class Runner:
-    """Runs at most `limit` queries at once; more wait for up to a minute.
+    """Runs 32 queries of the operator at once; more wait for up to a minute.
 
-    Of those at most `readers` are of the login that only reads, so that it never keeps the operator out; more of them
-    wait for a few seconds.
+    The login that only reads has 8 more, and threads of its own; more of its queries wait for a few seconds. Nothing
+    of it takes longer than two minutes, however slowly its client sends or reads.
     """
 
-    def __init__(self, pool: Pool, metrics: Metrics, limit: int = 32, readers: int = 8) -> None:
+    def __init__(self, pool: Pool, metrics: Metrics) -> None:
         self._pool = pool
         self._metrics = metrics
         self._gate = Gate(pool.known)
-        self._slots = asyncio.Semaphore(limit)
-        self._reader_slots = asyncio.Semaphore(readers)
-        self._threads = ThreadPoolExecutor(limit, thread_name_prefix="query")
+        self._writers = Lane(slots=32, waiting=10_000, wait_seconds=60)
+        self._readers = Lane(slots=READERS_AT_ONCE, waiting=32, wait_seconds=5, seconds=120, work=1)
         self._running: set[Future[Done]] = set()
         self._kills: set[Future[None]] = set()
 
-    async def run(self, request: Request, gone: Callable[[], Awaitable[object]]) -> Done | Rows:
-        """Run a request; `gone` returns when the client has closed its connection.
+    def lane(self, writes: bool) -> Lane:
+        """Where the requests of a login get their slots and threads."""
+        return self._writers if writes else self._readers
+
+    async def run(self, request: Request, slot: Slot, gone: Callable[[], Awaitable[object]]) -> Done | Rows:
+        """Run a request in a slot of its lane; `gone` returns when the client has closed its connection.
 
         A SELECT of a client that is gone is ended; everything else runs to its end, as on a ClickHouse server.
         Raises EngineError and ClientGoneError.
         """
         if request.statement.kind is Kind.ROWS:
-            return await self._stream(request, gone)
-        await self._take_slot(request)
-        return await asyncio.shield(self._start(request, None))
+            return await self._stream(request, slot, gone)
+        return await asyncio.shield(self._start(request, slot, None))
 
     async def close(self, grace: float) -> bool:
         """Let running queries end for `grace` seconds, then end them; False when some still run."""
@@ -92,31 +92,17 @@ class Runner:
             await asyncio.to_thread(self._pool.kill, None)
         if self._running:  # else they have ended meanwhile
             await asyncio.wait(self._running, timeout=_END_SECONDS)
-        self._threads.shutdown(wait=False)
+        for lane in (self._writers, self._readers):
+            lane.queries.shutdown(wait=False)
         return not self._running
 
-    async def _take_slot(self, request: Request) -> None:
-        if request.rights.writes:
-            await _acquire(self._slots, _WAIT_SECONDS)
-            return
-        await _acquire(self._reader_slots, _READER_WAIT_SECONDS)
-        try:
-            await _acquire(self._slots, _WAIT_SECONDS)
-        except BaseException:  # Ctrl-C and cancellation too
-            self._reader_slots.release()
-            raise
-
-    def _give_slot(self, request: Request) -> None:
-        self._slots.release()
-        if not request.rights.writes:
-            self._reader_slots.release()
-
-    def _start(self, request: Request, sink: "_Sink | None") -> "Future[Done]":
-        future = asyncio.get_running_loop().run_in_executor(self._threads, self._execute, request, sink)
+    def _start(self, request: Request, slot: Slot, sink: "_Sink | None") -> "Future[Done]":
+        threads = self.lane(request.rights.writes).queries
+        future = asyncio.get_running_loop().run_in_executor(threads, self._execute, request, sink)
+        slot.hold(future)
         self._running.add(future)
         self._metrics.in_use.inc()
         future.add_done_callback(self._ended)
-        future.add_done_callback(lambda _: self._give_slot(request))
         return future
 
     def _ended(self, future: "Future[Done]") -> None:
@@ -125,21 +111,15 @@ class Runner:
         if not future.cancelled():
             future.exception()  # retrieved even when the client is gone
 
-    async def _stream(self, request: Request, gone: Callable[[], Awaitable[object]]) -> Done | Rows:
+    async def _stream(self, request: Request, slot: Slot, gone: Callable[[], Awaitable[object]]) -> Done | Rows:
         source, writer = os.pipe()
         reader = StreamReader(limit=_CHUNK_BYTES)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(source, "rb", buffering=0)
         )
         sink = _Sink(writer, secrets.token_hex(8))
-        try:
-            await self._take_slot(request)
-        except BaseException:  # Ctrl-C and cancellation too
-            transport.close()
-            os.close(writer)
-            raise
-        future = self._start(request, sink)
-        pieces = self._pieces(reader, transport, sink, future)
+        future = self._start(request, slot, sink)
+        pieces = self._pieces(request, reader, transport, sink, future)
         watch = asyncio.ensure_future(gone())
         held: list[bytes] = []
         try:
@@ -163,7 +143,12 @@ class Runner:
         return Rows(b"".join(held), pieces)
 
     async def _pieces(
-        self, reader: StreamReader, transport: asyncio.ReadTransport, sink: "_Sink", future: "Future[Done]"
+        self,
+        request: Request,
+        reader: StreamReader,
+        transport: asyncio.ReadTransport,
+        sink: "_Sink",
+        future: "Future[Done]",
     ) -> AsyncGenerator[bytes, None]:
         try:
             while piece := await reader.read(_CHUNK_BYTES):
@@ -173,7 +158,7 @@ class Runner:
             transport.close()
             if not future.done():
                 # The closed pipe ends a query that writes; one that still computes has to be cancelled.
-                kill = asyncio.get_running_loop().run_in_executor(None, self._pool.kill, sink.mark)
+                kill = asyncio.ensure_future(self.lane(request.rights.writes).work(self._pool.kill, sink.mark))
                 self._kills.add(kill)
                 kill.add_done_callback(self._kills.discard)
 
@@ -184,9 +169,8 @@ class Runner:
             connection = self._pool.take(request.state)
             reusable = False
             try:
-                sql = _complete(request, sink)
-                passed = self._gate.check(connection, sql, request)
-                body, written = _run(connection, request, sql, sink)
+                passed = self._gate.check(connection, _complete(request, sink, FILE), request)
+                body, written = _run(connection, request, sink)
                 reusable = not passed.lasts
             finally:
                 self._pool.give(connection, reusable=reusable)
@@ -208,45 +192,40 @@ class _Sink:
     mark: str
 
 
-async def _acquire(slots: asyncio.Semaphore, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await slots.acquire()
-    except TimeoutError:
-        raise EngineError(
-            TOO_MANY_SIMULTANEOUS_QUERIES, f"No query has ended for {seconds:.0f} s; try again later"
-        ) from None
-
-
-def _complete(request: Request, sink: _Sink | None) -> bytes:
-    """The SQL that the engine gets, with FILE where the data go or come from."""
+def _complete(request: Request, sink: _Sink | None, file: bytes) -> bytes:
+    """The SQL that the engine gets, with the file where the data go or come from."""
     statement = request.statement
     data_format = statement.format or "Values"
     if statement.kind is Kind.DATA:
         before, settings = cut_settings(statement.head)
         return b"%b FROM INFILE '%b' COMPRESSION 'none' %b FORMAT %b" % (
-            before, FILE, settings, data_format.encode(),
+            before, file, settings, data_format.encode(),
         )  # fmt: skip
     if sink is None:
         return statement.text
     tail = statement.tail or f"FORMAT {request.default_format}".encode()
-    return b"%b\nINTO OUTFILE '%b' TRUNCATE %b" % (statement.head, FILE, tail)
+    return b"%b\nINTO OUTFILE '%b' TRUNCATE %b" % (statement.head, file, tail)
 
 
-def _run(connection: Connection, request: Request, sql: bytes, sink: _Sink | None) -> tuple[bytes, Written]:
+def _run(connection: Connection, request: Request, sink: _Sink | None) -> tuple[bytes, Written]:
     if request.statement.kind is Kind.DATA:
-        return _insert(connection, request, sql)
-    if sink is not None:
-        sql = b"%b\n/* %b */" % (sql.replace(FILE, b"/dev/fd/%d" % sink.descriptor), sink.mark.encode())
-    return connection.query(sql, request.default_format, request.params)
+        return _insert(connection, request)
+    if sink is None:
+        return connection.query(request.statement.text, request.default_format, request.params)
+    path = f"/dev/fd/{sink.descriptor}"
+    sql = b"%b\n/* %b */" % (_complete(request, sink, path.encode()), sink.mark.encode())
+    try:
+        return connection.query(sql, request.default_format, request.params)
+    except EngineFault as fault:
+        raise EngineFault.from_engine(RuntimeError(fault.text.replace(f"'{path}'", "the answer"))) from None
 
 
-def _insert(connection: Connection, request: Request, sql: bytes) -> tuple[bytes, Written]:
+def _insert(connection: Connection, request: Request) -> tuple[bytes, Written]:
     statement = request.statement
     try:
         strict = statement.target and frozenset(INSERT_SETTINGS.items()) <= request.state.settings
         if strict and (early := early_columns(statement.format or "", statement.data)):
             refuse_early(early, connection.column_types(statement.target, request.params))
-        return b"", connection.insert(sql, statement.data, request.params)
-    except EngineError as fault:
+        return b"", connection.insert(lambda file: _complete(request, None, file), statement.data, request.params)
+    except EngineFault as fault:
         raise with_hint(fault) from None

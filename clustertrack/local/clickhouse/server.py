@@ -9,22 +9,28 @@ from typing import Final
 
 from starlette.applications import Starlette
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clustertrack.local.clickhouse.compression import COMPRESSORS, accepted, decompress
 from clustertrack.local.clickhouse.engine_errors import BAD_ARGUMENTS, NOT_IMPLEMENTED, QUERY_IS_TOO_LARGE, EngineError
 from clustertrack.local.clickhouse.host_guard import Guard, Login
+from clustertrack.local.clickhouse.lanes import Lane, Slot
 from clustertrack.local.clickhouse.metrics import Metrics
 from clustertrack.local.clickhouse.request import Request, read_request
 from clustertrack.local.clickhouse.runner import ClientGoneError, Done, Rows, Runner
 from clustertrack.local.clickhouse.walls import Rights
 
-MAX_BODY_BYTES: Final = 256 << 20
-"""A batch of the worker has about 5 MB."""
-_INLINE_BYTES: Final = 64 << 10
-"""Compressing or reading less than this is quicker than handing it to a thread."""
+# A batch of the worker has about 5 MB.
+MAX_BODY_BYTES = 256 << 20
+# A statement has at most 256 KiB, and long parameters come as a form.
+MAX_READER_BODY_BYTES = 512 << 10
+# Compressing less than this is quicker than handing it to a thread, and reading less than that.
+_INLINE_BYTES = 64 << 10
+_INLINE_STATEMENT_BYTES = 4 << 10
 
 
 class Server:
@@ -52,22 +58,44 @@ class Server:
             return _refusal(fault, {})
         return PlainTextResponse("Ok.\n")
 
-    async def _query(self, http: HttpRequest) -> Response:
-        headers: dict[str, str] = {}
+    async def _query(self, http: HttpRequest) -> ASGIApp:
         try:
             self._guard.check_origin(http.headers)
             login = self._guard.check_login(http.headers, http.query_params)
-            if http.method != "POST" and "query" not in http.query_params:
-                return PlainTextResponse("Ok.\n")
-            request = await self._read(http, login)
-        except EngineError as fault:
+        except EngineFault as fault:
+            return self._refused(fault)
+        if http.method != "POST" and "query" not in http.query_params:
+            return PlainTextResponse("Ok.\n")
+        return functools.partial(self._in_slot, http, login)
+
+    async def _in_slot(self, http: HttpRequest, login: Login, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read the body, run, and send the answer, all within a slot."""
+        lane = self._runner.lane(login.writes)
+        try:
+            async with lane.slot() as slot, asyncio.timeout(lane.seconds):
+                response = await self._answer(http, login, lane, slot)
+                await response(scope, receive, send)
+        except EngineFault as fault:
+            await self._refused(fault)(scope, receive, send)
+        except ClientDisconnect:
             self._metrics.queries.labels("refused").inc()
-            return _refusal(fault, headers)
+        except TimeoutError:
+            # The client sends or reads too slowly.
+            self._metrics.queries.labels("error").inc()
+            scope["abort"]()
+
+    def _refused(self, fault: EngineFault) -> Response:
+        self._metrics.queries.labels("refused").inc()
+        return _refusal(fault, {})
+
+    async def _answer(self, http: HttpRequest, login: Login, lane: Lane, slot: Slot) -> Response:
+        headers: dict[str, str] = {}
+        request = await self._read(http, login, lane)
         headers["X-ClickHouse-Query-Id"] = request.query_id
         headers["X-ClickHouse-Timezone"] = request.time_zone
         encoding = _answer_encoding(http)
         try:
-            outcome = await self._runner.run(request, lambda: _disconnected(http))
+            outcome = await self._runner.run(request, slot, lambda: _disconnected(http))
         except ClientGoneError:
             self._metrics.queries.labels("error").inc()
             return Response(status_code=499)
@@ -76,12 +104,13 @@ class Server:
             return _refusal(fault, headers)
         if isinstance(outcome, Done):
             self._metrics.queries.labels("ok").inc()
-            return await _whole(request, outcome, encoding, headers)
-        return self._streamed(request, outcome, encoding, headers)
+            return await _whole(request, outcome, encoding, headers, lane)
+        return self._streamed(request, outcome, encoding, headers, lane)
 
-    async def _read(self, http: HttpRequest, login: Login) -> Request:
+    async def _read(self, http: HttpRequest, login: Login, lane: Lane) -> Request:
         form: list[tuple[str, str]] = []
-        body = await self._read_body(http) if http.method == "POST" else b""
+        limit = self._max_body if login.writes else MAX_READER_BODY_BYTES
+        body = await _read_body(http, limit, lane) if http.method == "POST" else b""
         if http.headers.get("content-type", "").startswith("multipart/form-data"):
             form, body = await _read_form(http, body), b""
         read = functools.partial(
@@ -93,30 +122,19 @@ class Server:
             body=body,
             rights=Rights(login.writes, login.any_setting),
         )
-        return await asyncio.to_thread(read) if len(body) > _INLINE_BYTES else read()
+        size = len(body) + len(http.scope["query_string"]) + sum(len(value) for _, value in form)
+        return await lane.work(read) if size > _INLINE_STATEMENT_BYTES else read()
 
-    async def _read_body(self, http: HttpRequest) -> bytes:
-        pieces: list[bytes] = []
-        size = 0
-        async for piece in http.stream():
-            size += len(piece)
-            if size > self._max_body:
-                raise EngineError(QUERY_IS_TOO_LARGE, f"The body is larger than the limit of {self._max_body} bytes")
-            pieces.append(piece)
-        body = b"".join(pieces)
-        encoding = http.headers.get("content-encoding", "")
-        if not encoding or not body:
-            return body
-        return await asyncio.to_thread(decompress, body, encoding, self._max_body)
-
-    def _streamed(self, request: Request, rows: Rows, encoding: str | None, headers: dict[str, str]) -> Response:
+    def _streamed(
+        self, request: Request, rows: Rows, encoding: str | None, headers: dict[str, str], lane: Lane
+    ) -> Response:
         tag = secrets.token_hex(8)
         headers["X-ClickHouse-Format"] = request.format
         headers["X-ClickHouse-Exception-Tag"] = tag
         if encoding is not None:
             headers["Content-Encoding"] = encoding
         body = _marked(self._counted(rows), tag)
-        return StreamingResponse(_packed(body, encoding), headers=headers, media_type=_media_type(request.format))
+        return _Streamed(rows, _packed(body, encoding, lane), headers, _media_type(request.format))
 
     async def _counted(self, rows: Rows) -> AsyncIterator[bytes]:
         outcome = "error"
@@ -129,9 +147,38 @@ class Server:
             self._metrics.queries.labels(outcome).inc()
 
 
+class _Streamed(StreamingResponse):
+    """Ends its query when it is cut off, at once and not when Python comes to collect the generators."""
+
+    def __init__(self, rows: Rows, body: AsyncIterator[bytes], headers: Mapping[str, str], media_type: str) -> None:
+        super().__init__(body, headers=headers, media_type=media_type)
+        self._rows = rows
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._rows.rest.aclose()
+
+
 async def _disconnected(http: HttpRequest) -> None:
     while (await http.receive())["type"] != "http.disconnect":
         pass
+
+
+async def _read_body(http: HttpRequest, limit: int, lane: Lane) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in http.stream():
+        size += len(piece)
+        if size > limit:
+            raise EngineFault(QUERY_IS_TOO_LARGE, f"The body is larger than the limit of {limit} bytes")
+        pieces.append(piece)
+    body = b"".join(pieces)
+    encoding = http.headers.get("content-encoding", "")
+    if not encoding or not body:
+        return body
+    return await lane.work(decompress, body, encoding, limit)
 
 
 async def _read_form(http: HttpRequest, body: bytes) -> list[tuple[str, str]]:
@@ -162,19 +209,19 @@ async def _marked(pieces: AsyncIterator[bytes], tag: str) -> AsyncIterator[bytes
         yield b"\r\n__exception__\r\n%b\r\n%b\n%d %b\r\n__exception__\r\n" % (mark, message, len(message) + 1, mark)
 
 
-async def _packed(pieces: AsyncIterator[bytes], encoding: str | None) -> AsyncIterator[bytes]:
+async def _packed(pieces: AsyncIterator[bytes], encoding: str | None, lane: Lane) -> AsyncIterator[bytes]:
     if encoding is None:
         async for piece in pieces:
             yield piece
         return
     compressor = COMPRESSORS[encoding]()
     async for piece in pieces:
-        if packed := await asyncio.to_thread(compressor.compress, piece):
+        if packed := await lane.work(compressor.compress, piece):
             yield packed
     yield compressor.flush()
 
 
-async def _whole(request: Request, done: Done, encoding: str | None, headers: dict[str, str]) -> Response:
+async def _whole(request: Request, done: Done, encoding: str | None, headers: dict[str, str], lane: Lane) -> Response:
     summary = {name: str(count) for name, count in done.written._asdict().items()}
     summary["elapsed_ns"] = str(int(done.seconds * 1e9))
     headers["X-ClickHouse-Summary"] = json.dumps(summary, separators=(",", ":"))
@@ -184,7 +231,7 @@ async def _whole(request: Request, done: Done, encoding: str | None, headers: di
     if encoding is not None and body:
         headers["Content-Encoding"] = encoding
         if len(body) > _INLINE_BYTES:
-            body = await asyncio.to_thread(_compressed, body, encoding)
+            body = await lane.work(_compressed, body, encoding)
         else:
             body = _compressed(body, encoding)
     return Response(body, headers=headers, media_type=_media_type(request.format))

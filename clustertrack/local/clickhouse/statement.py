@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from clustertrack.local.clickhouse.engine_errors import SYNTAX_ERROR, EngineError
+from clustertrack.local.clickhouse.engine_errors import QUERY_IS_TOO_LARGE, SYNTAX_ERROR, EngineFault
 from clustertrack.local.clickhouse.tokens import Token, tokens
 
-_PART: Final = rb"(?:\{[^{}]*\}|`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\.)*\"|\w+)"
-_NAME: Final = re.compile(_PART + rb"(?:\s*\.\s*" + _PART + rb")?")
-_DATA_START: Final = re.compile(rb"[ \t\f]*(?:\r?\n)?")
+_PART = rb"(?:\{[^{}]*\}|`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\.)*\"|\w+)"
+_NAME = re.compile(_PART + rb"(?:\s*\.\s*" + _PART + rb")?")
+MAX_STATEMENT_BYTES: Final = 256 << 10
+"""Of a statement's text, without the data of an INSERT: the engine's own max_query_size, but before any work."""
+_DATA_START = re.compile(rb"[ \t\f]*(?:\r?\n)?")
 
 
 class Kind(Enum):
@@ -46,21 +48,34 @@ class Statement:
         """The SQL without an INSERT's data."""
         return self.head + self.tail
 
+    @property
+    def own(self) -> bytes:
+        """What the client has sent, for its messages."""
+        return self.text if self.kind is not Kind.DATA else self.head + b" FORMAT " + (self.format or "").encode()
+
 
 def read_statement(sql: bytes, body: bytes = b"") -> Statement:
     """Cut `sql` (from the URL, or the whole body) and add the `body` that follows it.
 
-    Raises:
-        EngineError: SYNTAX_ERROR for an empty query.
+    Raises EngineFault: SYNTAX_ERROR for an empty query and for several statements, QUERY_IS_TOO_LARGE.
     """
-    first = next(tokens(sql), None)
+    first = next(tokens(sql[:MAX_STATEMENT_BYTES]), None)
     if first is None:
+        _check_length(len(sql))
         if body:
             return read_statement(body)
         raise EngineError(SYNTAX_ERROR, "Empty query")
     if first.text == b"INSERT" and first.bare:
         return _read_insert(sql, body)
-    return _read_query(_lines(sql, body))
+    return _read_query(sql, body)
+
+
+def _check_length(length: int) -> None:
+    if length > MAX_STATEMENT_BYTES:
+        raise EngineFault(
+            QUERY_IS_TOO_LARGE,
+            f"The statement is longer than {MAX_STATEMENT_BYTES} bytes; send long values as parameters",
+        )
 
 
 def _lines(sql: bytes, body: bytes) -> bytes:
@@ -71,7 +86,8 @@ def _read_insert(sql: bytes, body: bytes) -> Statement:
     previous = None
     clause = None
     target = b""
-    for token in tokens(sql):
+    for token in tokens(sql[: MAX_STATEMENT_BYTES + 1]):
+        _check_length(token.end)
         if clause is not None:
             return _read_data(sql, body, clause, token, target)
         if not target and previous is not None and previous.text in (b"INTO", b"TABLE") and token.text != b"TABLE":
@@ -82,8 +98,9 @@ def _read_insert(sql: bytes, body: bytes) -> Statement:
             elif token.text == b"VALUES":
                 return _read_values(sql, body, token, target)
             elif token.text in (b"SELECT", b"WITH"):
-                return _read_query(_lines(sql, body))
+                return _read_query(sql, body)
         previous = token
+    _check_length(len(sql))
     if not body:
         return Statement(Kind.PLAIN, sql)
     # As a ClickHouse server does: INSERT without a format, data in the body.
@@ -127,23 +144,24 @@ def _name(sql: bytes, start: int) -> bytes:
     return b"" if found is None or found[0].upper() == b"FUNCTION" else found[0]
 
 
-def _read_query(sql: bytes) -> Statement:
-    first = previous = clause = name = None
-    end = len(sql)
+def _read_query(sql: bytes, body: bytes) -> Statement:
+    _check_length(len(sql) + len(body))
+    sql = _lines(sql, body)
+    first = previous = clause = name = end = None
     for token in tokens(sql):
         first = first or token
         if token.text == b";" and token.depth == 0:
-            end = token.start
-            break
+            end = token.start if end is None else end
+            continue
+        if end is not None:
+            raise EngineFault(SYNTAX_ERROR, "Syntax error (Multi-statements are not allowed)")
         if previous is not None and previous is name and token.text != b"SETTINGS":
             # The word "format" was no clause: a column or an alias, and the query goes on.
             clause = name = None
         if previous is not None and previous.bare and previous.text == b"FORMAT" and token.bare and token.depth == 0:
             clause, name = previous, token
         previous = token
-    if sql[end + 1 :].strip(b" \t\r\n;"):
-        # Several statements, or a comment after the last one: the engine tells them apart.
-        return Statement(Kind.PLAIN, sql)
+    end = len(sql) if end is None else end
     kind = Kind.ROWS if first is not None and first.text in (b"SELECT", b"WITH", b"FROM", b"(") else Kind.PLAIN
     if clause is None or name is None:
         return Statement(kind, sql[:end])

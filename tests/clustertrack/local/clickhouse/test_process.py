@@ -5,6 +5,8 @@ import http.client
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -236,3 +238,47 @@ def test_no_acknowledged_batch_is_lost(start, tmp_path: Path, attempt: int, wait
     whole = {(worker, batch) for worker, batch, count, distinct in found if (count, distinct) == (500, 500)}
     assert set(acknowledged) <= whole
     assert len(whole) == len(found)
+
+
+_WITHOUT_KERNEL_WALL = """
+import runpy, sys
+from clustertrack.local.clickhouse import kernel_wall
+kernel_wall.confine = lambda path: False
+runpy.run_module("clustertrack.local.clickhouse", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("module", [("-m", "clustertrack.local.clickhouse"), ("-c", _WITHOUT_KERNEL_WALL)])
+def test_files_of_the_working_folder_are_not_read(tmp_path: Path, module: tuple[str, str]):
+    """It starts where somebody else's configuration is, and does not obey it, with Landlock and without."""
+    folder = tmp_path / "somewhere"
+    folder.mkdir()
+    (folder / "config.xml").write_text(f"<clickhouse><logger><log>{folder}/log</log></logger></clickhouse>")
+    (folder / ".clickhouse-local").mkdir()
+    for name in ("users.xml", "clickhouse-local.xml", ".clickhouse-local/config.xml"):
+        (folder / name).write_text((folder / "config.xml").read_text())
+    held = list(folder.iterdir())
+    command = [sys.executable, "-P", *module, "--path", "data", "--port", "0", "--without-password"]
+    environ = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    process = subprocess.Popen(command, cwd=folder, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        said = process.stdout.readline().decode()
+        assert "http://" in said, process.communicate(timeout=10)
+        with urllib.request.urlopen(said.split()[-1] + "/?query=SELECT+1", timeout=10) as answer:  # noqa: S310  # ours
+            assert answer.read() == b"1\n"
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+    assert sorted(folder.iterdir()) == sorted([*held, folder / "data"])
+
+
+def test_modules_of_the_working_folder_are_not_imported(tmp_path: Path):
+    """The command of docs/operators.md runs nothing that somebody has put there."""
+    for name in ("click", "json", "uvicorn", "clustertrack", "schemas"):
+        (tmp_path / f"{name}.py").write_text(f"raise SystemExit('planted {name}')\n")
+    page = Path(__file__).parents[4] / "docs" / "operators.md"
+    assert "python -P -m clustertrack.local.clickhouse" in page.read_text()
+    command = [sys.executable, "-P", "-m", "clustertrack.local.clickhouse", "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "python -P -m clustertrack.local.clickhouse" in done.stdout) == (0, True), done.stderr

@@ -1,7 +1,7 @@
 import pytest
 
-from clustertrack.local.clickhouse.engine_errors import SYNTAX_ERROR, EngineError
-from clustertrack.local.clickhouse.statement import Kind, read_statement
+from clustertrack.local.clickhouse.engine_errors import QUERY_IS_TOO_LARGE, SYNTAX_ERROR, EngineFault
+from clustertrack.local.clickhouse.statement import MAX_STATEMENT_BYTES, Kind, read_statement
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_the_table_of_an_insert_with_data_is_known(sql: bytes, target: bytes):
         ),
         pytest.param(b"SHOW TABLES FORMAT CSV", Kind.PLAIN, b"SHOW TABLES ", "CSV", id="show"),
         pytest.param(b"CREATE TABLE t (a Int8)", Kind.PLAIN, b"CREATE TABLE t (a Int8)", None, id="ddl"),
-        pytest.param(b"SELECT 1; SELECT 2", Kind.PLAIN, b"SELECT 1; SELECT 2", None, id="several"),
+        pytest.param(b"SELECT 1 FORMAT CSV; -- x\n;", Kind.ROWS, b"SELECT 1 ", "CSV", id="comment after the end"),
     ],
 )
 def test_the_format_clause_of_a_query_is_found(sql: bytes, kind: Kind, head: bytes, name: str | None):
@@ -104,5 +104,41 @@ def test_what_follows_values_is_data(sql: bytes, body: bytes, data: bytes):
 
 @pytest.mark.parametrize("sign", [b"'", b'"', b"`", b"/*", b"$$", b"'\\"], ids=ascii)
 def test_unclosed_text_is_read_once(sign: bytes):
-    """A megabyte of something that is never closed is read quickly."""
-    assert read_statement(b"SELECT " + sign * 300_001).kind is Kind.ROWS
+    """A long text that is never closed is read in no time."""
+    assert read_statement(b"SELECT " + sign * 120_001).kind is Kind.ROWS
+
+
+def test_several_statements_are_refused():
+    """Only the first would be read here."""
+    with pytest.raises(EngineFault) as caught:
+        read_statement(b"SELECT 1; -- x\nSELECT 2")
+    assert caught.value.code == SYNTAX_ERROR
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(b"SELECT '", b"'", id="select"),
+        pytest.param(b"", b"SELECT 1", id="blanks"),
+        pytest.param(b"INSERT INTO t (", b") FORMAT CSV\n1", id="columns"),
+        pytest.param(b"INSERT INTO t SETTINGS a = '", b"' VALUES (1)", id="settings"),
+        pytest.param(b"INSERT INTO t FORMAT /*", b"*/ CSV\n1", id="before the format"),
+        pytest.param(b"INSERT INTO t SELECT '", b"'", id="insert from a select"),
+        pytest.param(b"INSERT INTO t ", b"", id="no end"),
+    ],
+)
+def test_a_statement_has_a_limit(before: bytes, after: bytes):
+    """One that is longer is refused; only up to the limit it is read at all."""
+    room = MAX_STATEMENT_BYTES - len(before + after)
+    read_statement(before + b" " * room + after)
+    with pytest.raises(EngineFault) as caught:
+        read_statement(before + b" " * (room + MAX_STATEMENT_BYTES) + after)
+    assert caught.value.code == QUERY_IS_TOO_LARGE
+
+
+@pytest.mark.parametrize("sql", [b"INSERT INTO t FORMAT CSV\n", b"INSERT INTO t VALUES "], ids=["format", "values"])
+def test_data_have_no_such_limit(sql: bytes):
+    """Nor are they read."""
+    data = b"(1)," * MAX_STATEMENT_BYTES
+    assert read_statement(sql + data).data.strip() == data
+    assert read_statement(sql, data).data.strip() == data
