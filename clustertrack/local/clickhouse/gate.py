@@ -12,7 +12,7 @@ from clustertrack.local.clickhouse.engine_errors import (
     NOT_IMPLEMENTED,
     READONLY,
     SYNTAX_ERROR,
-    EngineFault,
+    EngineError,
 )
 from clustertrack.local.clickhouse.pool import FILE, Connection
 from clustertrack.local.clickhouse.request import KEPT_LIMITS, Request
@@ -50,7 +50,8 @@ class Gate:
     def check(self, connection: Connection, sql: bytes, request: Request) -> Passed:
         """What kind of statement it is, if it may run; `sql` is the client's own or has FILE added to it.
 
-        Raises EngineFault.
+        Raises:
+            EngineError: .
         """
         with contextlib.nullcontext() if request.rights.writes else self._of_readers:
             canonical = self._read(connection, sql, request)
@@ -73,10 +74,10 @@ class Gate:
         own = request.statement.own
         try:
             canonical = connection.canonical(sql)
-        except EngineFault:
+        except EngineError:
             # What is wrong with the client's own text, or what it adds to ours.
             check_statement(connection.canonical(own), request.rights, self._known, None, connection.is_view)
-            raise EngineFault(SYNTAX_ERROR, "Syntax error: it is not clear where the statement ends") from None
+            raise EngineError(SYNTAX_ERROR, "Syntax error: it is not clear where the statement ends") from None
         path = None if sql == own else FILE.decode()
         check_statement(canonical, request.rights, self._known, path, connection.is_view)
         _check_answer(canonical, path)
@@ -94,10 +95,10 @@ def _check_answer(canonical: str, path: str | None) -> None:
     words = {part.value for part in found if part.kind == "word"}
     streamed = "OUTFILE" in words and canonical.startswith(_STREAMED)
     if path is not None and not (streamed or "INFILE" in words):
-        raise EngineFault(SYNTAX_ERROR, "Syntax error: it is not clear where the statement ends")
+        raise EngineError(SYNTAX_ERROR, "Syntax error: it is not clear where the statement ends")
     if path is None:
         if canonical.startswith(_STREAMED):
-            raise EngineFault(SYNTAX_ERROR, "Syntax error: a SELECT begins with that word, WITH, FROM or a parenthesis")
+            raise EngineError(SYNTAX_ERROR, "Syntax error: a SELECT begins with that word, WITH, FROM or a parenthesis")
         limits = [part.value for part in found if part.value in KEPT_LIMITS]
         if limits and canonical.startswith(READER_STATEMENTS):
-            raise EngineFault(ACCESS_DENIED, f"{limits[0]} is for a SELECT")
+            raise EngineError(ACCESS_DENIED, f"{limits[0]} is for a SELECT")

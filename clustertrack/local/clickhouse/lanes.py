@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
-from clustertrack.local.clickhouse.engine_errors import TOO_MANY_SIMULTANEOUS_QUERIES, EngineFault
+from clustertrack.local.clickhouse.engine_errors import TOO_MANY_SIMULTANEOUS_QUERIES, EngineError
 
 _T = TypeVar("_T")
 READERS_AT_ONCE: Final = 8
@@ -55,7 +55,7 @@ class Lane:
 
     @contextlib.asynccontextmanager
     async def slot(self) -> AsyncIterator[Slot]:
-        """Wait for a slot. Raises EngineFault (TOO_MANY_SIMULTANEOUS_QUERIES)."""
+        """Wait for a slot. Raises EngineError (TOO_MANY_SIMULTANEOUS_QUERIES)."""
         await self._acquire()
         slot = Slot(self._slots)
         try:
@@ -63,19 +63,19 @@ class Lane:
         finally:
             slot.release()
 
-    async def work(self, function: Callable[..., _T], *arguments: Any) -> _T:  # noqa: ANN401  # passed on
+    async def work(self, function: Callable[..., _T], *arguments: Any) -> _T:  # noqa: ANN401  (passed on)
         """Run a function on a thread of the lane."""
         return await asyncio.get_running_loop().run_in_executor(self._work, function, *arguments)
 
     async def _acquire(self) -> None:
         if self._slots.locked() and not self._room:
-            raise EngineFault(TOO_MANY_SIMULTANEOUS_QUERIES, "Too many queries wait already; try again later")
+            raise EngineError(TOO_MANY_SIMULTANEOUS_QUERIES, "Too many queries wait already; try again later")
         self._room -= 1
         try:
             async with asyncio.timeout(self._wait_seconds):
                 await self._slots.acquire()
         except TimeoutError:
-            raise EngineFault(
+            raise EngineError(
                 TOO_MANY_SIMULTANEOUS_QUERIES, f"No query has ended for {self._wait_seconds:.0f} s; try again later"
             ) from None
         finally:

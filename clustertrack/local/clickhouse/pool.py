@@ -51,11 +51,11 @@ _CANONICAL: Final = b"SELECT formatQuerySingleLine({sql:String})"
 _IS_VIEW: Final = (
     b"SELECT count() FROM system.tables WHERE engine = 'View' AND {name:String} IN (name, concat(database, '.', name))"
 )
-# What the engine adds to the message about a text that it cannot read.
-_SCOPE = re.compile(r": In scope SELECT formatQuerySingleLine\(.*\)(?=\. \(|\Z)", re.DOTALL)
-FILE = b"/dev/fd/" + secrets.token_hex(16).encode()
+_SCOPE: Final = re.compile(r": In scope SELECT formatQuerySingleLine\(.*\)(?=\. \(|\Z)", re.DOTALL)
+"""What the engine adds to the message about a text that it cannot read."""
+FILE: Final = b"/dev/fd/" + secrets.token_hex(16).encode()
 """What the gate sees in a statement for the file that the server gives to the engine; no client can know this name."""
-_NO_SUCH_DATABASE = 336  # "Database engine must be specified for ATTACH": nothing is recorded under the name
+_NO_SUCH_DATABASE: Final = 336  # "Database engine must be specified for ATTACH": nothing is recorded under the name
 
 
 _OWN: Final = State("default", frozenset())
@@ -130,8 +130,8 @@ class Connection:
             path = path_of(file)
             try:
                 return self.query(reading(path.encode()), "Null", params)[1]
-            except EngineFault as fault:
-                raise EngineFault.from_engine(RuntimeError(fault.text.replace(path, "the request"))) from None
+            except EngineError as fault:
+                raise EngineError.from_engine(RuntimeError(fault.text.replace(path, "the request"))) from None
 
     def canonical(self, sql: bytes) -> str:
         """The SQL as the engine read it, in the engine's own form.

@@ -8,19 +8,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from clustertrack.local.clickhouse.dates import INSERT_SETTINGS
-from clustertrack.local.clickhouse.engine_errors import BAD_ARGUMENTS, NOT_IMPLEMENTED, EngineFault
+from clustertrack.local.clickhouse.engine_errors import BAD_ARGUMENTS, NOT_IMPLEMENTED, EngineError
 from clustertrack.local.clickhouse.lanes import READERS_AT_ONCE
 from clustertrack.local.clickhouse.statement import Kind, Statement, read_statement
 from clustertrack.local.clickhouse.walls import Rights, check_format, check_setting
 
-KEPT_LIMITS = {"max_result_bytes": str(16 << 20), "max_result_rows": "0", "result_overflow_mode": "throw"}
+KEPT_LIMITS: Final = {"max_result_bytes": str(16 << 20), "max_result_rows": "0", "result_overflow_mode": "throw"}
 """Of an answer that the engine gives in one piece, which is kept in memory: all but those of SELECTs."""
-_MACHINE_BYTES = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-_QUERY_BYTES = min(2 << 30, _MACHINE_BYTES // 2 // READERS_AT_ONCE)
-READER_LIMITS = {"max_execution_time": "60", "max_memory_usage": str(_QUERY_BYTES), "max_threads": "2"}
+_MACHINE_BYTES: Final = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+_QUERY_BYTES: Final = min(2 << 30, _MACHINE_BYTES // 2 // READERS_AT_ONCE)
+READER_LIMITS: Final = {"max_execution_time": "60", "max_memory_usage": str(_QUERY_BYTES), "max_threads": "2"}
 """Of a query of the login that only reads; all of them together leave half of the machine's memory to the others."""
-# Parameters of the HTTP interface itself; everything else in the URL is a setting.
-_TRANSPORT = frozenset(
+_TRANSPORT: Final = frozenset(
     {
         "query",
         "database",
@@ -53,6 +52,7 @@ _TRANSPORT = frozenset(
         "readonly",
     }
 )
+"""Parameters of the HTTP interface itself; everything else in the URL is a setting."""
 """Parameters of the HTTP interface itself; everything else in the URL is a setting."""
 _QUERY_ID: Final = re.compile(r"[!-~]([ -~]{0,198}[!-~])?")
 _TIME_ZONE: Final = re.compile(r"[A-Za-z0-9_+/-]{1,64}")

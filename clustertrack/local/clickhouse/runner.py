@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from clustertrack.local.clickhouse.dates import INSERT_SETTINGS, early_columns, refuse_early, with_hint
-from clustertrack.local.clickhouse.engine_errors import EngineFault
+from clustertrack.local.clickhouse.engine_errors import EngineError
 from clustertrack.local.clickhouse.gate import Gate
 from clustertrack.local.clickhouse.lanes import READERS_AT_ONCE, Lane, Slot
 from clustertrack.local.clickhouse.metrics import Metrics
@@ -22,11 +22,11 @@ from clustertrack.local.clickhouse.pool import FILE, Connection, Pool, Written
 from clustertrack.local.clickhouse.request import Request
 from clustertrack.local.clickhouse.statement import Kind, cut_settings
 
-# What is read from the pipe at once, and held before the response starts: a query that fails or ends before that gets a
-# proper status and its summary.
-_CHUNK_BYTES = 1 << 20
-# A query checks now and then whether it should end; on a busy machine that takes a while.
-_END_SECONDS = 8.0
+_CHUNK_BYTES: Final = 1 << 20
+"""What is read from the pipe at once, and held before the response starts: a query that fails or ends before that gets
+a proper status and its summary."""
+_END_SECONDS: Final = 8.0
+"""A query checks now and then whether it should end; on a busy machine that takes a while."""
 
 
 class ClientGoneError(Exception):
@@ -216,8 +216,8 @@ def _run(connection: Connection, request: Request, sink: _Sink | None) -> tuple[
     sql = b"%b\n/* %b */" % (_complete(request, sink, path.encode()), sink.mark.encode())
     try:
         return connection.query(sql, request.default_format, request.params)
-    except EngineFault as fault:
-        raise EngineFault.from_engine(RuntimeError(fault.text.replace(f"'{path}'", "the answer"))) from None
+    except EngineError as fault:
+        raise EngineError.from_engine(RuntimeError(fault.text.replace(f"'{path}'", "the answer"))) from None
 
 
 def _insert(connection: Connection, request: Request) -> tuple[bytes, Written]:
@@ -227,5 +227,5 @@ def _insert(connection: Connection, request: Request) -> tuple[bytes, Written]:
         if strict and (early := early_columns(statement.format or "", statement.data)):
             refuse_early(early, connection.column_types(statement.target, request.params))
         return b"", connection.insert(lambda file: _complete(request, None, file), statement.data, request.params)
-    except EngineFault as fault:
+    except EngineError as fault:
         raise with_hint(fault) from None

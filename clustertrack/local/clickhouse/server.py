@@ -24,13 +24,13 @@ from clustertrack.local.clickhouse.request import Request, read_request
 from clustertrack.local.clickhouse.runner import ClientGoneError, Done, Rows, Runner
 from clustertrack.local.clickhouse.walls import Rights
 
-# A batch of the worker has about 5 MB.
-MAX_BODY_BYTES = 256 << 20
-# A statement has at most 256 KiB, and long parameters come as a form.
-MAX_READER_BODY_BYTES = 512 << 10
-# Compressing less than this is quicker than handing it to a thread, and reading less than that.
-_INLINE_BYTES = 64 << 10
-_INLINE_STATEMENT_BYTES = 4 << 10
+MAX_BODY_BYTES: Final = 256 << 20
+"""A batch of the worker has about 5 MB."""
+MAX_READER_BODY_BYTES: Final = 512 << 10
+"""A statement has at most 256 KiB, and long parameters come as a form."""
+_INLINE_BYTES: Final = 64 << 10
+"""Compressing less than this is quicker than handing it to a thread, and reading less than that."""
+_INLINE_STATEMENT_BYTES: Final = 4 << 10
 
 
 class Server:
@@ -62,7 +62,7 @@ class Server:
         try:
             self._guard.check_origin(http.headers)
             login = self._guard.check_login(http.headers, http.query_params)
-        except EngineFault as fault:
+        except EngineError as fault:
             return self._refused(fault)
         if http.method != "POST" and "query" not in http.query_params:
             return PlainTextResponse("Ok.\n")
@@ -75,7 +75,7 @@ class Server:
             async with lane.slot() as slot, asyncio.timeout(lane.seconds):
                 response = await self._answer(http, login, lane, slot)
                 await response(scope, receive, send)
-        except EngineFault as fault:
+        except EngineError as fault:
             await self._refused(fault)(scope, receive, send)
         except ClientDisconnect:
             self._metrics.queries.labels("refused").inc()
@@ -84,7 +84,7 @@ class Server:
             self._metrics.queries.labels("error").inc()
             scope["abort"]()
 
-    def _refused(self, fault: EngineFault) -> Response:
+    def _refused(self, fault: EngineError) -> Response:
         self._metrics.queries.labels("refused").inc()
         return _refusal(fault, {})
 
@@ -172,7 +172,7 @@ async def _read_body(http: HttpRequest, limit: int, lane: Lane) -> bytes:
     async for piece in http.stream():
         size += len(piece)
         if size > limit:
-            raise EngineFault(QUERY_IS_TOO_LARGE, f"The body is larger than the limit of {limit} bytes")
+            raise EngineError(QUERY_IS_TOO_LARGE, f"The body is larger than the limit of {limit} bytes")
         pieces.append(piece)
     body = b"".join(pieces)
     encoding = http.headers.get("content-encoding", "")

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from clustertrack.local.clickhouse.engine_errors import QUERY_IS_TOO_LARGE, SYNTAX_ERROR, EngineFault
+from clustertrack.local.clickhouse.engine_errors import QUERY_IS_TOO_LARGE, SYNTAX_ERROR, EngineError
 from clustertrack.local.clickhouse.tokens import Token, tokens
 
-_PART = rb"(?:\{[^{}]*\}|`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\.)*\"|\w+)"
-_NAME = re.compile(_PART + rb"(?:\s*\.\s*" + _PART + rb")?")
+_PART: Final = rb"(?:\{[^{}]*\}|`(?:[^`\\]|\\.|``)*`|\"(?:[^\"\\]|\\.)*\"|\w+)"
+_NAME: Final = re.compile(_PART + rb"(?:\s*\.\s*" + _PART + rb")?")
 MAX_STATEMENT_BYTES: Final = 256 << 10
 """Of a statement's text, without the data of an INSERT: the engine's own max_query_size, but before any work."""
-_DATA_START = re.compile(rb"[ \t\f]*(?:\r?\n)?")
+_DATA_START: Final = re.compile(rb"[ \t\f]*(?:\r?\n)?")
 
 
 class Kind(Enum):
@@ -57,7 +57,8 @@ class Statement:
 def read_statement(sql: bytes, body: bytes = b"") -> Statement:
     """Cut `sql` (from the URL, or the whole body) and add the `body` that follows it.
 
-    Raises EngineFault: SYNTAX_ERROR for an empty query and for several statements, QUERY_IS_TOO_LARGE.
+    Raises:
+        EngineError: SYNTAX_ERROR for an empty query and for several statements, QUERY_IS_TOO_LARGE.
     """
     first = next(tokens(sql[:MAX_STATEMENT_BYTES]), None)
     if first is None:
@@ -72,7 +73,7 @@ def read_statement(sql: bytes, body: bytes = b"") -> Statement:
 
 def _check_length(length: int) -> None:
     if length > MAX_STATEMENT_BYTES:
-        raise EngineFault(
+        raise EngineError(
             QUERY_IS_TOO_LARGE,
             f"The statement is longer than {MAX_STATEMENT_BYTES} bytes; send long values as parameters",
         )
@@ -154,7 +155,7 @@ def _read_query(sql: bytes, body: bytes) -> Statement:
             end = token.start if end is None else end
             continue
         if end is not None:
-            raise EngineFault(SYNTAX_ERROR, "Syntax error (Multi-statements are not allowed)")
+            raise EngineError(SYNTAX_ERROR, "Syntax error (Multi-statements are not allowed)")
         if previous is not None and previous is name and token.text != b"SETTINGS":
             # The word "format" was no clause: a column or an alias, and the query goes on.
             clause = name = None

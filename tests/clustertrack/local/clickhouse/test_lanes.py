@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from clustertrack.local.clickhouse.engine_errors import TOO_MANY_SIMULTANEOUS_QUERIES, EngineFault
+from clustertrack.local.clickhouse.engine_errors import TOO_MANY_SIMULTANEOUS_QUERIES, EngineError
 from clustertrack.local.clickhouse.lanes import Lane
 
 # The server's own module loads the engine.
@@ -24,7 +24,7 @@ async def _refused(lane: Lane) -> bool:
     try:
         async with lane.slot():
             return False
-    except EngineFault as fault:
+    except EngineError as fault:
         return fault.code == TOO_MANY_SIMULTANEOUS_QUERIES
 
 
@@ -60,10 +60,10 @@ def test_only_some_may_wait():
 @pytest.mark.parametrize("query", [b"", b"query=SELECT+1"], ids=["sends", "reads"])
 def test_a_client_that_is_too_slow_is_cut_off(query: bytes):
     """After the lane's seconds its connection is ended, its query too, and the slot is free."""
-    from clustertrack.local.clickhouse.host_guard import Guard, Login  # noqa: PLC0415  # loads the engine
-    from clustertrack.local.clickhouse.metrics import Metrics  # noqa: PLC0415
-    from clustertrack.local.clickhouse.runner import Rows  # noqa: PLC0415
-    from clustertrack.local.clickhouse.server import Server  # noqa: PLC0415
+    from clustertrack.local.clickhouse.host_guard import Guard, Login  # noqa: PLC0415  (loads the engine)
+    from clustertrack.local.clickhouse.metrics import Metrics  # noqa: PLC0415  (the same)
+    from clustertrack.local.clickhouse.runner import Rows  # noqa: PLC0415  (the same)
+    from clustertrack.local.clickhouse.server import Server  # noqa: PLC0415  (the same)
 
     ended: list[str] = []
 

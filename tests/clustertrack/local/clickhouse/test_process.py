@@ -265,7 +265,7 @@ def test_files_of_the_working_folder_are_not_read(tmp_path: Path, module: tuple[
         assert process.stdout is not None
         said = process.stdout.readline().decode()
         assert "http://" in said, process.communicate(timeout=10)
-        with urllib.request.urlopen(said.split()[-1] + "/?query=SELECT+1", timeout=10) as answer:  # noqa: S310  # ours
+        with urllib.request.urlopen(said.split()[-1] + "/?query=SELECT+1", timeout=10) as answer:  # noqa: S310  (our own address)
             assert answer.read() == b"1\n"
     finally:
         process.terminate()

@@ -1,4 +1,4 @@
-"""The login that only reads takes no thread, slot or memory that inserts need, whatever it sends."""
+"""The login that only reads takes no thread, slot or memory that inserts need with anything that it sends."""
 
 import base64
 import contextlib
@@ -98,7 +98,7 @@ def test_slow_statements_of_the_reader_do_not_delay_inserts(both: Both):
 
 
 def test_the_body_of_the_reader_has_a_limit(both: Both):
-    """What follows after that is not kept, whatever it claims to be."""
+    """What follows after that is not kept, as any type of content."""
     for kind in ("text/plain", "multipart/form-data; boundary=b"):
         with contextlib.closing(http.client.HTTPConnection(both.server.host, both.server.port, timeout=30)) as one:
             with contextlib.suppress(ConnectionError):
@@ -110,7 +110,7 @@ def test_the_body_of_the_reader_has_a_limit(both: Both):
 def test_the_head_of_a_request_has_a_limit(both: Both, text: str):
     """A line or headers that never end are cut off, with no login either."""
     endless = both.connect(text)
-    with endless, pytest.raises(ConnectionError):  # noqa: PT012  # whichever of the many
+    with endless, pytest.raises(ConnectionError):  # noqa: PT012  (any of the many)
         for number in range(1000):
             endless.sendall(f"X{number}: {'x' * 10_000}\r\n".encode() if text.endswith("\r\n") else b"x" * 10_000)
 
@@ -167,7 +167,7 @@ def test_a_message_is_about_the_clients_own_text(both: Both, user: str, sql: str
 _OWN_FILE = """
 import os, sys
 from pathlib import Path
-from clustertrack.local.clickhouse.engine_errors import EngineFault
+from clustertrack.local.clickhouse.engine_errors import EngineError
 from clustertrack.local.clickhouse.metrics import Metrics
 from clustertrack.local.clickhouse.pool import FILE, Pool
 from clustertrack.local.clickhouse.request import read_request
@@ -195,7 +195,7 @@ async def main():
             try:
                 async with runner.lane(writes).slot() as slot:
                     print("passed", await runner.run(read, slot, gone))
-            except EngineFault as fault:
+            except EngineError as fault:
                 assert fault.code in (497, 164), fault.text
         read = read_request(
             method="POST", query=[], form=[], headers={}, body=f"SELECT '{FILE.decode()}'".encode(),

@@ -1,6 +1,6 @@
 import pytest
 
-from clustertrack.local.clickhouse.engine_errors import QUERY_IS_TOO_LARGE, SYNTAX_ERROR, EngineFault
+from clustertrack.local.clickhouse.engine_errors import QUERY_IS_TOO_LARGE, SYNTAX_ERROR, EngineError
 from clustertrack.local.clickhouse.statement import MAX_STATEMENT_BYTES, Kind, read_statement
 
 
@@ -110,7 +110,7 @@ def test_unclosed_text_is_read_once(sign: bytes):
 
 def test_several_statements_are_refused():
     """Only the first would be read here."""
-    with pytest.raises(EngineFault) as caught:
+    with pytest.raises(EngineError) as caught:
         read_statement(b"SELECT 1; -- x\nSELECT 2")
     assert caught.value.code == SYNTAX_ERROR
 
@@ -131,7 +131,7 @@ def test_a_statement_has_a_limit(before: bytes, after: bytes):
     """One that is longer is refused; only up to the limit it is read at all."""
     room = MAX_STATEMENT_BYTES - len(before + after)
     read_statement(before + b" " * room + after)
-    with pytest.raises(EngineFault) as caught:
+    with pytest.raises(EngineError) as caught:
         read_statement(before + b" " * (room + MAX_STATEMENT_BYTES) + after)
     assert caught.value.code == QUERY_IS_TOO_LARGE
 
