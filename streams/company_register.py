@@ -18,8 +18,10 @@ from schemas.classifications import size_band
 from schemas.company import CompanyVersion, attributes_as_at, canonical
 from schemas.event_time import EPOCH_ORDINAL
 
-_CACHED: Final = 65_536
+_CACHED: Final = 131_072
 """Texts that are kept ready, less than 1 kB each; all are forgotten when there are more."""
+_FEW: Final = 16
+"""Versions of a company up to which all that is said about it is kept ready at once; a real one has a handful."""
 
 
 class _History:
@@ -64,6 +66,8 @@ class Register:
         self._revisions: dict[tuple[int, date], int] = {}
         self._texts = 0
         """Texts kept ready."""
+        self._stories: dict[int, tuple[tuple[int, ...], tuple[tuple[bytes, bytes], ...]]] = {}
+        """Of companies with few versions that were never merged: when versions begin, and the text of each time."""
 
     def __len__(self) -> int:
         """Companies with at least one version in force."""
@@ -80,6 +84,8 @@ class Register:
         company = _put(self._companies, version, held=not version.withdrawn)
         self._texts -= len(company.texts)
         company.texts.clear()
+        if (story := self._stories.pop(version.cvr, None)) is not None:
+            self._texts -= len(story[1])
 
     def versions_of(self, cvr: int) -> Sequence[CompanyVersion]:
         """Versions in force of a company, by valid_from; empty for a company that the register lacks."""
@@ -91,11 +97,17 @@ class Register:
 
         `known` is false for a company without a row; then only number and day are given with it.
         """
+        story = self._stories.get(cvr)
+        if story is not None:
+            head, tail = story[1][bisect_right(story[0], days)]
+            return b"%b%b%b" % (head, _iso_days[days], tail)
         if cvr in self._naming:
             cvr, _ = canonical(cvr, _date(days), self._naming_of)
         company = self._companies.get(cvr)
         if company is None:
             return b'{"cvr":"%08d","known":false,"as_at":"%b"}' % (cvr, _iso_days[days])
+        if len(company.versions) <= _FEW and cvr not in self._naming:
+            return self._tell(cvr, company, days)
         begun = bisect_right(company.begins, days)
         text = company.texts.get(begun)
         if text is None:
@@ -105,9 +117,20 @@ class Register:
             self._texts += 1
         return b"%b%b%b" % (text[0], _iso_days[days], text[1])
 
+    def _tell(self, cvr: int, company: _History, days: int) -> bytes:
+        if self._texts >= _CACHED:
+            self._forget()
+        begins = tuple(company.begins)
+        texts = tuple(_described(company.versions, _date(day)) for day in (begins[0] - 1, *begins))
+        self._stories[cvr] = begins, texts
+        self._texts += len(texts)
+        head, tail = texts[bisect_right(begins, days)]
+        return b"%b%b%b" % (head, _iso_days[days], tail)
+
     def _forget(self) -> None:
         for company in self._companies.values():
             company.texts.clear()
+        self._stories.clear()
         self._texts = 0
 
     def _naming_of(self, cvr: int) -> Sequence[CompanyVersion]:

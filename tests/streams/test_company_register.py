@@ -164,14 +164,18 @@ def test_answers_follow_a_change():
     assert on(register, 0)["name"] == "renamed"
 
 
-def test_answers_kept_ready_have_an_end(monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize("few", [0, 16])
+def test_answers_kept_ready_have_an_end(few: int, monkeypatch: pytest.MonkeyPatch):
     """However many companies and days are asked for, memory stays bounded and the answers right."""
     monkeypatch.setattr(register_module, "_CACHED", 2)
+    monkeypatch.setattr(register_module, "_FEW", few)
     register = filled(version(name="first"), version(50, name="second"), version(cvr=OTHER, name="other"))
     names = [on(register, day, cvr)["name"] for day in range(100) for cvr in (COMPANY, OTHER)]
     assert names == ["first", "other"] * 50 + ["second", "other"] * 50
     assert not any(on(register, 0, cvr)["known"] for cvr in CVRS[2:])
-    assert sum(len(company.texts) for company in register._companies.values()) == register._texts <= 2
+    kept = sum(len(company.texts) for company in register._companies.values())
+    kept += sum(len(texts) for _, texts in register._stories.values())
+    assert kept == register._texts <= 2 + 3
 
 
 def test_a_chain_that_is_too_long_leaves_the_company_as_itself():
