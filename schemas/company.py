@@ -14,6 +14,7 @@ from typing import Annotated, Final, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo
 from pydantic import field_validator as check
 
+from schemas.binding import MAX_FIELDS, parse
 from schemas.classifications import (
     MAX_EMPLOYEES,
     ClassificationError,
@@ -180,6 +181,10 @@ def read_company(key: bytes | None, value: bytes | None, arrived: int) -> Compan
     """
     if value is None:
         return [fault("", "tombstone")]
+    if len(value) > _LONG:  # each field that does not belong there costs a fault: they are counted first
+        document = parse(value)
+        if isinstance(document, dict) and len(document) > MAX_FIELDS:
+            return [fault("", "too_many_fields", len(document))]
     try:
         version = CompanyVersion.model_validate_json(value)
     except ValidationError as error:
@@ -192,6 +197,8 @@ def read_company(key: bytes | None, value: bytes | None, arrived: int) -> Compan
     return faults or version
 
 
+_LONG: Final = 16 << 10
+"""Bytes from which the fields of a record are counted before it is validated; a real one has a few hundred."""
 _STRUCTURE: Final = {
     "missing": "missing",
     "extra_forbidden": "extra_field",

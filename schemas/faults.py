@@ -28,7 +28,7 @@ CODES: Final[dict[str, str]] = {
     "empty": "the text is empty or blank",
     "too_long": "the text, or the whole record, is longer than allowed",
     "too_many_headers": "the record has more than 1,000 headers, not counting those that the pipeline adds",
-    "too_many_fields": "the event has more than 64 attributes, or its data more than 64 fields",
+    "too_many_fields": "the event has more than 64 attributes, or its data or the register record more than 64 fields",
     "unreadable": "the record cannot be read out of the batch in which it was sent",
     "invalid_type": "the JSON type is not the one of this field",
     "extra_field": "the schema has no such field; nothing about people may enter",

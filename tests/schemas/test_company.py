@@ -372,3 +372,9 @@ def test_a_successor_stays_until_withdrawn():
     assert counted_as(naming, later) == CVRS[1]
     assert counted_as(naming.model_copy(update={"withdrawn": True}), later) == CVRS[0]
     assert canonical(CVRS[0], START - timedelta(1), lambda _: [naming]) == (CVRS[0], False)
+
+
+def test_fields_of_a_record_are_counted_before_they_are_judged():
+    """A record of the register with thousands of fields has one fault, not one for each."""
+    value = json.dumps({f"x{number}": number for number in range(5_000)}).encode()
+    assert read_company(b"k", value, 0) == [("", "too_many_fields", "5000")]

@@ -71,7 +71,7 @@ def _other_mode(value: bytes | None, found: Judged, arrived: int) -> None:
         return
     try:
         headers = {f"ce_{name}": text.encode() for name, text in document.items()} | {"content-type": given.encode()}
-        plain = json.dumps(data).encode()
+        plain = json.dumps(data, allow_nan=False).encode()  # a number beyond floats cannot be written again
     except (ValueError, RecursionError):
         return
     other = _judge(plain, headers, arrived)
