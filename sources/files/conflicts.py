@@ -1,9 +1,9 @@
 """Finds activities of which two rows say different things at the same time: no order of versions could decide.
 
-Either they name two companies, or rows of one file differ in a column that is used (one row for each outcome). Equal
-rows are harmless. All rows are seen before any is sent, as the first of two conflicting rows must not go out either. Of
-each row 30 bytes are kept, on disk as soon as they are many (`sources.files.buckets`): a 2 GB file stays far below 300
-MB of memory.
+Either they name two companies, or rows of one file differ in a column that is used (one row for each outcome); whether
+these say different things is looked at again (`Table.contradicting`). Equal rows are harmless. All rows are seen before
+any is sent, as the first of two conflicting rows must not go out either. Of each row 30 bytes are kept, on disk as soon
+as they are many (`sources.files.buckets`): a 2 GB file stays far below 300 MB of memory.
 """
 
 import struct

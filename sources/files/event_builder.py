@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar, cast
 from zoneinfo import ZoneInfo
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from schemas.cvr import CvrError, format_cvr, parse_cvr
 from schemas.envelope import DETAILS
@@ -127,7 +127,7 @@ class Builder:
         self._plain = [name for name in _PLAIN if name in mapping.fields]
         self.left_out: set[str] = set()
         """Fields that were left out of retractions, which have none of them."""
-        self._outcome_words = _looked_up(mapping.fields["outcomes"]) if "outcomes" in mapping.fields else {}
+        self._outcome_words = mapping.fields["outcomes"].words if "outcomes" in mapping.fields else {}
         self._nameless = [index for index, title in enumerate(header) if not title]
 
     @property
@@ -158,6 +158,15 @@ class Builder:
             return None
         return version, identity.cvr, digest([texts[index] for index, _ in self._used])
 
+    def content(self, row: Row) -> tuple[bool, bytes] | None:
+        """Whether a row retracts, and a digest of what its event says besides its id; None without an event."""
+        event = self.build(row, {})
+        if isinstance(event, Refusal):
+            return None
+        said = from_json(event.value)
+        content = to_json([said["type"], said["subject"], said["data"]])
+        return said["type"] == f"{TYPE_PREFIX}{RETRACTED}{TYPE_SUFFIX}", blake2b(content, digest_size=16).digest()
+
     def _mark_as_written(self, texts: Sequence[str]) -> bytes:
         return mark(self._file, "\0".join([texts[index] for index in self._about]), 0)
 
@@ -187,7 +196,7 @@ class Builder:
         """A function (cells as text, normalised subject) -> text of the field."""
         indices = self._columns[name]
         parts = HOLE.split(rule.column)
-        values = _looked_up(rule)
+        values = rule.words
         if len(parts) == 1:
             (index,) = indices
             if index == self._subject and name != "subject":
@@ -383,11 +392,6 @@ class Builder:
         values = self._outcome_words
         items = [canonical(item.strip()) for item in text.split(self._mapping.fields["outcomes"].separator)]
         return [values.get(item, item) for item in items if item]
-
-
-def _looked_up(rule: ColumnRule) -> dict[str, str]:
-    """The words of a mapping in their canonical form."""
-    return {canonical(cell): value for cell, value in (rule.values or {}).items()}
 
 
 def _as_text(cell: Cell) -> str:

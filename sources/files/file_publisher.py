@@ -9,6 +9,7 @@ counted once.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Final
 from schemas.errors import UsageFault
 from sources.files.buckets import Buckets
 from sources.files.cell_dates import MomentError
-from sources.files.conflicts import find_conflicts, note
+from sources.files.conflicts import CONTENTS, find_conflicts, note
 from sources.files.event_builder import Builder, Event
 from sources.files.jsonlines import JsonLines
 from sources.files.mapping import FIELDS, Mapping, load_mapping, mapping_path, own_names
@@ -104,6 +105,22 @@ class Table:
                 version, cvr, content = found
                 note(buckets, version, cvr, number, content)
 
+    def contradicting(self, suspects: AbstractSet[bytes], progress: Progress, *, apart: bool) -> set[bytes]:
+        """Of versions with rows that are not written alike those whose rows do not say the same.
+
+        A retraction and its activity may have one time: the order of versions says that the retraction holds.
+        """
+        said: dict[tuple[bytes, bool], bytes] = {}
+        found: set[bytes] = set()
+        for row in self.sheet.rows(progress):
+            version = self.builder.version(row, apart=apart)
+            if version is None or version[0] not in suspects or (content := self.builder.content(row)) is None:
+                continue
+            retracts, digest = content
+            if said.setdefault((version[0], retracts), digest) != digest:
+                found.add(version[0])
+        return found
+
     def records(
         self, progress: Progress, conflicts: Conflicts, refused: RefusedRows | None
     ) -> Iterator[tuple[int, Event | Refusal]]:
@@ -150,7 +167,13 @@ def survey(inputs: Sequence[Input], progress: Callable[[Table], AbstractContextM
         for number, table in enumerate(tables):
             with progress(table) as reached:
                 table.survey(buckets, number, reached, apart=apart)
-        return find_conflicts(buckets)
+        conflicts = find_conflicts(buckets)
+    suspects = {version for version, why in conflicts.items() if why == CONTENTS}
+    if suspects:
+        for table in tables:
+            with progress(table) as reached:
+                suspects -= table.contradicting(suspects, reached, apart=apart)
+    return {version: why for version, why in conflicts.items() if version not in suspects}
 
 
 def send(

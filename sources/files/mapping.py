@@ -20,6 +20,7 @@ from schemas.errors import UsageFault
 from schemas.own_files import read_within
 from schemas.people import masked
 from sources.files.cell_dates import MomentError, check_format, read_moment
+from sources.files.cell_texts import canonical
 
 _ATTRIBUTES: Final = ("subject", "id", "source", "type", "time")
 FIELDS: Final = (*_ATTRIBUTES, *EventData.__annotations__)
@@ -85,6 +86,11 @@ class ColumnRule(_Strict):
     format: Annotated[str, Field(min_length=2, max_length=100)] | None = None
     values: dict[str, str] | None = None
     separator: Annotated[str, Field(min_length=1)] = "|"
+
+    @property
+    def words(self) -> dict[str, str]:
+        """`values` by the canonical form of the cell."""
+        return {canonical(cell): value for cell, value in (self.values or {}).items()}
 
     @property
     def columns(self) -> list[str]:

@@ -83,6 +83,24 @@ def test_rows_that_contradict_each_other(tmp_path: Path, column: str):
     assert "has two rows of the same time that differ" in refused[0].reason
 
 
+def test_rows_that_say_the_same(tmp_path: Path):
+    """What is written in two ways and means one thing is one version: here the time of day of a day."""
+    mapping = MAPPING.replace('format = "%d-%m-%Y"}', 'format = "%d-%m-%Y %H:%M"}')
+    rows = [changed(Dato=f"03-05-2018 {hour}:30", Sag="WS\u00a01" if hour == "09" else "WS 1") for hour in ("09", "23")]
+    events, refused = read(csv_file(tmp_path, *rows), mapping)
+    assert (len(events), events[0]["data"], refused) == (2, events[1]["data"], [])
+
+
+def test_a_retraction_at_the_time_of_its_activity(tmp_path: Path):
+    """The order of versions decides: the retraction holds. It is not refused."""
+    mapping = MAPPING.replace(
+        'type = "workshop.attended"\n[fields]',
+        '[fields]\ntype = {column = "Titel", values = {"Aflyst" = "activity.retracted", "Vand" = "workshop.attended"}}',
+    ).replace('title = "Titel"', 'reason = "Titel"')
+    events, refused = read(csv_file(tmp_path, ROW, changed(Titel="Aflyst")), mapping)
+    assert (len(events), refused) == (2, [])
+
+
 def test_equal_rows_are_harmless(tmp_path: Path):
     """A row that comes twice is the same event twice."""
     events, refused = read(csv_file(tmp_path, ROW, ROW))
