@@ -57,7 +57,7 @@ def require_topic(kafka: KafkaConnection, topic: str, *, needs: str, timeout_ms:
         timeout_ms: for connecting, and for the answer.
 
     Raises:
-        KafkaUnreachable, CheckFailed, CheckFailed, Unreachable
+        KafkaUnreachable, CheckFailed, Unreachable
     """
     await_usable(kafka, 0, note=NOTHING_SENT)
     with explained(kafka, note=NOTHING_SENT):

@@ -3,9 +3,8 @@
     ClustertrackError
     ├── Unreachable
     │   └── KafkaUnreachable    no broker can be used: none listens, another protocol, a login that is refused, ...
-    └── CheckFailed
-        ├── CheckFailed          Kafka answers, and the user lacks a right; names the right and the resource
-        └── CheckFailed        any other error that waiting does not fix
+    └── CheckFailed             Kafka answers, and the user lacks a right, which is named with its resource; or any
+                                other error that waiting does not fix
 
 Clients report nearly every problem as a time-out. So when one has failed, its steps are repeated one by one over a
 connection of our own, and the first that fails is the cause: name, connection, TLS, login, advertised names.

@@ -110,7 +110,8 @@ def run(command: click.Command, name: str) -> NoReturn:
         if error.errno not in _FULL:
             raise
         _write_off(sys.stdout)
-        say(f"error: the output cannot be written ({error.strerror}): make room, and run the command again", err=True)
+        what = error.filename or "the output, or a file,"  # a stream does not tell its name
+        say(f"error: {what} cannot be written ({error.strerror}): make room, and run the command again", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
 

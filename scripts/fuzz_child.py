@@ -37,7 +37,7 @@ def main() -> None:
         """Keeps the input first: libFuzzer does so at the end of the process, which not every fault lets it reach."""
         try:
             target.check(data)
-        except Exception:
+        except Exception:  # any fault that a target shows
             Path(f"{prefix}{sha256(data).hexdigest()[:16]}").write_bytes(data)
             raise
 

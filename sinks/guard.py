@@ -6,9 +6,8 @@ again, and their receipts would collide with those of other records. So both are
 is assigned partitions, and before everything that it stores. The answer to both is a new ledger id from
 `clustertrack migrate`: a new group reads all that Kafka still has, and the ledger merges what it holds already.
 
-    CheckFailed
-    ├── CheckFailed    the ledger is older than its workers' commits, or has another id
-    └── CheckFailed     Kafka has another topic of that name, none, or other partitions, or gave offsets out again
+CheckFailed is raised when the ledger is older than its workers' commits or has another id, and when Kafka has another
+topic of that name, none, or other partitions, or gave offsets out again.
 """
 
 import asyncio

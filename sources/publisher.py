@@ -252,7 +252,7 @@ def kafka_publisher(
         delivery_ms: how long a record may take, repetitions included; at least `request_ms`.
 
     Raises:
-        KafkaUnreachable, CheckFailed, CheckFailed, Unreachable
+        KafkaUnreachable, CheckFailed, Unreachable
     """
     require_topic(kafka, topic, needs="Write", timeout_ms=connect_ms)
     write = right("Write", "topic", topic)

@@ -281,7 +281,7 @@ async def _guarded(app: faust.App, coroutine: Any) -> None:  # noqa: ANN401  (Fa
         await coroutine
     except asyncio.CancelledError:
         raise
-    except Exception as error:
+    except Exception as error:  # any: a task that ends silently would leave a worker that only looks alive
         log.exception("a task of the worker failed, the worker stops")
         await app.crash(error)
         raise

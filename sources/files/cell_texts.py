@@ -8,10 +8,10 @@ import re
 import unicodedata
 from typing import Final, Self
 
-_UNSEEN: Final = re.compile(
-    "[\0-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\xad\u034f\u061c\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
-    "\ufe00-\ufe0f\ufeff]"
-)
+from schemas.visible import NOTHING_TO_SEE
+
+_LINE_CONTROLS: Final = "\t\n\v\f\r\x85"
+"""Control characters that are blanks."""
 _BLANKS: Final = re.compile(r"\s+")
 _FIRST: Final = (" ", "=")
 _AS_TEXT: Final = re.compile(r'="([^"]*)"')
@@ -47,9 +47,20 @@ def canonical(text: str) -> str:
     """The one form of an id or a word: composed letters, single blanks, nothing that nobody sees."""
     if text.isascii() and text.isprintable() and "  " not in text and text[:1] not in _FIRST and text[-1:] != " ":
         return text  # nearly every cell
-    text = unicodedata.normalize("NFC", _BLANKS.sub(" ", _UNSEEN.sub("", text)).strip())
+    text = unicodedata.normalize("NFC", _BLANKS.sub(" ", _seen(text)).strip())
     wrapped = _AS_TEXT.fullmatch(text)
     return wrapped[1].strip() if wrapped else text
+
+
+def _seen(text: str) -> str:
+    if text.isprintable() and NOTHING_TO_SEE.isdisjoint(text):
+        return text
+    return "".join(
+        character
+        for character in text
+        if character in _LINE_CONTROLS
+        or (character not in NOTHING_TO_SEE and unicodedata.category(character) not in ("Cc", "Cf"))
+    )
 
 
 def why_unreadable(text: str) -> str:

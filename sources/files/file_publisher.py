@@ -247,9 +247,8 @@ def _delimited(path: Path, rules: Mapping | None) -> Sheet:
         separator=rules.separator if rules else None,
         wanted=[heading(column) for column in wanted],
     )
-    if (
-        rules and rules.sheet and not sheet.was_refused
-    ):  # a list of refused rows of a workbook has the workbook's mapping
+    # A list of refused rows of a workbook has the workbook's mapping.
+    if rules and rules.sheet and not sheet.was_refused:
         raise UsageFault(f"{path} is not a workbook, but its mapping names the sheet {rules.sheet!r}: remove that key")
     return sheet
 

@@ -32,7 +32,7 @@ def read_topic(
         patience: seconds without any progress before giving up.
 
     Raises:
-        KafkaUnreachable, CheckFailed, CheckFailed, Unreachable
+        KafkaUnreachable, CheckFailed, Unreachable
     """
     require_topic(kafka, topic, needs="Read")
     with (

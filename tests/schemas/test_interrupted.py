@@ -41,6 +41,14 @@ def test_a_full_disk():
     with FULL.open("w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: the output cannot be written (No space left on device)")
+    assert done.stderr.startswith("error: the output, or a file, cannot be written (No space left on device)")
     assert "Traceback" not in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_another_file_that_cannot_be_written():
+    """A file that has a name is named."""
+    program = WAITING.replace("time.sleep(60)", "raise OSError(28, 'No space left on device', 'list.csv')")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: list.csv cannot be written (No space left on device)")

@@ -170,6 +170,7 @@ def test_strict_workbooks(tmp_path: Path):
         pytest.param("Idérør\xa0é", id="blank that does not break"),
         pytest.param("Idérør  \t é", id="several blanks"),
         pytest.param("\ufeffIdé\u200brør é\u200e", id="characters that nobody sees"),
+        pytest.param("\u3164Idér\ufff9ør\U000e0020 é", id="more of them"),
         pytest.param('="Idérør é"'.replace('"', '""').join('""'), id="as a formula"),
     ],
 )
