@@ -12,7 +12,7 @@ from brokers.partitioning import partition_of
 from brokers.topics import EVENTS, app_id
 from sinks import catalog
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.extended]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from tcp_proxy import TcpProxy
 
 from clustertrack.local.ports import HOST
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.extended, pytest.mark.timeout(300)]
 
 # Kafka's clients follow the addresses that a broker advertises, so a proxy needs a listener of its own.
 STACK = {"proxied": True}

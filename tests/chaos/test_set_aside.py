@@ -18,7 +18,7 @@ from brokers.topics import ENRICHED, EVENTS
 from clustertrack.cli import root
 from sinks.set_aside import Order, write_order
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.extended, pytest.mark.timeout(300)]
 
 RECORDS, WHY = 60, "ends every\nworker"
 REGISTRY = """[[cluster]]

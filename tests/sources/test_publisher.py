@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
+from quick_kafka import ready_to_start
 
 from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable
 from brokers.partitioning import key_hash
 from brokers.record_headers import STRUCTURED
-from clustertrack.local import java, kafka_jars
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child
 from clustertrack.local.ports import free_ports
@@ -164,11 +164,9 @@ def test_nobody_listens():
 @pytest.fixture
 def mortal(tmp_path: Path) -> Iterator[tuple[str, Child]]:
     """A broker that the test may kill."""
-    runtime, jars = java.find_java(), kafka_jars.ensure_jars()
     port, controller = free_ports(2)
     node = local_kafka.KafkaNode(tmp_path / "kafka", port, controller, short_lived=True)
-    local_kafka.prepare(node, runtime, jars, tmp_path)
-    child = Child(local_kafka.command(node, runtime, jars), tmp_path)
+    child = Child(ready_to_start(node, tmp_path), tmp_path)
     try:
         yield node.bootstrap, child
     finally:

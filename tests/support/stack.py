@@ -17,9 +17,10 @@ import clickhouse_connect
 from click.testing import CliRunner, Result
 from clickhouse_connect.driver.client import Client
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from quick_kafka import cluster, ready_to_start
 
 from clustertrack.cli import root
-from clustertrack.local import child, java, kafka_jars
+from clustertrack.local import child
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child, Command
 from clustertrack.local.ports import HOST, free_ports
@@ -97,14 +98,11 @@ class Stack:
         """Of each broker: the port where it listens for a proxy, and the port where that proxy has to listen."""
         self.behind, self.proxy = self.listeners[0]
         self.clickhouse = self._start_clickhouse()  # first of all: it comes up while Kafka's folders are made
-        runtime, jars = java.find_java(), kafka_jars.ensure_jars()
-        brokers = local_kafka.cluster(folder, list(zip(ports[::4], ports[1::4], strict=True)))
+        brokers = cluster(folder, list(zip(ports[::4], ports[1::4], strict=True)))
         if as_up:
             brokers = [replace(node, short_lived=False) for node in brokers]
         if proxied:
             brokers = [replace(node, proxied=ports) for node, ports in zip(brokers, self.listeners, strict=True)]
-        for node in brokers:
-            local_kafka.prepare(node, runtime, jars, folder)
         self.bootstrap = ",".join(node.bootstrap for node in brokers)
         self.environment = {
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
@@ -122,7 +120,7 @@ class Stack:
             self.environment["CLUSTERTRACK_INSTITUTIONS"] = str(institutions)
         if nodes > 1:
             self.environment |= {"CLUSTERTRACK_REPLICATION_FACTOR": "3", "CLUSTERTRACK_MIN_INSYNC_REPLICAS": "2"}
-        self._broker_commands = [local_kafka.command(node, runtime, jars) for node in brokers]
+        self._broker_commands = [ready_to_start(node, folder) for node in brokers]
         self.brokers = [Child(command, folder) for command in self._broker_commands]
         self.workers: list[Worker] = []
         try:
