@@ -26,9 +26,12 @@ def counted(value: int, noun: str, nouns: str | None = None) -> str:
     return f"{number(value)} {noun if value == 1 else nouns or f'{noun}s'}"
 
 
-def prose(text: str, width: int) -> Lines:
-    """A paragraph, in lines of up to `width` characters."""
-    return as_lines(textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False))
+def prose(text: str, width: int, indent: str = "") -> Lines:
+    """A paragraph, in lines of up to `width` characters with the indent before each."""
+    wrapped = textwrap.wrap(
+        text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
+    return as_lines(wrapped)
 
 
 def fitted(rows: Sequence[Sequence[str]], width: int, *, texts: int = 1) -> Lines:
