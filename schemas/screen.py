@@ -7,6 +7,7 @@ import errno
 import io
 import logging
 import os
+import shutil
 import sys
 import threading
 import traceback
@@ -40,6 +41,16 @@ def say_bytes(content: bytes) -> None:
     """Write to standard output byte for byte, where a user asked for exactly that."""
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
+
+
+def width_of_results(narrowest: int = 72, widest: int = 120) -> int:
+    """Columns for what goes to standard output: those of its terminal, within reason; the widest where it is none.
+
+    So a report in a file or a pipe is the same on every machine.
+    """
+    if not sys.stdout.isatty():
+        return widest
+    return max(narrowest, min(widest, shutil.get_terminal_size((widest, 0)).columns))
 
 
 def is_terminal() -> bool:

@@ -163,6 +163,7 @@ SCREENS = {
     "schemas/screen.py": ("sys.stdout", "sys.stderr"),
     "schemas/visible.py": ("Lines",),
     "clustertrack/progress.py": ("rich", "Console"),
+    "reports/layout.py": ("rich", "Console", "print"),  # into a text, which becomes lines
     "clustertrack/logs.py": ("StreamHandler", "sys.stderr"),
 }
 """Files that may print, and what with. Everything else hands them text: it may be somebody else's."""

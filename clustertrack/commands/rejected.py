@@ -25,7 +25,7 @@ from schemas.addresses import RecordAddress
 from schemas.errors import CheckFailed, UsageFault
 from schemas.faults import MAX_VALUE, SET_ASIDE
 from schemas.own_files import write_whole
-from schemas.screen import say, say_bytes, show
+from schemas.screen import say, say_bytes, show, width_of_results
 from schemas.visible import as_lines, json_lines
 from sinks import catalog
 from sinks.clickhouse import open_ledger
@@ -115,6 +115,7 @@ def list_(wanted: Wanted, closed: bool, after: str | None, limit: int, as_json: 
         named = read_address(after)
         behind = RecordAddress(named.topic, named.topic_epoch or 0, named.partition, named.offset)
     with open_ledger(settings.clickhouse.connection()) as client:
+        replays.check_words(client, settings, wanted)
         if closed:
             done = list_closed(client, database, wanted, after=behind, limit=limit)
             made = (
@@ -130,7 +131,7 @@ def list_(wanted: Wanted, closed: bool, after: str | None, limit: int, as_json: 
     if as_json:
         show(json_lines(rejected_json.list_dict(page, count, limit=most)))
     else:
-        show(text.list_text(page, count, limit=most))
+        show(text.list_text(page, count, limit=most, width=width_of_results()))
 
 
 @command.command(
@@ -192,6 +193,7 @@ def replay(wanted: Wanted, everything: bool, edit: Path | None, note: str, dry_r
     settings = load_settings()
     database = settings.clickhouse.database
     with open_ledger(settings.clickhouse.connection()) as client:
+        replays.check_words(client, settings, wanted)
         wanted, results = replays.named(client, database, wanted)
         recorded = recorded_topic(client, database)
         plan = functools.partial(
@@ -245,6 +247,7 @@ def discard(wanted: Wanted, everything: bool, note: str, dry_run: bool, as_json:
     database = settings.clickhouse.database
     discarded: list[Action] = []
     with open_ledger(settings.clickhouse.connection()) as client:
+        replays.check_words(client, settings, wanted)
         wanted, results = replays.named(client, database, wanted)
         book = ActionBook(client, database)
         for chunk in open_places(client, database, wanted):

@@ -103,7 +103,7 @@ def test_partition_and_headers_on_kafka(kafka: Any):
     records = read_all(kafka.bootstrap, topic)
     assert len(records) == 2 * len(keys)
     for record in records:
-        assert list(record.headers) == [STRUCTURED]
+        assert list(record.headers)[:-1] == [STRUCTURED]
         if record.key:
             assert record.partition == key_hash(record.key) % PARTITIONS
     assert {record.partition for record in records if record.key is None} == set(range(PARTITIONS))
@@ -111,16 +111,19 @@ def test_partition_and_headers_on_kafka(kafka: Any):
 
 @pytest.mark.integration
 def test_same_records_as_kafka_pythons_own_send(kafka: Any):
-    """We append below `KafkaProducer.send`: its own way, with its own partitioner, gives the same records."""
+    """We append below `KafkaProducer.send`: its own way, with its own partitioner, gives the same records.
+
+    Each says the file, without its folder, and the line that it was made from.
+    """
     ours, theirs = make_topic(kafka.bootstrap), make_topic(kafka.bootstrap)
     records = [(f"{13748136 + n % 60}".encode(), f"value {n}".encode()) for n in range(3_000)]
     with kafka_publisher(KafkaConnection(kafka.bootstrap), ours, headers=[STRUCTURED]) as publisher:
         for line, (key, value) in enumerate(records):
-            publisher.send(key, value, SourceLine("f", line))
+            publisher.send(key, value, SourceLine("some/folder/øl: 1.csv", line))
         publisher.flush()
     producer = KafkaProducer(bootstrap_servers=[kafka.bootstrap], acks="all")
-    for key, value in records:
-        producer.send(theirs, value, key=key, headers=[STRUCTURED])
+    for line, (key, value) in enumerate(records):
+        producer.send(theirs, value, key=key, headers=[STRUCTURED, ("ct-line", f"øl: 1.csv:{line}".encode())])
     producer.flush(timeout=30)
     producer.close()
 
@@ -136,11 +139,11 @@ def test_same_records_as_kafka_pythons_own_send(kafka: Any):
 
 @pytest.mark.integration
 def test_largest_value_fits_the_topic(kafka: Any):
-    """A value of MAX_VALUE bytes passes a topic whose limit is 1 MiB."""
+    """A value of MAX_VALUE bytes passes a topic whose limit is 1 MiB, with any name of a file."""
     topic = make_topic(kafka.bootstrap, **{"max.message.bytes": str(1024 * 1024)})
     value = b"x" * MAX_VALUE
     with kafka_publisher(KafkaConnection(kafka.bootstrap), topic, headers=[STRUCTURED]) as publisher:
-        publisher.send(b"13748136", value, SourceLine("f", 1))
+        publisher.send(b"13748136", value, SourceLine("f" * 300, 10**18 - 1))
         publisher.flush()
     assert [record.value for record in read_all(kafka.bootstrap, topic)] == [value]
 
