@@ -30,3 +30,23 @@ class Remembered(dict[K, V], Generic[K, V]):
             self.clear()
         self[key] = value
         return value
+
+
+class RememberedTexts(Remembered[str, V], Generic[V]):
+    """The same of a function of texts that can be long: only what it gave for short ones is remembered.
+
+    Args:
+        function: what gives the values.
+        most: how many are kept.
+        longest: characters of the longest text that is remembered.
+    """
+
+    __slots__ = ("_longest",)
+
+    def __init__(self, function: Callable[[str], V], most: int, longest: int) -> None:
+        super().__init__(function, most)
+        self._longest = longest
+
+    def __missing__(self, key: str) -> V:
+        """Asked for the first time, again since it was full, or too long."""
+        return super().__missing__(key) if len(key) <= self._longest else self._function(key)

@@ -135,6 +135,25 @@ def read_event(
     return faults[:MAX_FAULTS] if activity is None else (activity, event)
 
 
+def judge_event(
+    event: dict[str, Any], arrived: int, clusters: Clusters, allow_personal_data: bool = False
+) -> tuple[Activity, dict[str, Any]] | list[Fault]:
+    """Judge an event that is at hand as an object, exactly as `read_event` judges it written as JSON.
+
+    Args and what is returned are those of `read_event`; `event` is not changed.
+    """
+    if (too_many := too_many_fields(event)) is not None:
+        return [too_many]
+    try:
+        checked = validate_python(event)
+    except ValidationError as error:
+        unbound = Unbound(event, [], frozenset())
+        return _diagnose(b"", unbound, error, arrived, clusters, allow_personal_data)[:MAX_FAULTS]
+    faults: list[Fault] = []
+    activity = _judge(checked, arrived, clusters, faults, allow_personal_data)
+    return faults[:MAX_FAULTS] if activity is None else (activity, checked)
+
+
 def _counted(value: bytes) -> dict[str, Any] | list[Fault]:
     """The JSON object that a value is, its fields counted; or what is wrong with it as a whole."""
     event = parse(value)

@@ -12,13 +12,12 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 import pydantic_core
 
-from brokers.batches import HEADER_WEIGHT, KEPT_HEADERS, BoundedRecord, Cut, weight
+from brokers.batches import HEADER_WEIGHT, BoundedRecord, Cut, weight
+from brokers.judging import LARGEST, MAX_OWN_BYTES, Judge, kept
 from brokers.partitioning import homes
 from brokers.record_headers import (
     FAULTS,
-    NO_HEADERS,
     ORIGIN,
-    OWN,
     REASON,
     STRUCTURED_UTF8,
     HeadersRead,
@@ -26,7 +25,7 @@ from brokers.record_headers import (
     read_headers,
 )
 from schemas.addresses import named_topic
-from schemas.events import Activity, Clusters, read_event
+from schemas.events import Activity, Clusters
 from schemas.extensions import drop_extensions
 from schemas.faults import MAX_FAULTS, MAX_VALUE, SET_ASIDE, Fault, fault
 from schemas.indicators import PIPELINE_VERSION
@@ -49,15 +48,6 @@ _RECORDED_AT: Final = 14
 """Its index in an activity: access by name takes three times as long."""
 _PLAIN: Final = 8
 """Fields of an event that has a datacontenttype and no extensions."""
-LARGEST: Final = 1_000_000
-"""Bytes of key, value and headers up to which a record is read, whether as it came or as JSON writes it. A larger one
-could neither be sent on nor enriched within the limits of those topics, and would stop the worker there."""
-MAX_HEADERS: Final = 1000
-"""Headers that a record may have; CloudEvents needs some ten."""
-MAX_OWN_HEADERS: Final = KEPT_HEADERS - MAX_HEADERS
-MAX_OWN_BYTES: Final = 8_000
-"""The pipeline's own headers, and bytes of them, that a record may have besides: a record that was right as it came is
-right when it was sent on or replayed. It has at most three, and topics have room for as many bytes."""
 _CARRIED: Final = 1_500_000
 """Bytes up to which a rejected record travels whole to the rejected topic; of a larger one only the ledger keeps
 anything."""
@@ -216,8 +206,8 @@ def process_batch(
 
 def reject(batch: Batch, place: PartitionInfo, record: Record, faults: list[Fault], source: str = "") -> None:
     """Keep a record as it came, with everything that is wrong with it: in the ledger and on the rejected topic."""
-    headers, faults = tuple(_kept(record.headers)), faults[:MAX_FAULTS]
-    cut, kept = cut_of(record), len(record.value or b"")
+    headers, faults = tuple(kept(record.headers)), faults[:MAX_FAULTS]
+    cut, whole = cut_of(record), len(record.value or b"")
     batch.rows.rejected.append(
         Rejection(
             topic=place.topic,
@@ -231,7 +221,7 @@ def reject(batch: Batch, place: PartitionInfo, record: Record, faults: list[Faul
             key=record.key,
             payload=record.value,
             pipeline_version=PIPELINE_VERSION,
-            original=Original(cut.size, cut.sha256) if cut and cut.size > kept else None,
+            original=Original(cut.size, cut.sha256) if cut and cut.size > whole else None,
         )
     )
     listed = json.dumps([f._asdict() for f in faults], ensure_ascii=False).encode()
@@ -268,8 +258,7 @@ def _judge_all(
     """Each record alone; adds what they weigh, and how many extensions were left out."""
     dropped = total = 0
     judged: list[_Judged | list[Fault]] = []
-    last: Sequence[tuple[str, bytes | None]] = ()
-    read_last = NO_HEADERS
+    judge = Judge(clusters, allow_personal_data=allow_personal_data)
     for record in records:
         if condemned and record.offset in condemned:
             judged.append([fault("", condemned[record.offset])])
@@ -278,46 +267,19 @@ def _judge_all(
             total += weight(record)
             judged.append([fault("", cut.code, cut.value)])
             continue
-        value, headers = record.value, record.headers
-        size = len(value or b"") + len(record.key or b"")
-        total += size
-        read = NO_HEADERS
-        if headers:
-            total += HEADER_WEIGHT * len(headers)
-            if _too_many(headers):
-                judged.append([fault("", "too_many_headers", len(headers))])
-                continue
-            if headers != last:  # records of one publisher mostly have the same ones
-                last, read_last = headers, read_headers(headers)
-            read = read_last
-            size += read.written - min(read.own, MAX_OWN_BYTES)
-        if size > LARGEST:
-            judged.append([fault("", "too_long", size)])
-            continue
-        found = read_event(value, read.event, record.timestamp, clusters, allow_personal_data)
+        key, value, headers = record.key, record.value, record.headers
+        total += len(value or b"") + len(key or b"") + HEADER_WEIGHT * len(headers)
+        found = judge.record(key, value, headers, record.timestamp)
         if isinstance(found, list):
             judged.append(found)
             continue
-        activity, event = found
+        activity, event, came_from = found
         if len(event) != _PLAIN or "datacontenttype" not in event:
             dropped += drop_extensions(event)
         source, activity_id, revision = activity[:3]
-        judged.append((version_key(source, activity_id, revision), activity, written(event), read.origin))
+        judged.append((version_key(source, activity_id, revision), activity, written(event), came_from))
     batch.dropped_extensions, batch.weight = dropped, total
     return judged
-
-
-def _too_many(headers: Sequence[tuple[str, bytes | None]]) -> bool:
-    """Whether a record has more headers than it may have, or more than that of the pipeline's own."""
-    number = len(headers)
-    if MAX_HEADERS < number <= MAX_HEADERS + MAX_OWN_HEADERS:
-        number -= sum(name.startswith(OWN) for name, _ in headers)
-    return number > MAX_HEADERS
-
-
-def _kept(headers: Sequence[tuple[str, bytes | None]]) -> Sequence[tuple[str, bytes | None]]:
-    """The headers that are kept of a rejected record: all, unless they are too many."""
-    return headers[:MAX_HEADERS] if _too_many(headers) else headers
 
 
 def _size(record: Record, headers: HeadersRead) -> int:
@@ -333,7 +295,7 @@ def _reject_event(batch: Batch, place: PartitionInfo, record: Record, faults: li
         return
     source = masked(_source_of(record))
     reject(batch, place, record, faults, source)
-    came_from = read_headers(_kept(record.headers)).origin
+    came_from = read_headers(kept(record.headers)).origin
     batch.rows.receipts.append(_receipt(place, record, came_from, "rejected", source, faults[0].code))
 
 
@@ -380,7 +342,7 @@ def _send_on(batch: Batch, place: PartitionInfo, record: Record, belongs: int, s
 
 def _source_of(record: Record) -> str:
     """The source that a rejected record claims, if it can be read."""
-    headers = _kept(record.headers)
+    headers = kept(record.headers)
     for name, value in headers:
         if name.lower() == "ce_source":
             return (value or b"")[:MAX_VALUE].decode("utf-8", "replace")

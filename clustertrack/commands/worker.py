@@ -20,9 +20,9 @@ from brokers.explain import not_allowed
 from brokers.offsets import KafkaOffsets, Partition, Progress
 from clustertrack import allocators, logs, watchdog
 from clustertrack.health import Health, serve
+from clustertrack.registry import registry_in_force
 from clustertrack.settings import Settings, load_settings
 from schemas.addresses import TopicPartition
-from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed, ClustertrackError, UsageFault
 from schemas.indicators import PIPELINE_RELEASED, PIPELINE_VERSION
 from schemas.own_folders import close_folder, private_folder, set_private_umask
@@ -59,7 +59,7 @@ def command(*, check: bool) -> None:
     require_codecs()
     _require_released(datetime.now(UTC))
     logs.configure(settings.worker.log_level)
-    clusters = ClusterRegistry.load(settings.worker.clusters)
+    clusters = registry_in_force(settings)
     config, belonging, aside = _checked(settings, start_changelog=not check)
     if check:
         say("settings, ledger and topics are fine")

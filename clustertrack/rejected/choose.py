@@ -11,7 +11,8 @@ from typing import Final
 from clickhouse_connect.driver.client import Client
 
 from brokers import topics
-from brokers.record_headers import read_headers
+from brokers.judging import Judge
+from clustertrack.registry import registry_in_force
 from clustertrack.rejected import rejected_text as text
 from clustertrack.rejected.actions import story_of
 from clustertrack.rejected.outgoing import Outgoing, as_edited, as_replay
@@ -22,9 +23,7 @@ from clustertrack.rejected.store import Wanted, find_places, known_words, open_p
 from clustertrack.settings import Settings
 from schemas import company, faults
 from schemas.addresses import RecordAddress
-from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed, UsageFault
-from schemas.events import read_event
 from schemas.faults import SET_ASIDE
 from schemas.own_files import read_within
 from schemas.similar import suggestion
@@ -39,7 +38,7 @@ def check_words(client: Client, settings: Settings, wanted: Wanted) -> None:
     if not (wanted.reasons or wanted.sources or wanted.topics):
         return
     reasons, sources = known_words(client, settings.clickhouse.database)
-    registry = ClusterRegistry.load(settings.worker.clusters)
+    registry = registry_in_force(settings)
     sources |= {source for cluster in registry.clusters for source in cluster.sources}
     for option, given, known, where in (
         ("--reason", wanted.reasons, {*faults.CODES, *company.CODES, *reasons}, "is no fault code"),
@@ -103,7 +102,7 @@ def dry_run(
     results: Results,
 ) -> list[Would]:
     """What would be sent, each with the faults that it would have now with the cluster registry of this machine."""
-    registry = ClusterRegistry.load(settings.worker.clusters)
+    judge = Judge(registry_in_force(settings), allow_personal_data=settings.worker.allow_personal_data)
     would: list[Would] = []
     for chunk in chunks:
         for record in read_records(client, settings.clickhouse.database, chunk):
@@ -112,13 +111,7 @@ def dry_run(
                 results.refused.append(Refused(record.place, planned))
                 continue
             now = int(time.time() * 1000)
-            judged = read_event(
-                planned.value,
-                read_headers(planned.headers).event,
-                now,
-                registry,
-                allow_personal_data=settings.worker.allow_personal_data,
-            )
+            judged = judge.record(planned.key, planned.value, planned.headers, now)
             found = judged if isinstance(judged, list) else []
             would.append(Would(record.place, f"{topics.EVENTS}/{planned.partition}", planned, found))
     return would

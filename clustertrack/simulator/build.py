@@ -38,7 +38,7 @@ end in .example. Every mistake is here on purpose, as CRMs make them.
   companies.csv       company register             clustertrack companies load companies.csv
   clusters.toml       cluster registry             CLUSTERTRACK_CLUSTERS=clusters.toml
   institutions.txt    public knowledge institutions  CLUSTERTRACK_INSTITUTIONS=institutions.txt
-  activity-*          exports of CRMs              clustertrack publish activity-*.jsonl activity-*.csv activity-*.xlsx
+  activity-*          exports of CRMs              clustertrack publish --send-invalid activity-*.{{jsonl,csv,xlsx}}
   raw.jsonl           records under wrong keys     clustertrack simulate --raw-publish raw.jsonl
   truth.json          what must come out
 """

@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from schemas.bounded_cache import RememberedTexts
 from schemas.event_time import COPENHAGEN
 
 _DAY_LENGTH: Final = 10
@@ -33,6 +34,8 @@ _DIRECTIVES: Final = {
     "%S": r"(\d{1,2})",
 }
 """In the order of datetime's arguments."""
+_CLOCKS: Final = (["%H", "%M"], ["%H", "%M", "%S"])
+"""What the time of day of a usual format reads."""
 
 
 class MomentError(ValueError):
@@ -190,6 +193,46 @@ def rfc3339(moment: datetime) -> str:
     """As written into an event: with offset, with milliseconds only where there are some."""
     text = moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds")
     return text.removesuffix("+00:00") + "Z" if moment.tzinfo is UTC else text
+
+
+class TimeTexts:
+    """Times of a column as events write them, where day and time of day are written apart: each is looked up, which
+    takes a fifth of the time of `rfc3339(read_moment(..))` and gives the same.
+    """
+
+    def __init__(self, day: str, clock: str, zone: ZoneInfo) -> None:
+        self._day_pattern, self._clock_pattern, self._zone = day, clock, zone
+        self._days = RememberedTexts(self._day, 16_384, _DAY_LENGTH)
+        self._clocks = RememberedTexts(self._clock, 16_384, _DAY_LENGTH)
+
+    @classmethod
+    def of(cls, pattern: str | None, zone: ZoneInfo) -> "TimeTexts | None":
+        """For a column's format and the zone of its times; None where the format is none of the usual ones."""
+        day, _, clock = (pattern or "").partition(" ")
+        usual = sorted(re.findall("%.", day)) == ["%Y", "%d", "%m"] and sorted(re.findall("%.", clock)) in _CLOCKS
+        return cls(day, clock, zone) if usual else None
+
+    def read(self, text: str) -> str | None:
+        """As RFC 3339; None where `read_moment` has to decide."""
+        day, _, clock = text.partition(" ")
+        date_text, offset = self._days[day]
+        clock_text = self._clocks[clock]
+        return f"{date_text}{clock_text}{offset}" if date_text and clock_text else None
+
+    def _day(self, text: str) -> tuple[str, str]:
+        try:
+            day = _parse(text, self._day_pattern)
+        except MomentError:
+            return "", ""
+        steady = _steady(day.date(), self._zone)
+        written = "" if steady is None else rfc3339(day.replace(tzinfo=steady))
+        return written[: _DAY_LENGTH + 1], written[_DAY_LENGTH + 9 :]
+
+    def _clock(self, text: str) -> str:
+        try:
+            return datetime.strptime(text, self._clock_pattern).time().isoformat()  # noqa: DTZ007  (a time of day)
+        except ValueError:
+            return ""
 
 
 def _parse_iso(text: str) -> datetime:

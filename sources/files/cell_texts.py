@@ -8,6 +8,8 @@ import re
 import unicodedata
 from typing import Final, Self
 
+from pydantic_core import SchemaValidator, core_schema
+
 from schemas.visible import NOTHING_TO_SEE
 
 _LINE_CONTROLS: Final = "\t\n\v\f\r\x85"
@@ -19,8 +21,9 @@ _AS_TEXT: Final = re.compile(r'="([^"]*)"')
 _ERROR: Final = re.compile(r"#(?:N/A|I/T|#+|[A-ZÆØÅÄÖÜ][A-ZÆØÅÄÖÜ/0_ ]*[!?]|GETTING_DATA|HENTER_DATA)")
 """Excel's error values, English and Danish (`#N/A`, `#I/T`, `#VÆRDI!`, `#NAVN?`), and a column too narrow."""
 _SHORTENED: Final = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]+)?E[-+]?[0-9]+", re.IGNORECASE)
-may_be_unreadable: Final = re.compile(r"#|[0-9]E[-+]?[0-9]", re.IGNORECASE).search
-"""Whether there can be a cell that holds no value among texts that are joined."""
+may_be_unreadable: Final = SchemaValidator(core_schema.str_schema(pattern=r"#|[0-9][eE][-+]?[0-9]")).isinstance_python
+"""Whether there can be a cell that holds no value among texts that are joined; they must be whole characters. Every row
+passes here: Rust's regular expressions, which pydantic has, take a tenth of the time of Python's."""
 _CVR: Final = re.compile(
     r"(?:cvr|dk|se)?(?:[ ._-]*(?:nr|no|nummer|number))?[ .:_-]*([0-9][0-9 .-]{6,20}?)(?:[.,]0+)?", re.IGNORECASE
 )

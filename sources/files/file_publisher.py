@@ -2,12 +2,14 @@
 
 1. `open_input` and `survey`: can the file be read, does it fit its mapping, which activities name two companies
    at one time. A file that cannot be used ends the command here, with nothing sent.
-2. `send`: row by row to the publisher; what cannot become an event goes to FILE.refused.csv.
+2. `send`: row by row judged as the worker will judge it, and to the publisher; what cannot become an event, or would
+   be rejected, goes to FILE.refused.csv.
 
 Sending is safe to repeat: an event is a function of its row (and the instant of the export), so what arrives twice is
 counted once.
 """
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
@@ -21,6 +23,7 @@ from sources.files.cell_dates import MomentError
 from sources.files.conflicts import CONTENTS, find_conflicts, note
 from sources.files.event_builder import Builder, Event
 from sources.files.jsonlines import JsonLines
+from sources.files.judged_rows import FileJudge, refusals, together
 from sources.files.mapping import FIELDS, Mapping, load_mapping, mapping_path, own_names
 from sources.files.plain_cells import COLUMNS
 from sources.files.refused_rows import Refusal, RefusedLines, RefusedRows
@@ -29,6 +32,8 @@ from sources.files.spreadsheet import CsvSheet, Row, Sheet, heading
 from sources.publisher import Publisher, SourceLine
 
 JSON_LINES: Final = (".jsonl", ".ndjson")
+_REFUSED_LINES: Final = re.compile(r".*\.(?:jsonl|ndjson)\.refused(?:-[0-9]+)?", re.DOTALL)
+"""Name of a list of lines that were not sent."""
 
 Progress = Callable[[int], object]
 """Called with how many bytes of the file have been read."""
@@ -42,7 +47,13 @@ class Outcome:
 
     file: str
     events: int = 0
+    """Records that were sent, or would be in a dry run."""
+    accepted: int = 0
+    """Those among them that a worker will accept."""
+    rejected: int = 0
+    """Rows whose records a worker would reject, sent or not."""
     refused: int = 0
+    """Rows that are not sent."""
     refused_file: Path | None = None
     """Where the refused rows wait to be corrected; None without any, in a dry run, and where it cannot be written."""
     list_trouble: str = ""
@@ -50,7 +61,7 @@ class Outcome:
     left_out: tuple[str, ...] = ()
     """Fields that rows have and retractions have not."""
     without_key: int = 0
-    """Events whose subject is no CVR number: the worker will reject them."""
+    """Events that were sent and whose subject is no CVR number."""
     examples: list[bytes] = field(default_factory=list)
 
 
@@ -85,6 +96,8 @@ class Table:
             padded=self.sheet.short_rows_are_padded,
             was_refused=self.sheet.was_refused,
         )
+        self.row = Row(0, None)
+        """The row that `records` is at."""
         # An id made from the whole row is of that row alone.
         self._conflicts_are_possible = bool({"activity_id", "id"} & set(rules.fields))
 
@@ -126,6 +139,7 @@ class Table:
     ) -> Iterator[tuple[int, Event | Refusal]]:
         """Round 2: (line, record or refusal); what is refused is also written to `refused`."""
         for row in self.sheet.rows(progress):
+            self.row = row
             built = self.builder.build(row, conflicts)
             if refused is not None and isinstance(built, Refusal):
                 refused.add(built, _as_written(row))
@@ -147,7 +161,7 @@ def open_input(path: Path, *, mapping: Path | None, exported_at: str | None) -> 
         FileFault, UsageFault
     """
     suffix = path.suffix.lower()
-    if suffix in JSON_LINES:
+    if suffix in JSON_LINES or _REFUSED_LINES.fullmatch(path.name.lower()):
         return JsonLines(path)
     if suffix in SHEETS:
         return Table(path, mapping=mapping, exported_at=exported_at)
@@ -176,48 +190,73 @@ def survey(inputs: Sequence[Input], progress: Callable[[Table], AbstractContextM
     return {version: why for version, why in conflicts.items() if version not in suspects}
 
 
+def accepts_any(source: Input, judge: FileJudge, conflicts: Conflicts, progress: Progress) -> bool:
+    """Whether a worker will accept any event of a file. Reads no further than to the first.
+
+    Raises:
+        FileFault
+    """
+    records = source.records(progress, conflicts, None) if isinstance(source, Table) else source.records(progress, None)
+    return any(not isinstance(record, Refusal) and not judge(record)[1] for _, record in records)
+
+
 def send(
     source: Input,
     publisher: Publisher,
     *,
+    judge: FileJudge,
     conflicts: Conflicts,
     progress: Progress,
     on_refusal: Callable[[Refusal], object],
     examples: int,
     write_refused: bool,
+    send_rejected: bool = False,
 ) -> Outcome:
     """Round 2 for one file: returns when every event is confirmed.
 
     Args:
         source: the file.
         publisher: where to.
+        judge: says which records a worker would reject.
         conflicts: what `survey` found, over all files of the command.
         progress: called with the bytes read.
-        on_refusal: called with each refused row.
+        on_refusal: called with each row that cannot be sent, and each fault of one that a worker would reject.
         examples: how many of the first events to keep in the outcome.
         write_refused: write FILE.refused.csv (FILE.refused for JSON lines), or remove that of an earlier run.
+        send_rejected: send also what a worker would reject.
 
     Raises:
         DeliveryFailed, FileFault
     """
     name = str(source.path)
     outcome = Outcome(name)
-    refused: RefusedRows | RefusedLines | None
+    refused: RefusedRows | RefusedLines | None = None
     if isinstance(source, Table):
-        refused = source.refused_rows() if write_refused else None
-        records = source.records(progress, conflicts, refused)
+        rows = refused = source.refused_rows() if write_refused else None
+        records = source.records(progress, conflicts, rows)
     else:
-        refused = RefusedLines(source.path) if write_refused else None
-        records = source.records(progress, refused)
+        lines = refused = RefusedLines(source.path) if write_refused else None
+        records = source.records(progress, lines)
     try:
         for line, record in records:
             if isinstance(record, Refusal):
                 outcome.refused += 1
                 on_refusal(record)
                 continue
-            publisher.send(record.key, record.value, SourceLine(name, line))
+            key, faults = judge(record)
+            if faults:
+                outcome.rejected += 1
+                found = refusals(name, line, faults, sent=send_rejected)
+                for one in found:
+                    on_refusal(one)
+                if not send_rejected:
+                    outcome.refused += 1
+                    _keep(refused, source, found)
+                    continue
+            publisher.send(key, record.value, SourceLine(name, line))
             outcome.events += 1
-            outcome.without_key += record.key is None
+            outcome.accepted += not faults
+            outcome.without_key += key is None
             if len(outcome.examples) < examples:
                 outcome.examples.append(record.value)
         publisher.flush()
@@ -231,6 +270,14 @@ def send(
         outcome.refused_file = refused.finish()
         outcome.list_trouble = refused.trouble
     return outcome
+
+
+def _keep(refused: RefusedRows | RefusedLines | None, source: Input, found: Sequence[Refusal]) -> None:
+    """Write the row that a file is at to its list."""
+    if isinstance(refused, RefusedRows) and isinstance(source, Table):
+        refused.add(together(found), _as_written(source.row))
+    elif isinstance(refused, RefusedLines) and isinstance(source, JsonLines):
+        refused.add(source.line)
 
 
 def _workbook(path: Path, rules: Mapping | None) -> Sheet:

@@ -1,6 +1,6 @@
-"""JSON lines of CloudEvents: every line goes to Kafka byte for byte, valid or not. The worker is the only judge.
+"""JSON lines of CloudEvents: what is sent goes to Kafka byte for byte; `sources.files.judged_rows` judges it.
 
-Only three things are decided here. The key is the CVR number in `subject`, if one can be read there; a line without one
+Only two things are decided here. The key is the CVR number in `subject`, if one can be read there; a line without one
 has no key. A line that Kafka could not take (over 1 MiB) is refused. Empty and blank lines are no records; a UTF-8 byte
 order mark at the beginning of a line belongs to a file, of which there may be several in a row, not to the line.
 """
@@ -30,6 +30,8 @@ class JsonLines:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.line = b""
+        """The line that `records` is at, as it is in the file."""
         head = read_head(path)
         refuse_other_kinds(path, head, "JSON lines")
         if head.startswith(_UTF16):
@@ -58,7 +60,8 @@ class JsonLines:
                         reason = f"has {size:,} bytes with its newline, more than Kafka takes ({MAX_VALUE:,})"
                         yield number, Refusal(str(self.path), number, "", reason)
                     elif value.strip():
-                        yield number, Event(subject_key(value), value)
+                        self.line = line
+                        yield number, Event(None, value)  # the key is found when it is judged
                     if not number & 0x3FF:
                         progress(stream.tell())
             except OSError as error:

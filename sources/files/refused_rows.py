@@ -27,6 +27,12 @@ class Refusal(NamedTuple):
     reason: str
     last: int = 0
     """The line on which the row ends; 0: where it begins."""
+    code: str = ""
+    """Why a worker would reject its record (`schemas.faults.CODES`); empty when no record can be made."""
+    value: str = ""
+    """The value that is at fault, masked where it may be personal."""
+    sent: bool = False
+    """Whether the record is sent all the same, to be rejected."""
 
     def __str__(self) -> str:
         field = f"{self.field}: " if self.field else ""
@@ -134,7 +140,7 @@ class RefusedRows(_RefusedList):
 
 
 class RefusedLines(_RefusedList):
-    """`FILE.refused`: lines of a JSON lines file that are too long for Kafka, byte for byte."""
+    """`FILE.refused`: lines of a JSON lines file that were not sent, byte for byte."""
 
     def __init__(self, original: Path) -> None:
         super().__init__(original, ".refused")

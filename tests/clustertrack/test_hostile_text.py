@@ -88,13 +88,15 @@ def sheet(folder: Path) -> Path:
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in HOSTILE.items()])
 def test_one_line_of_a_file_is_one_line_of_the_screen(text: str, run: Run, tmp_path: Path):
-    """Events as JSON and lines that are not: each dry run prints the line, and the sum."""
+    """Events as JSON and lines that are not: each dry run prints the line, its faults, and the sum."""
     file = tmp_path / "events.jsonl"
+    arguments = ["publish", str(file), "--dry-run", "--send-invalid", "--anyway"]
     as_is = json.dumps({"title": text}, ensure_ascii=False)
     for line in (text.replace("\n", " "), json.dumps({"title": text}), as_is):
         file.write_bytes(b'{"a": 1}\n' + line.encode("utf-8", "surrogatepass") + b"\n")
-        assert len(run("publish", str(file), "--dry-run").stdout.split("\n")) == 4
-        assert json.loads(run("publish", str(file), "--dry-run", "--json").stdout)["events"] == 2
+        answer = json.loads(run(*arguments, "--json").stdout)
+        assert answer["events"] == 2
+        assert len(run(*arguments).stdout.split("\n")) == len(answer["refusals"]) + 4
 
 
 def test_files(run: Run, tmp_path: Path):

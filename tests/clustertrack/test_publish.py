@@ -63,7 +63,9 @@ def test_dry_run_as_json(run: Run, tmp_path: Path):
     answer = json.loads(run(path, "--dry-run", "--json").stdout)
     assert (answer["dry_run"], answer["events"], answer["refused"]) == (True, 1, 1)
     [refusal] = answer["refusals"]
-    assert refusal == {"file": str(path), "line": 2, "field": "occurred_on", "reason": "is empty", "last": 0}
+    where = {"file": str(path), "line": 2, "last": 0}
+    assert refusal == {**where, "field": "occurred_on", "reason": "is empty", "code": "", "value": "", "sent": False}
+    assert (answer["accepted"], answer["rejected"]) == (1, 0)
     assert answer["files"][0]["examples"][0]["subject"] == "13748136"
 
 
@@ -111,6 +113,69 @@ def test_missing_file(run: Run, tmp_path: Path):
     assert "none.csv cannot be read" in fault(run(tmp_path / "none.csv"))
 
 
+WRONG = ROW.replace("13748136,", "13748137,", 1)
+ELSEWHERE = ROW.replace("foodbio", "unknown")
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_a_dry_run_judges_like_the_worker(run: Run, tmp_path: Path):
+    """Every fault of every row is shown, and how many rows would be accepted, rejected and refused."""
+    path = tmp_path / "export.csv"
+    path.write_text(HEADER + ROW + BAD + ELSEWHERE.replace("2018-05-03,", "1918-05-03,"))
+    result = run(path, "--dry-run")
+    assert fault(result, CheckFailed).startswith("2 rows were refused")
+    assert f"refused: {path} line 4: source: the cluster registry does not list this source" in result.stdout
+    assert f"refused: {path} line 4: occurred_on: the day is before 2000 (1918-05-03)" in result.stdout
+    assert "1 event would be sent, 2 refused; 1 of the refused rows would be rejected by a worker" in result.stdout
+    answer = json.loads(run(path, "--dry-run", "--json").stdout)
+    assert [answer[count] for count in ("events", "accepted", "rejected", "refused")] == [1, 1, 1, 2]
+    assert {one["code"] for one in answer["refusals"]} == {"", "unknown_source", "date_too_early"}
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_a_dry_run_with_another_registry(run: Run, tmp_path: Path):
+    """A dry run can judge by a registry file; sending cannot, since workers decide by the one in force."""
+    path, registry = tmp_path / "export.csv", tmp_path / "clusters.toml"
+    path.write_text(HEADER + ELSEWHERE)
+    cluster = 'slug = "new"\nname = "New"\nvalid_from = 2000-01-01\nsources = ["https://crm.unknown.example"]\n'
+    registry.write_text(f"[[cluster]]\n{cluster}")
+    assert json.loads(run(path, "--dry-run", "--json", "--registry", registry).stdout)["accepted"] == 1
+    assert "--registry goes with --dry-run" in fault(run(path, "--registry", registry))
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_personal_data_may_be_allowed(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The setting of the workers holds for `publish` too."""
+    path = tmp_path / "export.csv"
+    path.write_text(HEADER + ROW.replace(",A\n", ",til ane@example.dk\n"))
+    assert json.loads(run(path, "--dry-run", "--json").stdout)["rejected"] == 1
+    monkeypatch.setenv("CLUSTERTRACK_ALLOW_PERSONAL_DATA", "true")
+    assert json.loads(run(path, "--dry-run", "--json").stdout)["rejected"] == 0
+
+
+@pytest.mark.usefixtures("nowhere")
+@pytest.mark.parametrize(
+    ("rows", "options", "events"),
+    [
+        pytest.param(ROW + WRONG, (), 1, id="some"),
+        pytest.param(ROW + WRONG, ("--anyway",), 1, id="some, anyway"),
+        pytest.param(ROW + WRONG, ("--send-invalid",), 2, id="some, invalid too"),
+        pytest.param(WRONG * 2, (), 0, id="none"),
+        pytest.param(WRONG * 2, ("--send-invalid",), 0, id="none, invalid too"),
+        pytest.param(WRONG * 2, ("--anyway",), 2, id="none, anyway"),
+        pytest.param(WRONG * 2, ("--send-invalid", "--anyway"), 2, id="none, both"),
+    ],
+)
+def test_what_a_worker_would_reject(run: Run, tmp_path: Path, rows: str, options: tuple[str, ...], events: int):
+    """It is sent with --send-invalid; a file of which everything would be rejected only with --anyway."""
+    path = tmp_path / "export.csv"
+    path.write_text(HEADER + rows)
+    answer = json.loads(run(path, "--dry-run", "--json", *options).stdout)
+    assert (answer["events"], answer["refused"]) == (events, 2 - events)
+    if not events:
+        assert "none would be accepted" in run(path, "--dry-run", *options).stdout
+
+
 @pytest.fixture
 def events_topic(kafka: Any, monkeypatch: pytest.MonkeyPatch) -> str:
     """An events topic of the test's own, to which the command sends."""
@@ -129,9 +194,9 @@ def test_everything_arrives(run: Run, kafka: Any, events_topic: str, tmp_path: P
     table, lines = tmp_path / "export.csv", tmp_path / "events.jsonl"
     table.write_text(HEADER + ROW + BAD)
     lines.write_bytes(b'{"subject": "13585628"}\nnot JSON\n')
-    result = run(table, lines)
-    assert fault(result, CheckFailed).startswith("1 row was refused")
-    assert f"{lines}: 2 events sent, 0 refused; 1 without a readable CVR number" in result.stdout
+    result = run(table, lines, "--send-invalid", "--anyway")
+    assert fault(result, CheckFailed).startswith("1 row was refused: fix it in the .refused file")
+    assert f"{lines}: 2 events sent, 0 refused; 2 of the events would be rejected by a worker" in result.stdout
     assert (
         (tmp_path / "export.csv.refused.csv").read_text().splitlines()[1].startswith("3,occurred_on,is empty,13748136,")
     )

@@ -8,7 +8,8 @@ from deciding import ELSEWHERE, HERE, PLACE, decide
 from samples import SOURCE, event
 from twins import Record
 
-from streams.decide import LARGEST, MARK, MAX_HEADERS, MAX_OWN_BYTES, MAX_OWN_HEADERS
+from brokers.judging import LARGEST, MAX_HEADERS, MAX_OWN_BYTES, MAX_OWN_HEADERS
+from streams.decide import MARK
 
 COMPANY = HERE[0]
 SOUND = event(COMPANY)

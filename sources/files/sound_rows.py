@@ -1,0 +1,119 @@
+"""Whether the cells of a row are what they look like, before any of them becomes a field. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final, cast
+
+from sources.files.cell_texts import Unreadable, may_be_unreadable, why_unreadable
+from sources.files.spreadsheet import Cell, Row
+
+_NOT_UTF8: Final = re.compile("[\ud800-\udfff]")
+
+
+class UnbuildableError(ValueError):
+    """No event can be made of a row.
+
+    Attributes:
+        field: the event's field that is the trouble; empty for the row as a whole.
+        reason: why, as a part of a sentence.
+    """
+
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+        self.reason = reason
+
+
+class SoundRows:
+    """Reads the rows of one sheet.
+
+    Args:
+        header: the sheet's headings.
+        columns: event field -> the columns that it is made from.
+        padded: a row that ends early has empty cells there instead of missing ones.
+    """
+
+    def __init__(self, header: Sequence[str], columns: Mapping[str, Sequence[int]], *, padded: bool) -> None:
+        self._header = header
+        self._columns = columns
+        self._padded = padded
+        used = {index: name for name, indices in columns.items() for index in indices}
+        self.used: list[tuple[int, str]] = sorted(used.items())
+        """Columns that fields are made from, with the field."""
+        self.last = self.used[-1][0]
+        self._nameless = [index for index, title in enumerate(header) if not title]
+
+    def read(self, row: Row) -> tuple[Sequence[Cell], Sequence[str]]:
+        """The cells of a row that has what the mapping needs: as they are, and as text."""
+        cells = row.cells
+        if cells is None:
+            raise UnbuildableError("", row.problem)
+        width = len(self._header)
+        if self._padded:
+            if len(cells) < width:
+                cells = [*cells, *[""] * (width - len(cells))]
+            self._check_values(cells)
+            self._check_headings(cells)
+            return cells, [cell if isinstance(cell, str) else as_text(cell) for cell in cells]
+        texts = cast("Sequence[str]", cells)
+        if len(texts) != width:
+            self._check_width(texts)
+        together = "".join(texts)
+        whole = together.isascii() or _is_whole(together)
+        if not whole:
+            self._check_decoded(texts)
+        if not whole or may_be_unreadable(together):
+            self._check_values(texts)
+        if self._nameless:
+            self._check_headings(texts)
+        return texts, texts
+
+    def _check_values(self, cells: Sequence[Cell]) -> None:
+        """A cell that shows an error, or what Excel made of a number, does not hold what it held."""
+        for index, name in self.used:
+            cell = cells[index]
+            if isinstance(cell, str) and (why := cell.why if type(cell) is Unreadable else why_unreadable(cell)):
+                raise UnbuildableError(name, f"the column {self._header[index]!r} {why}")
+
+    def _check_headings(self, cells: Sequence[Cell]) -> None:
+        width = len(self._header)
+        if any(cells[index] for index in self._nameless if index < len(cells)) or any(cells[width:]):
+            number = next(n for n, cell in enumerate(cells, 1) if cell and (n > width or not self._header[n - 1]))
+            raise UnbuildableError(
+                "",
+                f"cell {number} is filled and its column has no heading: a cell has shifted, or a heading is missing",
+            )
+
+    def _check_width(self, texts: Sequence[str]) -> None:
+        width = len(self._header)
+        if len(texts) <= self.last:
+            name = next(name for index, name in self.used if index >= len(texts))
+            column = next(self._header[index] for index in self._columns[name] if index >= len(texts))
+            raise UnbuildableError(name, f"the row ends after {len(texts)} of {width} columns, before {column!r}")
+        if any(texts[width:]):
+            raise UnbuildableError(
+                "", f"the row has {len(texts)} cells and the header {width}: quote the cell with a separator"
+            )
+
+    def _check_decoded(self, texts: Sequence[str]) -> None:
+        for index, name in self.used:
+            if _NOT_UTF8.search(texts[index]):
+                column = self._header[index]
+                raise UnbuildableError(name, f"the column {column!r} cannot be decoded: not the file's encoding")
+
+
+def as_text(cell: Cell) -> str:
+    """A cell as a text; the date that a workbook keeps as ISO 8601."""
+    if isinstance(cell, str):
+        return cell
+    return cell.isoformat(sep=" ") if isinstance(cell, datetime) else cell.isoformat()
+
+
+def _is_whole(text: str) -> bool:
+    """Whether no byte of it could not be decoded. Twice as fast as to search for what stands for such a byte."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
