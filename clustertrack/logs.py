@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from schemas.errors import ClustertrackError
-from schemas.screen import indented, is_terminal
+from schemas.screen import has_colors, indented, is_terminal
 from schemas.visible import json_text, one_line, visible
 
 
@@ -28,7 +28,10 @@ def configure(level: str) -> None:
         structlog.processors.format_exc_info,
     ]
     rendered: list[structlog.types.Processor] = (
-        [_made_visible, structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)]
+        [
+            _made_visible,
+            structlog.dev.ConsoleRenderer(colors=has_colors(), exception_formatter=structlog.dev.plain_traceback),
+        ]
         if is_terminal()
         else [structlog.processors.JSONRenderer(_as_json)]
     )
