@@ -2,14 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 from clickhouse_connect.driver.client import Client
 
 from brokers import topics
+from brokers.attempts import attempts
 from brokers.codecs import require_codecs
 from brokers.explain import KafkaUnreachable
 from brokers.offsets import KafkaOffsets, Partition, Reading, behind, remaining
@@ -21,6 +22,8 @@ from schemas.screen import is_terminal, note_reached, say, show
 from schemas.visible import Lines, as_lines, json_lines, stacked, table
 from sinks import catalog
 from sinks.clickhouse import open_ledger
+
+T = TypeVar("T")
 
 TOPICS: Final = (topics.EVENTS, topics.COMPANIES)
 STATUSES: Final = ("accepted", "retracted", "duplicate", "rejected", "rerouted")
@@ -116,8 +119,8 @@ def command(seconds: float | None, as_json: bool) -> None:
     with open_ledger(settings.clickhouse.connection()) as client:
         ledger = catalog.ledger_id(client, settings.clickhouse.database)
         group = topics.app_id(settings.kafka.consumer_group, ledger)
-        with KafkaOffsets(settings.kafka.connection()) as offsets:
-            reading = offsets.read(group, TOPICS)
+        with _patient(lambda: KafkaOffsets(settings.kafka.connection()), seconds or 0) as offsets:
+            reading = _patient(lambda: offsets.read(group, TOPICS), seconds or 0)
             left = 0
             if seconds is not None:
                 with shown_progress() as told:
@@ -138,6 +141,14 @@ def command(seconds: float | None, as_json: bool) -> None:
         )
         are = one_or_many(left, "is", "are")
         raise NotCounted(f"{counted(left, 'record')} {are} not counted after {seconds:g} s: {advice}.", left)
+
+
+def _patient(call: Callable[[], T], seconds: float) -> T:
+    """What the call gives; while Kafka cannot be reached it is repeated for so many seconds."""
+    for _ in attempts(seconds, POLL_SECONDS):
+        with suppress(KafkaUnreachable):
+            return call()
+    return call()
 
 
 def receipts(client: Client) -> dict[str, int]:

@@ -34,7 +34,7 @@ def test_no_color(said: io.StringIO, monkeypatch: pytest.MonkeyPatch, value: str
     monkeypatch.setattr("sys.stderr", said)
     monkeypatch.setenv("NO_COLOR", value)
     logs.configure("INFO")
-    logging.getLogger("streams").info("begun")
+    logging.getLogger("streams").warning("begun")
     assert ("\x1b[" in said.getvalue()) == colours
 
 
