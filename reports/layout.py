@@ -1,29 +1,14 @@
-"""Text that fits a width: numbers, paragraphs and tables."""
+"""Text that fits a width: paragraphs and tables."""
 
 import io
 import textwrap
 from collections.abc import Sequence
 from typing import Final
 
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from schemas.visible import Lines, as_lines, stacked, table, visible
 
 GAP: Final = 2
 """Blanks between two columns."""
-
-
-def number(value: int) -> str:
-    """Digits in groups of three with commas, in every locale: 6,868."""
-    return f"{value:,}"
-
-
-def counted(value: int, noun: str, nouns: str | None = None) -> str:
-    """A number with its noun: 1 company, 6,868 companies; `nouns` is the plural where it is not `noun` with an s."""
-    return f"{number(value)} {noun if value == 1 else nouns or f'{noun}s'}"
 
 
 def prose(text: str, width: int, indent: str = "") -> Lines:
@@ -42,6 +27,11 @@ def fitted(rows: Sequence[Sequence[str]], width: int, *, texts: int = 1) -> Line
         width: columns of the screen.
         texts: so many columns hold text; all after them hold numbers, to the right.
     """
+    from rich.cells import cell_len  # noqa: PLC0415  (0.1 s that other formats need not pay)
+    from rich.console import Console  # noqa: PLC0415  (the same)
+    from rich.table import Table  # noqa: PLC0415  (the same)
+    from rich.text import Text  # noqa: PLC0415  (the same)
+
     shown = [[visible(cell) for cell in row] for row in rows]
     least = [max(cell_len(word) for cell in column for word in cell.split(" ")) for column in zip(*shown, strict=True)]
     if sum(least) + GAP * (len(least) - 1) > width:

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from reports.layout import counted, number
 from reports.model import AnnualReport, Figures
+from schemas.counts import counted, number
 
 THOUSAND: Final = 1000
 

@@ -5,9 +5,10 @@ from datetime import datetime
 from typing import Final
 
 from reports.as_known import COPENHAGEN, danish_day
-from reports.layout import fitted, number, prose
+from reports.layout import fitted, prose
 from reports.model import FIGURES, AnnualReport, ClusterFigures, NationalFigures, NotCounted
 from reports.sentence import sentence
+from schemas.counts import number
 from schemas.indicators import LABELS
 from schemas.visible import Lines, as_lines, stacked
 

@@ -24,6 +24,7 @@ from streams.blame import decide_or_reject
 from streams.decide import Batch, PartitionInfo, Record
 from streams.faultpoints import reach
 from streams.interfaces import Group, Outbox, SeenTable, Step
+from streams.outages import Outage
 
 RETRY_DELAYS: Final = (0.2, 2.0)
 """Shortest and longest seconds between tries: a recovered ledger is noticed at once, and not hammered."""
@@ -251,12 +252,15 @@ class Pipeline:
     async def _produce(self, group: Group) -> dict[int, int]:
         """Step 6. The producer retries by itself, without limit: what takes long is waiting for Kafka, not a stall."""
         sending = asyncio.ensure_future(self._outbox.send(group.parcel, group.marks))
+        outage = Outage(self.name)
         try:
             while not (await asyncio.wait([sending], timeout=self._patience))[0]:
                 self._check(group)
                 self._wait("Kafka does not confirm")
-                log.warning("Kafka does not confirm, still waiting", pipeline=self.name, records=group.size)
-            return await sending
+                outage.failed("Kafka does not confirm, still waiting", records=group.size)
+            result = await sending
+            outage.over("Kafka confirms again")
+            return result
         finally:
             sending.cancel()
 
@@ -271,10 +275,9 @@ class Pipeline:
     async def _repeat(
         self, group: Group, step: str, call: Callable[[], Awaitable[Any]], *heals: type[Exception]
     ) -> Any:  # noqa: ANN401  (call's)
-        """Repeat a call until it succeeds: nothing else would deliver these records. Only for errors that can pass,
-        `heals` among them.
-        """
+        """Repeat a call until it succeeds: nothing else would deliver these records. Errors that pass: `heals` too."""
         delay, longest = self._retry_delays
+        outage = Outage(self.name)
         while True:
             self._check(group)
             try:
@@ -286,10 +289,11 @@ class Pipeline:
                     raise
                 metrics.RETRIES.labels(self.name, step).inc()
                 self._wait(str(error)[:600])
-                log.warning("will be repeated", pipeline=self.name, step=step, seconds=delay, error=str(error)[:600])
+                outage.failed("will be repeated", step=step, error=str(error)[:600])
                 await asyncio.sleep(delay)
                 delay = min(longest, delay * 2)
             else:
+                outage.over("it works again", step=step)
                 self.waiting_since = None
                 return result
 

@@ -35,6 +35,7 @@ class RegisterFeed:
 
     def __init__(self, register: Register, topic: str, partitions: int, kafka: KafkaConnection) -> None:
         self._register, self._topic, self._partitions, self._kafka = register, topic, partitions, kafka
+        self._failing = False
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
@@ -45,7 +46,11 @@ class RegisterFeed:
             except (KafkaError, OSError) as error:
                 if isinstance(error, KafkaError) and not error.retriable:
                     raise  # a missing right, say: it would be retried forever, and never reported
-                log.warning("company register cannot be read, will be repeated", topic=self._topic, error=str(error))
+                if not self._failing:  # once, not for each attempt
+                    log.warning(
+                        "company register cannot be read, will be repeated", topic=self._topic, error=str(error)
+                    )
+                self._failing = True
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _read(self) -> None:
@@ -62,6 +67,9 @@ class RegisterFeed:
             consumer.assign(partitions)
             await consumer.seek_to_beginning(*partitions)
             wanted = await consumer.end_offsets(partitions)
+            if self._failing:
+                log.info("company register can be read again", topic=self._topic)
+                self._failing = False
             while True:
                 fetched = await consumer.getmany(timeout_ms=POLL_MS)
                 for records in fetched.values():

@@ -12,8 +12,9 @@ from brokers.codecs import require_codecs
 from brokers.offsets import KafkaOffsets
 from brokers.topics import COMPANIES, EVENTS, TopicAdmin, TopicFault, TopicSpec, TopicState, app_id, topic_specs
 from clustertrack.settings import Settings, WorkerSettings, load_settings
+from schemas.counts import counted
 from schemas.errors import CheckFailed, UsageFault
-from schemas.screen import say
+from schemas.screen import note_reached, say
 from sinks import catalog
 from sinks.clickhouse import connect, explained
 from sinks.guard import lost_receipts, older_than_commits
@@ -94,6 +95,7 @@ def command(*, check: bool, partitions: int | None, recreate: bool) -> None:
     config = settings.clickhouse.connection()
     # The ledger's own database may not exist yet.
     with explained(config), connect(config, database="default") as client:
+        note_reached("what was created is kept")
         lines = migrate(client, settings.clickhouse.database, check=check)
         with TopicAdmin(settings.kafka.connection()) as admin:
             target = _Target(settings, client, admin)
@@ -106,7 +108,7 @@ def command(*, check: bool, partitions: int | None, recreate: bool) -> None:
     for line in lines:
         say(line)
     if check and lines:
-        raise CheckFailed(f"{len(lines)} differences: see above, then run `clustertrack migrate`.")
+        raise CheckFailed(f"{counted(len(lines), 'difference')}: see above, then run `clustertrack migrate`.")
     if not lines:
         say(f"Nothing to do: database {settings.clickhouse.database} and all topics are as they should be.")
 

@@ -20,7 +20,7 @@ from clustertrack.reconcile.account_text import as_dict, as_text, verdict_of
 from clustertrack.settings import Settings, load_settings
 from schemas.addresses import TopicPartition
 from schemas.errors import CheckFailed, UsageFault
-from schemas.screen import show, width_of_results
+from schemas.screen import note_reached, show, width_of_results
 from schemas.visible import json_lines
 from sinks import catalog
 from sinks.clickhouse import open_ledger
@@ -78,6 +78,7 @@ def command(*, acknowledge: str | None, by_day: bool, textfile: Path | None, as_
         )
     settings = load_settings()
     require_codecs()
+    note_reached("there is no verdict")
     started = time.monotonic()
     with open_ledger(settings.clickhouse.connection()) as client, KafkaOffsets(settings.kafka.connection()) as offsets:
         result = examine(settings, client, offsets, acknowledge=reason)

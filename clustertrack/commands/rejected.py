@@ -25,7 +25,7 @@ from schemas.addresses import RecordAddress
 from schemas.errors import CheckFailed, UsageFault
 from schemas.faults import MAX_VALUE, SET_ASIDE
 from schemas.own_files import write_whole
-from schemas.screen import say, say_bytes, show, width_of_results
+from schemas.screen import note_reached, say, say_bytes, show, width_of_results
 from schemas.visible import as_lines, json_lines
 from sinks import catalog
 from sinks.clickhouse import open_ledger
@@ -219,7 +219,10 @@ def replay(wanted: Wanted, everything: bool, edit: Path | None, note: str, dry_r
                     resend(read_records(client, database, chunk), run, topic, book, results)
                     if len(results.replayed) > text.SHOWN:
                         say(f"replayed {text.records(len(results.replayed))}", err=True)
-            except BaseException:  # Ctrl-C and cancellation too
+            except KeyboardInterrupt:
+                note_reached(f"{text.records(len(results.replayed))} replayed")
+                raise
+            except BaseException:  # cancellation too
                 say(f"stopped after {text.records(len(results.replayed))}; repeating is safe", err=True)
                 raise
     _finish_replay(results, [], dry_run=False, as_json=as_json)
@@ -257,6 +260,7 @@ def discard(wanted: Wanted, everything: bool, note: str, dry_run: bool, as_json:
             if not dry_run:
                 book.write(actions)
             discarded += actions
+            note_reached(f"{text.records(len(discarded))} discarded")
     if as_json:
         answer = {"dry_run": dry_run, "discarded": [rejected_json.action_dict(action) for action in discarded]}
         show(json_lines({**answer, "refused": rejected_json.refused_dicts(results)}))

@@ -14,7 +14,7 @@ from reports.text import WIDTH, annual_text
 from schemas import own_files
 from schemas.clusters import ClusterRegistry
 from schemas.errors import UsageFault
-from schemas.screen import say, show, width_of_results
+from schemas.screen import note_reached, say, show, width_of_results
 from schemas.visible import json_text
 from sinks.clickhouse import open_ledger
 
@@ -66,6 +66,7 @@ def command(year: int, as_known_on: date | datetime | None, format_: str, out: P
     Text fits the terminal; in a pipe or a file it has up to 120 columns.
     """
     settings = load_settings()
+    note_reached("nothing was printed")
     with open_ledger(settings.clickhouse.connection()) as client:
         report = annual_report(
             client, year, now=datetime.now(UTC), mapping=published_mapping(), as_known_on=as_known_on

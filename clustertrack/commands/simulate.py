@@ -13,7 +13,7 @@ from clustertrack.simulator.build import STAGES, simulate
 from clustertrack.simulator.raw import publish_raw, read_raw
 from clustertrack.simulator.scenario import SCENARIOS
 from schemas.errors import UsageFault
-from schemas.screen import is_terminal, say, show
+from schemas.screen import is_terminal, note_reached, say, show
 from schemas.visible import json_lines
 
 _DEFAULT_SEED: Final = 2018
@@ -52,6 +52,7 @@ def command(scenario: str | None, out: Path | None, seed: int, raw_publish: Path
 
         def progress(stage: str) -> None:
             nonlocal done
+            note_reached(f"{done} of {STAGES} steps are done")
             done += 1
             reached(done, STAGES, stage)
             _plain(stage)

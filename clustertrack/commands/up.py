@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -98,7 +99,7 @@ def _run(stack: LocalStack) -> None:
         server = serve(registry, HOST, stack.ports.metrics, lambda: Health(ok=True), readiness)
         try:
             stack.start(supervisor, _tell)
-            for line in stack.addresses():
+            for line in (*stack.addresses(), _processes(supervisor)):
                 say(line)
             say("ready")
             supervisor.watch()
@@ -138,5 +139,11 @@ def _signals(supervisor: Supervisor) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _processes(supervisor: Supervisor) -> str:
+    found = ", ".join(f"{name} {pid}" for name, pid in supervisor.processes().items())
+    return f"Processes   supervisor {os.getpid()}, {found}"
+
+
 def _tell(line: str) -> None:
-    say(line, err=True)
+    """A line about the stack, with the time of day: it may run for weeks. An error keeps the shape of all errors."""
+    say(line if line.startswith("error: ") else f"{datetime.now().astimezone():%H:%M:%S} {line}", err=True)

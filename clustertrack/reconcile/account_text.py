@@ -6,7 +6,8 @@ from typing import Any, Final, TypeVar
 
 from clustertrack.reconcile.account import Counts, DayAccount, LostReceipt, LostReroute, Range, Reconciliation
 from clustertrack.reconcile.account_run import LISTED
-from reports.layout import counted, fitted, number, prose
+from reports.layout import fitted, prose
+from schemas.counts import counted, number, one_or_many
 from schemas.visible import Lines, stacked, visible
 
 STATUSES: Final = ("received", "accepted", "retracted", "duplicate", "rejected", "rerouted")
@@ -138,7 +139,7 @@ def _all(offsets: int) -> str:
 
 def _fault(count: int, noun: str, words: str) -> str:
     if noun == "activity":
-        return f"{counted(count, noun, 'activities')} different from {'its' if count == 1 else 'their'} history"
+        return f"{counted(count, noun, 'activities')} different from {one_or_many(count, 'its', 'their')} history"
     return f"{counted(count, noun)} {words}"
 
 

@@ -9,9 +9,10 @@ from clustertrack.rejected.outgoing import Outgoing
 from clustertrack.rejected.records import RejectedRecord, replays_of
 from clustertrack.rejected.replay import Results
 from clustertrack.rejected.store import Count, Listed, Page
-from reports.layout import counted, number, prose
+from reports.layout import prose
 from schemas import company, faults
 from schemas.addresses import RecordAddress
+from schemas.counts import counted, number
 from schemas.faults import SET_ASIDE, Fault
 from schemas.people import masked
 from schemas.visible import Lines, as_lines, is_visible, stacked, table, visible

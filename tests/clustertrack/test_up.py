@@ -159,6 +159,9 @@ def test_runs_until_sigterm_and_starts_again_elsewhere(up, base):
     assert first.lines[0].split() == ["Kafka", f"127.0.0.1:{base}"]
     assert first.lines.count("ready") == 1
     assert first.lines[-1] == "ready"
+    processes = first.lines[-2].removeprefix("Processes   ").split(", ")
+    assert [one.split()[0] for one in processes] == ["supervisor", "kafka", "clickhouse", "worker-0", "worker-1"]
+    assert {int(one.split()[1]) for one in processes[1:]} == set(_children(first.process.pid))
     status, body = get(first.ports.metrics, "/readyz")
     assert status == 200, body
     assert b'clustertrack_child_up{child="worker-1"} 1.0' in get(first.ports.metrics, "/metrics")[1]

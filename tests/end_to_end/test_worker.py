@@ -162,6 +162,14 @@ def test_a_wiped_data_folder_is_recovered_from_the_changelog(workers: Stack) -> 
     assert found[max(place for place in found if place[0] == partition_of(CVRS[1], 4))] == "duplicate"
 
 
+def test_a_second_worker_on_a_folder_in_use(workers: Stack) -> None:
+    """It would take the marks of the first one apart: refused with a sentence, and the first one goes on."""
+    first = workers.start_worker("shared")
+    refused = workers.run("worker", expect=2, CLUSTERTRACK_DATA_DIR=str(workers.folder / first.name), METRICS_PORT="1")
+    assert "is in use by another worker of this ledger: give each worker a folder of its own" in refused.stderr
+    assert first.exit_code() is None
+
+
 def test_a_bad_record_is_kept_as_it_came(workers: Stack) -> None:
     """Original bytes, headers, place and all faults, in the table and on the topic; the worker goes on."""
     bad = event(CVRS[0], "BAD", time="yesterday", subject="12345678", data={"surname": "Hansen"})

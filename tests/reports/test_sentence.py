@@ -3,9 +3,9 @@ from datetime import date
 
 import pytest
 
-from reports.layout import number
 from reports.model import AnnualReport, Mapping, NationalFigures
 from reports.sentence import helped, sentence
+from schemas.counts import number
 
 
 def report(helped: int, new: int, ideas: int, products: int) -> AnnualReport:
