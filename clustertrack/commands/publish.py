@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final
 
 import click
@@ -45,7 +46,7 @@ _EXAMPLES: Final = 3
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Show the first events and all faults of all rows, as a worker would find them; send nothing. Needs no Kafka.",
+    help="Show how the file is understood, and all faults as a worker would find them; send nothing. Needs no Kafka.",
 )
 @click.option(
     "--registry",
@@ -80,7 +81,9 @@ def command(
     gc.freeze()
     if registry is not None and not dry_run:
         raise UsageFault("--registry goes with --dry-run: workers decide by the registry in force; leave it out")
-    report = Report(as_json=as_json, dry_run=dry_run)
+    given = {"--mapping": mapping, "--exported-at": exported_at}
+    options = "".join(f" {name} {quote(str(value))}" for name, value in given.items() if value is not None)
+    report = Report(as_json=as_json, dry_run=dry_run, options=options)
     settings = load_settings()
     judge = _judge(settings, registry)
     kafka = settings.kafka.connection()
@@ -89,6 +92,7 @@ def command(
     opened: Any = nullcontext(Counter()) if dry_run else kafka_publisher(kafka, topics.EVENTS, headers=[STRUCTURED])
     with opened as publisher:
         for source in inputs:
+            report.file(source)
             invalid = _sends_rejected(source, judge, conflicts, send_invalid=send_invalid, anyway=anyway)
             sending = partial(
                 send,
