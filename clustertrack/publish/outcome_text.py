@@ -87,7 +87,8 @@ class Report:
             )
         if not sendable:
             return []
-        return ["What became of it: clustertrack status --wait 60, then clustertrack rejected list"]
+        see = f"clustertrack publish --verify {names}{self._options}"
+        return [f"What became of it, when `clustertrack status --wait 60` has returned: {see}"]
 
     def finish(self) -> None:
         """Print the JSON answer, or what to do next; raise CheckFailed when rows were refused."""
