@@ -3,10 +3,11 @@
 import gc
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final
 
 import click
@@ -45,13 +46,19 @@ _EXAMPLES: Final = 3
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Show the first events and all faults of all rows, as a worker would find them; send nothing. Needs no Kafka.",
+    help="Show how the file is understood, and all faults as a worker would find them; send nothing. Needs no Kafka.",
 )
 @click.option(
     "--registry",
     metavar="TOML",
     type=click.Path(path_type=Path),
     help="With --dry-run: judge by this cluster registry, not by the one in force.",
+)
+@click.option(
+    "--verify",
+    "verifying",
+    is_flag=True,
+    help="Send nothing; ask the ledger what became of each row, and what it counts in the file's days that FILE lacks.",
 )
 @click.option("--send-invalid", is_flag=True, help="Send also what a worker would reject.")
 @click.option("--anyway", is_flag=True, help="Send a file of which a worker would reject every event.")
@@ -63,6 +70,7 @@ def command(
     registry: Path | None,
     *,
     dry_run: bool,
+    verifying: bool,
     send_invalid: bool,
     anyway: bool,
     as_json: bool,
@@ -80,15 +88,23 @@ def command(
     gc.freeze()
     if registry is not None and not dry_run:
         raise UsageFault("--registry goes with --dry-run: workers decide by the registry in force; leave it out")
-    report = Report(as_json=as_json, dry_run=dry_run)
+    if verifying and (dry_run or send_invalid or anyway):
+        raise UsageFault("--verify sends nothing: leave out --dry-run, --send-invalid and --anyway")
+    given = {"--mapping": mapping, "--exported-at": exported_at}
+    options = "".join(f" {name} {quote(str(value))}" for name, value in given.items() if value is not None)
+    report = Report(as_json=as_json, dry_run=dry_run, options=options)
     settings = load_settings()
     judge = _judge(settings, registry)
-    kafka = settings.kafka.connection()
     inputs = [open_input(path, mapping=mapping, exported_at=exported_at) for path in files]
     conflicts = survey(inputs, _checking)
+    if verifying:
+        _verify(settings, inputs, judge, conflicts, as_json=as_json)
+        return
+    kafka = settings.kafka.connection()
     opened: Any = nullcontext(Counter()) if dry_run else kafka_publisher(kafka, topics.EVENTS, headers=[STRUCTURED])
     with opened as publisher:
         for source in inputs:
+            report.file(source)
             invalid = _sends_rejected(source, judge, conflicts, send_invalid=send_invalid, anyway=anyway)
             sending = partial(
                 send,
@@ -107,6 +123,30 @@ def _judge(settings: Settings, registry: Path | None) -> FileJudge:
     """The judgement of a worker with the same settings, of what arrives now."""
     clusters = registry_in_force(settings) if registry is None else ClusterRegistry.load(registry)
     return FileJudge(clusters, int(time.time() * 1000), allow_personal_data=settings.worker.allow_personal_data)
+
+
+def _verify(
+    settings: Settings, inputs: Sequence[Input], judge: FileJudge, conflicts: Conflicts, *, as_json: bool
+) -> None:
+    from clustertrack.publish.verify import verify  # noqa: PLC0415  (sending needs no ClickHouse client)
+    from clustertrack.publish.verify_text import VerifyReport  # noqa: PLC0415  (sending needs no ClickHouse client)
+    from sinks.clickhouse import open_ledger  # noqa: PLC0415  (sending needs no ClickHouse client)
+
+    report = VerifyReport(as_json=as_json)
+    with open_ledger(settings.clickhouse.connection()) as client:
+        for source in inputs:
+            done = verify(
+                client,
+                settings.clickhouse.database,
+                source,
+                judge=judge,
+                conflicts=conflicts,
+                track=lambda what, of: track(f"{what} {of.path.name}", of.path.stat().st_size),
+                on_row=report.row,
+                on_lacking=report.lacking,
+            )
+            report.file(done)
+    report.finish()
 
 
 def _checking(source: Input) -> AbstractContextManager[Reached]:

@@ -1,13 +1,14 @@
 """What `publish` says about files: refusals while they are read, what became of each, and how the command ends."""
 
-import json
+from shlex import quote
 from typing import Any, Final
 
+from clustertrack.publish.dry_run_text import columns_text, event_of, rows_text
 from schemas.errors import CheckFailed
-from schemas.people import masked_bytes
+from schemas.people import masked
 from schemas.screen import say, show
-from schemas.visible import Lines, as_lines, json_lines, json_text, visible
-from sources.files.file_publisher import Outcome
+from schemas.visible import as_lines, json_lines
+from sources.files.file_publisher import Input, Outcome, Table
 from sources.files.refused_rows import Refusal
 
 _SHOWN: Final = 20
@@ -20,12 +21,21 @@ _IN_JSON: Final = 100_000
 class Report:
     """Says what was refused while the files are read, and what became of each file at the end."""
 
-    def __init__(self, *, as_json: bool, dry_run: bool) -> None:
+    def __init__(self, *, as_json: bool, dry_run: bool, options: str = "") -> None:
+        """`options`: those that the command needs again, to name it in what to do next."""
+        self._options = options
         self._as_json = as_json
         self._dry_run = dry_run
+        self._sources: list[Input] = []
         self._outcomes: list[Outcome] = []
         self._refusals: list[Refusal] = []
         self._said = 0
+
+    def file(self, source: Input) -> None:
+        """A file is about to be read."""
+        self._sources.append(source)
+        if self._dry_run and not self._as_json:
+            show(columns_text(source))
 
     def refusal(self, refusal: Refusal) -> None:
         """One row cannot be sent, or has a fault for which a worker would reject it."""
@@ -42,8 +52,8 @@ class Report:
         self._outcomes.append(outcome)
         if self._as_json:
             return
-        for example in outcome.examples:
-            show(_example(masked_bytes(example)))
+        if rows := rows_text(outcome.examples):
+            show(rows)
         say(self._sentence(outcome))
 
     def _sentence(self, outcome: Outcome) -> str:
@@ -63,8 +73,25 @@ class Report:
             text += f"; left out of retractions, which have none: {', '.join(outcome.left_out)}"
         return text
 
+    def _next(self, refused: int) -> list[str]:
+        """What to do now, as commands."""
+        names = " ".join(quote(outcome.file) for outcome in self._outcomes)
+        sendable = sum(outcome.events for outcome in self._outcomes)
+        if self._dry_run:
+            first = ["  fix the rows in the export, and look again; or"] if refused else []
+            send = f"  send what is right: clustertrack publish {names}{self._options}"
+            return (
+                ["", "Nothing was sent. Next:", *first, send]
+                if sendable
+                else ["", "Nothing was sent, and nothing can be."]
+            )
+        if not sendable:
+            return []
+        see = f"clustertrack publish --verify {names}{self._options}"
+        return [f"What became of it, when `clustertrack status --wait 60` has returned: {see}"]
+
     def finish(self) -> None:
-        """Print the JSON answer; raise CheckFailed when rows were refused."""
+        """Print the JSON answer, or what to do next; raise CheckFailed when rows were refused."""
         refused = sum(outcome.refused for outcome in self._outcomes)
         if self._as_json:
             answer = {
@@ -73,10 +100,12 @@ class Report:
                 "accepted": sum(outcome.accepted for outcome in self._outcomes),
                 "rejected": sum(outcome.rejected for outcome in self._outcomes),
                 "refused": refused,
-                "files": [_as_dict(outcome) for outcome in self._outcomes],
+                "files": [_as_dict(*one) for one in zip(self._sources, self._outcomes, strict=True)],
                 "refusals": [refusal._asdict() for refusal in self._refusals],
             }
             show(json_lines(answer))
+        else:
+            show(as_lines(self._next(refused)))
         if refused:
             one = refused == 1
             rows, them = ("1 row was", "it") if one else (f"{refused:,} rows were", "them")
@@ -84,9 +113,13 @@ class Report:
             raise CheckFailed(f"{rows} refused: {do}; everything else {'can be' if self._dry_run else 'is'} sent")
 
 
-def _as_dict(outcome: Outcome) -> dict[str, Any]:
+def _as_dict(source: Input, outcome: Outcome) -> dict[str, Any]:
+    builder = source.builder if isinstance(source, Table) else None
     return {
         "file": outcome.file,
+        "columns": None if builder is None else {masked(title): fields for title, fields in builder.uses.items()},
+        "fixed": None if builder is None else builder.fixed,
+        "not_sent": None if builder is None else [masked(title) for title in builder.unused],
         "events": outcome.events,
         "accepted": outcome.accepted,
         "rejected": outcome.rejected,
@@ -95,22 +128,5 @@ def _as_dict(outcome: Outcome) -> dict[str, Any]:
         "list_trouble": outcome.list_trouble or None,
         "left_out": list(outcome.left_out),
         "without_key": outcome.without_key,
-        "examples": [
-            json.loads(shown) for shown in map(masked_bytes, outcome.examples) if shown[:1] == b"{" and _is_json(shown)
-        ],
+        "examples": [event for one in outcome.examples if (event := event_of(one.value)) is not None],
     }
-
-
-def _example(value: bytes) -> Lines:
-    """One line: an event as it is sent; what is no JSON is a text like any other."""
-    text = value.decode("utf-8", "backslashreplace")
-    one = text.replace("\r", " ").replace("\n", " ")  # blanks between JSON's values
-    return json_text(one) if _is_json(value) else as_lines([visible(text)])
-
-
-def _is_json(value: bytes) -> bool:
-    try:
-        json.loads(value)
-    except ValueError:
-        return False
-    return True

@@ -142,6 +142,28 @@ class Builder:
             return False
         return self._columns["activity_id"][-1] == self._subject
 
+    @property
+    def uses(self) -> dict[str, list[str]]:
+        """Heading of each column that is used, with the fields that are made from it, in the order of the columns."""
+        found: dict[str, list[str]] = {}
+        for index, _ in self._rows.used:
+            fields = [name for name, indices in self._columns.items() if index in indices]
+            found[self._header[index]] = fields
+        return found
+
+    @property
+    def unused(self) -> list[str]:
+        """Headings of the columns of which nothing is sent."""
+        used = {index for index, _ in self._rows.used}
+        return [title for index, title in enumerate(self._header) if title and index not in used]
+
+    @property
+    def fixed(self) -> dict[str, str]:
+        """Fields that are the same in every row, with what they say."""
+        time = None if "time" in self._columns or self._exported_at is None else rfc3339(self._exported_at)
+        stated = {"source": self._mapping.source, "type": self._mapping.type, "time": time}
+        return {name: value for name, value in stated.items() if value is not None}
+
     def version(self, row: Row, *, apart: bool) -> tuple[bytes, int, bytes] | None:
         """Mark, company and digest of the version that a row is about, to look for conflicts; None of any other row.
 

@@ -15,7 +15,7 @@ from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from schemas.errors import UsageFault
 from sources.files.buckets import Buckets
@@ -41,6 +41,13 @@ Conflicts = dict[bytes, str]
 """Mark of a version -> what contradicts itself in it (`sources.files.conflicts`)."""
 
 
+class Example(NamedTuple):
+    """An event of a file."""
+
+    line: int
+    value: bytes
+
+
 @dataclass
 class Outcome:
     """What became of one file."""
@@ -62,7 +69,8 @@ class Outcome:
     """Fields that rows have and retractions have not."""
     without_key: int = 0
     """Events that were sent and whose subject is no CVR number."""
-    examples: list[bytes] = field(default_factory=list)
+    examples: list[Example] = field(default_factory=list)
+    """The first of the events."""
 
 
 class Table:
@@ -258,7 +266,7 @@ def send(
             outcome.accepted += not faults
             outcome.without_key += key is None
             if len(outcome.examples) < examples:
-                outcome.examples.append(record.value)
+                outcome.examples.append(Example(line, record.value))
         publisher.flush()
     except BaseException:  # Ctrl-C and cancellation too
         if refused is not None:

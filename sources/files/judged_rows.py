@@ -5,7 +5,7 @@ from typing import Final
 
 from brokers.judging import LARGEST, Judge
 from brokers.record_headers import STRUCTURED
-from schemas.events import Clusters
+from schemas.events import Activity, Clusters
 from schemas.faults import CODES, Fault
 from schemas.indicators import EVENT_TYPES, OUTCOMES
 from schemas.repeated_events import RepeatedEvents
@@ -83,6 +83,11 @@ class FileJudge:
         if isinstance(found, list):
             return key or subject_key(value), found
         return b"%08d" % found[0].company_id, []
+
+    def activity(self, event: Event) -> Activity | list[Fault]:
+        """The row of the ledger that a worker makes of an event, or why it will reject it."""
+        found = self._records.record(_KEY if event.key is None else event.key, event.value, _HEADERS, self._arrived)
+        return found if isinstance(found, list) else found[0]
 
 
 def refusals(file: str, line: int, faults: Sequence[Fault], *, sent: bool) -> list[Refusal]:

@@ -49,7 +49,8 @@ def test_dry_run_needs_no_kafka(run: Run, tmp_path: Path):
     path.write_text(HEADER + ROW + BAD * 30)
     result = run(path, "--dry-run")
     assert "1 event" not in fault(result, CheckFailed)
-    assert json.loads(result.stdout.splitlines()[30])["data"]["activity_id"] == "WS-1/13748136"
+    assert "  2     13748136  3. maj 2018  workshop.attended  WS-1/13748136" in result.stdout
+    assert result.stdout.endswith(f"  send what is right: clustertrack publish {path}\n")
     assert result.stdout.count("occurred_on: is empty") == 30
     assert f"{path}: 1 event would be sent, 30 refused" in result.stdout
     assert [file.name for file in tmp_path.iterdir()] == ["export.csv"]
@@ -66,6 +67,8 @@ def test_dry_run_as_json(run: Run, tmp_path: Path):
     where = {"file": str(path), "line": 2, "last": 0}
     assert refusal == {**where, "field": "occurred_on", "reason": "is empty", "code": "", "value": "", "sent": False}
     assert (answer["accepted"], answer["rejected"]) == (1, 0)
+    assert answer["files"][0]["columns"]["activity_id"] == ["activity_id"]
+    assert (answer["files"][0]["fixed"], answer["files"][0]["not_sent"]) == ({}, [])
     assert answer["files"][0]["examples"][0]["subject"] == "13748136"
 
 

@@ -1,0 +1,145 @@
+"""`publish --verify`: reads files again, and asks the ledger what became of each row. Memory is bounded."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Final
+
+from clickhouse_connect.driver.client import Client
+
+from clustertrack.publish import held
+from clustertrack.publish.file_index import FileIndex, Span
+from clustertrack.publish.held import HeldActivity
+from clustertrack.publish.verdicts import Status, Verdict, faults_text, verdict
+from schemas.events import Activity
+from schemas.faults import Fault
+from sources.files.event_builder import Event
+from sources.files.file_publisher import Conflicts, Input, Table
+from sources.files.judged_rows import FileJudge
+from sources.files.refused_rows import Refusal
+
+_ROWS: Final = 250
+"""Rows that are looked up at once, and characters of their names: all of it is in the address of a request."""
+_NAMES: Final = 40_000
+
+Track = Callable[[str, Input], AbstractContextManager[Callable[[int], object]]]
+"""Shows how much of a file is done."""
+
+
+@dataclass
+class Verified:
+    """What became of one file."""
+
+    file: str
+    rows: Counter[Status] = field(default_factory=Counter)
+    lacking: int = 0
+    """Activities that the ledger counts in the file's days and the file has not."""
+    spans: dict[str, Span] = field(default_factory=dict)
+
+
+def events_of(
+    source: Input, judge: FileJudge, conflicts: Conflicts, progress: Callable[[int], object]
+) -> Iterator[tuple[int, Event | Refusal, Activity | list[Fault]]]:
+    """Each row: its line, its event, and the activity that a worker makes of it, or why it rejects it."""
+    records = source.records(progress, conflicts, None) if isinstance(source, Table) else source.records(progress, None)
+    for line, record in records:
+        yield line, record, [] if isinstance(record, Refusal) else judge.activity(record)
+
+
+def verify(
+    client: Client,
+    database: str,
+    source: Input,
+    *,
+    judge: FileJudge,
+    conflicts: Conflicts,
+    track: Track,
+    on_row: Callable[[Verdict], object],
+    on_lacking: Callable[[HeldActivity], object],
+) -> Verified:
+    """What became of each row of a file, and what the ledger counts of its sources in its days that it lacks.
+
+    Args:
+        client: of the ledger.
+        database: the ledger's.
+        source: the file.
+        judge: as workers judge.
+        conflicts: as for sending.
+        track: shows how much is done.
+        on_row: called with each row's verdict, in no particular order.
+        on_lacking: called with each activity that the file lacks.
+
+    Raises:
+        FileFault
+    """
+    done = Verified(str(source.path))
+
+    def tell(found: Verdict) -> None:
+        done.rows[found.status] += 1
+        on_row(found)
+
+    with FileIndex() as index:
+        with track("reading", source) as progress:
+            for line, _, judged in events_of(source, judge, conflicts, progress):
+                if isinstance(judged, Activity):
+                    index.add(line, judged)
+        repeats = index.repeats()
+        waiting: list[tuple[int, Activity, bytes]] = []
+        wrong: list[tuple[int, list[Fault], bytes]] = []
+        names = 0
+        with track("verifying", source) as progress:
+            for line, record, judged in events_of(source, judge, conflicts, progress):
+                if isinstance(record, Refusal):
+                    tell(
+                        Verdict(
+                            line, "refused", why=f"{record.field}: {record.reason}" if record.field else record.reason
+                        )
+                    )
+                elif isinstance(judged, list):
+                    wrong.append((line, judged, sha256(record.value).digest()))
+                elif line in repeats:
+                    why = f"says the same as line {repeats[line]:,}"
+                    tell(Verdict(line, "duplicate", judged.source, judged.activity_id, why=why))
+                else:
+                    waiting.append((line, judged, sha256(record.value).digest()))
+                    names += len(judged.source) + len(judged.activity_id)
+                if len(waiting) + len(wrong) >= _ROWS or names >= _NAMES:
+                    _look_up(client, database, waiting, wrong, tell)
+                    waiting, wrong, names = [], [], 0
+            _look_up(client, database, waiting, wrong, tell)
+        done.spans = index.spans
+        for part in index.parts():
+            for name, span in index.spans.items():
+                for one in held.lacking(client, database, name, span, part):
+                    done.lacking += 1
+                    on_lacking(one)
+    return done
+
+
+def _look_up(
+    client: Client,
+    database: str,
+    rows: Sequence[tuple[int, Activity, bytes]],
+    wrong: Sequence[tuple[int, list[Fault], bytes]],
+    tell: Callable[[Verdict], object],
+) -> None:
+    names = [(row.source, row.activity_id) for _, row, _ in rows]
+    times = [(row.source, row.activity_id, row.recorded_at) for _, row, _ in rows]
+    holds = held.newest(client, database, names) if names else {}
+    same_time = held.of_time(client, database, times) if names else {}
+    unseen = [digest for (_, row, digest), name in zip(rows, names, strict=True) if not _is_held(row, holds.get(name))]
+    dead = held.rejected(client, database, [*unseen, *(digest for *_, digest in wrong)]) if unseen or wrong else {}
+    for (line, row, digest), name in zip(rows, names, strict=True):
+        tell(verdict(line, row, holds.get(name), same_time.get(name, ()), dead.get(digest)))
+    for line, faults, digest in wrong:
+        found = dead.get(digest)
+        if found is None:
+            tell(Verdict(line, "missing", why=f"a worker would reject it: {faults_text(faults)}"))
+        else:
+            tell(Verdict(line, "rejected", why=f"{faults_text(found.faults)}; see {found.place}"))
+
+
+def _is_held(row: Activity, holds: Activity | None) -> bool:
+    return holds is not None and holds.recorded_at == row.recorded_at

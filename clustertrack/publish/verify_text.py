@@ -1,0 +1,140 @@
+"""What `publish --verify` says: rows that are not counted as they are in the file, counts, and what the file lacks."""
+
+from datetime import date
+from typing import Any, Final
+
+from clustertrack.publish.dry_run_text import danish_day
+from clustertrack.publish.held import HeldActivity
+from clustertrack.publish.verdicts import AS_PLANNED, MEANING, Verdict
+from clustertrack.publish.verify import Verified
+from schemas.errors import CheckFailed
+from schemas.event_time import EPOCH_ORDINAL
+from schemas.people import masked
+from schemas.screen import say, show
+from schemas.visible import as_lines, json_lines, table
+
+_SHOWN: Final = 100
+"""Rows, and activities that a file lacks, that are printed; JSON has more."""
+_IN_JSON: Final = 100_000
+
+
+class VerifyReport:
+    """Says what became of the rows of files."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+        self._files: list[dict[str, Any]] = []
+        self._not_counted = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._rows: list[dict[str, Any]] = []
+        self._lacking: list[dict[str, Any]] = []
+        self._said = 0
+
+    def row(self, found: Verdict) -> None:
+        """One row; those that are counted as they are in the file, or retract, are only counted."""
+        if found.status in AS_PLANNED and found.status != "duplicate":
+            return
+        self._not_counted += found.status not in AS_PLANNED
+        if self._as_json:
+            if len(self._rows) < _IN_JSON:
+                self._rows.append(_row_as_dict(found))
+            return
+        self._said += 1
+        if self._said <= _SHOWN:
+            say(_sentence(found))
+
+    def lacking(self, one: HeldActivity) -> None:
+        """One activity that the file lacks."""
+        if len(self._lacking) < (_IN_JSON if self._as_json else _SHOWN):
+            self._lacking.append(held_as_dict(one))
+
+    def file(self, done: Verified) -> None:
+        """One file is done."""
+        if self._as_json:
+            self._files.append(
+                {
+                    "file": done.file,
+                    "rows": {status: done.rows[status] for status in MEANING},
+                    "not_as_in_file": self._rows,
+                    "days": {source: [_iso(span.first), _iso(span.last)] for source, span in done.spans.items()},
+                    "lacking": done.lacking,
+                    "lacks": self._lacking,
+                }
+            )
+        else:
+            if self._said > _SHOWN:
+                say(f"and {self._said - _SHOWN:,} more such rows; --json has them")
+            counts = [[f"{done.rows[status]:,}", MEANING[status]] for status in MEANING if done.rows[status]]
+            show(as_lines([f"{done.file}:"]))
+            show(table(counts, indent="  "))
+            self._say_lacking(done)
+        self._begin()
+
+    def _say_lacking(self, done: Verified) -> None:
+        for source, (first, last) in done.spans.items():
+            say(f"  days of {source}: {danish_day(_day(first))} to {danish_day(_day(last))}")
+        if not done.lacking:
+            say("  the ledger counts nothing in these days that the file lacks")
+            return
+        say(f"  {done.lacking:,} that the ledger counts in these days and the file lacks:")
+        rows = [[one["activity_id"], one["company"], one["occurred_on"], one["type"]] for one in self._lacking]
+        show(table(rows, indent="    "))
+        if done.lacking > len(rows):
+            say(f"    and {done.lacking - len(rows):,} more; --json has them")
+
+    def finish(self) -> None:
+        """Print the JSON answer; raise CheckFailed when a row is not counted as it is in its file."""
+        if self._as_json:
+            show(json_lines({"files": self._files}))
+        if self._not_counted:
+            rows = "1 row is" if self._not_counted == 1 else f"{self._not_counted:,} rows are"
+            raise CheckFailed(
+                f"{rows} not counted as in the file: see above why; for what was just sent, "
+                "wait until `clustertrack status --wait 60` returns"
+            )
+
+
+def held_as_dict(one: HeldActivity) -> dict[str, Any]:
+    """An activity of the ledger."""
+    return {
+        "source": one.source,
+        "activity_id": one.activity_id,
+        "company": f"{one.company_id:08d}",
+        "occurred_on": _iso(one.occurred_on),
+        "type": one.event_type,
+    }
+
+
+def _row_as_dict(found: Verdict) -> dict[str, Any]:
+    differences = [{**one._asdict(), "file": masked(one.file)} for one in found.differences]
+    return {**found._asdict(), "differences": differences, "why": masked(found.why)}
+
+
+def _sentence(found: Verdict) -> str:
+    name = f" {found.activity_id}" if found.activity_id else ""
+    said = [masked(found.why)] if found.why else []
+    if found.status in ("other_content", "missing"):
+        said += [
+            f"{one.field}: {masked(one.file) or 'nothing'} in the file, {one.ledger or 'nothing'} in the ledger"
+            for one in found.differences
+        ]
+    return f"line {found.line:,}:{name} {MEANING_OF_ONE[found.status]}: {'; '.join(said)}"
+
+
+MEANING_OF_ONE: Final = {
+    "other_content": "is counted with other content",
+    "duplicate": "is a duplicate",
+    "rejected": "was rejected",
+    "missing": "never arrived",
+    "refused": "is no event",
+}
+
+
+def _day(days: int) -> date:
+    return date.fromordinal(days + EPOCH_ORDINAL)
+
+
+def _iso(days: int) -> str:
+    return _day(days).isoformat()
