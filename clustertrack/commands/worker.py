@@ -25,6 +25,7 @@ from clustertrack.health import Health, serve
 from clustertrack.registry import registry_in_force
 from clustertrack.settings import Settings, load_settings
 from schemas.addresses import TopicPartition
+from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed, ClustertrackError, UsageFault
 from schemas.indicators import PIPELINE_RELEASED, PIPELINE_VERSION
 from schemas.own_folders import close_folder, locked, private_folder, set_private_umask
