@@ -39,6 +39,7 @@ FROM impact_annual_figures(year = {year:UInt16}, known = {known:DateTime64(3, 'U
 PREVIOUS: Final = """
 SELECT outcome, companies FROM impact_annual_as_known(year = {year:UInt16} - 1, known = {known:DateTime64(3, 'UTC')})
 """
+NAMES: Final = "SELECT cluster, name FROM cluster_known(known = {known:DateTime64(3, 'UTC')}) ORDER BY valid_from"
 BEGINS: Final = "SELECT min(known_at), count() FROM activity_revision"
 
 
@@ -102,6 +103,17 @@ def published_mapping() -> Mapping:
 def _instant(known: datetime) -> str:
     """The text of an instant for a bound DateTime64(3, 'UTC')."""
     return f"{known:%Y-%m-%d %H:%M:%S}.{known.microsecond // 1000:03d}"
+
+
+def cluster_names(client: Client, *, now: datetime, as_known_on: date | datetime | None = None) -> MappingOf[str, str]:
+    """Slug -> name in the registry as known then; of several spans the last.
+
+    Raises:
+        UsageFault: for a day or instant that is not over.
+        Exception: what clickhouse-connect raises for a server that fails.
+    """
+    bound = {"known": _instant(known_instant(as_known_on, now))}
+    return dict(client.query(NAMES, parameters=bound).result_rows)
 
 
 def _read_rows(client: Client, bound: MappingOf[str, str]) -> list[_Row]:

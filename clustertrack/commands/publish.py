@@ -13,13 +13,14 @@ from typing import Any, Final
 import click
 
 from brokers import topics
+from brokers.explain import KafkaUnreachable
 from brokers.record_headers import STRUCTURED
 from clustertrack.progress import Reached, track
 from clustertrack.publish.outcome_text import Report
-from clustertrack.registry import registry_in_force
+from clustertrack.registry import AnyClusters, registry_in_force, registry_of_file
 from clustertrack.settings import Settings, load_settings
-from schemas.clusters import ClusterRegistry
-from schemas.errors import UsageFault
+from schemas.errors import CheckFailed, UsageFault
+from schemas.events import Clusters
 from schemas.screen import INTERRUPTED, say
 from sources.files.file_publisher import Conflicts, Input, Outcome, accepts_any, open_input, send, survey
 from sources.files.judged_rows import FileJudge
@@ -94,7 +95,7 @@ def command(
     options = "".join(f" {name} {quote(str(value))}" for name, value in given.items() if value is not None)
     report = Report(as_json=as_json, dry_run=dry_run, options=options)
     settings = load_settings()
-    judge = _judge(settings, registry)
+    judge = _judge(settings, registry, dry_run=dry_run)
     inputs = [open_input(path, mapping=mapping, exported_at=exported_at) for path in files]
     conflicts = survey(inputs, _checking)
     if verifying:
@@ -119,9 +120,19 @@ def command(
     report.finish()
 
 
-def _judge(settings: Settings, registry: Path | None) -> FileJudge:
-    """The judgement of a worker with the same settings, of what arrives now."""
-    clusters = registry_in_force(settings) if registry is None else ClusterRegistry.load(registry)
+def _judge(settings: Settings, registry: Path | None, *, dry_run: bool) -> FileJudge:
+    """The judgement of a worker with the same settings, of what arrives now.
+
+    A dry run needs no Kafka: without it sources and clusters are not judged, which is said.
+    """
+    clusters: Clusters
+    try:
+        clusters = registry_in_force(settings) if registry is None else registry_of_file(registry).by_source
+    except (KafkaUnreachable, CheckFailed) as error:
+        if not dry_run:
+            raise
+        say(f"sources and clusters are not judged (--registry FILE would): {error}", err=True)
+        clusters = AnyClusters()
     return FileJudge(clusters, int(time.time() * 1000), allow_personal_data=settings.worker.allow_personal_data)
 
 

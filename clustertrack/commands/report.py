@@ -7,12 +7,11 @@ from typing import Any, Final
 import click
 
 from clustertrack.settings import load_settings
-from reports.annual import annual_report, published_mapping
+from reports.annual import annual_report, cluster_names, published_mapping
 from reports.as_known import COPENHAGEN, FIRST_YEAR, LAST_YEAR
 from reports.table import annual_csv
 from reports.text import WIDTH, annual_text
 from schemas import own_files
-from schemas.clusters import ClusterRegistry
 from schemas.errors import UsageFault
 from schemas.screen import note_reached, say, show, width_of_results
 from schemas.visible import json_text
@@ -67,16 +66,15 @@ def command(year: int, as_known_on: date | datetime | None, format_: str, out: P
     """
     settings = load_settings()
     note_reached("nothing was printed")
+    now = datetime.now(UTC)
     with open_ledger(settings.clickhouse.connection()) as client:
-        report = annual_report(
-            client, year, now=datetime.now(UTC), mapping=published_mapping(), as_known_on=as_known_on
-        )
+        report = annual_report(client, year, now=now, mapping=published_mapping(), as_known_on=as_known_on)
+        names = cluster_names(client, now=now, as_known_on=as_known_on)
     if format_ == "json":
         text = json_text(report.as_json())
     elif format_ == "csv":
         text = annual_csv(report)
     else:
-        names = ClusterRegistry.load(settings.worker.clusters).names
         text = annual_text(report, names, WIDTH if out else width_of_results())
     if out is None:
         show(text)

@@ -25,7 +25,7 @@ from sinks.clickhouse import open_ledger
 
 T = TypeVar("T")
 
-TOPICS: Final = (topics.EVENTS, topics.COMPANIES)
+TOPICS: Final = topics.READ
 STATUSES: Final = ("accepted", "retracted", "duplicate", "rejected", "rerouted")
 
 POLL_SECONDS: Final = 0.25

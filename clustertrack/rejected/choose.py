@@ -101,7 +101,7 @@ def dry_run(
     plan: Callable[[RejectedRecord], Outgoing | str],
     results: Results,
 ) -> list[Would]:
-    """What would be sent, each with the faults that it would have now with the cluster registry of this machine."""
+    """What would be sent, each with the faults that it would have now with the registry in force."""
     judge = Judge(registry_in_force(settings), allow_personal_data=settings.worker.allow_personal_data)
     would: list[Would] = []
     for chunk in chunks:
