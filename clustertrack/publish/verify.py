@@ -1,13 +1,11 @@
 """`publish --verify`: reads files again, and asks the ledger what became of each row. Memory is bounded."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final
-
-from clickhouse_connect.driver.client import Client
+from typing import TYPE_CHECKING, Final
 
 from clustertrack.publish import held
 from clustertrack.publish.file_index import FileIndex, Span
@@ -15,10 +13,12 @@ from clustertrack.publish.held import HeldActivity
 from clustertrack.publish.verdicts import Status, Verdict, faults_text, verdict
 from schemas.events import Activity
 from schemas.faults import Fault
-from sources.files.event_builder import Event
-from sources.files.file_publisher import Conflicts, Input, Table
+from sources.files.file_publisher import Conflicts, Input, events_of
 from sources.files.judged_rows import FileJudge
 from sources.files.refused_rows import Refusal
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
 
 _ROWS: Final = 250
 """Rows that are looked up at once, and characters of their names: all of it is in the address of a request."""
@@ -39,17 +39,8 @@ class Verified:
     spans: dict[str, Span] = field(default_factory=dict)
 
 
-def events_of(
-    source: Input, judge: FileJudge, conflicts: Conflicts, progress: Callable[[int], object]
-) -> Iterator[tuple[int, Event | Refusal, Activity | list[Fault]]]:
-    """Each row: its line, its event, and the activity that a worker makes of it, or why it rejects it."""
-    records = source.records(progress, conflicts, None) if isinstance(source, Table) else source.records(progress, None)
-    for line, record in records:
-        yield line, record, [] if isinstance(record, Refusal) else judge.activity(record)
-
-
 def verify(
-    client: Client,
+    client: "Client",
     database: str,
     source: Input,
     *,
@@ -119,7 +110,7 @@ def verify(
 
 
 def _look_up(
-    client: Client,
+    client: "Client",
     database: str,
     rows: Sequence[tuple[int, Activity, bytes]],
     wrong: Sequence[tuple[int, list[Fault], bytes]],

@@ -1,7 +1,7 @@
 """Days and times as exports write them, without a guess: what cannot be read for certain is refused with a sentence."""
 
 import re
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -223,6 +223,8 @@ class TimeTexts:
         try:
             day = _parse(text, self._day_pattern)
         except MomentError:
+            return "", ""
+        if not MINYEAR < day.year < MAXYEAR:  # a zone may lead out of the calendar
             return "", ""
         steady = _steady(day.date(), self._zone)
         written = "" if steady is None else rfc3339(day.replace(tzinfo=steady))

@@ -106,7 +106,8 @@ class Builder:
         self._file = str(file)
         self._was_refused = was_refused
         self._zone = mapping.zone
-        self._exported_at = exported_at
+        self.exported_at: Final = exported_at
+        """The instant of the export, where it is stated."""
         if "time" not in mapping.fields and exported_at is None:
             raise UsageFault(
                 f"{file} has no `time`: map a column with date and time of the last change, or give the instant of the "
@@ -160,7 +161,7 @@ class Builder:
     @property
     def fixed(self) -> dict[str, str]:
         """Fields that are the same in every row, with what they say."""
-        time = None if "time" in self._columns or self._exported_at is None else rfc3339(self._exported_at)
+        time = None if "time" in self._columns or self.exported_at is None else rfc3339(self.exported_at)
         stated = {"source": self._mapping.source, "type": self._mapping.type, "time": time}
         return {name: value for name, value in stated.items() if value is not None}
 
@@ -273,7 +274,7 @@ class Builder:
 
     def _moment(self, cells: Sequence[Cell]) -> datetime:
         if "time" not in self._columns:
-            return self._exported_at  # type: ignore[return-value]  # the constructor has seen to it
+            return self.exported_at  # type: ignore[return-value]  # the constructor has seen to it
         try:
             return self._dated(read_moment, "time", self._cell("time", cells))
         except MomentError as fault:

@@ -14,7 +14,7 @@ from kafka.admin import NewTopic
 from brokers import topics
 from clustertrack.commands.publish import command
 from clustertrack.local.ports import free_ports
-from schemas.errors import CheckFailed, ClustertrackError
+from schemas.errors import CheckFailed, ClustertrackError, UsageFault
 
 Run = Callable[..., Result]
 PARTITIONS = 4
@@ -177,6 +177,25 @@ def test_what_a_worker_would_reject(run: Run, tmp_path: Path, rows: str, options
     assert (answer["events"], answer["refused"]) == (events, 2 - events)
     if not events:
         assert "none would be accepted" in run(path, "--dry-run", *options).stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param(["--verify", "--dry-run"], "--verify sends nothing", id="verify and dry run"),
+        pytest.param(["--verify", "--snapshot"], "--verify sends nothing", id="verify and snapshot"),
+        pytest.param(["--yes"], "go with --snapshot", id="yes"),
+        pytest.param(["--from", "2018-01-01"], "go with --snapshot", id="from"),
+        pytest.param(["--at-most", "0"], "go with --snapshot", id="at most"),
+        pytest.param(["--snapshot"], "needs the instant", id="no instant"),
+        pytest.param(["--snapshot", "--exported-at", "x"], "--exported-at: 'x' is not a time", id="no time"),
+    ],
+)
+def test_options_that_do_not_go_together(run: Run, tmp_path: Path, options: list[str], message: str):
+    """They are refused with a sentence, before anything is asked or sent."""
+    path = tmp_path / "export.csv"
+    path.write_text(HEADER + ROW)
+    assert message in fault(run(path, *options), UsageFault)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.files.cell_dates import MomentError, check_format, localise, read_day, read_moment, rfc3339
+from sources.files.cell_dates import MomentError, TimeTexts, check_format, localise, read_day, read_moment, rfc3339
 
 COPENHAGEN = ZoneInfo("Europe/Copenhagen")
 DANISH = "%d-%m-%Y %H:%M"
@@ -162,3 +162,37 @@ def test_ends_of_the_calendar(cell: str):
     for read in (read_moment, read_day):
         with pytest.raises(MomentError, match="the end of all calendars"):
             read(cell, None, ZoneInfo("UTC"))
+
+
+CELLS = st.builds(
+    lambda day, clock, between: f"{day}{between}{clock}",
+    st.from_regex(r"[0-3]?[0-9]-[01]?[0-9]-(1999|20[12][0-9])", fullmatch=True)
+    | st.sampled_from(
+        ["29-02-2019", "31-03-2019", "25-03-2018", "28-10-2018", "01-01-0001", "31-12-9999", "\uff11-1-2018", ""]
+    ),
+    st.from_regex(r"[0-2]?[0-9]:[0-5]?[0-9](:[0-6]?[0-9])?", fullmatch=True)
+    | st.sampled_from(["24:00", "02:30", "02:30:00", " 2:30", "00:00", ""]),
+    st.sampled_from([" ", "  ", "T", ""]),
+)
+
+
+@given(
+    CELLS | st.sampled_from(["01-01-0001 00:00", "31-12-9999 23:59:59"]),
+    st.sampled_from(["%d-%m-%Y %H:%M", "%d-%m-%Y %H:%M:%S"]),
+    st.sampled_from(["Europe/Copenhagen", "UTC", "America/St_Johns"]),
+)
+def test_times_that_are_looked_up_are_the_same(cell: str, pattern: str, zone: str):
+    """Looking day and time of day up apart gives what reading the cell gives, or leaves it to that."""
+    times = TimeTexts.of(pattern, ZoneInfo(zone))
+    assert times is not None
+    for _ in range(2):
+        found = times.read(cell)
+        assert found is None or found == rfc3339(read_moment(cell, pattern, ZoneInfo(zone)))
+
+
+@pytest.mark.parametrize(
+    "pattern", [None, "%d-%m-%Y", "%d-%m-%y %H:%M", "%d-%m-%Y %I:%M %p", "%H:%M %d-%m-%Y", "%d-%m-%YT%H:%M"], ids=str
+)
+def test_other_formats_are_not_looked_up(pattern: str | None):
+    """Only numeric formats with a space between day and time of day."""
+    assert TimeTexts.of(pattern, ZoneInfo("UTC")) is None
