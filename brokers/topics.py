@@ -33,8 +33,11 @@ from schemas.errors import CheckFailed
 
 EVENTS: Final = "activity.events.v1"
 COMPANIES: Final = "companies.v1"
+REGISTRY: Final = "registry.v1"
 ENRICHED: Final = "activity.enriched.v1"
 REJECTED: Final = "activity.rejected.v1"
+READ: Final = (EVENTS, COMPANIES, REGISTRY)
+"""The topics that workers read and carry into the ledger."""
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 EVENTS_KEPT_DAYS: Final = 30
@@ -96,6 +99,7 @@ def worker_rights(app_id: str) -> dict[str, tuple[str, ...]]:
     return {
         EVENTS: ("Read", "Write", "DescribeConfigs"),
         COMPANIES: ("Read", "DescribeConfigs"),
+        REGISTRY: ("Read", "DescribeConfigs"),
         ENRICHED: ("Write", "DescribeConfigs"),
         REJECTED: ("Write", "DescribeConfigs"),
         changelog_topic(app_id): ("Read", "Write", "DescribeConfigs"),
@@ -105,7 +109,7 @@ def worker_rights(app_id: str) -> dict[str, tuple[str, ...]]:
 def topic_specs(
     app_id: str, *, partitions: int, replication_factor: int = 1, min_insync_replicas: int = 1
 ) -> list[TopicSpec]:
-    """The four topics and the changelog of one ledger."""
+    """The five topics and the changelog of one ledger."""
 
     def kept(days: int, largest: int) -> dict[str, str]:
         # Without retention.bytes a broker's own limit could delete events that nobody has read.
@@ -125,6 +129,7 @@ def topic_specs(
     configs: dict[str, dict[str, str]] = {
         EVENTS: kept(EVENTS_KEPT_DAYS, EVENT_BYTES),
         COMPANIES: compacted,
+        REGISTRY: compacted,
         ENRICHED: kept(ENRICHED_KEPT_DAYS, DERIVED_BYTES),
         REJECTED: kept(REJECTED_KEPT_DAYS, DERIVED_BYTES),
         changelog_topic(app_id): compacted,

@@ -248,13 +248,6 @@ class WorkerSettings(SettingsGroup):
         Path("data"),
         description="folder of a worker's marks, **one per worker**; for `clustertrack up` the folder of everything",
     )
-    clusters: Path | None = Field(
-        None, description="your cluster registry (TOML); without it the sample in `schemas/clusters.toml`"
-    )
-    institutions: Path | None = Field(
-        None,
-        description="file with one CVR number a line: public knowledge institutions, which never count as companies",
-    )
     session_seconds: int = Field(
         30,
         ge=6,

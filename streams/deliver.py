@@ -11,6 +11,7 @@ offset.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import Any, Final
@@ -235,7 +236,7 @@ class Pipeline:
     async def _insert(self, group: Group, rows: Rows) -> None:
         """Step 5; receipts by a call of their own, so that none can be there before its row."""
         reach("insert")
-        facts = Rows(rows.activities, rows.companies, rows.rejected)
+        facts = replace(rows, receipts=[])
         await self._repeat(group, "insert", partial(asyncio.to_thread, self._ledger.insert, facts))
         if rows.receipts:
             reach("receipts")
@@ -246,7 +247,7 @@ class Pipeline:
 
     @staticmethod
     def _facts(rows: Rows) -> tuple[list[Any], ...]:
-        return rows.activities, rows.companies, rows.rejected
+        return rows.activities, rows.companies, rows.registries, rows.rejected
 
     async def _produce(self, group: Group) -> dict[int, int]:
         """Step 6. The producer retries by itself, without limit: what takes long is waiting for Kafka, not a stall."""

@@ -14,8 +14,7 @@ from brokers import topics
 from brokers.codecs import require_codecs
 from clustertrack.progress import track
 from clustertrack.settings import Settings, load_settings
-from schemas.classifications import load_institutions
-from schemas.company import LATEST_REVISION_MS, CompanyVersion
+from schemas.company import LATEST_REVISION_MS, CompanyVersion, read_company
 from schemas.errors import CheckFailed, UsageFault
 from schemas.screen import say, show
 from schemas.visible import json_lines, json_text
@@ -61,7 +60,6 @@ def load(file: Path, as_of: str | None, *, dry_run: bool, as_json: bool) -> None
     if not dry_run:
         require_codecs()
     revision = _revision(as_of, datetime.now(UTC))
-    institutions = load_institutions(settings.worker.institutions)
     register = RegisterFile(file)
     shown: list[Refusal] = []
 
@@ -77,13 +75,7 @@ def load(file: Path, as_of: str | None, *, dry_run: bool, as_json: bool) -> None
         None if dry_run else RefusedRows(file, header=sheet.header, encoding=sheet.encoding, separator=sheet.separator)
     )
     refusals = Refusals(on_refusal, listed)
-    loader = Loader(
-        register,
-        institutions=institutions,
-        revision=revision,
-        refusals=refusals,
-        examples=_EXAMPLES if dry_run else 0,
-    )
+    loader = Loader(register, revision=revision, refusals=refusals, examples=_EXAMPLES if dry_run else 0)
     try:
         with Buckets() as rows, Buckets() as known, _publisher(settings, dry_run=dry_run) as publisher:
             with track(f"reading {file.name}", file.stat().st_size) as reached:
@@ -128,7 +120,7 @@ def _publisher(settings: Settings, *, dry_run: bool) -> Iterator[Publisher]:
 def _known(settings: Settings) -> Iterable[CompanyVersion]:
     """What the topic says now."""
     with track("reading the register on Kafka", 1, unit="records") as reached:
-        yield from read_topic(settings.kafka.connection(), topics.COMPANIES, reached)
+        yield from read_topic(settings.kafka.connection(), topics.COMPANIES, read_company, reached)
 
 
 def _broken_off(error: DeliveryFailed, revision: int) -> DeliveryFailed:

@@ -4,13 +4,25 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 import click
 from clickhouse_connect.driver.client import Client
 
 from brokers.codecs import require_codecs
 from brokers.offsets import KafkaOffsets
-from brokers.topics import COMPANIES, EVENTS, TopicAdmin, TopicFault, TopicSpec, TopicState, app_id, topic_specs
+from brokers.topics import (
+    COMPANIES,
+    EVENTS,
+    READ,
+    REGISTRY,
+    TopicAdmin,
+    TopicFault,
+    TopicSpec,
+    TopicState,
+    app_id,
+    topic_specs,
+)
 from clustertrack.settings import Settings, WorkerSettings, load_settings
 from schemas.errors import CheckFailed, UsageFault
 from schemas.screen import say
@@ -111,6 +123,13 @@ def command(*, check: bool, partitions: int | None, recreate: bool) -> None:
         say(f"Nothing to do: database {settings.clickhouse.database} and all topics are as they should be.")
 
 
+_AGAIN: Final = {
+    EVENTS: "publish them again",
+    COMPANIES: "load the company register again",
+    REGISTRY: "load the registry again",
+}
+
+
 def _delete_resized(target: _Target) -> list[str]:
     """Deletes the topics that have other partitions than recorded; a line for each, with what is lost with it."""
     known = catalog.find_ledger_id(target.client, target.database) if target.recorded() else None
@@ -120,13 +139,12 @@ def _delete_resized(target: _Target) -> list[str]:
     lines = []
     for name in names:
         left = ""
-        if name in (EVENTS, COMPANIES):
+        if name in READ:
             with KafkaOffsets(target.settings.kafka.connection()) as offsets:
                 reading = offsets.read(app_id(target.settings.kafka.consumer_group, known), [name])
             if reading.workers:
                 raise TopicFault(f"{reading.workers} workers are running: stop them before {name} is deleted.", name)
-            again = "load the company register again" if name == COMPANIES else "publish them again"
-            left = f", with {reading.lag:,} records that were not counted: {again}"
+            left = f", with {reading.lag:,} records that were not counted: {_AGAIN[name]}"
         target.admin.delete(name)
         lines.append(f"Topic {name} deleted{left}.")
     return lines
@@ -181,8 +199,8 @@ def _outdated(target: _Target, ledger: str, recorded: Mapping[str, catalog.Topic
 
     They are about offsets of a topic that is gone, or about receipts that a restored ledger lacks.
     """
-    actual = target.actual([EVENTS, COMPANIES])
-    known = {name: recorded[name] for name in (EVENTS, COMPANIES) if name in recorded}
+    actual = target.actual(READ)
+    known = {name: recorded[name] for name in READ if name in recorded}
     for name, record in known.items():
         if name not in actual or actual[name].topic_id != record.topic_id:
             return _Outdated(f"Ledger {ledger} was filled from a topic {name} that is gone")

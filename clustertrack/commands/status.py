@@ -22,7 +22,7 @@ from schemas.visible import Lines, as_lines, json_lines, stacked, table
 from sinks import catalog
 from sinks.clickhouse import open_ledger
 
-TOPICS: Final = (topics.EVENTS, topics.COMPANIES)
+TOPICS: Final = topics.READ
 STATUSES: Final = ("accepted", "retracted", "duplicate", "rejected", "rerouted")
 
 POLL_SECONDS: Final = 0.25

@@ -22,7 +22,6 @@ from clustertrack import allocators, logs, watchdog
 from clustertrack.health import Health, serve
 from clustertrack.settings import Settings, load_settings
 from schemas.addresses import TopicPartition
-from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed, ClustertrackError, UsageFault
 from schemas.indicators import PIPELINE_RELEASED, PIPELINE_VERSION
 from schemas.own_folders import close_folder, private_folder, set_private_umask
@@ -59,7 +58,6 @@ def command(*, check: bool) -> None:
     require_codecs()
     _require_released(datetime.now(UTC))
     logs.configure(settings.worker.log_level)
-    clusters = ClusterRegistry.load(settings.worker.clusters)
     config, belonging, aside = _checked(settings, start_changelog=not check)
     if check:
         say("settings, ledger and topics are fine")
@@ -68,7 +66,7 @@ def command(*, check: bool) -> None:
     _claim(settings.worker.data_dir, config.app_id)
     writer = LedgerWriter(settings.clickhouse.connection())
     ledger = GuardedLedger(writer, belonging, settings.clickhouse.connection(), settings.kafka.connection())
-    worker = build(config, ledger=ledger, clusters=clusters)
+    worker = build(config, ledger=ledger)
     worker.app.delivery.reset.append(ledger.forget)
 
     def learn(aside: Mapping[int, frozenset[int]]) -> None:
@@ -163,12 +161,9 @@ def _checked(
         ledger_id=ledger_id,
         group=config.app_id,
         topic_epoch=epoch,
-        topic_ids={name: recorded[name].topic_id for name in (topics.EVENTS, topics.COMPANIES)},
+        topic_ids={name: recorded[name].topic_id for name in topics.READ},
         changelog=(topics.changelog_topic(config.app_id), config.changelog_id),
-        partitions={
-            name: recorded[name].partitions
-            for name in (topics.EVENTS, topics.COMPANIES, topics.changelog_topic(config.app_id))
-        },
+        partitions={name: recorded[name].partitions for name in (*topics.READ, topics.changelog_topic(config.app_id))},
     )
     return config, belonging, aside
 
@@ -225,7 +220,7 @@ def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, ca
         kafka=settings.kafka.connection(),
         topics={
             name: TopicInfo(topic_epoch=recorded[name].topic_epoch, partitions=recorded[name].partitions)
-            for name in (topics.EVENTS, topics.COMPANIES)
+            for name in topics.READ
         },
         changelog_id=recorded[topics.changelog_topic(app_id)].topic_id,
         data_dir=settings.worker.data_dir,

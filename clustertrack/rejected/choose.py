@@ -12,6 +12,7 @@ from clickhouse_connect.driver.client import Client
 
 from brokers import topics
 from brokers.record_headers import read_headers
+from clustertrack.registry import registry_in_force
 from clustertrack.rejected import rejected_text as text
 from clustertrack.rejected.actions import story_of
 from clustertrack.rejected.outgoing import Outgoing, as_edited, as_replay
@@ -21,7 +22,6 @@ from clustertrack.rejected.replay import Refused, Results
 from clustertrack.rejected.store import Wanted, find_places, open_places, read_records
 from clustertrack.settings import Settings
 from schemas.addresses import RecordAddress
-from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed, UsageFault
 from schemas.events import read_event
 from schemas.faults import SET_ASIDE
@@ -80,8 +80,8 @@ def dry_run(
     plan: Callable[[RejectedRecord], Outgoing | str],
     results: Results,
 ) -> list[Would]:
-    """What would be sent, each with the faults that it would have now with the cluster registry of this machine."""
-    registry = ClusterRegistry.load(settings.worker.clusters)
+    """What would be sent, each with the faults that it would have now with the registry in force."""
+    clusters = registry_in_force(settings)
     would: list[Would] = []
     for chunk in chunks:
         for record in read_records(client, settings.clickhouse.database, chunk):
@@ -94,7 +94,7 @@ def dry_run(
                 planned.value,
                 read_headers(planned.headers).event,
                 now,
-                registry,
+                clusters,
                 allow_personal_data=settings.worker.allow_personal_data,
             )
             faults = judged if isinstance(judged, list) else []

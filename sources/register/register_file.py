@@ -198,17 +198,13 @@ class Loader:
 
     Args:
         file: the register file.
-        institutions: CVR numbers of public knowledge institutions.
         revision: as-of instant of the extract, ms since 1970 UTC.
         refusals: where refused rows go.
         examples: how many of the first records to keep.
     """
 
-    def __init__(
-        self, file: RegisterFile, *, institutions: frozenset[int], revision: int, refusals: Refusals, examples: int
-    ) -> None:
+    def __init__(self, file: RegisterFile, *, revision: int, refusals: Refusals, examples: int) -> None:
         self._file = file
-        self._institutions = institutions
         self._revision = revision
         self._refusals = refusals
         self._examples = examples
@@ -277,9 +273,7 @@ class Loader:
             if kept.problem:
                 bad[kept.line] = kept.field, kept.problem
                 continue
-            read: Any = version_from_row(
-                dict(zip(header, kept.cells, strict=False)), self._institutions, self._revision
-            )
+            read: Any = version_from_row(dict(zip(header, kept.cells, strict=False)), self._revision)
             if isinstance(read, list):
                 bad[kept.line] = describe(read)
             else:

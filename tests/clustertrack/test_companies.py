@@ -17,7 +17,7 @@ from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable
 from clustertrack.commands.companies import command
 from clustertrack.local.ports import free_ports
-from schemas.company import standing
+from schemas.company import read_company, standing
 from schemas.errors import CheckFailed, UsageFault
 from sources.register.register_topic import read_topic
 
@@ -104,7 +104,7 @@ def test_extracts_one_after_the_other(run: Run, path: Path, kafka: Any, monkeypa
         return answer
 
     def now() -> set[tuple[int, str]]:
-        versions = list(read_topic(client, topic, lambda *_: None))
+        versions = list(read_topic(client, topic, read_company, lambda *_: None))
         return {
             (one.cvr, str(one.valid_from))
             for cvr in {version.cvr for version in versions}

@@ -27,7 +27,6 @@ SETTINGS = {
     "CLICKHOUSE_HOST": ["status"],
     "CLICKHOUSE_DATABASE": ["status"],
     "LOG_LEVEL": ["status"],
-    "CLUSTERTRACK_CLUSTERS": ["worker", "--check"],
 }
 """Variable -> verb that quotes it when it cannot be used."""
 

@@ -101,9 +101,9 @@ def test_a_record_becomes_receipt_row_and_enriched_event(workers: Stack) -> None
     )
     assert rows == [(SOURCE, CVRS[0], "food-bio", "new_competencies")]
     versions = workers.query(
-        "SELECT employees, nuts, kind FROM impact.company_version WHERE company_id = {c:UInt32}", c=CVRS[0]
+        "SELECT employees, nuts, legal_form FROM impact.company_version WHERE company_id = {c:UInt32}", c=CVRS[0]
     )
-    assert versions == [(12, "DK042", "company")]
+    assert versions == [(12, "DK042", "80")]
 
 
 def test_a_ledger_with_a_new_id_is_filled_again_from_the_topic(workers: Stack) -> None:

@@ -33,7 +33,7 @@ def test_figures_of_a_small_year(ledger):
     ledger.company(1, 49)
     ledger.company(2, 50)
     ledger.company(3, None)
-    ledger.company(4, 5, kind="other")
+    ledger.company(4, 5, legal_form="230")
     ledger.activity("a1", 1, "new_ideas")
     ledger.activity("a2", 1, "new_ideas", cluster="water")
     ledger.activity("a3", 2, derived=("new_ideas",))
@@ -249,7 +249,7 @@ def fill(ledger, rng: random.Random) -> None:
                 cvr,
                 rng.choice([None, 3, 49, 50, 800]),
                 valid_from=valid_from,
-                kind=rng.choice(["company", "company", "company", "other"]),
+                legal_form=rng.choice(["80", "60", "", "230"]),
                 successor=rng.choice([0, 0, 0, rng.randint(1, 40)]),
                 known_at=rng.choice(times),
             )

@@ -18,6 +18,7 @@ from click.testing import CliRunner, Result
 from clickhouse_connect.driver.client import Client
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 
+import schemas
 from clustertrack.cli import root
 from clustertrack.local import child, java, kafka_jars
 from clustertrack.local import kafka as local_kafka
@@ -29,6 +30,7 @@ from clustertrack.local.secrets import secret_files
 START_SECONDS = 60
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--mount")
 DATABASE = "impact"
+SAMPLE = Path(schemas.__file__).parent / "registry.toml"
 
 
 class Worker(Child):
@@ -71,14 +73,14 @@ class Stack:
         *,
         partitions: int = 4,
         nodes: int = 1,
-        clusters: Path | None = None,
-        institutions: Path | None = None,
+        registry: Path | None = SAMPLE,
         proxied: bool = False,
         disk: int | None = None,
         as_up: bool = False,
         python: str | Path = sys.executable,
     ) -> None:
         """Args that need an explanation:
+        registry: what workers decide by; `load_registry` brings another. None = they wait.
         proxied: each broker has one more listener, and advertises the port of a proxy for it (`listeners`).
         disk: MB of a file system of ClickHouse's own, where the system lets us have one.
         as_up: servers as `clustertrack up` starts them: a broker that is made for long runs, not for a quick start, and
@@ -116,10 +118,6 @@ class Stack:
         }
         if self._secrets:
             self.environment["CLICKHOUSE_PASSWORD_FILE"] = str(self._secrets.operator)
-        if clusters is not None:
-            self.environment["CLUSTERTRACK_CLUSTERS"] = str(clusters)
-        if institutions is not None:
-            self.environment["CLUSTERTRACK_INSTITUTIONS"] = str(institutions)
         if nodes > 1:
             self.environment |= {"CLUSTERTRACK_REPLICATION_FACTOR": "3", "CLUSTERTRACK_MIN_INSYNC_REPLICAS": "2"}
         self._broker_commands = [local_kafka.command(node, runtime, jars) for node in brokers]
@@ -129,6 +127,8 @@ class Stack:
             self.wait_for_kafka()
             self.wait_for_clickhouse()
             self.run_here("migrate")
+            if registry is not None:
+                self.load_registry(registry)
         except BaseException:  # Ctrl-C and cancellation too
             self.close()
             raise
@@ -203,6 +203,10 @@ class Stack:
         if expect is not None and done.exit_code != expect:
             raise AssertionError(f"{arguments} ended with {done.exit_code}\n{done.output}") from done.exception
         return done
+
+    def load_registry(self, file: Path) -> None:
+        """Put a registry in force."""
+        self.run_here("registry", "load", str(file), "--yes")
 
     def start_worker(self, name: str = "worker-1", *, wait: bool = True, **environment: str) -> Worker:
         """Start a worker with a data folder of its own; `environment` overrides the stack's settings."""

@@ -33,6 +33,7 @@ class Ledger:
             "CLICKHOUSE_DATABASE": config.database,
         }
         self.run("migrate")
+        self.run("registry", "load", "--sample")
         rows = [
             (EVENTS, 0, 1, offset, at, "crm", [("source", "unknown_source", "crm")], event(CVRS[0], f"WS-{offset}"))
             for offset, at in enumerate(ARRIVED)
@@ -59,7 +60,7 @@ class Ledger:
 
 @pytest.fixture
 def ledger(kafka, clickhouse, database: str) -> Ledger:
-    """Kafka is asked for the topics only: nothing is sent."""
+    """Kafka is asked for the topics and the registry: no activity is sent."""
     return Ledger(kafka.bootstrap, ClickHouse(host=clickhouse.host, port=clickhouse.port, database=database))
 
 
