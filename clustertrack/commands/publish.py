@@ -129,14 +129,14 @@ def command(
     inputs = [open_input(path, mapping=mapping, exported_at=exported_at) for path in files]
     conflicts = survey(inputs, _checking)
     now = int(time.time() * 1000)
+    instant = instant_of(inputs, exported_at, now) if snapshot else None
     judge = _judge(settings, registry, now, dry_run=dry_run)
     if verifying:
         _verify(settings, inputs, judge, conflicts, as_json=as_json)
         return
     with ExitStack() as stack:
         plan = None
-        if snapshot:
-            instant = instant_of(inputs, exported_at, now)
+        if instant is not None:
             plan = stack.enter_context(_plan(settings, inputs, judge, conflicts, instant, (first, last)))
             report.plan(plan)
             most = _AT_MOST if at_most is None else at_most
