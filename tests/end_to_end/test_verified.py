@@ -199,7 +199,10 @@ def test_a_large_share_needs_yes(files: Files):
     done = files.stack.run("publish", str(path), "--snapshot", later, *whole, expect=1)
     assert "1. maj 2022 to 31. maj 2022: 29 counted, 4 of them absent (13.8 %)" in done.stdout
     assert "13.8 % of what is counted would be retracted, more than 5 %: nothing was sent" in done.stderr
-    files.stack.run("publish", str(path), "--snapshot", later, *whole, "--dry-run")
+    dry = files.stack.run("publish", str(path), "--snapshot", later, *whole, "--dry-run").stdout
+    assert "13.8 % is so much that it is only retracted with --yes" in dry
+    assert "4 retractions would be sent" in dry
+    assert dry.rstrip().endswith("--snapshot --from 2022-05-01 --to 2022-05-31")
     files.stack.wait_counted(60)
     assert counted(files) == before
     files.publish(path, "--snapshot", later, *whole, "--at-most=20")
