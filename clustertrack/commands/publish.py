@@ -3,7 +3,7 @@
 import gc
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
 from functools import partial
@@ -122,9 +122,22 @@ def command(
         raise UsageFault("--verify sends nothing: leave out --dry-run, --send-invalid, --anyway and --snapshot")
     if not snapshot and (first or last or yes or at_most is not None):
         raise UsageFault("--from, --to, --at-most and --yes go with --snapshot: give it too, or leave them out")
-    given = {"--mapping": mapping, "--exported-at": exported_at}
-    options = "".join(f" {name} {quote(str(value))}" for name, value in given.items() if value is not None)
-    report = Report(as_json=as_json, dry_run=dry_run, options=options)
+    days = {"--from": first, "--to": last}
+    report = Report(
+        as_json=as_json,
+        dry_run=dry_run,
+        reading=_written({"--mapping": mapping, "--exported-at": exported_at}),
+        sending=_written(
+            {
+                "--send-invalid": send_invalid,
+                "--anyway": anyway,
+                "--snapshot": snapshot,
+                **{name: None if day is None else day.date() for name, day in days.items()},
+                "--at-most": at_most,
+                "--yes": yes,
+            }
+        ),
+    )
     settings = load_settings()
     inputs = [open_input(path, mapping=mapping, exported_at=exported_at) for path in files]
     conflicts = survey(inputs, _checking)
@@ -138,9 +151,10 @@ def command(
         plan = None
         if instant is not None:
             plan = stack.enter_context(_plan(settings, inputs, judge, conflicts, instant, (first, last)))
-            report.plan(plan)
             most = _AT_MOST if at_most is None else at_most
-            if plan.percent > most and not (yes or dry_run):
+            needs_yes = plan.percent > most and not yes
+            report.plan(plan, needs_yes=needs_yes)
+            if needs_yes and not dry_run:
                 report.answer()
                 raise CheckFailed(
                     f"{plan.percent:.1f} % of what is counted would be retracted, more than {most:g} %: nothing was "
@@ -167,6 +181,12 @@ def command(
                 send_plan(plan, inputs, publisher, judge=judge, conflicts=conflicts, track=_tracked)
             report.snapshot_sent(plan)
     report.finish()
+
+
+def _written(options: Mapping[str, object]) -> str:
+    """Options as they are written after a command; those that are not given are left out."""
+    given = {name: value for name, value in options.items() if value is not None and value is not False}
+    return "".join(f" {name}" if value is True else f" {name} {quote(str(value))}" for name, value in given.items())
 
 
 def _judge(settings: Settings, registry: Path | None, now: int, *, dry_run: bool) -> FileJudge:

@@ -23,9 +23,13 @@ _IN_JSON: Final = 100_000
 class Report:
     """Says what was refused while the files are read, and what became of each file at the end."""
 
-    def __init__(self, *, as_json: bool, dry_run: bool, options: str = "") -> None:
-        """`options`: those that the command needs again, to name it in what to do next."""
-        self._options = options
+    def __init__(self, *, as_json: bool, dry_run: bool, reading: str = "", sending: str = "") -> None:
+        """Args that need an explanation:
+        reading: options that say how the files are read, to be named in what to do next.
+        sending: those that say what is sent.
+        """
+        self._reading = reading
+        self._sending = sending
         self._as_json = as_json
         self._dry_run = dry_run
         self._plan: dict[str, Any] | None = None
@@ -40,11 +44,13 @@ class Report:
         if self._dry_run and not self._as_json:
             show(columns_text(source))
 
-    def plan(self, plan: Plan) -> None:
+    def plan(self, plan: Plan, *, needs_yes: bool) -> None:
         """What a snapshot will retract."""
-        self._plan = plan_as_dict(plan)
+        self._plan = {**plan_as_dict(plan), "needs_yes": needs_yes}
         if not self._as_json:
             show(plan_text(plan))
+            if self._dry_run and needs_yes:
+                say(f"  {plan.percent:.1f} % is so much that it is only retracted with --yes")
 
     def snapshot_sent(self, plan: Plan) -> None:
         """A snapshot is done."""
@@ -94,12 +100,12 @@ class Report:
         sendable = sum(outcome.events for outcome in self._outcomes)
         if self._dry_run:
             first = ["  fix the rows in the export, and look again; or"] if refused else []
-            send = f"  send what is right: clustertrack publish {names}{self._options}"
+            send = f"  send what is right: clustertrack publish {names}{self._reading}{self._sending}"
             next_ = ["Nothing was sent. Next:", *first, send] if sendable else ["Nothing was sent, and nothing can be."]
             return ["", *next_]
         if not sendable:
             return []
-        see = f"clustertrack publish --verify {names}{self._options}"
+        see = f"clustertrack publish --verify {names}{self._reading}"
         return [f"What became of it, when `clustertrack status --wait 60` has returned: {see}"]
 
     def finish(self) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from clustertrack.publish import held
 from clustertrack.publish.file_index import FileIndex, Span
 from clustertrack.publish.held import HeldActivity
-from clustertrack.publish.verdicts import Status, Verdict, faults_text, verdict
+from clustertrack.publish.verdicts import Status, Verdict, faults_text, says_the_same, verdict
 from schemas.events import Activity
 from schemas.faults import Fault
 from sources.files.file_publisher import Conflicts, Input, events_of
@@ -20,9 +20,9 @@ from sources.files.refused_rows import Refusal
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-_ROWS: Final = 250
-"""Rows that are looked up at once, and characters of their names: all of it is in the address of a request."""
-_NAMES: Final = 40_000
+_ROWS: Final = 1_000
+_NAMES: Final = 60_000
+"""Rows that are looked up at once, and characters of their names: a request has a limit."""
 
 Track = Callable[[str, Input], AbstractContextManager[Callable[[int], object]]]
 """Shows how much of a file is done."""
@@ -117,11 +117,12 @@ def _look_up(
     tell: Callable[[Verdict], object],
 ) -> None:
     names = [(row.source, row.activity_id) for _, row, _ in rows]
-    times = [(row.source, row.activity_id, row.recorded_at) for _, row, _ in rows]
     holds = held.newest(client, database, names) if names else {}
-    same_time = held.of_time(client, database, times) if names else {}
-    unseen = [digest for (_, row, digest), name in zip(rows, names, strict=True) if not _is_held(row, holds.get(name))]
-    dead = held.rejected(client, database, [*unseen, *(digest for *_, digest in wrong)]) if unseen or wrong else {}
+    other = [one for one, name in zip(rows, names, strict=True) if not says_the_same(one[1], holds.get(name))]
+    times = [(row.source, row.activity_id, row.recorded_at) for _, row, _ in other]
+    same_time = held.of_time(client, database, times) if times else {}
+    digests = [digest for *_, digest in (*other, *wrong)]
+    dead = held.rejected(client, database, digests) if digests else {}
     for (line, row, digest), name in zip(rows, names, strict=True):
         tell(verdict(line, row, holds.get(name), same_time.get(name, ()), dead.get(digest)))
     for line, faults, digest in wrong:
@@ -130,7 +131,3 @@ def _look_up(
             tell(Verdict(line, "missing", why=f"a worker would reject it: {faults_text(faults)}"))
         else:
             tell(Verdict(line, "rejected", why=f"{faults_text(found.faults)}; see {found.place}"))
-
-
-def _is_held(row: Activity, holds: Activity | None) -> bool:
-    return holds is not None and holds.recorded_at == row.recorded_at

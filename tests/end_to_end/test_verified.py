@@ -120,6 +120,14 @@ def test_a_later_version_holds(files: Files):
     files.stack.run("publish", "--verify", str(later))
 
 
+def test_long_names_fit_a_request(files: Files):
+    """Many ids of 200 letters that are no ASCII are looked up like any other."""
+    rows = "".join(f"{'æ' * 185}{n:05};13748136;2018-05-03;2018-06-01T08:00:00Z;A\n" for n in range(1_200))
+    path = files.write("long.csv", rows)
+    (answer,) = json.loads(files.stack.run("publish", "--verify", "--json", str(path), expect=1).stdout)["files"]
+    assert answer["rows"]["missing"] == 1_200
+
+
 FULL = [f"{n};13748136;2022-05-{n:02};2022-06-01T08:00:00Z;A" for n in range(1, 31)]
 AS_OF = "--exported-at=2022-07-01T08:00:00Z"
 
@@ -191,7 +199,10 @@ def test_a_large_share_needs_yes(files: Files):
     done = files.stack.run("publish", str(path), "--snapshot", later, *whole, expect=1)
     assert "1. maj 2022 to 31. maj 2022: 29 counted, 4 of them absent (13.8 %)" in done.stdout
     assert "13.8 % of what is counted would be retracted, more than 5 %: nothing was sent" in done.stderr
-    files.stack.run("publish", str(path), "--snapshot", later, *whole, "--dry-run")
+    dry = files.stack.run("publish", str(path), "--snapshot", later, *whole, "--dry-run").stdout
+    assert "13.8 % is so much that it is only retracted with --yes" in dry
+    assert "4 retractions would be sent" in dry
+    assert dry.rstrip().endswith("--snapshot --from 2022-05-01 --to 2022-05-31")
     files.stack.wait_counted(60)
     assert counted(files) == before
     files.publish(path, "--snapshot", later, *whole, "--at-most=20")
