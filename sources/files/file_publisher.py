@@ -19,8 +19,8 @@ from typing import Final, NamedTuple
 
 from schemas.errors import UsageFault
 from sources.files.buckets import Buckets
-from sources.files.cell_dates import MomentError
 from sources.files.conflicts import CONTENTS, find_conflicts, note
+from sources.files.date_formats import MomentError
 from sources.files.event_builder import Builder, Event
 from sources.files.jsonlines import JsonLines
 from sources.files.judged_rows import FileJudge, refusals, together
