@@ -20,7 +20,8 @@ from schemas.errors import CheckFailed, UsageFault
 from schemas.screen import say, show
 from schemas.visible import json_lines, json_text
 from sources.files.buckets import BUCKETS, Buckets
-from sources.files.cell_dates import MomentError, read_moment
+from sources.files.cell_dates import read_moment
+from sources.files.date_formats import MomentError
 from sources.files.refused_rows import Refusal, RefusedRows
 from sources.publisher import Counter, DeliveryFailed, Publisher, kafka_publisher
 from sources.register.register_file import Loaded, Loader, Refusals, RegisterFile, spread_known

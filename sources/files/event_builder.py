@@ -22,9 +22,10 @@ from schemas.envelope import DETAILS
 from schemas.errors import UsageFault
 from schemas.field_rules import NOT_RETRACTED
 from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
-from sources.files.cell_dates import MomentError, TimeTexts, read_day, read_moment, rfc3339
+from sources.files.cell_dates import TimeTexts, read_day, read_moment, rfc3339
 from sources.files.cell_texts import canonical, cvr_text
 from sources.files.conflicts import digest, mark
+from sources.files.date_formats import MomentError
 from sources.files.mapping import HOLE, RETRACTED, ColumnRule
 from sources.files.mapping import Mapping as FileMapping
 from sources.files.refused_rows import Refusal

@@ -24,8 +24,9 @@ from schemas.event_time import COPENHAGEN
 from schemas.events import Activity
 from schemas.faults import Fault
 from sources.files.buckets import Buckets
-from sources.files.cell_dates import MomentError, read_moment
+from sources.files.cell_dates import read_moment
 from sources.files.conflicts import CONTENTS, find_conflicts, note
+from sources.files.date_formats import MomentError
 from sources.files.event_builder import Builder, Event
 from sources.files.jsonlines import JsonLines
 from sources.files.judged_rows import FileJudge, refusals, together

@@ -19,8 +19,9 @@ from schemas.envelope import EventData
 from schemas.errors import UsageFault
 from schemas.own_files import read_within
 from schemas.people import masked
-from sources.files.cell_dates import MomentError, check_format, read_moment
+from sources.files.cell_dates import read_moment
 from sources.files.cell_texts import canonical
+from sources.files.date_formats import MomentError, check_format
 
 _ATTRIBUTES: Final = ("subject", "id", "source", "type", "time")
 FIELDS: Final = (*_ATTRIBUTES, *EventData.__annotations__)
