@@ -23,7 +23,7 @@ fix:
 check:
     scripts/check
 
-# Run all tests, or those that the arguments choose: just test tests/streams -k seen
+# Run the tests, or those that the arguments choose: just test tests/streams -k seen
 test *args:
     scripts/test "$@"
 

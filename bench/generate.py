@@ -13,8 +13,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from schemas.clusters import ClusterRegistry
 from schemas.cvr import CvrError, parse_cvr
+from schemas.registry_document import read_sample
 
 COMPANIES = 18_000
 SEED = 20181231
@@ -71,7 +71,7 @@ def company_numbers(count: int = COMPANIES) -> list[int]:
 
 def sources() -> list[str]:
     """Sources that speak for one cluster alone on the days of the events."""
-    return [cluster.sources[0] for cluster in ClusterRegistry.load().clusters if cluster.valid_to]
+    return [cluster.sources[0] for cluster in read_sample().clusters if cluster.valid_to]
 
 
 def _event(rng: Random, number: int, company: int, source: str) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from brokers.partitioning import partition_of
 from schemas.clusters import ClusterRegistry
 from schemas.company import CompanyVersion
 from schemas.events import read_event
+from schemas.registry_document import read_sample
 from sinks import writer
 from streams.app import GC_THRESHOLD, PRODUCER_BATCH
 from streams.company_register import Register
@@ -162,7 +163,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--json", action="store_true", help="medians in microseconds, as JSON")
     options = parser.parse_args()
-    clusters = ClusterRegistry.load()
+    clusters = read_sample().by_source
     made, register = records(options.events), register_of(generate.company_numbers())
     sizes = [len(record.value) for _, part in made for record in part]
     groups = [made[start : start + GROUP // BATCH] for start in range(0, len(made), GROUP // BATCH)]

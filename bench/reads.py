@@ -35,12 +35,22 @@ VIEWS = {
 PARTS = "SELECT count() FROM system.parts WHERE database = 'impact' AND table = 'activity' AND active"
 COMPANIES = """
 INSERT INTO impact.company_version
-    (company_id, valid_from, revision, name, legal_form, kind, employees, nuts, industry_scheme, industry, known_at)
-SELECT 10000000 + number * 3333, '2010-01-01', 1, concat('Synthetic ', toString(number)), '80',
-       if(number % 40 = 0, 'other', 'company'), number % 250,
+    (company_id, valid_from, revision, name, legal_form, employees, nuts, industry_scheme, industry, known_at)
+SELECT 10000000 + number * 3333, '2010-01-01', 1, concat('Synthetic ', toString(number)),
+       if(number % 80 = 0, '230', '80'), number % 250,
        ['DK011', 'DK021', 'DK032', 'DK041', 'DK050'][number % 5 + 1], 'DB07',
        ['620100', '108900', '282900', '721900'][number % 4 + 1], '2010-01-01 00:00:00'
 FROM numbers(18000)
+"""
+REGISTRY = """
+INSERT INTO impact.registry_version (revision, content, known_at)
+SELECT 1, concat('{"institutions":[', arrayStringConcat(groupArray(one), ','), ']}'), '2010-01-01 00:00:00'
+FROM
+(
+    SELECT concat('{"cvr":', toString(10000000 + (number * 80 + 40) * 3333),
+                  ',"valid_from":"2007-01-01","valid_to":null,"reason":"Synthetic"}') AS one
+    FROM numbers(225)
+)
 """
 ACTIVITIES = """
 INSERT INTO impact.activity_revision
@@ -95,6 +105,7 @@ def _measure(activities: int, repeats: int) -> list[dict[str, Any]]:
 def _fill(client: Client, versions: int) -> None:
     began = time.monotonic()
     client.command(COMPANIES)
+    client.command(REGISTRY)
     for first in range(0, versions, BLOCK):
         client.command(ACTIVITIES.format(first=first, rows=min(BLOCK, versions - first)))
     say(f"{versions:,} versions filled in {time.monotonic() - began:.0f} s")

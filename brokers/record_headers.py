@@ -33,6 +33,11 @@ REPLAY_OF: Final = "ct-replay-of"
 EDITED_FROM: Final = "ct-edited-from"
 """Address of the record that this one was edited from."""
 
+LINE: Final = "ct-line"
+"""Name of the file and number of the line that `publish` or `companies load` made the record from, as `NAME:12`. It is
+for people who look for a rejected record; anyone who publishes can write it."""
+_LINE_FORM: Final = re.compile(rb"(.{1,255}):([0-9]{1,18})", re.DOTALL)
+
 ORIGIN: Final = "ct-origin"
 """Header `topic/partition/offset`: the record that this one comes from. The last one of that name counts. For a topic
 that was re-created it is `topic@epoch/..`: its offsets start over, and consumers that drop records with the same origin
@@ -65,6 +70,15 @@ class HeadersRead(NamedTuple):
 
 
 NO_HEADERS: Final = HeadersRead(None, 0, 0, None, 0)
+
+
+def line_of(headers: RawHeaders) -> tuple[str, int] | None:
+    """Name of the file and number of the line that a record was made from, None where it does not say so."""
+    for name, value in reversed(headers):
+        if name.lower() == LINE:
+            found = _LINE_FORM.fullmatch(value or b"")
+            return None if found is None else (found[1].decode("utf-8", "replace"), int(found[2]))
+    return None
 
 
 def describes_event(name: str) -> bool:

@@ -29,12 +29,16 @@ from brokers.admin import CheckedAdmin
 from brokers.attempts import attempts
 from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable, await_usable, explained, failed, needing, not_allowed, right
+from schemas.counts import counted
 from schemas.errors import CheckFailed
 
 EVENTS: Final = "activity.events.v1"
 COMPANIES: Final = "companies.v1"
+REGISTRY: Final = "registry.v1"
 ENRICHED: Final = "activity.enriched.v1"
 REJECTED: Final = "activity.rejected.v1"
+READ: Final = (EVENTS, COMPANIES, REGISTRY)
+"""The topics that workers read and carry into the ledger."""
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 EVENTS_KEPT_DAYS: Final = 30
@@ -96,6 +100,7 @@ def worker_rights(app_id: str) -> dict[str, tuple[str, ...]]:
     return {
         EVENTS: ("Read", "Write", "DescribeConfigs"),
         COMPANIES: ("Read", "DescribeConfigs"),
+        REGISTRY: ("Read", "DescribeConfigs"),
         ENRICHED: ("Write", "DescribeConfigs"),
         REJECTED: ("Write", "DescribeConfigs"),
         changelog_topic(app_id): ("Read", "Write", "DescribeConfigs"),
@@ -105,7 +110,7 @@ def worker_rights(app_id: str) -> dict[str, tuple[str, ...]]:
 def topic_specs(
     app_id: str, *, partitions: int, replication_factor: int = 1, min_insync_replicas: int = 1
 ) -> list[TopicSpec]:
-    """The four topics and the changelog of one ledger."""
+    """The five topics and the changelog of one ledger."""
 
     def kept(days: int, largest: int) -> dict[str, str]:
         # Without retention.bytes a broker's own limit could delete events that nobody has read.
@@ -125,6 +130,7 @@ def topic_specs(
     configs: dict[str, dict[str, str]] = {
         EVENTS: kept(EVENTS_KEPT_DAYS, EVENT_BYTES),
         COMPANIES: compacted,
+        REGISTRY: compacted,
         ENRICHED: kept(ENRICHED_KEPT_DAYS, DERIVED_BYTES),
         REJECTED: kept(REJECTED_KEPT_DAYS, DERIVED_BYTES),
         changelog_topic(app_id): compacted,
@@ -250,7 +256,7 @@ class TopicAdmin:
             if spec.name in states and states[spec.name].partitions != spec.partitions
         ]
         if wrong:
-            more = f" The same holds for {len(wrong) - 1} more topics." if len(wrong) > 1 else ""
+            more = f" The same holds for {counted(len(wrong) - 1, 'more topic')}." if len(wrong) > 1 else ""
             raise TopicFault(wrong[0] + more)
         return states
 
@@ -265,7 +271,7 @@ class TopicAdmin:
             state = states.get(spec.name)
             if state is None:
                 self._create(spec)
-                lines.append(f"Topic {spec.name} created with {spec.partitions} partitions.")
+                lines.append(f"Topic {spec.name} created with {counted(spec.partitions, 'partition')}.")
                 continue
             changes = _differing(spec, state)
             if changes:
@@ -339,8 +345,8 @@ class TopicAdmin:
                 if issubclass(error, RetriableError | AuthorizationError):
                     raise needing(error(answer["error_message"]), "Create", "topic", spec.name)
                 raise TopicFault(
-                    f"Topic {spec.name} cannot be created with {spec.partitions} partitions and "
-                    f"{spec.replication_factor} replicas: {answer['error_message'] or error.__name__}",
+                    f"Topic {spec.name} cannot be created with {counted(spec.partitions, 'partition')} and "
+                    f"{counted(spec.replication_factor, 'replica')}: {answer['error_message'] or error.__name__}",
                     spec.name,
                 )
             self._admin.wait_for_topics([spec.name], timeout_ms=self._timeout_ms)
@@ -364,8 +370,8 @@ class TopicAdmin:
 def partitions_differ(spec: TopicSpec, state: TopicState) -> str:
     """One sentence about a number of partitions that is not the wanted one."""
     return (
-        f"Topic {spec.name} has {state.partitions} partitions instead of {spec.partitions}, and the count is fixed for "
-        f"life: set CLUSTERTRACK_PARTITIONS={state.partitions}, or delete it if it is new and empty."
+        f"Topic {spec.name} has {counted(state.partitions, 'partition')} instead of {spec.partitions}, and the count "
+        f"is fixed for life: set CLUSTERTRACK_PARTITIONS={state.partitions}, or delete it if it is new and empty."
     )
 
 

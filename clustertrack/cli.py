@@ -1,6 +1,7 @@
 """The command line. Each verb lives in `clustertrack.commands` and is imported only when it is called."""
 
 import importlib
+import os
 import warnings
 from typing import Final, NoReturn
 
@@ -15,12 +16,16 @@ VERBS: Final = {
     "worker": "Run one worker: Kafka -> checked, deduplicated, enriched -> ledger.",
     "publish": "Send activity from CSV, Excel or JSON lines files to Kafka.",
     "companies": "Load the company register.",
+    "registry": "Load the registry of clusters and institutions.",
     "simulate": "Write synthetic clusters, companies and activity.",
     "status": "Show lag and receipts; wait until all is counted.",
     "report": "Print the annual statistics.",
     "rejected": "List, show, replay and discard rejected records.",
     "reconcile": "Prove that every Kafka record is accounted for.",
 }
+
+GONE: Final = ("CLUSTERTRACK_CLUSTERS", "CLUSTERTRACK_INSTITUTIONS")
+"""Variables that named files of reference data, which workers now read from Kafka."""
 
 
 class _Verbs(click.Group):
@@ -54,6 +59,12 @@ def root() -> None:
 
     Exit codes: 0 fine, 1 the check failed, 2 usage, 3 a service could not be reached.
     """
+    if still_set := [name for name in GONE if os.environ.get(name)]:
+        screen.say(
+            f"{' and '.join(still_set)}: no longer read. Put clusters and institutions into one file like "
+            "examples/registry.toml, and run `clustertrack registry load FILE`.",
+            err=True,
+        )
 
 
 def main() -> NoReturn:

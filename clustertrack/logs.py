@@ -3,23 +3,28 @@
 Text that others wrote, also where a library quotes it, is escaped here (`schemas.visible`), in keys and tracebacks too.
 
 On a terminal they are made for people, elsewhere each line is a JSON object. Libraries that log through the standard
-library come out the same way, at WARNING and above.
+library come out the same way, at WARNING and above, and no more often than helps (`clustertrack.chatter`).
 """
 
 import json
 import logging
 import sys
+import time
 from typing import Any
 
 import structlog
 
+from clustertrack.chatter import Chatter
 from schemas.errors import ClustertrackError
-from schemas.screen import indented, is_terminal
+from schemas.screen import has_colors, indented, is_terminal
 from schemas.visible import json_text, one_line, visible
 
 
-def configure(level: str) -> None:
-    """Set logging up for this process. `level` is a name of the standard library, such as INFO."""
+def configure(level: str) -> Chatter:
+    """Set logging up for this process; returns what knows whether Kafka answers.
+
+    `level` is a name of the standard library, such as INFO; DEBUG shows all that libraries log.
+    """
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -28,7 +33,10 @@ def configure(level: str) -> None:
         structlog.processors.format_exc_info,
     ]
     rendered: list[structlog.types.Processor] = (
-        [_made_visible, structlog.dev.ConsoleRenderer(colors=True, exception_formatter=structlog.dev.plain_traceback)]
+        [
+            _made_visible,
+            structlog.dev.ConsoleRenderer(colors=has_colors(), exception_formatter=structlog.dev.plain_traceback),
+        ]
         if is_terminal()
         else [structlog.processors.JSONRenderer(_as_json)]
     )
@@ -45,11 +53,14 @@ def configure(level: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendered],
         )
     )
+    chatter = Chatter(time.monotonic, verbose=level == "DEBUG")
+    handler.addFilter(chatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(logging.WARNING, logging.getLevelName(level)))
     for ours in ("streams", "sinks", "sources", "reports", "clustertrack"):
         logging.getLogger(ours).setLevel(level)
+    return chatter
 
 
 def _sentence(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:

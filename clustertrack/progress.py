@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from schemas.screen import is_terminal, say
+from schemas.screen import is_terminal, note_reached, say
 from schemas.visible import visible
 
 _EVERY_SECONDS: Final = 5.0
@@ -24,6 +24,7 @@ def track(what: str, total: int, unit: str = "bytes") -> Iterator[Reached]:
         total: how much there is.
         unit: of what.
     """
+    note_reached(f"{what} was not finished")
     if is_terminal():
         with bar(what, total, unit) as reached:
             yield reached

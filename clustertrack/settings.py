@@ -8,7 +8,7 @@ deploy/settings.env.example and docs/operators.md.
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
@@ -20,6 +20,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from brokers.connection import KafkaConnection
 from schemas.errors import UsageFault
 from schemas.own_files import TooLarge, read_within
+from schemas.screen import say
+from schemas.similar import closest
+from schemas.usage_sentences import pydantic_words
+from schemas.visible import visible
 
 if TYPE_CHECKING:
     from sinks.clickhouse import ClickHouse
@@ -248,13 +252,6 @@ class WorkerSettings(SettingsGroup):
         Path("data"),
         description="folder of a worker's marks, **one per worker**; for `clustertrack up` the folder of everything",
     )
-    clusters: Path | None = Field(
-        None, description="your cluster registry (TOML); without it the sample in `schemas/clusters.toml`"
-    )
-    institutions: Path | None = Field(
-        None,
-        description="file with one CVR number a line: public knowledge institutions, which never count as companies",
-    )
     session_seconds: int = Field(
         30,
         ge=6,
@@ -320,12 +317,46 @@ def variables() -> list[str]:
     return named + [f"{group.variable(group.SECRET)}_FILE" for group in GROUPS if group.SECRET]
 
 
+_FAMILIES: Final = ("CLUSTERTRACK_", "KAFKA_", "CLICKHOUSE_")
+_OTHERS: Final = frozenset({"CLUSTERTRACK_FAULT"})
+"""Of our family, and no setting: tests end a worker with it (`streams.faultpoints`)."""
+
+
+def misspelt(environ: Iterable[str]) -> dict[str, str]:
+    """Variables that look like ours and are not -> the one that was probably meant, empty where none is like it.
+
+    Kafka and ClickHouse have variables of their own: of their families only what is nearly one of ours.
+    """
+    ours = variables()
+    found = {}
+    for name in sorted(environ):
+        if not name.startswith(_FAMILIES) or name in ours or name in _OTHERS:
+            continue
+        meant = closest(name, ours, cutoff=0.85)
+        if meant or name.startswith("CLUSTERTRACK_"):
+            found[name] = meant
+    return found
+
+
+_named: Final[set[str]] = set()
+"""Misspelt variables that this process has named."""
+
+
+def _name_misspelt() -> None:
+    for name, meant in misspelt(name for name, value in os.environ.items() if value).items():
+        if name not in _named:
+            _named.add(name)
+            advice = f"did you mean {meant}?" if meant else "see deploy/settings.env.example"
+            say(f"note: {visible(name)} is no setting and changes nothing: {advice}", err=True)
+
+
 def load_settings(*, kafka: Options | None = None, worker: Options | None = None) -> Settings:
     """Read the settings; `kafka` and `worker` are fields of these groups that beat the environment.
 
     Raises:
         UsageFault: one sentence that names the variable and what is wrong with it.
     """
+    _name_misspelt()
     return Settings(_read(KafkaSettings, kafka), _read(ClickHouseSettings), _read(WorkerSettings, worker))
 
 
@@ -337,7 +368,7 @@ def _read(group: type[Group], options: Options | None = None) -> Group:
         return group(**(options or {}))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        problem = first["msg"].removeprefix("Value error, ")
+        problem = pydantic_words(first)
         if not first["loc"]:
             raise UsageFault(problem) from error
         place = str(first["loc"][0])

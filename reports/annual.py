@@ -8,12 +8,12 @@ from one query, so that a report printed while records arrive is consistent. How
 from collections import Counter
 from collections.abc import Mapping as MappingOf
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from reports.as_known import is_provisional, known_instant
+from reports.as_known import FIRST_YEAR, day_of, is_provisional, known_instant
 from reports.model import (
     FIGURES,
     AllNotCounted,
@@ -23,6 +23,7 @@ from reports.model import (
     Figures,
     Mapping,
     NationalFigures,
+    PreviousYear,
 )
 from reports.waiting import read_waiting
 from schemas.indicators import DERIVED, HELPED, PIPELINE_VERSION
@@ -35,6 +36,12 @@ FROM impact_annual_figures(year = {year:UInt16}, known = {known:DateTime64(3, 'U
 """
 """National figures and those of every cluster; the counts are in the order of the fields of Figures."""
 
+PREVIOUS: Final = """
+SELECT outcome, companies FROM impact_annual_as_known(year = {year:UInt16} - 1, known = {known:DateTime64(3, 'UTC')})
+"""
+NAMES: Final = "SELECT cluster, name FROM cluster_known(known = {known:DateTime64(3, 'UTC')}) ORDER BY valid_from"
+BEGINS: Final = "SELECT min(known_at), count() FROM activity_revision"
+
 
 class _Row(NamedTuple):
     """One figure: of the whole country, or of a cluster."""
@@ -46,15 +53,24 @@ class _Row(NamedTuple):
 
 
 def annual_report(
-    client: Client, year: int, *, today: date, mapping: Mapping, as_known_on: date | None = None
+    client: Client, year: int, *, now: datetime, mapping: Mapping, as_known_on: date | datetime | None = None
 ) -> AnnualReport:
     """The annual statistics of `year` from the database that `client` is connected to.
 
-    `today` is the day in Europe/Copenhagen; `mapping` is printed with the figures. Raises UsageFault for a day that
-    has not ended, and what clickhouse-connect raises for a server that fails.
+    Args:
+        client: its answers are read as UTC.
+        year: calendar year in Copenhagen.
+        now: decides what has not ended or not begun.
+        mapping: is printed with the figures.
+        as_known_on: count what was known by the end of this day in Copenhagen, or at this instant.
+
+    Raises:
+        UsageFault: for a day or instant that is not over.
+        Exception: what clickhouse-connect raises for a server that fails.
     """
     last = date(year, 12, 31)
-    known = known_instant(as_known_on, today)
+    known = known_instant(as_known_on, now)
+    day = day_of(as_known_on, now)
     bound = {
         "year": str(year),
         "first": date(year, 1, 1).isoformat(),
@@ -62,15 +78,20 @@ def annual_report(
         "known": _instant(known),
     }
     rows = _read_rows(client, bound)
+    begins = _ledger_begins(client)
     return AnnualReport(
         year=year,
         as_known_on=as_known_on,
         size_as_at=last,
-        provisional=is_provisional(year, as_known_on, today),
+        provisional=is_provisional(year, day),
+        begun=day.year >= year,
+        known_since=begins if begins is not None and begins <= known else None,
+        ledger_begins=begins,
         **_national(rows),
         clusters=_clusters(rows),
         mapping=mapping,
         not_counted=_not_counted(rows, read_waiting(client, bound)),
+        previous_year=_previous(client, year, bound),
     )
 
 
@@ -84,6 +105,17 @@ def _instant(known: datetime) -> str:
     return f"{known:%Y-%m-%d %H:%M:%S}.{known.microsecond // 1000:03d}"
 
 
+def cluster_names(client: Client, *, now: datetime, as_known_on: date | datetime | None = None) -> MappingOf[str, str]:
+    """Slug -> name in the registry as known then; of several spans the last.
+
+    Raises:
+        UsageFault: for a day or instant that is not over.
+        Exception: what clickhouse-connect raises for a server that fails.
+    """
+    bound = {"known": _instant(known_instant(as_known_on, now))}
+    return dict(client.query(NAMES, parameters=bound).result_rows)
+
+
 def _read_rows(client: Client, bound: MappingOf[str, str]) -> list[_Row]:
     return [
         _Row(
@@ -94,6 +126,22 @@ def _read_rows(client: Client, bound: MappingOf[str, str]) -> list[_Row]:
         )
         for outcome, national, cluster, *counts, unregistered in client.query(BY_CLUSTER, parameters=bound).result_rows
     ]
+
+
+def _ledger_begins(client: Client) -> datetime | None:
+    [(begins, records)] = client.query(BEGINS).result_rows
+    # The driver gives instants of UTC columns without their zone.
+    return begins.replace(tzinfo=UTC) if records else None
+
+
+def _previous(client: Client, year: int, bound: MappingOf[str, str]) -> PreviousYear | None:
+    """The companies of the year before; None where nothing is known of it."""
+    if year == FIRST_YEAR:
+        return None
+    found = dict(client.query(PREVIOUS, parameters=bound).result_rows)
+    if not found:
+        return None
+    return PreviousYear(year=year - 1, companies={outcome: found.get(outcome, 0) for outcome in FIGURES})
 
 
 def _national(rows: Sequence[_Row]) -> dict[str, NationalFigures]:

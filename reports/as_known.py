@@ -24,22 +24,42 @@ def end_of_day(day: date) -> datetime:
     return midnight.astimezone(UTC) - timedelta(milliseconds=1)
 
 
-def known_instant(as_known_on: date | None, today: date) -> datetime:
-    """The instant up to which records count: the end of the day asked for, or `PRESENT`.
+def danish_day(instant: datetime) -> date:
+    """The calendar day of an instant in Copenhagen."""
+    return instant.astimezone(COPENHAGEN).date()
+
+
+def known_instant(as_known_on: date | datetime | None, now: datetime) -> datetime:
+    """The instant up to which records count: the one asked for, the end of the day asked for, or `PRESENT`.
 
     Raises:
-        UsageFault: for today and later days: what will be known by their end is not known yet.
+        UsageFault: for today, later days and later instants: what will be known by then is not known yet.
     """
     if as_known_on is None:
         return PRESENT
+    if isinstance(as_known_on, datetime):
+        if as_known_on > now:
+            raise UsageFault(
+                f"--as-known-on {as_known_on.astimezone(COPENHAGEN).isoformat()} has not come yet: name an earlier "
+                "time, or leave the option out for the present figures"
+            )
+        return as_known_on.astimezone(UTC)
+    today = danish_day(now)
     if as_known_on >= today:
         raise UsageFault(
-            f"--as-known-on {as_known_on} has not ended yet (today is {today}): name an earlier day, "
-            "or leave the option out for the present figures"
+            f"--as-known-on {as_known_on} has not ended yet (today is {today}): name an earlier day, a time of today "
+            f"such as {today}T09:00, or leave the option out for the present figures"
         )
     return end_of_day(as_known_on)
 
 
-def is_provisional(year: int, as_known_on: date | None, today: date) -> bool:
+def day_of(as_known_on: date | datetime | None, now: datetime) -> date:
+    """The day in Copenhagen that a report speaks for."""
+    if isinstance(as_known_on, datetime):
+        return danish_day(as_known_on)
+    return as_known_on or danish_day(now)
+
+
+def is_provisional(year: int, day: date) -> bool:
     """Whether the year had not ended on the day the report speaks for; its 31 December still counts as running."""
-    return (as_known_on or today) <= date(year, 12, 31)
+    return day <= date(year, 12, 31)

@@ -6,11 +6,11 @@ the same bytes, and `sha256` names them.
 
 import hashlib
 import json
-from datetime import date
-from typing import Any, Final
+from datetime import date, datetime
+from typing import Annotated, Any, Final, TypeVar
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, NonNegativeInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt
 
 from schemas.indicators import HELPED, OUTCOMES
 
@@ -29,15 +29,15 @@ class Figures(_Value):
 
     `companies`, `under_50` and `unknown_size` count kind company on either basis; `participants_other` counts public
     bodies and institutions, which are in none of the others. `reported` and `derived` count the companies of one basis;
-    a company can be in both, and helped needs no basis: all three are equal there.
+    a company can be in both. Helped has no basis: both are None there.
     """
 
     companies: NonNegativeInt = 0
     under_50: NonNegativeInt = 0
     unknown_size: NonNegativeInt = 0
     participants_other: NonNegativeInt = 0
-    reported: NonNegativeInt = 0
-    derived: NonNegativeInt = 0
+    reported: NonNegativeInt | None = 0
+    derived: NonNegativeInt | None = 0
 
 
 class NationalFigures(Figures):
@@ -46,11 +46,21 @@ class NationalFigures(Figures):
     sum_over_clusters: NonNegativeInt = 0
 
 
+Of = TypeVar("Of", bound=Figures)
+
+
+def _without_basis(figures: Of) -> Of:
+    return figures.model_copy(update={"reported": None, "derived": None})
+
+
+_NO_BASIS: Final = AfterValidator(_without_basis)
+
+
 class ClusterFigures(_Value):
     """The four figures of one cluster organisation; `unknown` holds activity without a cluster."""
 
     cluster: str
-    helped: Figures = Figures()
+    helped: Annotated[Figures, _NO_BASIS] = Field(Figures(), validate_default=True)
     new_competencies: Figures = Figures()
     new_ideas: Figures = Figures()
     new_products: Figures = Figures()
@@ -91,24 +101,39 @@ class AllNotCounted(NotCounted):
     clusters: tuple[ClusterNotCounted, ...] = ()
 
 
+class PreviousYear(_Value):
+    """The year before, as known at the same instant: outcome -> companies of the whole country."""
+
+    year: int
+    companies: dict[str, NonNegativeInt]
+
+
 class AnnualReport(_Value):
     """The annual statistics of one calendar year.
 
-    `as_known_on`: all that was known by the end of that day in Europe/Copenhagen, or None for the present.
-    `size_as_at`: the day of sizes and mergers, always 31 December. `provisional`: the year had not ended.
+    `as_known_on`: all that was known by the end of that day in Europe/Copenhagen, or at that instant; None for the
+    present. `size_as_at`: the day of sizes and mergers, always 31 December. `provisional`: the year had not ended.
+    `begun`: the year had begun. `known_since`: when the first of all activity that was known became known, None while
+    there was none. `previous_year`: None when nothing was known of it.
     """
 
     year: int
-    as_known_on: date | None
+    as_known_on: date | datetime | None
     size_as_at: date
     provisional: bool
-    helped: NationalFigures = NationalFigures()
+    begun: bool = True
+    known_since: datetime | None = None
+    ledger_begins: datetime | None = Field(None, exclude=True)
+    """When the ledger's first activity became known, which may be later than what the report speaks for. Not a part of
+    the report: it is None until then."""
+    helped: Annotated[NationalFigures, _NO_BASIS] = Field(NationalFigures(), validate_default=True)
     new_competencies: NationalFigures = NationalFigures()
     new_ideas: NationalFigures = NationalFigures()
     new_products: NationalFigures = NationalFigures()
     clusters: tuple[ClusterFigures, ...] = ()
     mapping: Mapping
     not_counted: AllNotCounted = AllNotCounted()
+    previous_year: PreviousYear | None = None
 
     def figures(self) -> dict[str, NationalFigures]:
         """The four national figures by outcome, in the order of the sentence."""

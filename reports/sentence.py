@@ -2,15 +2,15 @@
 
 from typing import Final
 
-from reports.layout import number
-from reports.model import AnnualReport
+from reports.model import AnnualReport, Figures
+from schemas.counts import counted, number, one_or_many
 
 THOUSAND: Final = 1000
 
 
 def companies(value: int) -> str:
     """The number with its noun: 6,868 companies, 1 company."""
-    return f"{number(value)} {'company' if value == 1 else 'companies'}"
+    return counted(value, "company", "companies")
 
 
 def helped(value: int) -> str:
@@ -28,11 +28,21 @@ def sentence(report: AnnualReport) -> str:
     new = report.new_competencies
     ideas = report.new_ideas
     products = report.new_products
-    were = "was" if new.companies == 1 else "were"
+    were = one_or_many(new.companies, "was", "were")
     return (
         f"{helped(report.helped.companies)}; "
-        f"{companies(new.companies)} ({number(new.under_50)} with fewer than 50 employees) "
+        f"{companies(new.companies)}{_sizes(new, ' with fewer than 50 employees')} "
         f"{were} given new competencies and tools; "
-        f"{number(ideas.companies)} ({number(ideas.under_50)}) developed new ideas; "
-        f"{number(products.companies)} ({number(products.under_50)}) developed new products, services or processes."
+        f"{number(ideas.companies)}{_sizes(ideas)} developed new ideas; "
+        f"{number(products.companies)}{_sizes(products)} developed new products, services or processes."
     )
+
+
+def _sizes(figures: Figures, words: str = "") -> str:
+    """How many are small, in brackets; unknown sizes are not small, and are told next to it."""
+    if figures.companies == 0:
+        return ""
+    if figures.unknown_size == figures.companies:
+        return f" ({one_or_many(figures.companies, 'size', 'sizes')} unknown)"
+    unknown = f", {number(figures.unknown_size)} of unknown size" if figures.unknown_size else ""
+    return f" ({number(figures.under_50)}{words}{unknown})"

@@ -10,13 +10,8 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal
-
-from schemas.cvr import CvrError, parse_cvr
-from schemas.errors import UsageFault
-from schemas.own_files import read_within
 
 UNKNOWN: Final = "unknown"
 """What every breakdown says where the register says nothing."""
@@ -163,51 +158,12 @@ def parse_legal_form(text: str) -> str:
     return str(int(code))
 
 
-def kind_of(legal_form: str, cvr: int, institutions: frozenset[int]) -> Kind:
-    """`other` for public bodies and for the public knowledge institutions of the operator's list; else `company`.
+def kind_of(legal_form: str, *, listed: bool) -> Kind:
+    """`other` for public bodies, and for what the registry lists as an institution on the day; else `company`.
 
-    An unknown legal form is a company.
+    An unknown legal form is a company. The views `company_at` and `fact` say the same.
     """
-    return "other" if legal_form in OTHER_FORMS or cvr in institutions else "company"
-
-
-_MAX_BYTES: Final = 1024 * 1024
-"""Of the list of institutions: 100,000 numbers. Denmark has some tens."""
-
-
-def load_institutions(path: Path | None) -> frozenset[int]:
-    """Read the list of public knowledge institutions: one CVR number a line, the rest after `#` is a comment.
-
-    Returns:
-        The numbers; none for None.
-
-    Raises:
-        UsageFault: names the file, the line and what to do.
-    """
-    if path is None:
-        return frozenset()
-    try:
-        lines = read_within(path, _MAX_BYTES).decode("utf-8-sig").splitlines()
-    except OSError as error:
-        raise UsageFault(
-            f"{path}: the list of institutions cannot be read ({error.strerror}); check CLUSTERTRACK_INSTITUTIONS, "
-            "or leave it unset"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise UsageFault(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from error
-    found = set()
-    for number, line in enumerate(lines, 1):
-        text = line.partition("#")[0].strip()
-        if not text:
-            continue
-        try:
-            found.add(parse_cvr(text))
-        except CvrError as error:
-            raise UsageFault(
-                f"{path}, line {number}: {text[:40]!r} is not a CVR number ({error.code}); "
-                "write one number of 8 digits a line, comments after #"
-            ) from error
-    return frozenset(found)
+    return "other" if listed or legal_form in OTHER_FORMS else "company"
 
 
 @lru_cache(maxsize=1)

@@ -1,42 +1,21 @@
-"""The dated registry of cluster organisations: who may publish for which cluster, and when.
+"""Which cluster organisation a source speaks for, and when. The registry as a whole is in `schemas.registry_document`.
 
-A TOML file, one table a cluster and span:
-
-    [[cluster]]
-    slug = "food-bio"                            # in every figure; a-z, 0-9 and -
-    name = "Food & Bio Cluster Denmark"
-    valid_from = 2016-01-01                      # first day
-    valid_to = 2024-12-31                        # last day, left out while the cluster exists
-    sources = ["https://crm.foodbio.example"]    # the CRMs that speak for it
-
-Programmes went from 38 clusters to 14, 13 and 11: no number and no name is a constant. A slug may be in several tables
-when their spans do not overlap (a cluster that changed its CRM or its name). An edited registry acts on new records
-only.
+Programmes went from 38 clusters to 14, 13 and 11: no number and no name is a constant. A slug may be listed several
+times when its spans do not overlap (a cluster that changed its CRM or its name).
 """
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, timedelta
 from functools import cached_property
-from importlib.resources import files
-from pathlib import Path
-from typing import Annotated, Any, Final, NamedTuple, Self
+from typing import Annotated, Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from schemas.bounded_toml import MAX_BYTES, read_toml
-from schemas.errors import UsageFault
 from schemas.faults import Fault, fault
-from schemas.own_files import read_within
 
-BUNDLED: Final = "schemas/clusters.toml (bundled)"
-_RESERVED: Final = ("all", "unknown")
-"""Words that reports print in the place of a slug."""
-
-_SHOWN: Final = 300
-"""Characters of a value or message that are shown."""
-
-_Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")]
+"""One line without blanks around it."""
 _Source = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
 
 
@@ -46,7 +25,10 @@ class Cluster(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     slug: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
-    name: _Text
+    name: Text
+    """In Danish, as it calls itself."""
+    name_en: Text | None = None
+    """In English, where that is another one."""
     valid_from: date
     valid_to: date | None = None
     sources: Annotated[tuple[_Source, ...], Field(min_length=1, strict=False)]
@@ -72,53 +54,40 @@ def _eras(clusters: list[Cluster]) -> _Eras:
 
 
 class ClusterRegistry:
-    """Which cluster a source speaks for on a day. Immutable."""
+    """Which cluster a source speaks for on a day. Immutable.
 
-    def __init__(self, clusters: tuple[Cluster, ...]) -> None:
+    Args:
+        clusters: those of one version of the registry.
+        revision: of that version; every decision names it.
+    """
+
+    def __init__(self, clusters: tuple[Cluster, ...], revision: int = 0) -> None:
         self.clusters: Final = clusters
+        self.revision: Final = revision
         by_source: dict[str, list[Cluster]] = {}
         for cluster in clusters:
             for source in cluster.sources:
                 by_source.setdefault(source, []).append(cluster)
         self._eras: Final = {source: _eras(of_source) for source, of_source in by_source.items()}
 
-    @classmethod
-    def load(cls, path: Path | None = None) -> Self:
-        """Read a registry file; None reads the bundled sample.
-
-        Raises:
-            UsageFault: names the file, the cluster and what to do.
-        """
-        if path is None:
-            return cls.read((files("schemas") / "clusters.toml").read_bytes(), BUNDLED)
-        try:
-            return cls.read(read_within(path, MAX_BYTES), str(path))
-        except OSError as error:
-            raise UsageFault(
-                f"{path}: the cluster registry cannot be read ({error.strerror}); "
-                "check CLUSTERTRACK_CLUSTERS, or leave it unset to use the bundled sample"
-            ) from error
-
-    @classmethod
-    def read(cls, content: bytes, place: str) -> Self:
-        """Read a registry from the bytes of its file; `place` is how errors name the file.
-
-        Raises:
-            UsageFault: names the file, the cluster and what to do.
-        """
-        try:
-            tables = read_toml(content.decode("utf-8-sig").replace("\r\n", "\n"))
-        except UnicodeDecodeError as error:
-            raise UsageFault(f"{place}: not UTF-8 at byte {error.start}; save the file as UTF-8") from error
-        except ValueError as error:
-            raise UsageFault(
-                f"{place}: not TOML: {str(error)[:_SHOWN]}; see the sample schemas/clusters.toml"
-            ) from error
-        return cls(_clusters(tables, place))
-
     def knows(self, source: str) -> bool:
         """Whether any cluster lists the source, on any day."""
         return source in self._eras
+
+    @property
+    def sources(self) -> Collection[str]:
+        """All sources that are listed, on any day."""
+        return self._eras.keys()
+
+    def slugs_of(self, source: str, day: date) -> tuple[str, ...]:
+        """Clusters that the source speaks for on a day, in the order of the alphabet."""
+        eras = self._eras.get(source)
+        return () if eras is None else eras.slugs[bisect_right(eras.begins, day)]
+
+    def changes_of(self, source: str) -> Sequence[date]:
+        """Days from which on a source speaks for other clusters than the day before."""
+        eras = self._eras.get(source)
+        return () if eras is None else eras.begins
 
     def resolve(self, source: str, day: date, wanted: str | None) -> str | Fault:
         """Slug of the cluster that the source speaks for on a day.
@@ -132,10 +101,9 @@ class ClusterRegistry:
             A slug, or the fault `unknown_source`, `outside_cluster_span`, `cluster_required` or
             `not_a_cluster_of_source`.
         """
-        eras = self._eras.get(source)
-        if eras is None:
+        if source not in self._eras:
             return fault("source", "unknown_source", source)
-        slugs = eras.slugs[bisect_right(eras.begins, day)]
+        slugs = self.slugs_of(source, day)
         if wanted in slugs:
             return wanted
         if not slugs:
@@ -158,62 +126,3 @@ class ClusterRegistry:
     def names(self) -> Mapping[str, str]:
         """Slug -> name; of several spans the last."""
         return {c.slug: c.name for c in sorted(self.clusters, key=lambda c: (c.slug, c.valid_from))}
-
-
-def _clusters(tables: Mapping[str, Any], place: str) -> tuple[Cluster, ...]:
-    unknown = sorted(set(tables) - {"cluster"})
-    if unknown:
-        raise UsageFault(f"{place}: unknown entry {unknown[0][:_SHOWN]!r}; the file holds [[cluster]] tables only")
-    entries = tables.get("cluster")
-    if not isinstance(entries, list) or not entries:
-        raise UsageFault(f"{place}: no cluster; add a [[cluster]] table with slug, name, valid_from and sources")
-    clusters = tuple(_cluster(entry, f"{place}: {_named(entry, number)}") for number, entry in enumerate(entries, 1))
-    last: dict[str, Cluster] = {}
-    for cluster in sorted(clusters, key=lambda c: (c.slug, c.valid_from)):
-        before = last.get(cluster.slug)
-        if before is not None and (before.valid_to is None or before.valid_to >= cluster.valid_from):
-            end = "has no valid_to" if before.valid_to is None else f"ends on {before.valid_to}"
-            raise UsageFault(
-                f"{place}: cluster {cluster.slug!r} is listed twice and its spans overlap: the one from "
-                f"{before.valid_from} {end}, the next begins on {cluster.valid_from}; end the first before the second "
-                "begins, or rename one"
-            )
-        last[cluster.slug] = cluster
-    return clusters
-
-
-def _named(entry: object, number: int) -> str:
-    slug = entry.get("slug") if isinstance(entry, dict) else None
-    return f"cluster {slug[:_SHOWN]!r}" if isinstance(slug, str) else f"cluster number {number}"
-
-
-_ADVICE: Final = {
-    "slug": "write 1 to 60 of a-z and 0-9, parts joined by -",
-    "name": "write the organisation's name in quotes",
-    "valid_from": "write its first day without quotes, as valid_from = 2021-01-01",
-    "valid_to": "write its last day without quotes, as valid_to = 2024-12-31, or leave it out",
-    "sources": 'list the CRMs that publish for it as printed in their events, as sources = ["https://crm.example"]',
-}
-
-
-def _cluster(entry: object, place: str) -> Cluster:
-    try:
-        cluster = Cluster.model_validate(entry)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        field = str(first["loc"][0]) if first["loc"] else ""
-        if first["type"] == "extra_forbidden":
-            raise UsageFault(f"{place}: unknown entry {field[:_SHOWN]!r}; known are {', '.join(_ADVICE)}") from error
-        what = (
-            f"{field} is missing"
-            if first["type"] == "missing"
-            else f"{field} = {repr(first['input'])[:_SHOWN]} cannot be used"
-        )
-        raise UsageFault(f"{place}: {what}; {_ADVICE.get(field, 'write it as a [[cluster]] table')}") from error
-    if cluster.slug in _RESERVED:
-        raise UsageFault(f"{place}: reports use this word for something else; choose another slug")
-    if cluster.valid_to is not None and cluster.valid_to < cluster.valid_from:
-        raise UsageFault(f"{place}: valid_to {cluster.valid_to} is before valid_from {cluster.valid_from}; swap them")
-    if len(set(cluster.sources)) != len(cluster.sources):
-        raise UsageFault(f"{place}: a source is listed twice; list it once")
-    return cluster

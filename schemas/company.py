@@ -18,8 +18,6 @@ from schemas.binding import MAX_FIELDS, parse
 from schemas.classifications import (
     MAX_EMPLOYEES,
     ClassificationError,
-    Kind,
-    kind_of,
     parse_employees,
     parse_industry,
     parse_legal_form,
@@ -107,7 +105,6 @@ class CompanyVersion(BaseModel):
     """This version never held."""
     name: Annotated[str, StringConstraints(max_length=_MAX_NAME)] = ""
     legal_form: Annotated[str, AfterValidator(_sound_legal_form)] = ""
-    kind: Kind = "company"
     employees: int | None = None
     employees_is_band: bool = False
     """`employees` is the lower bound of an interval."""
@@ -250,7 +247,7 @@ _valid_from: Final = attrgetter("valid_from")
 
 
 def attributes_as_at(versions: Sequence[CompanyVersion], day: date) -> CompanyVersion | None:
-    """The version whose size, region, industry, name and kind a company has on a day, as in the view `company_at`.
+    """The version whose attributes a company has on a day, as in the view `company_at`.
 
     The version with the greatest `valid_from` up to the day; before the first, the first. A version from the day on
     which the company ceased, or later, takes the attributes of the last one before that day. Successors are not
@@ -335,15 +332,14 @@ class _Cells:
         self.faults.append(fault(column, code, self[column]))
 
 
-def version_from_row(row: Mapping[str, str], institutions: frozenset[int], revision: int) -> RegisterRow | list[Fault]:
+def version_from_row(row: Mapping[str, str], revision: int) -> RegisterRow | list[Fault]:
     """One row of a register file as a version, or everything wrong with it; the field of a fault is the column.
 
     An empty cell is unknown. CVR numbers are read as in events, days as YYYY-MM-DD, leading zeros of municipality and
-    industry codes are restored by length. `kind` follows from the legal form and the institutions.
+    industry codes are restored by length.
 
     Args:
         row: column -> cell, as csv.DictReader gives it. Columns that the contract does not know are not looked at.
-        institutions: CVR numbers of public knowledge institutions.
         revision: as-of instant of the extract, ms since 1970 UTC.
     """
     cells = _Cells(row)
@@ -372,7 +368,6 @@ def version_from_row(row: Mapping[str, str], institutions: frozenset[int], revis
         revision=revision,
         name=cells["name"],
         legal_form=legal_form,
-        kind=kind_of(legal_form, cvr, institutions),
         employees=employees,
         employees_is_band=is_band,
         nuts=nuts,

@@ -73,10 +73,16 @@ class Activity(NamedTuple):
     """Milliseconds since 1970-01-01 UTC."""
     known_at: int
     """Milliseconds since 1970-01-01 UTC."""
+    registry_revision: int
+    """Of the registry by which the cluster was found."""
 
 
 class Clusters(Protocol):
     """What an event is judged against: the dated cluster registry (`schemas.clusters.ClusterRegistry`)."""
+
+    @property
+    def revision(self) -> int:
+        """Of this version of the registry."""
 
     def knows(self, source: str) -> bool:
         """Whether any cluster lists the source."""
@@ -273,6 +279,7 @@ def _judge(  # noqa: PLR0912  (each call more costs every event)
             days,
             recorded_at,
             max(arrived, _RELEASED_MS),
+            clusters.revision,
         ),
     )
 

@@ -5,12 +5,13 @@ twin in memory (`tests/support/twins.py`) and the real one (`sinks.writer.Ledger
 """
 
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from schemas.company import CompanyVersion
 from schemas.errors import ClustertrackError
 from schemas.events import Activity
 from schemas.faults import Fault
+from schemas.registry_document import Registry
 
 Status = Literal["duplicate", "rejected", "rerouted", "accepted", "retracted"]
 Header = tuple[str, bytes | None]
@@ -68,6 +69,8 @@ class Rejection(NamedTuple):
     pipeline_version: int
     original: Original | None = None
     """The payload as it came, where only its beginning is kept."""
+    registry_revision: int = 0
+    """Of the registry that it was judged by; 0 for a record that needs none."""
 
 
 class CompanyRow(NamedTuple):
@@ -78,19 +81,34 @@ class CompanyRow(NamedTuple):
     """Milliseconds since 1970-01-01 UTC."""
 
 
+class RegistryRow(NamedTuple):
+    """A version of the registry and when it became known: a row of `registry_version`."""
+
+    version: Registry
+    known_at: int
+    """Milliseconds since 1970-01-01 UTC."""
+
+
 @dataclass(slots=True)
 class Rows:
     """What a group of records adds to the ledger. Receipts are stored last: a receipt proves its row."""
 
     activities: list[Activity] = field(default_factory=list)
     companies: list[CompanyRow] = field(default_factory=list)
+    registries: list[RegistryRow] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
+
+    @property
+    def facts(self) -> tuple[list[Any], ...]:
+        """All but the receipts."""
+        return self.activities, self.companies, self.registries, self.rejected
 
     def extend(self, other: "Rows") -> None:
         """Append the rows of another group."""
         self.activities += other.activities
         self.companies += other.companies
+        self.registries += other.registries
         self.rejected += other.rejected
         self.receipts += other.receipts
 
@@ -109,7 +127,7 @@ class Ledger(Protocol):
     """Stores rows. Blocking; called from one thread at a time."""
 
     def insert(self, rows: Rows) -> None:
-        """Store all rows: activities, companies and rejections first, then receipts.
+        """Store all rows: activities, companies, registries and rejections first, then receipts.
 
         May be repeated with the same rows, in whole or cut otherwise: the ledger's figures do not change.
 

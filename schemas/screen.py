@@ -7,6 +7,8 @@ import errno
 import io
 import logging
 import os
+import shutil
+import signal
 import sys
 import threading
 import traceback
@@ -19,6 +21,7 @@ import click
 
 from schemas.errors import ClustertrackError
 from schemas.interpreter import require_asserts
+from schemas.usage_sentences import click_sentence
 from schemas.visible import Lines, as_lines, one_line
 
 INTERRUPTED: Final = 130
@@ -42,9 +45,24 @@ def say_bytes(content: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
+def width_of_results(narrowest: int = 72, widest: int = 120) -> int:
+    """Columns for what goes to standard output: those of its terminal, within reason; the widest where it is none.
+
+    So a report in a file or a pipe is the same on every machine.
+    """
+    if not sys.stdout.isatty():
+        return widest
+    return max(narrowest, min(widest, shutil.get_terminal_size((widest, 0)).columns))
+
+
 def is_terminal() -> bool:
     """Whether someone looks at standard error."""
     return sys.stderr.isatty()
+
+
+def has_colors() -> bool:
+    """Whether someone looks at standard error who has not asked for no colours (https://no-color.org)."""
+    return is_terminal() and not os.environ.get("NO_COLOR")
 
 
 def _write(text: str, *, err: bool) -> None:
@@ -87,6 +105,8 @@ def indented(text: str) -> Lines:
 def run(command: click.Command, name: str) -> NoReturn:
     """Run a command as a process: what a user can cause ends it with one sentence and its exit code."""
     hook_in()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # until here Ctrl-C had nothing to tell
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         require_asserts()
         code = command.main(prog_name=name, standalone_mode=False)
@@ -97,15 +117,10 @@ def run(command: click.Command, name: str) -> NoReturn:
         show(as_lines(error.format_message().split("\n")), err=True)
         sys.exit(error.exit_code)
     except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        if context is not None:
-            usage = context.get_usage().split("\n")
-            show(as_lines([*usage, f"Try '{context.command_path} --help' for help.", ""]), err=True)
-        say(f"Error: {error.format_message()}", err=True)
+        say(f"error: {click_sentence(error)}", err=True)
         sys.exit(error.exit_code)
     except click.Abort:  # Ctrl-C, as Click tells it
-        say("stopped; it is safe to run the command again", err=True)
-        sys.exit(INTERRUPTED)
+        _end_interrupted()
     except OSError as error:
         if error.errno not in _FULL:
             raise
@@ -114,6 +129,23 @@ def run(command: click.Command, name: str) -> NoReturn:
         say(f"error: {what} cannot be written ({error.strerror}): make room, and run the command again", err=True)
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+_reached = ""
+
+
+def note_reached(how_far: str) -> None:
+    """Note how far the command has come, for the sentence that ends it after Ctrl-C."""
+    global _reached  # noqa: PLW0603  (a process runs one command)
+    _reached = how_far
+
+
+def _end_interrupted() -> NoReturn:
+    """A second Ctrl-C must not cut the sentence off."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    how_far = f": {_reached}" if _reached else ""
+    say(f"stopped{how_far}; it is safe to run the command again", err=True)
+    sys.exit(INTERRUPTED)
 
 
 def _write_off(stream: IO[str]) -> None:
@@ -127,6 +159,8 @@ def hook_in() -> None:
     """What Python and its libraries print by themselves comes out harmless too."""
 
     def uncaught(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is KeyboardInterrupt:  # before the command began, or after it ended
+            return
         say("A bug in the program:", err=True)
         show(indented("".join(traceback.format_exception(kind, error, trace))), err=True)
 

@@ -163,6 +163,7 @@ SCREENS = {
     "schemas/screen.py": ("sys.stdout", "sys.stderr"),
     "schemas/visible.py": ("Lines",),
     "clustertrack/progress.py": ("rich", "Console"),
+    "reports/layout.py": ("rich", "Console", "print"),  # into a text, which becomes lines
     "clustertrack/logs.py": ("StreamHandler", "sys.stderr"),
 }
 """Files that may print, and what with. Everything else hands them text: it may be somebody else's."""
@@ -206,10 +207,11 @@ def _ways_to_a_screen(node: ast.AST) -> Iterator[str]:
 
 
 def same_names(paths: Sequence[Path]) -> Iterator[str]:
-    """Modules of the product that have their file name in common: a name means one thing."""
+    """Modules that have their file name in common: a name means one thing. The module of a verb is named for it."""
     named: dict[str, list[Path]] = defaultdict(list)
     for path in paths:
-        if path.parts[0] in PRODUCT and path.suffix == ".py" and not path.name.startswith("__"):
+        is_module = path.suffix == ".py" and not path.name.startswith("__")
+        if path.parts[0] in PRODUCT and is_module and path.parent.name != "commands":
             named[path.name].append(path)
     for found in named.values():
         if len(found) > 1:

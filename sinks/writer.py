@@ -11,8 +11,18 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from schemas.counts import counted
 from schemas.events import Activity
-from schemas.ledger import CompanyRow, LedgerRefused, LedgerUnavailable, Original, Receipt, Rejection, Rows
+from schemas.ledger import (
+    CompanyRow,
+    LedgerRefused,
+    LedgerUnavailable,
+    Original,
+    Receipt,
+    RegistryRow,
+    Rejection,
+    Rows,
+)
 from sinks.clickhouse import (
     ClickHouse,
     ClickHouseFault,
@@ -122,7 +132,7 @@ class LedgerWriter:
             # A proxy's page, or the answer to something else.
             self.close()
             raise LedgerUnavailable(
-                f"What answers at {self._config.address} does not confirm {block.num_rows} rows for {table} "
+                f"What answers at {self._config.address} does not confirm {counted(block.num_rows, 'row')} for {table} "
                 f"(written_rows: {written or 'missing'}): is it ClickHouse, or a proxy before it?"
             )
 
@@ -142,6 +152,7 @@ def _tables(rows: Rows) -> Sequence[tuple[str, Sequence[Any], Callable[[Any], pa
     return (
         ("activity_revision", rows.activities, _activities),
         ("company_version", rows.companies, _companies),
+        ("registry_version", rows.registries, _registries),
         ("rejected", rows.rejected, _rejected),
         ("receipt", rows.receipts, _receipts),
     )
@@ -181,6 +192,7 @@ def _activities(rows: Sequence[Activity]) -> pa.Table:
             "occurred_on": pa.array(columns.occurred_on, pa.uint16()),
             "recorded_at": _ms(columns.recorded_at),
             "known_at": _ms(columns.known_at),
+            "registry_revision": pa.array(columns.registry_revision, pa.uint64()),
         }
     )
 
@@ -199,7 +211,6 @@ def _companies(rows: Sequence[CompanyRow]) -> pa.Table:
             "is_deleted": column("withdrawn", pa.bool_()).cast(pa.uint8()),
             "name": column("name", pa.string()),
             "legal_form": column("legal_form", pa.string()),
-            "kind": column("kind", pa.string()),
             "employees": column("employees", pa.uint32()),
             "employees_is_band": column("employees_is_band", pa.bool_()).cast(pa.uint8()),
             "nuts": column("nuts", pa.string()),
@@ -207,6 +218,16 @@ def _companies(rows: Sequence[CompanyRow]) -> pa.Table:
             "industry": column("industry", pa.string()),
             "successor_id": pa.array([version.successor_cvr or 0 for version in versions], pa.uint32()),
             "ceased_on": column("ceased_on", pa.date32()),
+            "known_at": _ms([row.known_at for row in rows]),
+        }
+    )
+
+
+def _registries(rows: Sequence[RegistryRow]) -> pa.Table:
+    return pa.table(
+        {
+            "revision": pa.array([row.version.revision for row in rows], pa.uint64()),
+            "content": pa.array([row.version.to_json() for row in rows], pa.binary()),
             "known_at": _ms([row.known_at for row in rows]),
         }
     )
@@ -231,6 +252,7 @@ def _rejected(rows: Sequence[Rejection]) -> pa.Table:
             "pipeline_version": pa.array(columns.pipeline_version, pa.uint8()),
             "payload_size": pa.array([original.size for original in originals], pa.uint64()),
             "payload_sha256": pa.array([original.sha256 for original in originals], pa.binary()),
+            "registry_revision": pa.array(columns.registry_revision, pa.uint64()),
         }
     )
 

@@ -12,6 +12,7 @@ everything is confirmed.
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import PurePath
 from typing import Any, Final, NamedTuple, Protocol
 
 from kafka import KafkaProducer
@@ -22,13 +23,17 @@ from brokers.admin import CONNECT_MS, NOTHING_SENT, require_topic
 from brokers.connection import KafkaConnection
 from brokers.explain import explained, is_authorization, right
 from brokers.partitioning import key_hash
+from brokers.record_headers import LINE
+from schemas.counts import counted
 from schemas.errors import Unreachable
 
 MAX_RECORD: Final = 1024 * 1024
 """Bytes of one record batch that the events topic takes (`max.message.bytes`)."""
 
-MAX_VALUE: Final = MAX_RECORD - 256
-"""Bytes of a value that certainly fit: a batch adds 61 bytes, a record up to 30, its key and its header 60."""
+MAX_VALUE: Final = MAX_RECORD - 512
+"""Bytes of a value that certainly fit: a batch adds 61 bytes, a record up to 30, its key and its headers up to 350."""
+_LONGEST_NAME: Final = 255
+"""Bytes of a file's name: file systems take no more."""
 
 _CLOSE_SECONDS: Final = 1
 _REQUEST_MS: Final = 15_000
@@ -71,7 +76,7 @@ class DeliveryFailed(Unreachable):
 
     def __init__(self, *, place: SourceLine, confirmed: SourceLine | None, records: int, cause: str) -> None:
         until = (
-            f"{confirmed} is the last confirmed, with all before it ({records:,} records)"
+            f"{confirmed} is the last confirmed, with all before it ({counted(records, 'record')})"
             if confirmed
             else ("nothing is confirmed")
         )
@@ -154,6 +159,7 @@ class KafkaPublisher:
         # A topic's number of partitions is fixed for life.
         self._partitions = [TopicPartition(topic, n) for n in range(len(producer.partitions_for(topic)))]
         self._without_key = 0
+        self._file, self._name = "", b""
         self._headers = list(headers)
         self._patience = patience
         self._pending: deque[tuple[Any, SourceLine, int]] = deque()
@@ -164,7 +170,7 @@ class KafkaPublisher:
     def send(self, key: bytes | None, value: bytes, place: SourceLine) -> None:
         """Hand over one record, waiting while too much is unconfirmed."""
         try:
-            future = self._append(key, value)
+            future = self._append(key, value, place)
         except KafkaError as error:
             # Settle what was sent before, so that the place named is the first one in doubt.
             self.flush()
@@ -177,7 +183,7 @@ class KafkaPublisher:
         while len(self._pending) > _MOST_PENDING or self._pending_bytes > _MOST_PENDING_BYTES:
             self._await_oldest()
 
-    def _append(self, key: bytes | None, value: bytes) -> Any:  # noqa: ANN401  (kafka-python carries no types)
+    def _append(self, key: bytes | None, value: bytes, line: SourceLine) -> Any:  # noqa: ANN401  (kafka-python carries no types)
         """What `KafkaProducer.send` does with bytes for a partition that is known: it and we append to its accumulator.
 
         `send` itself takes a third of the time of sending: for serializers, types, its partitioner, a size estimate and
@@ -190,10 +196,17 @@ class KafkaPublisher:
         else:
             number = key_hash(key)
         place = partitions[number % len(partitions)]
-        future, full, opened, _ = producer._accumulator.append(place, None, key, value, self._headers)
+        headers = [*self._headers, (LINE, b"%b:%d" % (self._file_name(line.file), line.line))]
+        future, full, opened, _ = producer._accumulator.append(place, None, key, value, headers)
         if full or opened:
             producer._sender.wakeup()
         return future
+
+    def _file_name(self, file: str) -> bytes:
+        """The name without its folder, which is nobody's business; of one file come many records."""
+        if file != self._file:
+            self._file, self._name = file, PurePath(file).name.encode("utf-8", "replace")[-_LONGEST_NAME:]
+        return self._name
 
     def flush(self) -> None:
         """Wait until every record is confirmed."""
@@ -246,7 +259,7 @@ def kafka_publisher(
     Args:
         kafka: where the brokers are.
         topic: must exist.
-        headers: of every record.
+        headers: of every record; `ct-line`, which says where each comes from, is added.
         connect_ms: how long to try to reach a broker, and to learn of the topic.
         request_ms: how long one request may take before it is repeated.
         delivery_ms: how long a record may take, repetitions included; at least `request_ms`.

@@ -1,4 +1,4 @@
-"""The Faust app: two thin agents over the batch transport, the dedupe table, and what runs next to them.
+"""The Faust app: three thin agents over the batch transport, the dedupe table, and what runs next to them.
 
 Agents do three things: skip what is stale, hand the batch to a pipeline, and never let an exception out - Faust would
 ack the event and go on as if nothing had happened.
@@ -18,20 +18,18 @@ import faust
 import structlog
 
 from brokers.connection import KafkaConnection
-from brokers.topics import COMPANIES, ENRICHED, EVENTS, REJECTED
-from schemas.events import Clusters
+from brokers.topics import COMPANIES, ENRICHED, EVENTS, READ, REGISTRY, REJECTED
 from schemas.faults import SET_ASIDE
 from schemas.ledger import Ledger
 from streams import record_batches, silence
 from streams import worker_metrics as metrics
-from streams.company_register import Register
-from streams.company_step import process_companies
 from streams.decide import Batch, PartitionInfo, Record, process_batch
 from streams.deliver import Pipeline
 from streams.faultpoints import reach_record
 from streams.liveness import Vitals
 from streams.outbox import KafkaOutbox
-from streams.register_feed import RegisterFeed
+from streams.reference import Reference
+from streams.reference_step import process_companies, process_registry
 from streams.seen import STORE_OPTIONS, STORE_URL, TABLE, RocksSeen
 from streams.transport import SCHEME, Delivery
 
@@ -67,7 +65,7 @@ class WorkerConfig:
     """Consumer group and Faust app: it carries the ledger's id."""
     kafka: KafkaConnection
     topics: Mapping[str, TopicInfo]
-    """The events and the companies topic."""
+    """The topics that workers read: events, companies, registry."""
     changelog_id: str
     """Topic id of the changelog of marks: those of another one are not used."""
     data_dir: Path
@@ -90,15 +88,14 @@ class Worker:
     pipelines: tuple[Pipeline, ...]
 
 
-def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker:
+def build(config: WorkerConfig, *, ledger: Ledger) -> Worker:
     """Wire the app; nothing is started.
 
     Args:
         config: see `WorkerConfig`.
         ledger: where rows are stored.
-        clusters: the cluster registry.
     """
-    inputs = frozenset({EVENTS, COMPANIES})
+    inputs = frozenset(READ)
     record_batches.install(inputs)
     silence.install()
     delivery = Delivery(input_topics=inputs)
@@ -108,8 +105,7 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
         delivery.max_batch = 1
     app = _faust_app(config)
     app.delivery = delivery
-    register = Register()
-    feed = RegisterFeed(register, COMPANIES, config.topics[COMPANIES].partitions, config.kafka)
+    reference = Reference(config.kafka, {name: known.partitions for name, known in config.topics.items()})
     partitions = config.topics[EVENTS].partitions
     # Faust's table brings assignment and recovery; streams.seen reads and writes it in bulk.
     options = {**STORE_OPTIONS, "changelog_id": config.changelog_id}
@@ -127,17 +123,14 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
             place,
             records,
             seen=partial(events.seen, place.partition),
-            register=register,
-            clusters=clusters,
+            register=reference.register,
+            clusters=reference.clusters,
             condemned=condemned,
             allow_personal_data=config.allow_personal_data,
         )
         if batch.dropped_extensions:
             metrics.DROPPED_EXTENSIONS.inc(batch.dropped_extensions)
         return batch
-
-    def decide_companies(place: PartitionInfo, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
-        return process_companies(place, records, condemned=condemned)
 
     outputs = {"events": EVENTS, "enriched": ENRICHED, "rejected": REJECTED}
     common: dict[str, Any] = {
@@ -154,33 +147,34 @@ def build(config: WorkerConfig, *, ledger: Ledger, clusters: Clusters) -> Worker
         outbox=KafkaOutbox(producer, outputs, table.changelog_topic_name),
         **common,
     )
-    companies = Pipeline(
-        name="companies", step=decide_companies, seen=None, outbox=KafkaOutbox(producer, outputs, None), **common
+    companies, registries = (
+        Pipeline(name=name, step=step, seen=None, outbox=KafkaOutbox(producer, outputs, None), **common)
+        for name, step in (("companies", process_companies), ("registry", process_registry))
     )
-    pipelines = (events, companies)
+    pipelines = {EVENTS: events, COMPANIES: companies, REGISTRY: registries}
     vitals = Vitals(
         now=monotonic,
         delivery=delivery,
-        pipelines={EVENTS: events, COMPANIES: companies},
+        pipelines=pipelines,
         app=app,
-        register_ready=feed.ready.is_set,
+        waits_for=reference.waits_for,
         stalled=config.stalled_seconds,
     )
-    for pipeline in pipelines:
+    for pipeline in pipelines.values():
         delivery.drain.append(partial(pipeline.drain, DRAIN_SECONDS))
         delivery.reset.append(pipeline.forget)
 
-    _add_agent(app, config, EVENTS, events, feed.ready)
-    _add_agent(app, config, COMPANIES, companies, feed.ready)
+    for topic, pipeline in pipelines.items():
+        _add_agent(app, config, topic, pipeline, reference.ready)
 
     app.heart = vitals.run
 
     @app.task  # type: ignore[untyped-decorator]
     async def run_alongside() -> None:
-        running = [_guarded(app, coroutine) for coroutine in (feed.run(), *(p.run() for p in pipelines))]
-        await asyncio.gather(*running)
+        running = [*reference.running(), *(pipeline.run() for pipeline in pipelines.values())]
+        await asyncio.gather(*(_guarded(app, coroutine) for coroutine in running))
 
-    return Worker(app, vitals, pipelines)
+    return Worker(app, vitals, tuple(pipelines.values()))
 
 
 def log_each() -> bool:

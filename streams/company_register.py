@@ -1,12 +1,12 @@
 """The company register in memory, and the pure step that carries its records into the ledger.
 
 Every worker holds the whole register: 18,000 companies take about 20 MB. It is read from the beginning of the compacted
-topic by `streams.register_feed`; this module does no I/O.
+topic by `streams.topic_feed`; this module does no I/O.
 """
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from sys import intern
 from typing import Any, Final
@@ -14,9 +14,10 @@ from typing import Any, Final
 import pydantic_core
 
 from schemas.bounded_cache import Remembered
-from schemas.classifications import size_band
+from schemas.classifications import kind_of, size_band
 from schemas.company import CompanyVersion, attributes_as_at, canonical
 from schemas.event_time import EPOCH_ORDINAL
+from schemas.registry_document import Institution
 
 _CACHED: Final = 131_072
 """Texts that are kept ready, less than 1 kB each; all are forgotten when there are more."""
@@ -34,8 +35,9 @@ class _History:
         """By `valid_from`."""
         self.begins = array("i")
         """`valid_from` of each, in days since 1970."""
-        self.texts: dict[int, tuple[bytes, bytes]] = {}
-        """Number of versions that have begun -> what enrichment says then: the text before the day, and after it."""
+        self.texts: dict[tuple[int, bool], tuple[bytes, bytes]] = {}
+        """Versions that have begun, and whether it is listed as an institution -> what enrichment says then: the text
+        before the day, and after it."""
 
     def put(self, version: CompanyVersion, *, held: bool) -> None:
         """Put a version in its place, where an earlier revision of it may be, or take that out."""
@@ -64,10 +66,12 @@ class Register:
         self._naming: dict[int, _History] = {}
         """Of those that were merged, the versions that name a successor."""
         self._revisions: dict[tuple[int, date], int] = {}
+        self._institutions: dict[int, list[Institution]] = {}
         self._texts = 0
         """Texts kept ready."""
         self._stories: dict[int, tuple[tuple[int, ...], tuple[tuple[bytes, bytes], ...]]] = {}
-        """Of companies with few versions that were never merged: when versions begin, and the text of each time."""
+        """Of companies with few versions that were never merged and are no institutions: when versions begin, and the
+        text of each time."""
 
     def __len__(self) -> int:
         """Companies with at least one version in force."""
@@ -86,6 +90,13 @@ class Register:
         company.texts.clear()
         if (story := self._stories.pop(version.cvr, None)) is not None:
             self._texts -= len(story[1])
+
+    def list_institutions(self, institutions: Iterable[Institution]) -> None:
+        """Take in who is an institution from now on, in place of those before."""
+        self._institutions = {}
+        for one in institutions:
+            self._institutions.setdefault(one.cvr, []).append(one)
+        self._forget()
 
     def versions_of(self, cvr: int) -> Sequence[CompanyVersion]:
         """Versions in force of a company, by valid_from; empty for a company that the register lacks."""
@@ -106,14 +117,14 @@ class Register:
         company = self._companies.get(cvr)
         if company is None:
             return b'{"cvr":"%08d","known":false,"as_at":"%b"}' % (cvr, _iso_days[days])
-        if len(company.versions) <= _FEW and cvr not in self._naming:
+        if len(company.versions) <= _FEW and cvr not in self._naming and cvr not in self._institutions:
             return self._tell(cvr, company, days)
-        begun = bisect_right(company.begins, days)
-        text = company.texts.get(begun)
+        state = bisect_right(company.begins, days), self._is_listed(cvr, days)
+        text = company.texts.get(state)
         if text is None:
             if self._texts >= _CACHED:
                 self._forget()
-            text = company.texts[begun] = _described(company.versions, _date(days))
+            text = company.texts[state] = _described(company.versions, _date(days), listed=state[1])
             self._texts += 1
         return b"%b%b%b" % (text[0], _iso_days[days], text[1])
 
@@ -121,11 +132,15 @@ class Register:
         if self._texts >= _CACHED:
             self._forget()
         begins = tuple(company.begins)
-        texts = tuple(_described(company.versions, _date(day)) for day in (begins[0] - 1, *begins))
+        texts = tuple(_described(company.versions, _date(day), listed=False) for day in (begins[0] - 1, *begins))
         self._stories[cvr] = begins, texts
         self._texts += len(texts)
         head, tail = texts[bisect_right(begins, days)]
         return b"%b%b%b" % (head, _iso_days[days], tail)
+
+    def _is_listed(self, cvr: int, days: int) -> bool:
+        spans = self._institutions.get(cvr)
+        return spans is not None and any(span.holds(_date(days)) for span in spans)
 
     def _forget(self) -> None:
         for company in self._companies.values():
@@ -149,12 +164,12 @@ def _put(companies: dict[int, _History], version: CompanyVersion, *, held: bool)
     return company
 
 
-def _described(versions: Sequence[CompanyVersion], day: date) -> tuple[bytes, bytes]:
+def _described(versions: Sequence[CompanyVersion], day: date, *, listed: bool) -> tuple[bytes, bytes]:
     company = attributes_as_at(versions, day)
     assert company is not None  # noqa: S101  (a history has versions)
     attributes = {
         "name": company.name,
-        "kind": company.kind,
+        "kind": kind_of(company.legal_form, listed=listed),
         "legal_form": company.legal_form,
         "employees": company.employees,
         "size_band": size_band(company.employees),
@@ -175,7 +190,7 @@ def _slim(version: CompanyVersion) -> CompanyVersion:
     return CompanyVersion.model_construct(_ALL_FIELDS, **values)
 
 
-_REPEATED: Final = frozenset({"legal_form", "kind", "nuts", "industry_scheme", "industry"})
+_REPEATED: Final = frozenset({"legal_form", "nuts", "industry_scheme", "industry"})
 """Fields whose few values many companies share."""
 _ALL_FIELDS: Final = set(CompanyVersion.model_fields)
 

@@ -126,6 +126,8 @@ class Batch:
     dropped_extensions: int = 0
     weight: int = 0
     """Bytes of memory that its records take, about; without those that are condemned."""
+    registry_revision: int = 0
+    """Of the registry that decides; 0 for records that need none."""
 
 
 Seen = Callable[[list[bytes]], Sequence[bytes | None]]
@@ -154,7 +156,7 @@ def process_batch(
             that was set aside only offset and time are read, and nothing else is kept.
         allow_personal_data: whether CPR numbers and e-mail addresses in texts are no fault.
     """
-    batch = Batch()
+    batch = Batch(registry_revision=clusters.revision)
     activities, receipts, outputs, marks = batch.rows.activities, batch.rows.receipts, batch.outputs, batch.marks
     judged = _judge_all(batch, records, clusters, condemned, allow_personal_data)
     keys = [sound[0] for sound in judged if isinstance(sound, tuple)]
@@ -222,6 +224,7 @@ def reject(batch: Batch, place: PartitionInfo, record: Record, faults: list[Faul
             payload=record.value,
             pipeline_version=PIPELINE_VERSION,
             original=Original(cut.size, cut.sha256) if cut and cut.size > whole else None,
+            registry_revision=batch.registry_revision,
         )
     )
     listed = json.dumps([f._asdict() for f in faults], ensure_ascii=False).encode()

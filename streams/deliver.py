@@ -11,6 +11,7 @@ offset.
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from time import monotonic
 from typing import Any, Final
@@ -24,6 +25,7 @@ from streams.blame import decide_or_reject
 from streams.decide import Batch, PartitionInfo, Record
 from streams.faultpoints import reach
 from streams.interfaces import Group, Outbox, SeenTable, Step
+from streams.outages import Outage
 
 RETRY_DELAYS: Final = (0.2, 2.0)
 """Shortest and longest seconds between tries: a recovered ledger is noticed at once, and not hammered."""
@@ -235,28 +237,27 @@ class Pipeline:
     async def _insert(self, group: Group, rows: Rows) -> None:
         """Step 5; receipts by a call of their own, so that none can be there before its row."""
         reach("insert")
-        facts = Rows(rows.activities, rows.companies, rows.rejected)
+        facts = replace(rows, receipts=[])
         await self._repeat(group, "insert", partial(asyncio.to_thread, self._ledger.insert, facts))
         if rows.receipts:
             reach("receipts")
             receipts = Rows(receipts=rows.receipts)
             await self._repeat(group, "insert", partial(asyncio.to_thread, self._ledger.insert, receipts))
-        for known, stored in zip(self._facts(self._known), self._facts(facts), strict=True):
+        for known, stored in zip(self._known.facts, facts.facts, strict=True):
             known[:] = stored[:1] or known
-
-    @staticmethod
-    def _facts(rows: Rows) -> tuple[list[Any], ...]:
-        return rows.activities, rows.companies, rows.rejected
 
     async def _produce(self, group: Group) -> dict[int, int]:
         """Step 6. The producer retries by itself, without limit: what takes long is waiting for Kafka, not a stall."""
         sending = asyncio.ensure_future(self._outbox.send(group.parcel, group.marks))
+        outage = Outage(self.name)
         try:
             while not (await asyncio.wait([sending], timeout=self._patience))[0]:
                 self._check(group)
                 self._wait("Kafka does not confirm")
-                log.warning("Kafka does not confirm, still waiting", pipeline=self.name, records=group.size)
-            return await sending
+                outage.failed("Kafka does not confirm, still waiting", records=group.size)
+            result = await sending
+            outage.over("Kafka confirms again")
+            return result
         finally:
             sending.cancel()
 
@@ -271,10 +272,9 @@ class Pipeline:
     async def _repeat(
         self, group: Group, step: str, call: Callable[[], Awaitable[Any]], *heals: type[Exception]
     ) -> Any:  # noqa: ANN401  (call's)
-        """Repeat a call until it succeeds: nothing else would deliver these records. Only for errors that can pass,
-        `heals` among them.
-        """
+        """Repeat a call until it succeeds: nothing else would deliver these records. Errors that pass: `heals` too."""
         delay, longest = self._retry_delays
+        outage = Outage(self.name)
         while True:
             self._check(group)
             try:
@@ -286,10 +286,11 @@ class Pipeline:
                     raise
                 metrics.RETRIES.labels(self.name, step).inc()
                 self._wait(str(error)[:600])
-                log.warning("will be repeated", pipeline=self.name, step=step, seconds=delay, error=str(error)[:600])
+                outage.failed("will be repeated", step=step, error=str(error)[:600])
                 await asyncio.sleep(delay)
                 delay = min(longest, delay * 2)
             else:
+                outage.over("it works again", step=step)
                 self.waiting_since = None
                 return result
 

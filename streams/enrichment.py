@@ -1,5 +1,5 @@
 """The enriched event: the CloudEvent with its company as at the day, the basis of each outcome, and its place among the
-versions. What is added is at the end of `data`.
+versions, and the registry by which it was decided. What is added is at the end of `data`.
 
 An event is written as JSON right after it was read, while its parts are at hand; only the text waits for the decision.
 """
@@ -33,11 +33,12 @@ def enriched(text: bytes, activity: Activity, register: Register) -> bytes:
     """
     head, _, tail = text.partition(_SPOT)
     # The revision is text: JSON numbers of 128 bits lose digits in most readers.
-    return b'%b"company":%b,"basis":%b,"revision":"%d"%b' % (
+    return b'%b"company":%b,"basis":%b,"revision":"%d","registry_revision":%d%b' % (
         head,
         register.company_as_at(activity.company_id, activity.occurred_on),
         _bases[activity.reported, activity.derived],
         activity.revision,
+        activity.registry_revision,
         tail,
     )
 

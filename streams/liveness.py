@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from brokers.topics import COMPANIES, EVENTS
 from streams import membership
 from streams import worker_metrics as metrics
 from streams.deliver import Pipeline
@@ -43,7 +42,8 @@ class Signs:
     """Since when records have been fetched that no agent took, or that were passed over by later ones."""
     not_flowing_for: float
     """Since when no record could be fetched, and no mark was recovered."""
-    register_ready: bool
+    waits_for: str
+    """What has to be known before any record is decided, and is not yet; empty when all is known."""
     joined: bool
     """Whether the consumer group has let the worker in."""
     waiting_for: float
@@ -60,7 +60,9 @@ def unhealthy(signs: Signs, stalled: float) -> str | None:
         return f"the records in hand have not moved for {signs.delivery_age:.0f} s"
     if signs.untaken_for > stalled:
         return f"fetched records have not been taken for {signs.untaken_for:.0f} s"
-    if (signs.recovering or (signs.flowing and not signs.held)) and signs.fetch_age > stalled:
+    # While agents wait their queues are full, and the fetcher waits with them.
+    fetching = signs.recovering or (signs.flowing and not signs.held and not signs.waits_for)
+    if fetching and signs.fetch_age > stalled:
         return f"the fetcher has shown no sign of life for {signs.fetch_age:.0f} s"
     if not signs.flowing and signs.not_flowing_for > LONGEST_START:
         return f"assignment or recovery has not moved for {signs.not_flowing_for:.0f} s"
@@ -74,8 +76,8 @@ def unready(signs: Signs) -> str | None:
         reasons.append("the consumer group has not let the worker in yet")
     elif not signs.flowing:
         reasons.append("partitions are being assigned or the table is being recovered")
-    if not signs.register_ready:
-        reasons.append("the company register is being read")
+    if signs.waits_for:
+        reasons.append(signs.waits_for)
     if signs.waiting_for > 0:
         said = f" ({signs.refusal})" if signs.refusal else ""
         reasons.append(f"the ledger or Kafka has refused for {signs.waiting_for:.0f} s; the work is repeated{said}")
@@ -90,7 +92,7 @@ class Vitals:
         delivery: the fetcher's signs of life.
         pipelines: topic -> pipeline.
         app: the Faust app.
-        register_ready: whether the company register is read.
+        waits_for: what has to be known before any record is decided; empty when all is known.
         stalled: for how many seconds nothing may move.
     """
 
@@ -101,12 +103,12 @@ class Vitals:
         delivery: Delivery,
         pipelines: Mapping[str, Pipeline],
         app: Any,
-        register_ready: Callable[[], bool],
+        waits_for: Callable[[], str],
         stalled: float,
     ) -> None:
         self._now, self._delivery, self._app, self._stalled = now, delivery, app, stalled
         self._pipelines = pipelines
-        self._register_ready = register_ready
+        self._waits_for = waits_for
         self._beat = self._flowed_at = self._taken_at = now()
 
     async def run(self) -> None:
@@ -142,7 +144,7 @@ class Vitals:
             # Between two beats the state is unknown.
             untaken_for=max(0.0, self._beat - self._taken_at),
             not_flowing_for=now - max(self._flowed_at, self._delivery.recovered_at),
-            register_ready=self._register_ready(),
+            waits_for=self._waits_for(),
             joined=self._joined(),
             waiting_for=max((now - since for since, _ in waiting), default=0.0),
             refusal=min(waiting, default=(0.0, ""))[1],
@@ -171,7 +173,7 @@ class Vitals:
 
     def _untaken(self) -> bool:
         """Whether fetched records were left lying: their pipeline is idle, or has gone on to later ones."""
-        if not (self._flowing() and self._register_ready()):
+        if not self._flowing() or self._waits_for():
             return False
         return any(
             (open_ and pipeline.idle) or passed_over
@@ -182,7 +184,7 @@ class Vitals:
     def _measure_lag(self) -> None:
         consumer = self._app.consumer
         for tp in consumer.assignment():
-            if tp.topic in (EVENTS, COMPANIES):
+            if tp.topic in self._pipelines:
                 end = consumer.highwater(tp) or 0
                 committed = consumer._committed_offset[tp]  # noqa: SLF001  (see test_faust_contract)
                 metrics.LAG.labels(tp.topic, str(tp.partition)).set(max(0, end - (committed or 0)))

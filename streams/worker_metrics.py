@@ -1,7 +1,7 @@
 """What a worker tells Prometheus. Names and labels are part of the product: docs/operators.md lists them.
 
-Labels are few and bounded: `pipeline` is `events` or `companies`; outcomes and reasons are the codes of receipts and
-faults. Event-to-stored time is measured from the record's LogAppendTime by the worker's clock.
+Labels are few and bounded: `pipeline` is `events`, `companies` or `registry`; outcomes and reasons are the codes of
+receipts and faults. Event-to-stored time is measured from the record's LogAppendTime by the worker's clock.
 """
 
 from collections import Counter as Count
@@ -18,6 +18,7 @@ EVENTS: Final = Counter(
     "clustertrack_events_total", "Records by result (receipt status and reason)", ["outcome", "reason"]
 )
 COMPANIES: Final = Counter("clustertrack_company_versions_total", "Company versions carried into the ledger")
+REGISTRIES: Final = Counter("clustertrack_registry_versions_total", "Registry versions carried into the ledger")
 REJECTED: Final = Counter("clustertrack_rejected_total", "Rejected records by topic and reason", ["topic", "reason"])
 BATCH_RECORDS: Final = Histogram(
     "clustertrack_batch_records", "Records in a delivered group", ["pipeline"], buckets=(1, 10, 100, 1000, 5000, 20000)
@@ -53,6 +54,9 @@ LAG: Final = Gauge(
     "clustertrack_lag_records", "Records between the committed offset and the end", ["topic", "partition"]
 )
 REGISTER_COMPANIES: Final = Gauge("clustertrack_register_companies", "Companies in the register in memory")
+REGISTRY_REVISION: Final = Gauge(
+    "clustertrack_registry_revision", "Revision of the registry by which the worker decides, ms since 1970; 0 = none"
+)
 
 
 def observe(pipeline: str, rows: Rows, size: int, seconds: float) -> None:
@@ -65,6 +69,8 @@ def observe(pipeline: str, rows: Rows, size: int, seconds: float) -> None:
         REJECTED.labels(topic, reason).inc(number)
     if rows.companies:
         COMPANIES.inc(len(rows.companies))
+    if rows.registries:
+        REGISTRIES.inc(len(rows.registries))
     if rows.receipts:
         now = time()
         for receipt in (rows.receipts[0], rows.receipts[-1]):

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from quick_kafka import ready_to_start
 from runs import NODES, SCALE, SEED
 
-from clustertrack.local import java, kafka_jars
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child, Command
 from clustertrack.local.ports import HOST, free_ports
@@ -87,11 +87,9 @@ def _started(child: Child, ready: Callable[[], bool]) -> None:
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
     """One real Kafka node for the whole session; tests use topic and group names of their own."""
     folder = tmp_path_factory.mktemp("kafka")
-    runtime, jars = java.find_java(), kafka_jars.ensure_jars()
     port, controller = free_ports(2)
     node = local_kafka.KafkaNode(folder / "kafka", port, controller, short_lived=True)
-    local_kafka.prepare(node, runtime, jars, folder)
-    child = Child(local_kafka.command(node, runtime, jars), folder)
+    child = Child(ready_to_start(node, folder), folder)
     try:
         _started(child, lambda: local_kafka.is_ready(node.bootstrap))
         yield Kafka(node.bootstrap)

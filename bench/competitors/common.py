@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from confluent_kafka import Consumer, TopicPartition
 
 from brokers.topics import COMPANIES
-from schemas.clusters import ClusterRegistry
 from schemas.company import read_company
 from schemas.events import Activity, read_event
 from schemas.indicators import PIPELINE_VERSION
 from schemas.ledger import Receipt, Rejection, Rows
+from schemas.registry_document import read_sample
 from schemas.revisions import version_key
 from sinks.clickhouse import ClickHouse
 from sinks.writer import LedgerWriter
@@ -79,7 +79,7 @@ class Judge:
     """Validates, deduplicates and enriches one record at a time, with the product's functions."""
 
     def __init__(self, setup: Setup) -> None:
-        self._setup, self._clusters, self._register = setup, ClusterRegistry.load(), read_register(setup)
+        self._setup, self._clusters, self._register = setup, read_sample().by_source, read_register(setup)
 
     def decide(
         self,

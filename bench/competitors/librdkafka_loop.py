@@ -11,8 +11,8 @@ from typing import NamedTuple
 from common import Setup, read_register
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
-from schemas.clusters import ClusterRegistry
 from schemas.ledger import Headers, Rows
+from schemas.registry_document import read_sample
 from streams.decide import PartitionInfo, process_batch
 
 BATCH = 20_000
@@ -39,7 +39,7 @@ def record_of(message: Message) -> Record:
 def main() -> None:
     """Run until killed."""
     setup = Setup.read()
-    register, clusters, writer = read_register(setup), ClusterRegistry.load(), setup.writer()
+    register, clusters, writer = read_register(setup), read_sample().by_source, setup.writer()
     topics = {"enriched": setup.enriched, "rejected": setup.rejected, "events": setup.topic}
     known: dict[bytes, bytes] = {}
 

@@ -4,16 +4,29 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 import click
 from clickhouse_connect.driver.client import Client
 
 from brokers.codecs import require_codecs
 from brokers.offsets import KafkaOffsets
-from brokers.topics import COMPANIES, EVENTS, TopicAdmin, TopicFault, TopicSpec, TopicState, app_id, topic_specs
+from brokers.topics import (
+    COMPANIES,
+    EVENTS,
+    READ,
+    REGISTRY,
+    TopicAdmin,
+    TopicFault,
+    TopicSpec,
+    TopicState,
+    app_id,
+    topic_specs,
+)
 from clustertrack.settings import Settings, WorkerSettings, load_settings
+from schemas.counts import counted
 from schemas.errors import CheckFailed, UsageFault
-from schemas.screen import say
+from schemas.screen import note_reached, say
 from sinks import catalog
 from sinks.clickhouse import connect, explained
 from sinks.guard import lost_receipts, older_than_commits
@@ -94,6 +107,7 @@ def command(*, check: bool, partitions: int | None, recreate: bool) -> None:
     config = settings.clickhouse.connection()
     # The ledger's own database may not exist yet.
     with explained(config), connect(config, database="default") as client:
+        note_reached("what was created is kept")
         lines = migrate(client, settings.clickhouse.database, check=check)
         with TopicAdmin(settings.kafka.connection()) as admin:
             target = _Target(settings, client, admin)
@@ -106,9 +120,16 @@ def command(*, check: bool, partitions: int | None, recreate: bool) -> None:
     for line in lines:
         say(line)
     if check and lines:
-        raise CheckFailed(f"{len(lines)} differences: see above, then run `clustertrack migrate`.")
+        raise CheckFailed(f"{counted(len(lines), 'difference')}: see above, then run `clustertrack migrate`.")
     if not lines:
         say(f"Nothing to do: database {settings.clickhouse.database} and all topics are as they should be.")
+
+
+_AGAIN: Final = {
+    EVENTS: "publish them again",
+    COMPANIES: "load the company register again",
+    REGISTRY: "load the registry again",
+}
 
 
 def _delete_resized(target: _Target) -> list[str]:
@@ -120,13 +141,14 @@ def _delete_resized(target: _Target) -> list[str]:
     lines = []
     for name in names:
         left = ""
-        if name in (EVENTS, COMPANIES):
+        if name in READ:
             with KafkaOffsets(target.settings.kafka.connection()) as offsets:
                 reading = offsets.read(app_id(target.settings.kafka.consumer_group, known), [name])
             if reading.workers:
-                raise TopicFault(f"{reading.workers} workers are running: stop them before {name} is deleted.", name)
-            again = "load the company register again" if name == COMPANIES else "publish them again"
-            left = f", with {reading.lag:,} records that were not counted: {again}"
+                raise TopicFault(
+                    f"Workers that are running: {reading.workers}. Stop them before {name} is deleted.", name
+                )
+            left = f", with {counted(reading.lag, 'record')} not counted: {_AGAIN[name]}"
         target.admin.delete(name)
         lines.append(f"Topic {name} deleted{left}.")
     return lines
@@ -181,8 +203,8 @@ def _outdated(target: _Target, ledger: str, recorded: Mapping[str, catalog.Topic
 
     They are about offsets of a topic that is gone, or about receipts that a restored ledger lacks.
     """
-    actual = target.actual([EVENTS, COMPANIES])
-    known = {name: recorded[name] for name in (EVENTS, COMPANIES) if name in recorded}
+    actual = target.actual(READ)
+    known = {name: recorded[name] for name in READ if name in recorded}
     for name, record in known.items():
         if name not in actual or actual[name].topic_id != record.topic_id:
             return _Outdated(f"Ledger {ledger} was filled from a topic {name} that is gone")
@@ -225,8 +247,8 @@ def _differences(target: _Target) -> list[str]:
 def _resized(recorded: Mapping[str, catalog.TopicRecord], actual: Mapping[str, catalog.ActualTopic]) -> dict[str, str]:
     """Name -> sentence of topics that got more partitions since they were recorded: companies moved within them."""
     return {
-        name: f"Topic {name} was recorded with {recorded[name].partitions} partitions and now has {topic.partitions}: "
-        f"the count is fixed for life. {catalog.RECREATE}"
+        name: f"Topic {name} was recorded with {counted(recorded[name].partitions, 'partition')} and now has "
+        f"{topic.partitions}: the count is fixed for life. {catalog.RECREATE}"
         for name, topic in actual.items()
         if name in recorded
         and recorded[name].topic_id == topic.topic_id
@@ -236,7 +258,7 @@ def _resized(recorded: Mapping[str, catalog.TopicRecord], actual: Mapping[str, c
 
 def _recorded_line(before: catalog.TopicRecord | None, record: catalog.TopicRecord) -> str:
     if before is None:
-        return f"Topic {record.topic} recorded: id {record.topic_id}, {record.partitions} partitions."
+        return f"Topic {record.topic} recorded: id {record.topic_id}, {counted(record.partitions, 'partition')}."
     if before.topic_epoch != record.topic_epoch:
         if before.topic_id == record.topic_id:
             return f"Topic {record.topic} is read again from its beginning, as epoch {record.topic_epoch}."

@@ -14,17 +14,18 @@ from typing import Final
 import click
 
 from brokers import topics
+from brokers.explain import KafkaUnreachable
 from brokers.record_headers import STRUCTURED
 from clustertrack.progress import Reached, track
 from clustertrack.publish.outcome_text import Report
 from clustertrack.publish.snapshot import Plan, instant_of, make_plan, send_plan
 from clustertrack.publish.verify import verify
 from clustertrack.publish.verify_text import VerifyReport
-from clustertrack.registry import registry_in_force
+from clustertrack.registry import AnyClusters, registry_in_force, registry_of_file
 from clustertrack.settings import Settings, load_settings
-from schemas.clusters import ClusterRegistry
 from schemas.errors import CheckFailed, UsageFault
 from schemas.event_time import EPOCH_ORDINAL
+from schemas.events import Clusters
 from schemas.screen import INTERRUPTED, say
 from sources.files.file_publisher import Conflicts, Input, Outcome, accepts_any, open_input, send, survey
 from sources.files.judged_rows import FileJudge
@@ -138,17 +139,17 @@ def command(
         ),
     )
     settings = load_settings()
-    now = int(time.time() * 1000)
-    judge = _judge(settings, registry, now)
     inputs = [open_input(path, mapping=mapping, exported_at=exported_at) for path in files]
     conflicts = survey(inputs, _checking)
+    now = int(time.time() * 1000)
+    instant = instant_of(inputs, exported_at, now) if snapshot else None
+    judge = _judge(settings, registry, now, dry_run=dry_run)
     if verifying:
         _verify(settings, inputs, judge, conflicts, as_json=as_json)
         return
     with ExitStack() as stack:
         plan = None
-        if snapshot:
-            instant = instant_of(inputs, exported_at, now)
+        if instant is not None:
             plan = stack.enter_context(_plan(settings, inputs, judge, conflicts, instant, (first, last)))
             most = _AT_MOST if at_most is None else at_most
             needs_yes = plan.percent > most and not yes
@@ -188,9 +189,19 @@ def _written(options: Mapping[str, object]) -> str:
     return "".join(f" {name}" if value is True else f" {name} {quote(str(value))}" for name, value in given.items())
 
 
-def _judge(settings: Settings, registry: Path | None, now: int) -> FileJudge:
-    """The judgement of a worker with the same settings, of what arrives now (ms since 1970 UTC)."""
-    clusters = registry_in_force(settings) if registry is None else ClusterRegistry.load(registry)
+def _judge(settings: Settings, registry: Path | None, now: int, *, dry_run: bool) -> FileJudge:
+    """The judgement of a worker with the same settings, of what arrives now (ms since 1970 UTC).
+
+    A dry run needs no Kafka: without it sources and clusters are not judged, which is said.
+    """
+    clusters: Clusters
+    try:
+        clusters = registry_in_force(settings) if registry is None else registry_of_file(registry).by_source
+    except (KafkaUnreachable, CheckFailed) as error:
+        if not dry_run:
+            raise
+        say(f"sources and clusters are not judged (--registry FILE would): {error}", err=True)
+        clusters = AnyClusters()
     return FileJudge(clusters, now, allow_personal_data=settings.worker.allow_personal_data)
 
 

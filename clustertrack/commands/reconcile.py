@@ -20,7 +20,7 @@ from clustertrack.reconcile.account_text import as_dict, as_text, verdict_of
 from clustertrack.settings import Settings, load_settings
 from schemas.addresses import TopicPartition
 from schemas.errors import CheckFailed, UsageFault
-from schemas.screen import show
+from schemas.screen import note_reached, show, width_of_results
 from schemas.visible import json_lines
 from sinks import catalog
 from sinks.clickhouse import open_ledger
@@ -78,6 +78,7 @@ def command(*, acknowledge: str | None, by_day: bool, textfile: Path | None, as_
         )
     settings = load_settings()
     require_codecs()
+    note_reached("there is no verdict")
     started = time.monotonic()
     with open_ledger(settings.clickhouse.connection()) as client, KafkaOffsets(settings.kafka.connection()) as offsets:
         result = examine(settings, client, offsets, acknowledge=reason)
@@ -85,9 +86,9 @@ def command(*, acknowledge: str | None, by_day: bool, textfile: Path | None, as_
         metrics = ReconcileMetrics()
         metrics.fill(result, now=time.time(), seconds=time.monotonic() - started)
         metrics.write(textfile)
-    show(json_lines(as_dict(result)) if as_json else as_text(result, by_day=by_day))
+    show(json_lines(as_dict(result)) if as_json else as_text(result, by_day=by_day, width=width_of_results()))
     if not result.whole:
-        raise NotWhole(verdict_of(result), result)
+        raise NotWhole(f"{verdict_of(result)[:-1]}; the ledger's account is on standard output.", result)
 
 
 def examine(settings: Settings, client: Client, offsets: KafkaOffsets, *, acknowledge: str = "") -> Reconciliation:

@@ -22,10 +22,11 @@ from clustertrack.rejected.set_aside_checks import LEARNED_SECONDS, check_offset
 from clustertrack.rejected.store import Wanted, count_open, list_open, open_places, read_records
 from clustertrack.settings import load_settings
 from schemas.addresses import RecordAddress
+from schemas.counts import counted, one_or_many
 from schemas.errors import CheckFailed, UsageFault
 from schemas.faults import MAX_VALUE, SET_ASIDE
 from schemas.own_files import write_whole
-from schemas.screen import say, say_bytes, show
+from schemas.screen import note_reached, say, say_bytes, show, width_of_results
 from schemas.visible import as_lines, json_lines
 from sinks import catalog
 from sinks.clickhouse import open_ledger
@@ -115,6 +116,7 @@ def list_(wanted: Wanted, closed: bool, after: str | None, limit: int, as_json: 
         named = read_address(after)
         behind = RecordAddress(named.topic, named.topic_epoch or 0, named.partition, named.offset)
     with open_ledger(settings.clickhouse.connection()) as client:
+        replays.check_words(client, settings, wanted)
         if closed:
             done = list_closed(client, database, wanted, after=behind, limit=limit)
             made = (
@@ -130,7 +132,7 @@ def list_(wanted: Wanted, closed: bool, after: str | None, limit: int, as_json: 
     if as_json:
         show(json_lines(rejected_json.list_dict(page, count, limit=most)))
     else:
-        show(text.list_text(page, count, limit=most))
+        show(text.list_text(page, count, limit=most, width=width_of_results()))
 
 
 @command.command(
@@ -192,6 +194,7 @@ def replay(wanted: Wanted, everything: bool, edit: Path | None, note: str, dry_r
     settings = load_settings()
     database = settings.clickhouse.database
     with open_ledger(settings.clickhouse.connection()) as client:
+        replays.check_words(client, settings, wanted)
         wanted, results = replays.named(client, database, wanted)
         recorded = recorded_topic(client, database)
         plan = functools.partial(
@@ -217,7 +220,10 @@ def replay(wanted: Wanted, everything: bool, edit: Path | None, note: str, dry_r
                     resend(read_records(client, database, chunk), run, topic, book, results)
                     if len(results.replayed) > text.SHOWN:
                         say(f"replayed {text.records(len(results.replayed))}", err=True)
-            except BaseException:  # Ctrl-C and cancellation too
+            except KeyboardInterrupt:
+                note_reached(f"{text.records(len(results.replayed))} replayed")
+                raise
+            except BaseException:  # cancellation too
                 say(f"stopped after {text.records(len(results.replayed))}; repeating is safe", err=True)
                 raise
     _finish_replay(results, [], dry_run=False, as_json=as_json)
@@ -245,6 +251,7 @@ def discard(wanted: Wanted, everything: bool, note: str, dry_run: bool, as_json:
     database = settings.clickhouse.database
     discarded: list[Action] = []
     with open_ledger(settings.clickhouse.connection()) as client:
+        replays.check_words(client, settings, wanted)
         wanted, results = replays.named(client, database, wanted)
         book = ActionBook(client, database)
         for chunk in open_places(client, database, wanted):
@@ -254,6 +261,7 @@ def discard(wanted: Wanted, everything: bool, note: str, dry_run: bool, as_json:
             if not dry_run:
                 book.write(actions)
             discarded += actions
+            note_reached(f"{text.records(len(discarded))} discarded")
     if as_json:
         answer = {"dry_run": dry_run, "discarded": [rejected_json.action_dict(action) for action in discarded]}
         show(json_lines({**answer, "refused": rejected_json.refused_dicts(results)}))
@@ -319,7 +327,7 @@ def _finish_replay(results: Results, would: list[text.Would], *, dry_run: bool, 
 
 def _raise_if_refused(results: Results) -> None:
     if results.refused:
-        stay = "stays" if len(results.refused) == 1 else "stay"
+        stay = one_or_many(len(results.refused), "stays", "stay")
         raise CheckFailed(f"{text.records(len(results.refused))} {stay} as before: standard output says why.")
 
 
@@ -333,4 +341,4 @@ def _write_raw(record: RejectedRecord, raw: str) -> None:
         write_whole(Path(raw), record.payload)
     except OSError as error:
         raise UsageFault(f"{raw} cannot be written ({error.strerror}): choose another place with --raw.") from error
-    say(f"wrote {len(record.payload):,} bytes to {raw}", err=True)
+    say(f"wrote {counted(len(record.payload), 'byte')} to {raw}", err=True)

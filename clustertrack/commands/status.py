@@ -2,27 +2,30 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import click
 from clickhouse_connect.driver.client import Client
 
 from brokers import topics
+from brokers.attempts import attempts
 from brokers.codecs import require_codecs
 from brokers.explain import KafkaUnreachable
 from brokers.offsets import KafkaOffsets, Partition, Reading, behind, remaining
 from clustertrack.progress import bar
 from clustertrack.settings import load_settings
-from reports.layout import number
+from schemas.counts import counted, number, one_or_many
 from schemas.errors import CheckFailed
-from schemas.screen import is_terminal, say, show
+from schemas.screen import is_terminal, note_reached, say, show
 from schemas.visible import Lines, as_lines, json_lines, stacked, table
 from sinks import catalog
 from sinks.clickhouse import open_ledger
 
-TOPICS: Final = (topics.EVENTS, topics.COMPANIES)
+T = TypeVar("T")
+
+TOPICS: Final = topics.READ
 STATUSES: Final = ("accepted", "retracted", "duplicate", "rejected", "rerouted")
 
 POLL_SECONDS: Final = 0.25
@@ -85,10 +88,10 @@ class Status:
             rows.append((topic, number(len(places)), number(records), number(records - lag), number(lag)))
         receipts = [("receipts", ""), *((status, number(count)) for status, count in self.receipts.items())]
         workers = self.reading.workers
-        running = "no worker is running" if workers == 0 else f"{workers} worker{'' if workers == 1 else 's'}"
+        running = counted(workers, "worker") if workers else "no worker is running"
         lines = [f"group {self.group}: {running}"]
         if held := sum(progress.held for progress in self.reading.progress.values()):
-            lines.append(f"{number(held)} offsets wait for a publisher to end its transaction")
+            lines.append(f"waiting for publishers to end their transactions: {counted(held, 'offset')}")
         return stacked([as_lines(lines), table(rows, numbers=True), table(receipts, numbers=True)], between=1, end=True)
 
     def _by_topic(self) -> dict[str, list[tuple[Any, Any]]]:
@@ -116,8 +119,8 @@ def command(seconds: float | None, as_json: bool) -> None:
     with open_ledger(settings.clickhouse.connection()) as client:
         ledger = catalog.ledger_id(client, settings.clickhouse.database)
         group = topics.app_id(settings.kafka.consumer_group, ledger)
-        with KafkaOffsets(settings.kafka.connection()) as offsets:
-            reading = offsets.read(group, TOPICS)
+        with _patient(lambda: KafkaOffsets(settings.kafka.connection()), seconds or 0) as offsets:
+            reading = _patient(lambda: offsets.read(group, TOPICS), seconds or 0)
             left = 0
             if seconds is not None:
                 with shown_progress() as told:
@@ -136,7 +139,16 @@ def command(seconds: float | None, as_json: bool) -> None:
         advice = (
             "see the worker's log" if reading.workers else "no worker is running: start one with `clustertrack worker`"
         )
-        raise NotCounted(f"{number(left)} records are not counted after {seconds:g} s: {advice}.", left)
+        are = one_or_many(left, "is", "are")
+        raise NotCounted(f"{counted(left, 'record')} {are} not counted after {seconds:g} s: {advice}.", left)
+
+
+def _patient(call: Callable[[], T], seconds: float) -> T:
+    """What the call gives; while Kafka cannot be reached it is repeated for so many seconds."""
+    for _ in attempts(seconds, POLL_SECONDS):
+        with suppress(KafkaUnreachable):
+            return call()
+    return call()
 
 
 def receipts(client: Client) -> dict[str, int]:
@@ -173,6 +185,7 @@ def wait_until_counted(
         moved_at = clock()
         while left := remaining(target, reading):
             show(at_start - left, at_start)
+            note_reached(f"{counted(left, 'record')} not counted yet, the workers go on")
             if left != before:
                 before, moved_at = left, clock()
             if clock() >= deadline:
@@ -208,6 +221,6 @@ def _lines() -> Callable[[int, int], None]:
         nonlocal last
         if time.monotonic() - last >= LINE_SECONDS:
             last = time.monotonic()
-            say(f"counted {number(done)} of {number(total)} records", err=True)
+            say(f"counted {number(done)} of {counted(total, 'record')}", err=True)
 
     return told

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import FrameType
 from typing import Final
@@ -22,6 +23,7 @@ from clustertrack.local.space import trouble_with
 from clustertrack.local.stack import LocalStack, Ports
 from clustertrack.local.supervisor import StoppedError, Supervisor, TaskRefused
 from clustertrack.settings import LAPTOP_PARTITIONS, Settings, WorkerSettings, load_settings
+from schemas.counts import counted
 from schemas.errors import UsageFault
 from schemas.own_folders import set_private_umask
 from schemas.screen import say
@@ -61,8 +63,8 @@ def command(data: Path | None, workers: int, port_base: int | None) -> None:
     partitions = settings.worker.partitions
     if workers > partitions:
         raise UsageFault(
-            f"{workers} workers cannot share {partitions} partitions: start at most {partitions}, "
-            "or set CLUSTERTRACK_PARTITIONS before the first start"
+            f"{counted(workers, 'worker')} cannot share {counted(partitions, 'partition')}: start at most "
+            f"{partitions}, or set CLUSTERTRACK_PARTITIONS before the first start"
         )
     ports = Ports.from_settings(settings) if port_base is None else Ports.from_base(port_base)
     ports.check(workers)
@@ -98,7 +100,7 @@ def _run(stack: LocalStack) -> None:
         server = serve(registry, HOST, stack.ports.metrics, lambda: Health(ok=True), readiness)
         try:
             stack.start(supervisor, _tell)
-            for line in stack.addresses():
+            for line in (*stack.addresses(), _processes(supervisor)):
                 say(line)
             say("ready")
             supervisor.watch()
@@ -138,5 +140,11 @@ def _signals(supervisor: Supervisor) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _processes(supervisor: Supervisor) -> str:
+    found = ", ".join(f"{name} {pid}" for name, pid in supervisor.processes().items())
+    return f"Processes   supervisor {os.getpid()}, {found}"
+
+
 def _tell(line: str) -> None:
-    say(line, err=True)
+    """A line about the stack, with the time of day: it may run for weeks. An error keeps the shape of all errors."""
+    say(line if line.startswith("error: ") else f"{datetime.now().astimezone():%H:%M:%S} {line}", err=True)

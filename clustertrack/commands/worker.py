@@ -3,7 +3,8 @@
 import asyncio
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -19,13 +20,13 @@ from brokers.codecs import require_codecs
 from brokers.explain import not_allowed
 from brokers.offsets import KafkaOffsets, Partition, Progress
 from clustertrack import allocators, logs, watchdog
+from clustertrack.chatter import Chatter
 from clustertrack.health import Health, serve
-from clustertrack.registry import registry_in_force
 from clustertrack.settings import Settings, load_settings
 from schemas.addresses import TopicPartition
 from schemas.errors import CheckFailed, ClustertrackError, UsageFault
 from schemas.indicators import PIPELINE_RELEASED, PIPELINE_VERSION
-from schemas.own_folders import close_folder, private_folder, set_private_umask
+from schemas.own_folders import close_folder, locked, private_folder, set_private_umask
 from schemas.screen import StandardError, say
 from sinks import catalog, changelog
 from sinks.clickhouse import first_line, open_ledger
@@ -58,17 +59,27 @@ def command(*, check: bool) -> None:
     settings = load_settings()
     require_codecs()
     _require_released(datetime.now(UTC))
-    logs.configure(settings.worker.log_level)
-    clusters = registry_in_force(settings)
+    chatter = logs.configure(settings.worker.log_level)
     config, belonging, aside = _checked(settings, start_changelog=not check)
     if check:
         say("settings, ledger and topics are fine")
         return
     set_private_umask()
-    _claim(settings.worker.data_dir, config.app_id)
+    with _claimed(settings.worker.data_dir, config.app_id):
+        _work(settings, config, belonging, aside, chatter)
+
+
+def _work(
+    settings: Settings,
+    config: WorkerConfig,
+    belonging: Belonging,
+    aside: Mapping[int, frozenset[int]],
+    chatter: Chatter,
+) -> None:
+    """Build the worker, and run it until a signal or a crash."""
     writer = LedgerWriter(settings.clickhouse.connection())
     ledger = GuardedLedger(writer, belonging, settings.clickhouse.connection(), settings.kafka.connection())
-    worker = build(config, ledger=ledger, clusters=clusters)
+    worker = build(config, ledger=ledger)
     worker.app.delivery.reset.append(ledger.forget)
 
     def learn(aside: Mapping[int, frozenset[int]]) -> None:
@@ -82,6 +93,13 @@ def command(*, check: bool) -> None:
     @worker.app.task  # type: ignore[untyped-decorator]
     async def watch() -> None:
         await ledger.watch(worker.app.crash, learn)
+
+    @worker.app.task  # type: ignore[untyped-decorator]
+    async def say_what_is_over() -> None:
+        while True:
+            await asyncio.sleep(1)
+            if (lasted := chatter.over()) is not None:
+                log.info("Kafka answers again", seconds=round(lasted))
 
     server = serve(
         REGISTRY,
@@ -111,8 +129,9 @@ def _require_released(now: datetime) -> None:
         )
 
 
-def _claim(data: Path, marks: str) -> None:
-    """Create the data folder and the folder of marks in it, or check that they are ours."""
+@contextmanager
+def _claimed(data: Path, marks: str) -> Iterator[None]:
+    """Create the data folder and the folder of marks in it, or check that they are ours; hold them for this worker."""
     advice = "choose another one with CLUSTERTRACK_DATA_DIR"
     try:
         for folder in (data, data / marks):
@@ -121,6 +140,15 @@ def _claim(data: Path, marks: str) -> None:
             close_folder(folder, advice=advice, deep=folder != data)
     except OSError as error:
         raise UsageFault(f"{data} cannot be written ({error.strerror or error}): {advice}") from error
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(data / marks / ".lock", wait=False))
+        except BlockingIOError as error:
+            raise UsageFault(
+                f"{data} is in use by another worker of this ledger: give each worker a folder of its own with "
+                "CLUSTERTRACK_DATA_DIR, or stop that one"
+            ) from error
+        yield
 
 
 def _health(why: str | None) -> Health:
@@ -163,12 +191,9 @@ def _checked(
         ledger_id=ledger_id,
         group=config.app_id,
         topic_epoch=epoch,
-        topic_ids={name: recorded[name].topic_id for name in (topics.EVENTS, topics.COMPANIES)},
+        topic_ids={name: recorded[name].topic_id for name in topics.READ},
         changelog=(topics.changelog_topic(config.app_id), config.changelog_id),
-        partitions={
-            name: recorded[name].partitions
-            for name in (topics.EVENTS, topics.COMPANIES, topics.changelog_topic(config.app_id))
-        },
+        partitions={name: recorded[name].partitions for name in (*topics.READ, topics.changelog_topic(config.app_id))},
     )
     return config, belonging, aside
 
@@ -225,7 +250,7 @@ def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, ca
         kafka=settings.kafka.connection(),
         topics={
             name: TopicInfo(topic_epoch=recorded[name].topic_epoch, partitions=recorded[name].partitions)
-            for name in (topics.EVENTS, topics.COMPANIES)
+            for name in topics.READ
         },
         changelog_id=recorded[topics.changelog_topic(app_id)].topic_id,
         data_dir=settings.worker.data_dir,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,6 +18,10 @@ _LARGEST_LOG_BYTES: Final = 10 * 1024 * 1024
 _SIGKILL_TAKES_SECONDS: Final = 10
 _TAIL_BYTES: Final = 16 * 1024
 _LINE_LENGTH: Final = 200
+_FEW: Final = 3
+"""Lines of a log that are quoted as they are."""
+_EXPLAINS: Final = re.compile(r"error|exception|fatal|fail|cannot|killed|denied|refused|no space", re.IGNORECASE)
+"""Words of a line that may say why a program ended."""
 
 _DIE_WITH_PARENT: Final = """\
 import ctypes, os, sys
@@ -105,15 +110,30 @@ class Child:
 
     def last_words(self) -> str:
         """The end of what this run logged, for a message: its last error if it names one, else its last three lines."""
+        lines = self._lines()
+        errors = [error for line in lines if (error := _error(line))]
+        return (errors[-1] if errors else " | ".join(line[:_LINE_LENGTH] for line in lines[-3:]))[: 3 * _LINE_LENGTH]
+
+    def reason(self) -> str:
+        """What of this run's log explains its end: its last error, else its last line that speaks of one; or empty.
+
+        A program that printed next to nothing has printed why.
+        """
+        lines = self._lines()
+        errors = [error for line in lines if (error := _error(line))]
+        explaining = errors or [line for line in lines if not line.startswith("{") and _EXPLAINS.search(line)]
+        if not explaining and len(lines) <= _FEW:
+            return self.last_words()
+        return explaining[-1][: 3 * _LINE_LENGTH] if explaining else ""
+
+    def _lines(self) -> list[str]:
         try:
             with self.log.open("rb") as log:
                 log.seek(max(self._began, self.log.stat().st_size - _TAIL_BYTES))
                 text = log.read().decode(errors="replace")
         except OSError:
-            return ""
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        errors = [error for line in lines if (error := _error(line))]
-        return (errors[-1] if errors else " | ".join(line[:_LINE_LENGTH] for line in lines[-3:]))[: 3 * _LINE_LENGTH]
+            return []
+        return [line.strip() for line in text.splitlines() if line.strip()]
 
     def _signal(self, number: signal.Signals) -> None:
         try:

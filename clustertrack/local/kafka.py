@@ -110,19 +110,12 @@ class KafkaNode:
             # How long before another node takes over from a dead leader. A single node has no other to be fenced for.
             "broker.session.timeout.ms": "9000" if copies == 1 else "3000",
             "broker.heartbeat.interval.ms": "500",
+            # Twice a second by default, for followers and brokers that lag: a quarter of what an idle node takes.
+            **({"metadata.max.idle.interval.ms": "10000"} if copies == 1 else {}),
             "group.initial.rebalance.delay.ms": "0",
             # A quarter of the heap otherwise.
             "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
         }
-
-
-def cluster(folder: Path, ports: list[tuple[int, int]]) -> list[KafkaNode]:
-    """Short-lived nodes of one cluster from their (broker port, controller port); of three, one may be lost."""
-    voters = tuple((node, controller) for node, (_, controller) in enumerate(ports, start=1))
-    return [
-        KafkaNode(folder / f"kafka-{node}", port, controller, node, voters, short_lived=True)
-        for node, (port, controller) in enumerate(ports, start=1)
-    ]
 
 
 def prepare(node: KafkaNode, java: Java, jars: Path, logs: Path) -> None:

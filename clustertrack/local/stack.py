@@ -16,6 +16,7 @@ from clustertrack.local.probes import ready_at, sign_at
 from clustertrack.local.secrets import Secrets
 from clustertrack.local.supervisor import Service, Supervisor
 from clustertrack.settings import ClickHouseSettings, KafkaSettings, Settings, WorkerSettings, variables
+from schemas.counts import counted
 from schemas.errors import UsageFault
 
 _LARGEST_PORT: Final = 65535
@@ -107,7 +108,7 @@ class LocalStack:
     secrets: Secrets
 
     def environment(self) -> dict[str, str | None]:
-        """Settings of migrate and workers: they talk to this stack, no matter what the user's shell says."""
+        """Settings of commands and workers: they talk to this stack, no matter what the user's shell says."""
         return {
             "KAFKA_BOOTSTRAP_SERVERS": f"{HOST}:{self.ports.kafka}",
             "KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
@@ -165,6 +166,11 @@ class LocalStack:
         """Topics and schema; runs to its end before the workers start."""
         return Command("migrate", _verb("migrate"), self.environment(), _SETTINGS)
 
+    def sample_registry(self) -> Command:
+        """A registry, for a stack that has none; runs to its end before the workers start."""
+        arguments = [*_verb("registry"), "load", "--sample"]
+        return Command("registry", arguments, self.environment(), _SETTINGS)
+
     def worker(self, number: int) -> Service:
         """Worker 0, 1, ...: its own marks in DATA/worker-N, its own metrics port."""
         port = self.ports.worker_metrics(number)
@@ -183,8 +189,9 @@ class LocalStack:
         supervisor.start([self.kafka(), self.clickhouse()])
         tell("Checking topics and schema")
         supervisor.run(self.migrate(), _MIGRATE_SECONDS)
+        supervisor.run(self.sample_registry(), _MIGRATE_SECONDS)
         if self.workers:
-            tell(f"Starting {self.workers} worker{'s' if self.workers > 1 else ''}")
+            tell(f"Starting {counted(self.workers, 'worker')}")
             supervisor.start([self.worker(number) for number in range(self.workers)])
 
     def addresses(self) -> list[str]:

@@ -154,6 +154,10 @@ class Supervisor:
                 self._up.labels(kept.name).set(0)
         self._stages.clear()
 
+    def processes(self) -> dict[str, int]:
+        """Name of each service -> process id."""
+        return {kept.name: kept.child.pid for kept in self._all()}
+
     def readiness(self) -> Health:
         """Whether all services are up, for /readyz."""
         phases = {kept.name: kept.life.phase.value for kept in self._all()}
@@ -204,7 +208,7 @@ class Supervisor:
             kept.child = Child(kept.service.command, self._logs)
             self._restarts.labels(kept.name).inc()
         elif decision.why:
-            self._tell(f"{kept.name} {decision.why} again")
+            self._tell(f"{kept.name} {decision.why} again, as process {kept.child.pid}")
         self._up.labels(kept.name).set(kept.life.phase is Phase.UP)
 
     def _said(self, child: Child) -> str:
@@ -215,4 +219,4 @@ class Supervisor:
         if code == -signal.SIGKILL:  # it was given no time to say why
             return f"killed (signal 9){also}"
         how = "" if code is None else f"signal {-code}; " if code < 0 else f"exit code {code}; "
-        return f"{how}{child.last_words() or 'it printed nothing'} (log: {child.log}){also}"
+        return f"{how}{child.reason() or 'its log gives no reason'} (log: {child.log}){also}"

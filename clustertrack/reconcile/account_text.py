@@ -6,27 +6,30 @@ from typing import Any, Final, TypeVar
 
 from clustertrack.reconcile.account import Counts, DayAccount, LostReceipt, LostReroute, Range, Reconciliation
 from clustertrack.reconcile.account_run import LISTED
-from reports.layout import number
-from schemas.visible import Lines, as_lines, stacked, table, visible
+from reports.layout import fitted, prose
+from schemas.counts import counted, number, one_or_many
+from schemas.visible import Lines, stacked, visible
 
 STATUSES: Final = ("received", "accepted", "retracted", "duplicate", "rejected", "rerouted")
 FAULTS: Final = ("without_row", "not_arrived")
 COUNTS: Final = (*STATUSES, "no_record", "pending", "unsettled", "missing", "expired", "acknowledged", *FAULTS)
 """Counts of a partition, as `clustertrack.reconcile.account.PartitionAccount` names them."""
 
+_NAMED: Final = ("topic", "former topic", "partition", "offsets", "source", "day", "received")
+"""Columns that are shown even where they are zero."""
 _RECEIPTS: Final = (*STATUSES, *FAULTS)
 """Counts of a source and day, and of a partition of a former epoch."""
 _FAULT_WORDS: Final = {
-    "missing": "offsets without a receipt",
-    "expired": "offsets that expired unread",
-    "surplus": "receipts of offsets that have one already",
-    "beyond": "receipts of offsets that Kafka has never given out",
-    "receipt_without_row": "receipts without their row",
-    "rejected_without_row": "rejected records that are not kept",
-    "row_without_receipt": "rows without a receipt",
-    "reroute_not_arrived": "records sent on that did not arrive",
-    "activity_difference": "activities that differ from their history",
-    "replaced": "offsets that Kafka gave out again",
+    "missing": ("offset", "without a receipt"),
+    "expired": ("offset", "that expired unread"),
+    "surplus": ("receipt", "of offsets that have one already"),
+    "beyond": ("receipt", "of offsets that Kafka has never given out"),
+    "receipt_without_row": ("receipt", "without a row"),
+    "rejected_without_row": ("rejected record", "lost from the ledger"),
+    "row_without_receipt": ("row", "without a receipt"),
+    "reroute_not_arrived": ("record", "sent on that did not arrive"),
+    "activity_difference": ("activity", ""),
+    "replaced": ("offset", "that Kafka gave out again"),
 }
 """Faults as `clustertrack.reconcile.account.Reconciliation` names them."""
 
@@ -80,8 +83,8 @@ def as_dict(result: Reconciliation) -> dict[str, Any]:
     }
 
 
-def as_text(result: Reconciliation, *, by_day: bool = False) -> Lines:
-    """A table with a row per partition and one for all, what is wrong beneath, the verdict last.
+def as_text(result: Reconciliation, *, by_day: bool = False, width: int = 120) -> Lines:
+    """The verdict, what is wrong, and tables with a row per partition and one for all; columns of zeros are left out.
 
     Sources and days are listed where something is wrong with them, and all of them with `by_day`.
     """
@@ -98,9 +101,21 @@ def as_text(result: Reconciliation, *, by_day: bool = False) -> Lines:
     days = [("source", "day", *_words(_RECEIPTS))]
     days += [(day.source, day.day.isoformat(), *_numbers(day, _RECEIPTS)) for day in limited]
     verdict = f"{'whole' if result.whole else 'NOT WHOLE'}: {verdict_of(result)}"
-    tables = [table(cells, numbers=True) for cells in (rows, former, days) if len(cells) > 1]
     lines = [*_faults(result), *_more(shown, len(limited), "sources and days")]
-    return stacked([*tables, as_lines(lines), as_lines([verdict])], between=1, end=True)
+    tables = [fitted(_without_zeros(cells), width) for cells in (rows, former, days) if len(cells) > 1]
+    return stacked(
+        [prose(verdict, width), stacked([prose(line, width) for line in lines]), *tables], between=1, end=True
+    )
+
+
+def _without_zeros(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The rows without the columns that hold nothing but zeros."""
+    useful = [
+        position
+        for position, (title, *cells) in enumerate(zip(*rows, strict=True))
+        if title in _NAMED or any(cell not in ("0", "") for cell in cells)
+    ]
+    return [tuple(row[position] for position in useful) for row in rows]
 
 
 def verdict_of(result: Reconciliation) -> str:
@@ -113,9 +128,19 @@ def verdict_of(result: Reconciliation) -> str:
             "expired unread and acknowledged as lost": result.acknowledged,
         }
         waiting = "".join(f", {number(count)} of them {words}" for words, count in still.items() if count)
-        return f"all {number(_expected(result))} offsets are accounted for{waiting}."
-    found = ", ".join(f"{number(count)} {_FAULT_WORDS[kind]}" for kind, count in result.faults.items() if count)
-    return f"{found or 'receipts and offsets do not add up'}; the ledger's account is on standard output."
+        return f"{_all(_expected(result))} accounted for{waiting}."
+    found = ", ".join(_fault(count, *_FAULT_WORDS[kind]) for kind, count in result.faults.items() if count)
+    return f"{found or 'receipts and offsets do not add up'}."
+
+
+def _all(offsets: int) -> str:
+    return one_or_many(offsets, "the only offset is", f"all {number(offsets)} offsets are")
+
+
+def _fault(count: int, noun: str, words: str) -> str:
+    if noun == "activity":
+        return f"{counted(count, noun, 'activities')} different from {one_or_many(count, 'its', 'their')} history"
+    return f"{counted(count, noun)} {words}"
 
 
 def _faults(result: Reconciliation) -> list[str]:
@@ -130,9 +155,9 @@ def _faults(result: Reconciliation) -> list[str]:
         lines += _more(found, LISTED, f"ranges {words}")
     for account in result.partitions:
         if account.surplus:
-            lines.append(f"{account.place}: {number(account.surplus)} receipts more than offsets that have one")
+            lines.append(f"{account.place}: {counted(account.surplus, 'receipt')} more than offsets that have one")
         if account.beyond:
-            lines.append(f"{account.place}: {number(account.beyond)} receipts behind the end of the partition")
+            lines.append(f"{account.place}: {counted(account.beyond, 'receipt')} after the end of the partition")
     lines += [
         f"{first.place}: {_offsets(found)} {first.status}, but no row is there"
         for listed in (result.receipts_without_row, result.rejections_without_row)
@@ -153,12 +178,12 @@ def _faults(result: Reconciliation) -> list[str]:
     ]
     if result.unsettled:
         lines.append(
-            f"{number(result.unsettled)} rows wait for their receipts: their records may be in work, look again later"
+            f"{counted(result.unsettled, 'row')} without a receipt yet: look again later, the records may be in work"
         )
     if result.unsettled_offsets:
         lines.append(
-            f"{number(result.unsettled_offsets)} offsets without a receipt could not be looked up in Kafka in time: "
-            "the next run goes on with them"
+            f"{counted(result.unsettled_offsets, 'offset')} without a receipt could not be looked up in Kafka in time: "
+            "the next run goes on from there"
         )
     return lines
 

@@ -19,15 +19,37 @@ from clustertrack.rejected.outgoing import Outgoing, as_edited, as_replay
 from clustertrack.rejected.records import RejectedRecord, WrittenAddress
 from clustertrack.rejected.rejected_text import Would
 from clustertrack.rejected.replay import Refused, Results
-from clustertrack.rejected.store import Wanted, find_places, open_places, read_records
+from clustertrack.rejected.store import Wanted, find_places, known_words, open_places, read_records
 from clustertrack.settings import Settings
+from schemas import company, faults
 from schemas.addresses import RecordAddress
 from schemas.errors import CheckFailed, UsageFault
 from schemas.faults import SET_ASIDE
 from schemas.own_files import read_within
+from schemas.similar import suggestion
+from schemas.visible import visible
 
 _MAX_EDIT: Final = 16 * 1024 * 1024
 """Bytes of an edited event; Kafka takes no more than 1 MiB."""
+
+
+def check_words(client: Client, settings: Settings, wanted: Wanted) -> None:
+    """Raise UsageFault for a reason, source or topic that no record can have: it is misspelt, and would find none."""
+    if not (wanted.reasons or wanted.sources or wanted.topics):
+        return
+    reasons, sources = known_words(client, settings.clickhouse.database)
+    registry = registry_in_force(settings)
+    sources |= {source for cluster in registry.clusters for source in cluster.sources}
+    for option, given, known, where in (
+        ("--reason", wanted.reasons, {*faults.CODES, *company.CODES, *reasons}, "is no fault code"),
+        ("--source", wanted.sources, sources, "is no source of a rejected record or of the cluster registry"),
+        ("--topic", wanted.topics, {topics.EVENTS, topics.COMPANIES}, "is no topic that workers read"),
+    ):
+        for word in given:
+            if word not in known:
+                raise UsageFault(
+                    f"{option} {visible(word)} {where}{suggestion(word, known)}: see `clustertrack rejected list`."
+                )
 
 
 def named(client: Client, database: str, wanted: Wanted) -> tuple[Wanted, Results]:
@@ -79,7 +101,7 @@ def dry_run(
     plan: Callable[[RejectedRecord], Outgoing | str],
     results: Results,
 ) -> list[Would]:
-    """What would be sent, each with the faults that it would have now with the cluster registry of this machine."""
+    """What would be sent, each with the faults that it would have now with the registry in force."""
     judge = Judge(registry_in_force(settings), allow_personal_data=settings.worker.allow_personal_data)
     would: list[Would] = []
     for chunk in chunks:
@@ -90,8 +112,8 @@ def dry_run(
                 continue
             now = int(time.time() * 1000)
             judged = judge.record(planned.key, planned.value, planned.headers, now)
-            faults = judged if isinstance(judged, list) else []
-            would.append(Would(record.place, f"{topics.EVENTS}/{planned.partition}", planned, faults))
+            found = judged if isinstance(judged, list) else []
+            would.append(Would(record.place, f"{topics.EVENTS}/{planned.partition}", planned, found))
     return would
 
 

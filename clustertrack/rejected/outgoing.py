@@ -27,6 +27,7 @@ from brokers.partitioning import partition_of
 from brokers.record_headers import (
     ATTRIBUTE,
     EDITED_FROM,
+    LINE,
     OWN,
     REPLAY_OF,
     REPLAYS,
@@ -85,7 +86,7 @@ def as_replay(record: RejectedRecord, *, partitions: int, limit: int, can_return
             f"(clustertrack rejected replay {record.place} --edit FILE) or discard it with a note"
         )
     ours = [(REPLAYS, b"%d" % replays), (REPLAY_OF, str(record.place).encode())]
-    ours += [(name, value) for name, value in record.headers if name.lower() == EDITED_FROM and value is not None]
+    ours += [(name, value) for name, value in record.headers if name.lower() in _KEPT and value is not None]
     headers = (*_as_came(record.headers), *ours)
     partition = _partition(company_of(record.payload, record.headers), record, partitions)
     return _fitting(Outgoing(partition, record.key, record.payload, headers, replays, edited=False))
@@ -145,6 +146,9 @@ def company_of(value: bytes, headers: Sequence[tuple[str, bytes | None]]) -> int
     except CvrError:
         return None
 
+
+_KEPT: Final = (EDITED_FROM, LINE)
+"""Headers of ours that say where a record comes from: a replay comes from there too."""
 
 _NO_RETURN: Final = (
     "{topic} is compacted, where an old version sent again would take the place of a newer one: load the fixed "

@@ -105,6 +105,7 @@ def _listed_dict(record: Listed, limit: int) -> dict[str, Any]:
         "at_limit": record.replays >= limit,
         "interrupted": record.interrupted,
         "bytes": record.size,
+        **{name: value or None for name, value in record.about._asdict().items()},
     }
 
 

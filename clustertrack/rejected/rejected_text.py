@@ -9,9 +9,10 @@ from clustertrack.rejected.outgoing import Outgoing
 from clustertrack.rejected.records import RejectedRecord, replays_of
 from clustertrack.rejected.replay import Results
 from clustertrack.rejected.store import Count, Listed, Page
-from reports.layout import number
+from reports.layout import prose
 from schemas import company, faults
 from schemas.addresses import RecordAddress
+from schemas.counts import counted, number
 from schemas.faults import SET_ASIDE, Fault
 from schemas.people import masked
 from schemas.visible import Lines, as_lines, is_visible, stacked, table, visible
@@ -35,7 +36,7 @@ class Would(NamedTuple):
 
 def records(count: int) -> str:
     """`1 record`, `2,000 records`."""
-    return "1 record" if count == 1 else f"{number(count)} records"
+    return counted(count, "record")
 
 
 def instant(value: datetime) -> str:
@@ -43,25 +44,49 @@ def instant(value: datetime) -> str:
     return f"{value:%Y-%m-%d %H:%M:%S}Z"
 
 
-def list_text(page: Page, count: Count, *, limit: int) -> Lines:
-    """The open records of a page as a table, the counts beneath; `limit` is the most replays."""
-    rows = [("place", "arrived", "source", "reason", "replays", "")]
+def list_text(page: Page, count: Count, *, limit: int, width: int) -> Lines:
+    """The open records of a page, the counts beneath.
+
+    Each has a line in a table, and below it what it is about and where it was sent from.
+
+    Args:
+        page: the records.
+        count: of all that are wanted.
+        limit: the most replays.
+        width: columns of the screen.
+    """
+    rows = [("place", "arrived", "reason", "replays", "")]
     rows += [
         (
             str(record.place),
             instant(record.log_time),
-            masked(record.source) or "-",
             record.faults[0].code if record.faults else "",
             str(record.replays),
             _state(record, limit),
         )
         for record in page.records
     ]
+    head, *lines = table(rows).split("\n")
+    about = (prose(_about(record), width, indent="  ") for record in page.records)
+    listed = [as_lines([head]), *(stacked([as_lines([line]), more]) for line, more in zip(lines, about, strict=True))]
     same = f" ({number(count.messages)} different)" if count.messages != count.records else ""
     last = [f"{number(count.records)} open{same}"]
     if page.more:
         last.append(f"the next ones: --after {page.records[-1].place}")
-    return stacked([table(rows if page.records else []), as_lines(last)], between=1, end=True)
+    return stacked([stacked(listed) if page.records else as_lines([]), as_lines(last)], between=1, end=True)
+
+
+def _about(record: Listed) -> str:
+    """What a record says it is about, and where it comes from."""
+    about = record.about
+    words = [
+        about.company and f"company {visible(about.company)}",
+        about.activity and f"activity {visible(about.activity)}",
+        about.day and f"on {visible(about.day)}",
+        about.file and f"{visible(about.file)} line {number(about.line or 0)}",
+        visible(masked(record.source)) or "source unknown",
+    ]
+    return ", ".join(filter(None, words))
 
 
 def closed_text(done: Sequence[Done]) -> Lines:
@@ -173,7 +198,7 @@ def _payload(record: RejectedRecord) -> Lines:
         return _titled("payload", as_lines(["  not kept: it was not read"]))
     if payload is None:
         return _titled("payload", as_lines(["  none: a tombstone" if record.whole else "  none of it could be kept"]))
-    size = f"{number(len(payload))} bytes"
+    size = counted(len(payload), "byte")
     if record.original is not None:
         size += f" of {number(record.original.size)}"
         size += f", SHA-256 of all {record.original.sha256.hex()}" if record.original.sha256 else ""

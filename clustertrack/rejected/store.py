@@ -10,10 +10,12 @@ from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
+from brokers.record_headers import line_of
 from clustertrack.rejected.records import RejectedRecord, WrittenAddress, replays_of
 from schemas.addresses import RecordAddress
 from schemas.faults import Fault
 from schemas.ledger import Headers, Original
+from schemas.people import masked
 from sinks.clickhouse import check_database_name, utc
 
 NOW: Final = "2200-01-01 00:00:00"
@@ -29,6 +31,19 @@ PLACE: Final = "topic, topic_epoch, partition, offset"
 """Columns that name a record, and so `RecordAddress`."""
 PLACES: Final = "Array(Tuple(String, UInt16, UInt16, UInt64))"
 """Type of a bound list of places."""
+
+_OURS: Final = "startsWith(lower(h.name), 'ct-') OR lower(h.name) IN ('ce_subject', 'ce_id')"
+"""Headers that a list needs."""
+_ABOUT: Final = ", ".join(
+    f"substringUTF8({told}, 1, 200)"
+    for told in (
+        "if(JSONHas(payload, 'subject'), JSONExtractString(payload, 'subject'), ifNull(key, ''))",
+        "JSONExtractString(payload, 'data', 'activity_id') || JSONExtractString(payload, 'activity_id')",
+        "JSONExtractString(payload, 'id')",
+        "JSONExtractString(payload, 'data', 'occurred_on') || JSONExtractString(payload, 'occurred_on')",
+    )
+).replace("payload", "ifNull(payload, '')")
+"""Company, activity, id and day: of a whole event, or of its data where the rest of it is in headers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +87,20 @@ class Wanted:
         return " AND ".join(parts), bound
 
 
+class About(NamedTuple):
+    """What a rejected record says it is about, as far as that can be read; empty where it cannot. Personal data is
+    masked.
+    """
+
+    company: str = ""
+    activity: str = ""
+    day: str = ""
+    file: str = ""
+    """Name of the file that it was published from."""
+    line: int | None = None
+    """Of that file."""
+
+
 class Listed(NamedTuple):
     """A rejected record without its bytes."""
 
@@ -85,6 +114,7 @@ class Listed(NamedTuple):
     """Bytes of key and payload."""
     interrupted: bool
     """A replay of it began, and what came of it was not noted."""
+    about: About = About()
 
 
 class Page(NamedTuple):
@@ -115,8 +145,8 @@ def list_open(client: Client, database: str, wanted: Wanted, *, after: RecordAdd
     """The wanted records that are open, in the order of their places, after `after`."""
     where, bound = wanted.where()
     rows = client.query(
-        f"SELECT {PLACE}, log_time, source, faults, arrayFilter(h -> startsWith(lower(h.name), 'ct-'), headers), "  # noqa: S608  (values are bound)
-        "length(ifNull(key, '')) + length(ifNull(payload, '')) AS size, "
+        f"SELECT {PLACE}, log_time, source, faults, arrayFilter(h -> {_OURS}, headers), "  # noqa: S608  (values are bound)
+        f"length(ifNull(key, '')) + length(ifNull(payload, '')) AS size, {_ABOUT}, "
         f"({PLACE}) IN (SELECT {PLACE} FROM {{db:Identifier}}.rejected_action FINAL WHERE action = 'replaying') "
         f"FROM {_open(database)} WHERE {where} AND ({PLACE}) > {{after:Tuple(String, UInt16, UInt16, UInt64)}} "
         f"ORDER BY {PLACE} LIMIT {{rows:UInt32}}",
@@ -126,7 +156,7 @@ def list_open(client: Client, database: str, wanted: Wanted, *, after: RecordAdd
     listed = [
         Listed(
             _place(row[:4]), utc(row[4]), _text(row[5]), _faults(row[6]), replays_of(_headers(row[7])), row[8],
-            bool(row[9]),
+            bool(row[13]), _about(row[9:13], _headers(row[7])),
         )
         for row in rows[:limit]
     ]  # fmt: skip
@@ -205,9 +235,26 @@ def find_places(
     }
 
 
+def known_words(client: Client, database: str) -> tuple[set[str], set[str]]:
+    """The reasons and the sources that any rejected record has, open or not."""
+    [(reasons, sources)] = client.query(
+        "SELECT groupUniqArray(reason), groupUniqArray(source) FROM {db:Identifier}.rejected",
+        parameters={"db": database},
+    ).result_rows
+    return set(reasons), set(sources)
+
+
 def _open(database: str) -> str:
     """The view of open records; its name cannot be bound, so it is held to an identifier's characters."""
     return f"{check_database_name(database)}.rejected_open(known = {{known:DateTime64(3, 'UTC')}})"
+
+
+def _about(told: Sequence[bytes], headers: Headers) -> About:
+    company, activity, event, day = map(_text, told)
+    named = {name.lower(): _text(value) for name, value in headers if value is not None}
+    file, line = line_of(headers) or ("", None)
+    company = masked(f"subject: {named.get('ce_subject', company)}").removeprefix("subject: ")
+    return About(company, masked(activity or event or named.get("ce_id", "")), masked(day), masked(file), line)
 
 
 def _place(row: Sequence[Any]) -> RecordAddress:

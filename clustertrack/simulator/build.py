@@ -15,7 +15,7 @@ from clustertrack.simulator.invalid import InvalidRecords
 from clustertrack.simulator.layouts import LAYOUTS, mapping_toml
 from clustertrack.simulator.noise import RAW, Entry, Files, spread
 from clustertrack.simulator.refused import unusable_rows
-from clustertrack.simulator.register import institutions_txt, register_csv
+from clustertrack.simulator.register import register_csv
 from clustertrack.simulator.scenario import Scenario, random
 from clustertrack.simulator.simulated_clusters import ISO, JSONL, Source, registry_toml
 from clustertrack.simulator.truth import figures
@@ -35,9 +35,8 @@ _README: Final = """Synthetic data, written by `clustertrack simulate --scenario
 No company, cluster or activity in these files is real: names begin with "Syntetisk", CVR numbers with 9, and sources
 end in .example. Every mistake is here on purpose, as CRMs make them.
 
+  registry.toml       clusters and institutions    clustertrack registry load registry.toml
   companies.csv       company register             clustertrack companies load companies.csv
-  clusters.toml       cluster registry             CLUSTERTRACK_CLUSTERS=clusters.toml
-  institutions.txt    public knowledge institutions  CLUSTERTRACK_INSTITUTIONS=institutions.txt
   activity-*          exports of CRMs              clustertrack publish --send-invalid activity-*.{{jsonl,csv,xlsx}}
   raw.jsonl           records under wrong keys     clustertrack simulate --raw-publish raw.jsonl
   truth.json          what must come out
@@ -80,8 +79,7 @@ def _simulate(scenario: Scenario, out: Path, seed: int, progress: Callable[[str]
     _add_bad_ones(files, world, histories, scenario, seed)
     progress("register")
     _write(out / "companies.csv", register_csv(world))
-    _write(out / "clusters.toml", registry_toml(world.clusters))
-    _write(out / "institutions.txt", institutions_txt(world))
+    _write(out / "registry.toml", registry_toml(world.clusters, world.institutions))
     _write(out / "README.txt", _README.format(scenario=scenario.name, seed=seed))
     written = Written()
     for file, entries in files.items():

@@ -23,12 +23,6 @@ def register_csv(world: World) -> str:
     return text.getvalue()
 
 
-def institutions_txt(world: World) -> str:
-    """The operator's list of public knowledge institutions."""
-    lines = "".join(f"{cvr}\n" for cvr in sorted(world.institutions))
-    return f"# Synthetic: none of these institutions exists. Written by `clustertrack simulate`.\n{lines}"
-
-
 def _rows(company: Company) -> list[list[str]]:
     municipality, nuts = company.place
     scheme, industry = company.industry

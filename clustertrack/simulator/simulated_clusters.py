@@ -18,6 +18,8 @@ FIRST_DAY: Final = date(2016, 1, 1)
 OLD_FIRST_DAY: Final = date(1990, 1, 1)
 """One cluster is old enough for a day before 2000, so that such a day has one fault only."""
 LAST_DAY: Final = date(2019, 12, 31)
+LISTED_FROM: Final = date(2007, 1, 1)
+"""First day of every institution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +103,9 @@ def _habits(number: int, uri: str, owners: tuple[str, ...], groups: int) -> Sour
     return Source(uri, owners, home, row_ids=number % 2 == 0, bare_joins=home in JSONL and number % 3 == 0)
 
 
-def registry_toml(clusters: list[Cluster]) -> str:
+def registry_toml(clusters: list[Cluster], institutions: list[int]) -> str:
     """The registry as operators write it."""
-    parts = ["# Synthetic: none of these clusters exists. Written by `clustertrack simulate`.\n"]
+    parts = ["# Synthetic: nothing in this registry exists. Written by `clustertrack simulate`.\n"]
     for one in clusters:
         until = f"valid_to = {one.valid_to.isoformat()}\n" if one.valid_to else ""
         names = ", ".join(f'"{uri}"' for uri in one.sources)
@@ -111,4 +113,9 @@ def registry_toml(clusters: list[Cluster]) -> str:
             f'[[cluster]]\nslug = "{one.slug}"\nname = "{one.name}"\n'
             f"valid_from = {one.valid_from.isoformat()}\n{until}sources = [{names}]\n"
         )
+    parts += [
+        f"[[institution]]\ncvr = {cvr}\nvalid_from = {LISTED_FROM.isoformat()}\n"
+        'reason = "synthetic knowledge institution"\n'
+        for cvr in sorted(institutions)
+    ]
     return "\n".join(parts)

@@ -1,4 +1,5 @@
--- Register history. On a cluster it is whole on every node.
+-- What activity is counted by: the company register, and the registry of clusters and institutions. On a cluster both are
+-- whole on every node.
 
 CREATE TABLE IF NOT EXISTS ${DATABASE}.company_version ${ON_CLUSTER}
 (
@@ -8,7 +9,6 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.company_version ${ON_CLUSTER}
     is_deleted   UInt8 DEFAULT 0        COMMENT '1 = this version was withdrawn',
     name         String                 COMMENT 'Registered name',
     legal_form   LowCardinality(String) COMMENT 'Code of the legal form, e.g. 80; empty = unknown',
-    kind         LowCardinality(String) COMMENT 'company, or other for public bodies and public knowledge institutions, which no company count includes; written by the loader',
     employees    Nullable(UInt32)       COMMENT 'Employees, or the lower bound where the register gives only a band; NULL = unknown',
     employees_is_band UInt8 DEFAULT 0   COMMENT '1 = employees is the lower bound of a band',
     nuts         LowCardinality(String) COMMENT 'Most detailed NUTS code known, e.g. DK032; empty = unknown',
@@ -22,3 +22,14 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.company_version ${ON_CLUSTER}
 ENGINE = ${REPLICATED}ReplacingMergeTree(${EVERYWHERE}earliest)
 ORDER BY (company_id, valid_from, revision)
 COMMENT 'Company register: every revision of every version of a company. Read ${DATABASE}.company_at instead';
+
+CREATE TABLE IF NOT EXISTS ${DATABASE}.registry_version ${ON_CLUSTER}
+(
+    revision     UInt64                 COMMENT 'When it was loaded, ms since 1970; the highest is in force',
+    content      String CODEC(ZSTD(3))  COMMENT 'The whole registry as JSON: revision, clusters, institutions; read with ${DATABASE}.cluster_known and ${DATABASE}.institution_at',
+    known_at     DateTime64(3, 'UTC')   COMMENT 'When we knew it: Kafka log-append time of the record',
+    earliest     UInt64 MATERIALIZED bitNot(toUInt64(toUnixTimestamp64Milli(known_at))) COMMENT 'Makes merges keep the earliest known_at; ignore'
+)
+ENGINE = ${REPLICATED}ReplacingMergeTree(${EVERYWHERE}earliest)
+ORDER BY revision
+COMMENT 'Every version of the registry that was ever loaded, kept permanently. The one in force: SELECT * FROM ${DATABASE}.registry_known(known = ''2200-01-01 00:00:00'')';

@@ -38,7 +38,8 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.rejected${LOCAL} ${ON_CLUSTER}
     payload      Nullable(String) CODEC(ZSTD(3)) COMMENT 'Value of the record, bytes as received (may not be UTF-8: use hex(payload) or base64Encode(payload)); NULL = tombstone',
     pipeline_version UInt8 DEFAULT 1    COMMENT 'Version of the worker code that rejected it; newest wins',
     payload_size UInt64 DEFAULT length(ifNull(payload, '')) COMMENT 'Bytes of the value as received; payload holds its beginning where that is shorter',
-    payload_sha256 String DEFAULT ''    COMMENT 'SHA-256 (32 bytes, see hex) of the value as received; empty where payload is all of it, or where it could not be read to its end'
+    payload_sha256 String DEFAULT ''    COMMENT 'SHA-256 (32 bytes, see hex) of the value as received; empty where payload is all of it, or where it could not be read to its end',
+    registry_revision UInt64 DEFAULT 0  COMMENT 'Version of the registry by which the worker judged the record, see registry_version; 0 for records that are not judged by it'
 )
 ENGINE = ${REPLICATED}ReplacingMergeTree(pipeline_version)
 ORDER BY (topic, topic_epoch, partition, offset)

@@ -1,4 +1,4 @@
--- Activities and companies as known at an instant; known = '2200-01-01 00:00:00' is now.
+-- Activities, companies and the registry as known at an instant; known = '2200-01-01 00:00:00' is now.
 -- Every view of figures, here and below, states the settings that it is counted with (PINNED of sinks/pinned_settings.py),
 -- so the settings of a server, a profile or a session do not change a figure.
 
@@ -27,7 +27,7 @@ CREATE VIEW IF NOT EXISTS ${DATABASE}.company_known ${ON_CLUSTER} AS
 SELECT * EXCEPT (is_deleted)
 FROM
 (
-    SELECT company_id, valid_from, is_deleted, name, legal_form, kind, employees, employees_is_band, nuts, industry_scheme, industry, successor_id, ceased_on
+    SELECT company_id, valid_from, is_deleted, name, legal_form, employees, employees_is_band, nuts, industry_scheme, industry, successor_id, ceased_on
     FROM ${DATABASE}.company_version
     WHERE known_at <= {known:DateTime64(3, 'UTC')}
     ORDER BY company_id, valid_from, revision DESC, known_at
@@ -36,6 +36,37 @@ FROM
 WHERE is_deleted = 0
 SETTINGS ${PINNED}
 COMMENT 'Versions of companies as known at an instant (UTC). SELECT * FROM ${DATABASE}.company_known(known = ''2200-01-01 00:00:00'') WHERE company_id = ..';
+
+CREATE VIEW IF NOT EXISTS ${DATABASE}.registry_known ${ON_CLUSTER} AS
+SELECT revision, content
+FROM ${DATABASE}.registry_version
+WHERE known_at <= {known:DateTime64(3, 'UTC')}
+ORDER BY revision DESC, known_at
+LIMIT 1
+SETTINGS ${PINNED}
+COMMENT 'The registry in force as known at an instant (UTC), as JSON; no row before the first was loaded. SELECT * FROM ${DATABASE}.registry_known(known = ''2200-01-01 00:00:00'')';
+
+CREATE VIEW IF NOT EXISTS ${DATABASE}.cluster_known ${ON_CLUSTER} AS
+SELECT one.slug AS cluster, one.name AS name, ifNull(one.name_en, one.name) AS name_en,
+       toDate32(greatest(one.valid_from, '1900-01-01')) AS valid_from, if(isNull(one.valid_to), NULL, toDate32(least(assumeNotNull(one.valid_to), '2299-12-31'))) AS valid_to, one.sources AS sources
+FROM
+(
+    SELECT arrayJoin(JSONExtract(content, 'clusters', 'Array(Tuple(slug String, name String, name_en Nullable(String), valid_from String, valid_to Nullable(String), sources Array(String)))')) AS one
+    FROM ${DATABASE}.registry_known(known = {known:DateTime64(3, 'UTC')})
+)
+SETTINGS ${PINNED}
+COMMENT 'Cluster organisations in the registry as known at an instant (UTC), one row per span of days (1900 to 2299; valid_to is the last day, NULL = still there) with the sources that speak for it. SELECT cluster, name FROM ${DATABASE}.cluster_known(known = ''2200-01-01 00:00:00'') ORDER BY valid_from DESC LIMIT 1 BY cluster';
+
+CREATE VIEW IF NOT EXISTS ${DATABASE}.institution_at ${ON_CLUSTER} AS
+SELECT one.cvr AS company_id, toDate32(one.valid_from) AS valid_from, toDate32(one.valid_to) AS valid_to, one.reason AS reason
+FROM
+(
+    SELECT arrayJoin(JSONExtract(content, 'institutions', 'Array(Tuple(cvr UInt32, valid_from String, valid_to Nullable(String), reason String))')) AS one
+    FROM ${DATABASE}.registry_known(known = {known:DateTime64(3, 'UTC')})
+)
+WHERE toDate32(one.valid_from) <= {as_at:Date32} AND (isNull(one.valid_to) OR toDate32(one.valid_to) >= {as_at:Date32})
+SETTINGS ${PINNED}
+COMMENT 'Public knowledge institutions as at a day, in the registry as known at an instant (UTC): they are of kind other. valid_from is the first day, valid_to the last, NULL = still one. SELECT * FROM ${DATABASE}.institution_at(as_at = ''2020-12-31'', known = ''2200-01-01 00:00:00'')';
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.company_canonical ${ON_CLUSTER} AS
 WITH RECURSIVE
@@ -86,7 +117,7 @@ WITH own AS
            versions[greatest(1, arrayLastIndex(v -> v.1 <= {as_at:Date32}, versions))].2 AS v
     FROM
     (
-        SELECT company_id, valid_from, ifNull(ceased_on, toDate32('2299-12-31')) AS ceased, (employees, nuts, industry_scheme, industry, name, legal_form, kind) AS attributes
+        SELECT company_id, valid_from, ifNull(ceased_on, toDate32('2299-12-31')) AS ceased, (employees, nuts, industry_scheme, industry, name, legal_form) AS attributes
         FROM ${DATABASE}.company_known(known = {known:DateTime64(3, 'UTC')})
     )
     GROUP BY company_id
@@ -103,7 +134,9 @@ SELECT m.company_id AS company_id,
        if(c.v.4 = '', 'unknown', left(c.v.4, 2)) AS division,
        c.v.5 AS name,
        if(c.v.6 = '', 'unknown', c.v.6) AS legal_form,
-       if(c.v.7 = '', 'company', c.v.7) AS kind
+       if(legal_form IN ('230', '245', '250')  -- OTHER_FORMS of schemas/classifications.py
+          OR m.canonical_id IN (SELECT company_id FROM ${DATABASE}.institution_at(as_at = {as_at:Date32}, known = {known:DateTime64(3, 'UTC')})),
+          'other', 'company') AS kind
 FROM
 (
     SELECT o.company_id AS company_id, o.sizes AS sizes, k.in_cycle AS in_cycle, if(ifNull(k.canonical_id, 0) = 0, o.company_id, k.canonical_id) AS canonical_id
@@ -112,4 +145,4 @@ FROM
 ) AS m
 LEFT JOIN own AS c ON c.company_id = m.canonical_id
 SETTINGS ${PINNED}
-COMMENT 'One row per company in the register with canonical_id, the company it counts as after mergers, and that company''s attributes as at a day: before its first version the first one is used, a ceased company keeps its last ones from before that day, and a company that the register lacks is of kind company. sizes = own employees by valid_from. SELECT * FROM ${DATABASE}.company_at(as_at = ''2020-12-31'', known = ''2200-01-01 00:00:00'')';
+COMMENT 'One row per company in the register with canonical_id, the company it counts as after mergers, and that company''s attributes as at a day: before its first version the first one is used, a ceased company keeps its last ones from before that day, and one that the register lacks has none. kind = other for public bodies, by their legal form, and for what the registry lists as an institution on that day; else company. sizes = own employees by valid_from. SELECT * FROM ${DATABASE}.company_at(as_at = ''2020-12-31'', known = ''2200-01-01 00:00:00'')';

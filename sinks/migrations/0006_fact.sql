@@ -23,7 +23,7 @@ SELECT a.source AS source, a.activity_id AS activity_id, a.occurred_on AS occurr
        if(c.industry = '', 'unknown', c.industry) AS industry,
        if(c.division = '', 'unknown', c.division) AS division,
        if(c.legal_form = '', 'unknown', c.legal_form) AS legal_form,
-       if(c.kind = '', 'company', c.kind) AS kind
+       if(c.kind != '', c.kind, if(a.company_id IN (SELECT company_id FROM ${DATABASE}.institution_at(as_at = {as_at:Date32}, known = {known:DateTime64(3, 'UTC')})), 'other', 'company')) AS kind
 FROM
 (
     SELECT *, arrayDistinct(arrayConcat(reported, derived, ['helped'])) AS outcomes

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from schemas.company import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, CompanyVersion, version_from_row
+from schemas.counts import counted
 from schemas.cvr import CvrError, parse_cvr
 from schemas.faults import Fault
 from schemas.people import masked
@@ -133,7 +134,10 @@ class RegisterFile:
         if any(name for name in header[width:]):
             return header[width], f"the row ends after {width} of {len(header)} columns"
         if any(row.cells[len(header) :]):
-            return "", f"the row has {width} cells and the header {len(header)}: quote the cell with a separator"
+            return (
+                "",
+                f"the row has {counted(width, 'cell')} and the header {len(header)}: quote the cell with a separator",
+            )
         for column, cell in zip(header, row.cells, strict=False):
             if cell and not column:
                 return "", f"a cell under no heading is filled ({cell}): a cell has shifted, or a heading is missing"
@@ -198,17 +202,13 @@ class Loader:
 
     Args:
         file: the register file.
-        institutions: CVR numbers of public knowledge institutions.
         revision: as-of instant of the extract, ms since 1970 UTC.
         refusals: where refused rows go.
         examples: how many of the first records to keep.
     """
 
-    def __init__(
-        self, file: RegisterFile, *, institutions: frozenset[int], revision: int, refusals: Refusals, examples: int
-    ) -> None:
+    def __init__(self, file: RegisterFile, *, revision: int, refusals: Refusals, examples: int) -> None:
         self._file = file
-        self._institutions = institutions
         self._revision = revision
         self._refusals = refusals
         self._examples = examples
@@ -277,9 +277,7 @@ class Loader:
             if kept.problem:
                 bad[kept.line] = kept.field, kept.problem
                 continue
-            read: Any = version_from_row(
-                dict(zip(header, kept.cells, strict=False)), self._institutions, self._revision
-            )
+            read: Any = version_from_row(dict(zip(header, kept.cells, strict=False)), self._revision)
             if isinstance(read, list):
                 bad[kept.line] = describe(read)
             else:

@@ -1,8 +1,8 @@
-"""What the topic of the company register says now: read once, from its beginning to the end noted at the start."""
+"""What a compacted topic says now: read once, from its beginning to the end noted at the start."""
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Final
+from typing import Final, TypeVar
 
 from kafka import TopicPartition
 
@@ -10,7 +10,7 @@ from brokers.admin import CONNECT_MS, NOTHING_SENT, require_topic
 from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable, explained, right
 from brokers.kafka_python import consumer
-from schemas.company import CompanyVersion, read_company
+from schemas.faults import Fault
 
 _POLL_MS: Final = 500
 _PATIENCE: Final = 30.0
@@ -18,16 +18,23 @@ _PATIENCE: Final = 30.0
 
 Progress = Callable[[int, int], object]
 """Called with (records passed, records in all)."""
+_Version = TypeVar("_Version")
 
 
 def read_topic(
-    kafka: KafkaConnection, topic: str, progress: Progress, *, patience: float = _PATIENCE
-) -> Iterator[CompanyVersion]:
+    kafka: KafkaConnection,
+    topic: str,
+    read: Callable[[bytes | None, bytes | None, int], _Version | list[Fault]],
+    progress: Progress,
+    *,
+    patience: float = _PATIENCE,
+) -> Iterator[_Version]:
     """Every version on the topic, superseded ones included. Records that cannot be read are passed over.
 
     Args:
         kafka: where the brokers are.
         topic: must exist.
+        read: makes a version of a record's key, value and arrival in ms, or says what is wrong with it.
         progress: called with how far it is.
         patience: seconds without any progress before giving up.
 
@@ -56,8 +63,8 @@ def read_topic(
             fetched = reader.poll(timeout_ms=_POLL_MS)
             for records in fetched.values():
                 for record in records:
-                    version = read_company(record.key, record.value, record.timestamp)
-                    if isinstance(version, CompanyVersion):
+                    version = read(record.key, record.value, record.timestamp)
+                    if not isinstance(version, list):
                         yield version
             # A compacted topic has holes: only the position says how far it is.
             positions = {place: reader.position(place) for place in unread}

@@ -7,7 +7,7 @@ import pytest
 from judging import ARRIVED, CLUSTERS
 from samples import event
 
-from brokers.record_headers import NO_HEADERS, HeadersRead, other_place, read_headers
+from brokers.record_headers import NO_HEADERS, HeadersRead, line_of, other_place, read_headers
 from schemas.events import read_event
 
 STRUCTURED = [
@@ -82,6 +82,23 @@ def test_no_headers():
 def test_the_origin(origins: list[bytes | None], origin: bytes):
     """The last one counts: a worker adds it behind those that came."""
     assert read_headers([("ct-origin", value) for value in origins]).origin == origin
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        pytest.param([b"a.csv:12"], ("a.csv", 12), id="a line"),
+        pytest.param([b"a: b.csv:12"], ("a: b.csv", 12), id="a colon in the name"),
+        pytest.param([b"a.csv:1", b"a.csv:2"], ("a.csv", 2), id="the last of several"),
+        pytest.param([b"a.csv"], None, id="no line"),
+        pytest.param([b"x" * 256 + b":1"], None, id="no name of a file"),
+        pytest.param([None], None, id="null"),
+        pytest.param([], None, id="none"),
+    ],
+)
+def test_the_line_that_a_record_was_made_from(values: list[bytes | None], line: tuple[str, int] | None):
+    """A name and a number, or nothing: any publisher can write the header too."""
+    assert line_of([("ct-line", value) for value in values]) == line
 
 
 @pytest.mark.parametrize(

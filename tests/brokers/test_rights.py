@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,9 +17,10 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from samples import event
 from secured import Secured, acl
 
-from brokers.topics import COMPANIES, ENRICHED, EVENTS, app_id
+from brokers.topics import COMPANIES, ENRICHED, EVENTS, REGISTRY, app_id
 from clustertrack.cli import root
 from clustertrack.local.ports import free_ports
+from schemas.registry_document import read_sample
 from sinks import catalog
 from sinks.clickhouse import ClickHouse, connect
 
@@ -29,7 +31,7 @@ ROW = re.compile(r"\| (\w+) \| ([A-Za-z, ]+) \| (topic|group) `([^`*]+)(\*?)` \|
 SPELLED = {"DescribeConfigs": "DESCRIBE_CONFIGS", "AlterConfigs": "ALTER_CONFIGS"}
 VERBS = {
     "publisher": [["publish", "events.jsonl"]],
-    "loader": [["companies", "load", "companies.csv"]],
+    "loader": [["companies", "load", "companies.csv"], ["registry", "load", "registry.toml"]],
     "worker": [["worker", "--check"]],
     "reader": [["status"], ["reconcile"]],
     "migrator": [["migrate"], ["migrate", "--check"]],
@@ -82,6 +84,7 @@ def ledger(secured: Secured, clickhouse: Any) -> Iterator[dict[str, str]]:
     producer = KafkaProducer(**secured.admin.for_kafka_python())
     producer.send(EVENTS, event(13748136, "first"))
     producer.send(COMPANIES, b"{}", key=b"13748136/2020-01-01")
+    producer.send(REGISTRY, read_sample(1).to_json(), key=b"1")
     producer.close()
     yield settings
     clickhouse.execute(f"DROP DATABASE {name}")
@@ -92,6 +95,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with files to publish and to load."""
     (tmp_path / "events.jsonl").write_bytes(event(13748136, "one") + b"\n")
     (tmp_path / "companies.csv").write_text((ROOT / "examples" / "companies.csv").read_text())
+    another = f'[[cluster]]\nslug = "c"\nname = "{uuid.uuid4()}"\nvalid_from = 2020-01-01\nsources = ["urn:c"]\n'
+    (tmp_path / "registry.toml").write_text(another)  # what is in force already would not be sent
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -27,8 +27,8 @@ def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         "CLUSTERTRACK_SESSION_SECONDS": "6",
         "CLUSTERTRACK_MAX_ROWS": "300",
         "CLUSTERTRACK_LINGER_MS": "50",
-        "CLUSTERTRACK_CLUSTERS": str(_registry(stack)),
     }
+    stack.load_registry(_registry(stack))
     print(f"seed {SEED}")  # noqa: T201  (shown when a scenario fails)
     made = Load(stack, SEED)
     made.fixed_nodes = "nodes" in special
@@ -36,8 +36,8 @@ def load(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     stack.close()
 
 
-def _registry(stack: Stack) -> object:
-    path = stack.folder / "clusters.toml"
+def _registry(stack: Stack) -> Path:
+    path = stack.folder / "registry.toml"
     path.write_text(
         '[[cluster]]\nslug = "food-bio"\nname = "Food"\nvalid_from = 2000-01-01\n'
         'sources = ["https://crm.foodbio.example"]\n',

@@ -44,6 +44,7 @@ def clocks(load: Load) -> Iterator[Load]:
 
 
 @pytest.mark.integration
+@pytest.mark.extended
 def test_workers_two_days_off(clocks: Load) -> None:
     """No figure depends on a worker's clock, nor does the time at which something was known: that is the broker's."""
     before = datetime.now(UTC)
@@ -133,6 +134,7 @@ def of_all_partitions(load: Load, number: int) -> Iterator[int]:
 
 
 @pytest.mark.integration
+@pytest.mark.extended
 def test_the_future_is_judged_by_the_brokers_clock(clocks: Load) -> None:
     """A worker two days behind rejects nothing more, one ahead accepts nothing more; client timestamps are ignored."""
     now = datetime.now(UTC).replace(microsecond=0)
@@ -200,6 +202,7 @@ BOUNDARIES = [
 
 
 @pytest.mark.integration
+@pytest.mark.extended
 def test_days_and_years_of_copenhagen(clocks: Load) -> None:
     """Midnight, New Year and both changes of summer time, written in any zone: the day, and the year that counts it."""
     truth = Truth(clocks, "DAY")

@@ -34,12 +34,12 @@ class Told(NamedTuple):
 def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     """All tales at once, phase by phase, to two workers with small groups; each phase is counted before the next."""
     folder = tmp_path_factory.mktemp("histories")
-    registry = folder / "clusters.toml"
+    registry = folder / "registry.toml"
     registry.write_text(
         f'[[cluster]]\nslug = "food-bio"\nname = "Food"\nvalid_from = 2000-01-01\nsources = ["{SOURCE}"]\n',
         encoding="utf-8",
     )
-    stack = Stack(folder, nodes=NODES, clusters=registry)
+    stack = Stack(folder, nodes=NODES, registry=registry)
     print(f"seed {SEED}")  # noqa: T201  (shown when a scenario fails)
     seen = Told(stack, [], [])
     try:

@@ -1,6 +1,7 @@
 """A broker that dies and comes back, alone or with all others; connections to brokers that are cut, or fall silent."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from chaos import Load, conclude
@@ -10,7 +11,7 @@ from tcp_proxy import TcpProxy
 
 from clustertrack.local.ports import HOST
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.extended, pytest.mark.timeout(300)]
 
 # Kafka's clients follow the addresses that a broker advertises, so a proxy needs a listener of its own.
 STACK = {"proxied": True}
@@ -41,6 +42,28 @@ def test_the_broker_is_killed_and_comes_back(load: Load) -> None:
     publishing.join(300)
     conclude(load, "Kafka: broker killed", faults=stack.nodes)
     assert worker.exit_code() is None
+    assert worker.stop(20), "a graceful stop"
+
+
+def test_the_log_while_the_broker_is_away(load: Load) -> None:
+    """A line when it begins and one when it is over, not one for each attempt; `status --wait` waits through it."""
+    stack = load.stack
+    worker = stack.start_worker("says-it-once")
+    load.publish(100)
+    stack.wait_counted(60)
+    before = len(worker.log.read_text().splitlines())
+    kill_brokers(stack)
+    began = time.monotonic()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(stack.run, "status", "--wait", "100")
+        wait_for(lambda: time.monotonic() - began > 20, 30, "20 seconds without a broker")
+        stack.restart_broker(*range(stack.nodes))
+        waiting.result(120)
+    wait_for(lambda: "Kafka answers again" in worker.log.read_text(), 60, "the worker to say that it is over")
+    lines = worker.log.read_text().splitlines()[before:]
+    assert len(lines) <= 12, "\n".join(lines)
+    assert not [line for line in lines if '"level": "error"' in line]
+    conclude(load, "Kafka: broker away, and the log", faults=stack.nodes)
     assert worker.stop(20), "a graceful stop"
 
 

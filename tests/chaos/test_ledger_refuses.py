@@ -15,7 +15,7 @@ from stack import Stack, answer, wait_for, waited
 
 from clustertrack.local.clickhouse.pool import FREE_DISK_BYTES
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.extended, pytest.mark.timeout(300)]
 
 STACK = {"disk": 2000}
 

@@ -12,7 +12,7 @@ from kafka.structs import OffsetAndMetadata
 from runs import LONG_FORM
 from stack import Stack, wait_for
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.extended, pytest.mark.timeout(300)]
 
 GROUP = "clustertrack"
 

@@ -264,6 +264,7 @@ def ledger(load: Load) -> Iterator[Proxy]:
 
 
 @pytest.mark.integration
+@pytest.mark.extended
 @pytest.mark.timeout(300)
 def test_any_mix(load: Load, ledger: Proxy, wires: list[TcpProxy]) -> None:
     """Six to eight faults, or a multiple of them: each is seen to strike, and nothing is lost or counted twice."""

@@ -14,7 +14,7 @@ from stack import Stack
 
 from schemas.indicators import PIPELINE_VERSION
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.extended, pytest.mark.timeout(300)]
 
 AGAIN = (0, 1)
 """Partitions that are read again."""

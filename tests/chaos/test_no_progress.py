@@ -23,7 +23,7 @@ from clustertrack.local.probes import get, ready_at, sign_at
 from clustertrack.local.supervisor import Service, Supervisor
 from clustertrack.local.watch import Limits
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.extended, pytest.mark.timeout(300)]
 
 STALLED: Final = 4
 """Seconds; by default a worker has more."""

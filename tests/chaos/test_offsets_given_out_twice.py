@@ -13,7 +13,7 @@ from runs import LONG_FORM
 from samples import event
 from stack import Stack
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.extended, pytest.mark.timeout(300)]
 
 BEFORE, LOST, NEW = 60, 40, 90
 

@@ -21,6 +21,7 @@ from stack import Stack, wait_for
 from brokers import kafka_python
 from brokers.connection import KafkaConnection
 from brokers.partitioning import partition_of
+from schemas.company import read_company
 from schemas.events import read_event
 from sources.register.register_topic import read_topic
 
@@ -53,7 +54,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Bench"]:
     """A worker that cannot enrich one company, a ClickHouse that does not take one activity, a poisoned register."""
     kafka_python.install()
     folder = tmp_path_factory.mktemp("poison")
-    registry = folder / "clusters.toml"
+    registry = folder / "registry.toml"
     registry.write_text(
         "\n".join(
             f'[[cluster]]\nslug = "{c.slug}"\nname = "x"\nvalid_from = {c.valid_from}\nsources = {list(c.sources)}'
@@ -72,7 +73,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Bench"]:
         "Register.company_as_at = broken\n",
         encoding="utf-8",
     )
-    made = Stack(folder, nodes=NODES, clusters=registry)
+    made = Stack(folder, nodes=NODES, registry=registry)
     print(f"seed {SEED}")  # noqa: T201  (shown when a scenario fails)
     try:
         client = made.client()
@@ -323,7 +324,7 @@ def test_commands_that_read_topics(bench: Bench) -> None:
     """Records that are no text in any part stop no command: the register's loader, `rejected`."""
     stack = bench.stack
     connection = KafkaConnection(stack.bootstrap)
-    assert list(read_topic(connection, REGISTER, lambda _passed, _all: None)) == []
+    assert list(read_topic(connection, REGISTER, read_company, lambda _passed, _all: None)) == []
     listed = json.loads(stack.run("rejected", "list", "--json", "--limit", "100000").stdout)
     assert len(listed["records"]) == len(rejections(stack)) + len(COMPANIES)
 

@@ -18,7 +18,7 @@ from brokers.topics import ENRICHED, EVENTS
 from clustertrack.cli import root
 from sinks.set_aside import Order, write_order
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.extended, pytest.mark.timeout(300)]
 
 RECORDS, WHY = 60, "ends every\nworker"
 REGISTRY = """[[cluster]]
@@ -32,9 +32,9 @@ sources = ["https://crm.foodbio.example"]
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Stack]:
     """Two partitions with records that wait for a worker."""
-    clusters = tmp_path / "clusters.toml"
-    clusters.write_text(REGISTRY, encoding="utf-8")
-    made = Stack(tmp_path, nodes=NODES, partitions=2, clusters=clusters)
+    registry = tmp_path / "registry.toml"
+    registry.write_text(REGISTRY, encoding="utf-8")
+    made = Stack(tmp_path, nodes=NODES, partitions=2, registry=registry)
     made.environment |= {"CLUSTERTRACK_SESSION_SECONDS": "6", "CLUSTERTRACK_LINGER_MS": "50"}
     companies = [CVRS[n % len(CVRS)] for n in range(RECORDS)]
     made.send(EVENTS, [(f"{cvr:08d}".encode(), event(cvr, f"A-{n}"), [], None) for n, cvr in enumerate(companies)])

@@ -11,7 +11,7 @@ from kafka.admin import ConfigResource, ConfigResourceType
 from runs import SEED
 from stack import Worker, wait_for
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.extended, pytest.mark.timeout(300)]
 
 STACK = {"nodes": 3}
 

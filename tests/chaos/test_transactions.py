@@ -8,7 +8,7 @@ from chaos import EVENTS, SEED, Load, conclude
 from kafka import KafkaProducer
 from stack import Stack
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.extended, pytest.mark.timeout(300)]
 
 Records = list[tuple[bytes | None, bytes | None, int | None]]
 

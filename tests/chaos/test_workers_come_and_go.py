@@ -14,7 +14,7 @@ from stack import wait_for
 
 from clustertrack.local.probes import get
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.extended, pytest.mark.timeout(300)]
 
 DROPPED = "work in flight dropped"
 

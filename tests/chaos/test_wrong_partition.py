@@ -13,7 +13,7 @@ from stack import Stack, wait_for
 
 from brokers.partitioning import partition_of
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.extended, pytest.mark.timeout(300)]
 
 
 class Placed(Load):

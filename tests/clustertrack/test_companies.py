@@ -17,7 +17,7 @@ from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable
 from clustertrack.commands.companies import command
 from clustertrack.local.ports import free_ports
-from schemas.company import standing
+from schemas.company import read_company, standing
 from schemas.errors import CheckFailed, UsageFault
 from sources.register.register_topic import read_topic
 
@@ -54,7 +54,7 @@ def test_dry_run_needs_no_kafka(run: Run, path: Path):
     assert isinstance(result.exception, CheckFailed)
     assert "refused: " in result.stdout
     assert '"revision":1579071600000' in result.stdout
-    assert "2 versions of 2 companies would be sent, 1 rows refused" in result.stdout
+    assert "2 versions of 2 companies would be sent, 1 row refused" in result.stdout
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 
@@ -104,7 +104,7 @@ def test_extracts_one_after_the_other(run: Run, path: Path, kafka: Any, monkeypa
         return answer
 
     def now() -> set[tuple[int, str]]:
-        versions = list(read_topic(client, topic, lambda *_: None))
+        versions = list(read_topic(client, topic, read_company, lambda *_: None))
         return {
             (one.cvr, str(one.valid_from))
             for cvr in {version.cvr for version in versions}

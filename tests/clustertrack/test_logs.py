@@ -27,6 +27,17 @@ def said(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     structlog.reset_defaults()
 
 
+@pytest.mark.parametrize(("value", "colours"), [("", True), ("1", False)], ids=["unset", "set"])
+def test_no_color(said: io.StringIO, monkeypatch: pytest.MonkeyPatch, value: str, *, colours: bool):
+    """On a terminal lines have colours, unless NO_COLOR is set."""
+    monkeypatch.setattr(said, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr", said)
+    monkeypatch.setenv("NO_COLOR", value)
+    logs.configure("INFO")
+    logging.getLogger("streams").warning("begun")
+    assert ("\x1b[" in said.getvalue()) == colours
+
+
 @pytest.mark.parametrize("ours", [False, True], ids=["library", "ours"])
 def test_a_users_error_is_a_sentence(said: io.StringIO, ours: bool):
     """No traceback, also when a library logs it with one."""

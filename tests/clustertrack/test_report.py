@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from clustertrack.cli import root
 from clustertrack.commands.report import FORMATS, write_whole
 from reports.as_known import COPENHAGEN
+from reports.text import WIDTH
 from schemas.errors import CheckFailed, UsageFault
 from sinks.clickhouse import ClickHouse, connect
 from sinks.migrator import migrate
@@ -57,13 +58,17 @@ def run(clickhouse, database: str, environment: dict[str, str]) -> Run:
 
 @pytest.mark.integration
 def test_text_is_the_default(run: Run):
-    """Without a format the sentence comes first, and standard output holds nothing but the report."""
+    """Without a format there is a title, the sentence and names of clusters in 120 columns, and nothing else."""
     result = run("--year", "2018")
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[0] == (
-        "1 company helped; 0 companies (0 with fewer than 50 employees) were given new competencies and tools; "
-        "1 (0) developed new ideas; 0 (0) developed new products, services or processes."
+    lines = result.stdout.splitlines()
+    assert lines[0] == "Companies helped by clusters in 2018"
+    assert lines[3] == (
+        "1 company helped; 0 companies were given new competencies and tools; 1 (size unknown) developed new ideas; "
+        "0 developed"
     )
+    assert "Food & Bio Cluster Denmark" in result.stdout
+    assert max(map(len, result.stdout.splitlines())) <= WIDTH
     assert result.stderr == ""
 
 
@@ -84,6 +89,17 @@ def test_as_known_on_a_day(run: Run):
     after = json.loads(run("--year", "2018", "--as-known-on", "2019-06-01", "--format", "json").stdout)
     assert (before["helped"]["companies"], after["helped"]["companies"]) == (0, 1)
     assert (before["as_known_on"], after["as_known_on"]) == ("2019-05-31", "2019-06-01")
+    text = run("--year", "2018", "--as-known-on", "2019-05-31").stdout
+    assert "its first activity became known on 2019-06-01" in text
+
+
+@pytest.mark.integration
+def test_as_known_at_a_time(run: Run):
+    """A time of a day counts up to itself; without a zone it is that of Copenhagen."""
+    days = ("2019-06-01T13:59:59", "2019-06-01T14:00", "2019-06-01T12:00Z")
+    made = [json.loads(run("--year", "2018", "--as-known-on", day, "--format", "json").stdout) for day in days]
+    assert [report["helped"]["companies"] for report in made] == [0, 1, 1]
+    assert made[1] == made[2]
 
 
 @pytest.mark.integration
@@ -120,7 +136,8 @@ def test_a_place_that_cannot_be_written(tmp_path: Path):
     [
         pytest.param(["--year", "2018", "--format", "xlsx"], "'text', 'json', 'csv'", id="format of a later version"),
         pytest.param(["--year", "18"], "2000<=x<=2148", id="year"),
-        pytest.param(["--year", "2018", "--as-known-on", "31-03-2019"], "%Y-%m-%d", id="day"),
+        pytest.param(["--year", "2018", "--as-known-on", "31-03-2019"], "is no day: write 2019-03-31", id="day"),
+        pytest.param(["--year", "2018", "--as-known-on", "2019-03-31T25:00"], "is no day", id="time"),
         pytest.param([], "Missing option '--year'", id="no year"),
     ],
 )

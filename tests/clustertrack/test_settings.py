@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from brokers.connection import KafkaConnection
-from clustertrack.settings import GROUPS, load_settings
+from clustertrack.settings import GROUPS, load_settings, misspelt, variables
 from schemas.errors import UsageFault
 
 SAMPLE = Path(__file__).parents[2] / "deploy" / "settings.env.example"
@@ -62,8 +62,15 @@ def test_settings_cannot_be_changed():
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        pytest.param("CLUSTERTRACK_PARTITIONS", "many", "CLUSTERTRACK_PARTITIONS=many", id="no number"),
-        pytest.param("CLICKHOUSE_PORT", "70000", "CLICKHOUSE_PORT=70000", id="no port"),
+        pytest.param(
+            "CLUSTERTRACK_PARTITIONS",
+            "many",
+            "CLUSTERTRACK_PARTITIONS=many cannot be used: it is not a whole number",
+            id="no number",
+        ),
+        pytest.param(
+            "CLICKHOUSE_PORT", "70000", "CLICKHOUSE_PORT=70000 cannot be used: it is more than 65535", id="no port"
+        ),
         pytest.param("KAFKA_BOOTSTRAP_SERVERS", "broker", "'broker' is not host:port", id="server without port"),
         pytest.param("KAFKA_BOOTSTRAP_SERVERS", "a:1,b:x", "'b:x' is not host:port", id="one of two servers"),
         pytest.param("KAFKA_BOOTSTRAP_SERVERS", "SASL_SSL://a:9092", "is not host:port", id="protocol before it"),
@@ -148,6 +155,28 @@ def test_a_secret_file_that_is_missing_is_a_sentence(monkeypatch, tmp_path):
 
     with pytest.raises(UsageFault, match=r"CLICKHOUSE_PASSWORD_FILE names .*nothing"):
         load_settings()
+
+
+def test_misspelt_variables():
+    """One that is nearly ours is named with the right name, any other of our family too; Kafka's own are not."""
+    assert misspelt(
+        ["KAFKA_BOOTSTRAP_SERVER", "CLUSTERTRACK_WEATHER", "CLICKHOUSE_PASWORD", "KAFKA_HEAP_OPTS", "KAFKA_LISTENERS"]
+    ) == {
+        "CLICKHOUSE_PASWORD": "CLICKHOUSE_PASSWORD",
+        "CLUSTERTRACK_WEATHER": "",
+        "KAFKA_BOOTSTRAP_SERVER": "KAFKA_BOOTSTRAP_SERVERS",
+    }
+    assert misspelt(variables()) == {}
+
+
+def test_a_misspelt_variable_is_named_once(monkeypatch, capsys):
+    """The settings are read more than once in a process."""
+    monkeypatch.setenv("CLUSTERTRACK_PARTITION", "3")
+    load_settings()
+    load_settings()
+    assert capsys.readouterr().err == (
+        "note: CLUSTERTRACK_PARTITION is no setting and changes nothing: did you mean CLUSTERTRACK_PARTITIONS?\n"
+    )
 
 
 def test_the_connection_to_kafka(monkeypatch):

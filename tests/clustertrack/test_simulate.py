@@ -64,7 +64,7 @@ def test_json(run: Run):
         pytest.param(["--scenario", "small"], "give --scenario and --out, or --raw-publish", id="no folder"),
         pytest.param(["--raw-publish", "r", "--out", "d"], "--raw-publish cannot be combined", id="both"),
         pytest.param(["--raw-publish", "missing.jsonl"], "missing.jsonl cannot be read", id="no file"),
-        pytest.param(["--scenario", "other", "--out", "d"], "'other' is not one of", id="unknown scenario"),
+        pytest.param(["--scenario", "other", "--out", "d"], "'other' is none of", id="unknown scenario"),
         pytest.param(["--scenario", "small", "--out", "."], "choose an empty folder", id="folder of others"),
     ],
 )

@@ -159,6 +159,9 @@ def test_runs_until_sigterm_and_starts_again_elsewhere(up, base):
     assert first.lines[0].split() == ["Kafka", f"127.0.0.1:{base}"]
     assert first.lines.count("ready") == 1
     assert first.lines[-1] == "ready"
+    processes = first.lines[-2].removeprefix("Processes   ").split(", ")
+    assert [one.split()[0] for one in processes] == ["supervisor", "kafka", "clickhouse", "worker-0", "worker-1"]
+    assert {int(one.split()[1]) for one in processes[1:]} == set(_children(first.process.pid))
     status, body = get(first.ports.metrics, "/readyz")
     assert status == 200, body
     assert b'clustertrack_child_up{child="worker-1"} 1.0' in get(first.ports.metrics, "/metrics")[1]
@@ -234,6 +237,7 @@ def test_a_password_file_of_somebody_else_is_a_sentence(tmp_path, kind):
 
 
 @pytest.mark.integration
+@pytest.mark.extended
 def test_survives_the_death_of_kafka_and_of_itself(up, wait_until):
     """A broker that dies is restarted; kill -9 of the supervisor leaves nothing running, and the next start works."""
     first = up()
@@ -251,6 +255,7 @@ def test_survives_the_death_of_kafka_and_of_itself(up, wait_until):
 
 
 @pytest.mark.integration
+@pytest.mark.extended
 @pytest.mark.timeout(600)  # three starts of the whole stack
 def test_a_grown_topic_leaves_kafka_running_for_the_way_out(up, tmp_path, base):
     """`migrate` refuses, no worker starts, Kafka stays so that the advice can be followed; then `up` works again."""
@@ -287,6 +292,7 @@ def test_a_grown_topic_leaves_kafka_running_for_the_way_out(up, tmp_path, base):
 
 
 @pytest.mark.integration
+@pytest.mark.extended
 def test_what_the_shell_says_to_python_and_java_reaches_no_child(up, monkeypatch, base):
     """Proxies, agents of Java and switches of Python: the stack comes up as if they were not set."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):

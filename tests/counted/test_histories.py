@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from tally.histories import random_history
 from tally.records import NOW, Activity, History
-from tally.register import Register
+from tally.register import Register, in_force, listed
 
 pytestmark = pytest.mark.parametrize("usual", [pytest.param(seed, id=f"seed-{seed}") for seed in (1, 2)])
 
@@ -69,8 +69,13 @@ REGISTERS: dict[str, Callable[[History], int]] = {
     "cycle": lambda h: sum(cycle and path[-1] == path[0] for path, cycle in _chains(h)),
     "chain into a cycle": lambda h: sum(cycle and path[-1] != path[0] for path, cycle in _chains(h)),
     "successor that the register lacks": lambda h: sum(path[-1] not in _register(h).versions for path, _ in _chains(h)),
-    "public body": lambda h: sum(row.kind == "other" for row in h.companies),
-    "changed kind": lambda h: sum(len({v.kind for v in vs}) > 1 for vs in _register(h).versions.values()),
+    "public body": lambda h: sum(row.legal_form in ("230", "250") for row in h.companies),
+    "changed form": lambda h: sum(len({v.legal_form for v in vs}) > 1 for vs in _register(h).versions.values()),
+    "institution": lambda h: len({*listed(in_force(h.registries, NOW), date(2018, 12, 31))} & {*_register(h).versions}),
+    "institution that the register lacks": lambda h: len(
+        {*listed(in_force(h.registries, NOW), date(2018, 12, 31))} - {*_register(h).versions}
+    ),
+    "other institutions as known before": lambda h: len({row.content for row in h.registries}) - 1,
     "ceased": lambda h: sum(
         attributes.valid_from != first
         for company in _register(h).versions

@@ -15,12 +15,13 @@ from tally.judge import FIRST, TYPES, Pipeline
 from tally.look_back import disagreements, look_back
 from tally.report import expected_report, printed
 from tally.seeds import LONG_RUN, seeds
-from tally.stories import CLUSTERS, YEARS, random_story, registry_file
+from tally.stories import CLUSTERS, YEARS, random_story, registry_file, some_companies
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 SEEDS = (1,)
 EVENTS, COMPANIES = "activity.events.v1", "companies.v1"
+COMPANIES_OF_A_STORY = 40
 SMALL: dict[str, Any] = {"CLUSTERTRACK_MAX_ROWS": "23", "CLUSTERTRACK_LINGER_MS": "20"}
 """Batches are cut small, so that what belongs together is apart."""
 NEXT_MAPPING = {"workshop.attended": ("new_ideas", "new_products"), "company.joined": ("new_competencies",)}
@@ -30,8 +31,9 @@ NEXT_MAPPING = {"workshop.attended": ("new_ideas", "new_products"), "company.joi
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A pipeline with a worker; every story adds to what the ones before it left."""
     folder = tmp_path_factory.mktemp("counted")
-    (folder / "clusters.toml").write_text(registry_file(), encoding="utf-8")
-    made = Stack(folder, clusters=folder / "clusters.toml")
+    listed = [cvr for seed in seeds(SEEDS) for cvr in some_companies(seed, COMPANIES_OF_A_STORY)]
+    (folder / "registry.toml").write_text(registry_file(listed), encoding="utf-8")
+    made = Stack(folder, registry=folder / "registry.toml")
     try:
         made.start_worker(**SMALL)
         yield made
@@ -61,7 +63,9 @@ def test_the_ledger_holds_what_was_published(stack: Stack, seed: int, *, thoroug
 
     In the end each rolling window is asked; a long run asks everything after each phase.
     """
-    story = random_story(seed, activities=300 if thorough else 120, companies=40, partitions=stack.partitions)
+    story = random_story(
+        seed, activities=300 if thorough else 120, companies=COMPANIES_OF_A_STORY, partitions=stack.partitions
+    )
     for number, phase in enumerate(story):
         stack.send(COMPANIES, phase.companies)
         stack.send(EVENTS, phase.events)

@@ -18,7 +18,7 @@ from reports.annual import annual_report, published_mapping
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
 SEEDS = (1, 2)
-TODAY = date(2022, 1, 1)
+NOW = datetime(2022, 1, 1, 12, tzinfo=ZoneInfo("Europe/Copenhagen"))
 
 
 def _known_by_the_end_of(day: date | None, history: History) -> History:
@@ -40,7 +40,7 @@ def test_the_report_is_what_the_model_says(new_ledger: Callable[..., Any], seed:
         load(client, history, rng)
         for day in days:
             year = rng.choice(YEARS[1:-1])
-            report = annual_report(client, year, today=TODAY, mapping=published_mapping(), as_known_on=day)
+            report = annual_report(client, year, now=NOW, mapping=published_mapping(), as_known_on=day)
             said = printed(report.as_dict())
             expected = expected_report(Model(_known_by_the_end_of(day, history)), year, refused=())
             different = {name: (said[name], expected[name]) for name in expected if said[name] != expected[name]}

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -175,7 +175,7 @@ def test_the_report_does_not_depend_on_a_profile(ledger: Ledger, name: str, valu
     """Each query of the product states the settings to answer it with, so a profile changes nothing."""
 
     def report(client: Client) -> Any:
-        return annual_report(client, 2018, today=date(2022, 1, 1), mapping=published_mapping()).as_dict()
+        return annual_report(client, 2018, now=datetime(2022, 1, 1, tzinfo=UTC), mapping=published_mapping()).as_dict()
 
     with closing(connect(ledger.address)) as client:
         expected = report(client)

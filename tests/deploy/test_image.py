@@ -113,7 +113,7 @@ def test_the_wheel_is_whole(tmp_path: Path):
         for file in (ROOT / package).rglob("*"):
             if file.is_file() and "__pycache__" not in file.parts:
                 assert file.relative_to(ROOT).as_posix() in names
-    assert {"schemas/clusters.toml", "schemas/municipality_nuts3.csv", "sinks/migrations/0001_database.sql"} <= names
+    assert {"schemas/registry.toml", "schemas/municipality_nuts3.csv", "sinks/migrations/0001_database.sql"} <= names
 
 
 @pytest.mark.parametrize("stage", [pytest.param(number, id=f"stage {number}") for number in range(len(stages()))])

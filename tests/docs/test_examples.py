@@ -16,10 +16,10 @@ from pages import ROOT, Page, pages
 from reports.annual import published_mapping
 from reports.model import AnnualReport, NationalFigures
 from reports.sentence import sentence
-from schemas.clusters import ClusterRegistry
 from schemas.company import version_from_row
 from schemas.events import read_event
-from schemas.ledger import CompanyRow, Receipt, Rejection, Rows
+from schemas.ledger import CompanyRow, Receipt, RegistryRow, Rejection, Rows
+from schemas.registry_document import read_file, read_sample
 from sinks.clickhouse import ClickHouse, connect
 from sinks.migrator import migrate
 from sinks.writer import LedgerWriter
@@ -36,7 +36,7 @@ EXAMPLES = ROOT / "examples"
 )
 def test_events_are_accepted(text: str):
     """Every event that is shown to CRM teams would be accepted with the registry that comes with the product."""
-    assert isinstance(read_event(text.encode(), None, ARRIVED, ClusterRegistry.load()), tuple)
+    assert isinstance(read_event(text.encode(), None, ARRIVED, read_sample().by_source), tuple)
 
 
 def test_the_mapping_is_read(tmp_path: Path):
@@ -80,17 +80,17 @@ class _Address(Protocol):
 @pytest.fixture(scope="module")
 def examples() -> Rows:
     """The small example files as rows of the ledger, judged as a worker would."""
-    clusters = ClusterRegistry.load(EXAMPLES / "clusters.toml")
-    rows = Rows()
+    registry = read_file((EXAMPLES / "registry.toml").read_bytes(), "registry.toml", ARRIVED)
+    rows = Rows(registries=[RegistryRow(registry, ARRIVED)])
     with (EXAMPLES / "companies.csv").open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            version = version_from_row(row, frozenset(), ARRIVED)
+            version = version_from_row(row, ARRIVED)
             assert not isinstance(version, list)
             rows.companies.append(CompanyRow(version.version, ARRIVED))
     for path in EXAMPLES.glob("*.jsonl"):
         for offset, line in enumerate(path.read_bytes().splitlines()):
             value = json.loads(line)["value"].encode() if path.name == "raw.jsonl" else line
-            judged = read_event(value, None, ARRIVED, clusters)
+            judged = read_event(value, None, ARRIVED, registry.by_source)
             place: dict[str, Any] = {"topic": path.name, "topic_epoch": 0, "partition": 0, "offset": offset}
             place |= {"log_time": ARRIVED, "pipeline_version": 1}
             if isinstance(judged, list):

@@ -51,9 +51,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """Files written, published and counted."""
     folder = tmp_path_factory.mktemp("published")
     exports = folder / "exports"
-    stack = Stack(folder, clusters=exports / "clusters.toml", institutions=exports / "institutions.txt")
+    stack = Stack(folder)
     try:
         stack.run("simulate", "--scenario", "published", "--out", str(exports))
+        stack.load_registry(exports / "registry.toml")
         stack.start_worker("worker-1", wait=False)
         stack.start_worker("worker-2", wait=False)
         made = Run(stack, exports)

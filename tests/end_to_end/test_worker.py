@@ -101,9 +101,9 @@ def test_a_record_becomes_receipt_row_and_enriched_event(workers: Stack) -> None
     )
     assert rows == [(SOURCE, CVRS[0], "food-bio", "new_competencies")]
     versions = workers.query(
-        "SELECT employees, nuts, kind FROM impact.company_version WHERE company_id = {c:UInt32}", c=CVRS[0]
+        "SELECT employees, nuts, legal_form FROM impact.company_version WHERE company_id = {c:UInt32}", c=CVRS[0]
     )
-    assert versions == [(12, "DK042", "company")]
+    assert versions == [(12, "DK042", "80")]
 
 
 def test_a_ledger_with_a_new_id_is_filled_again_from_the_topic(workers: Stack) -> None:
@@ -160,6 +160,14 @@ def test_a_wiped_data_folder_is_recovered_from_the_changelog(workers: Stack) -> 
     workers.send(EVENTS, [keyed(again, CVRS[1])])
     found = wait_for_receipts(workers)
     assert found[max(place for place in found if place[0] == partition_of(CVRS[1], 4))] == "duplicate"
+
+
+def test_a_second_worker_on_a_folder_in_use(workers: Stack) -> None:
+    """It would take the marks of the first one apart: refused with a sentence, and the first one goes on."""
+    first = workers.start_worker("shared")
+    refused = workers.run("worker", expect=2, CLUSTERTRACK_DATA_DIR=str(workers.folder / first.name), METRICS_PORT="1")
+    assert "is in use by another worker of this ledger: give each worker a folder of its own" in refused.stderr
+    assert first.exit_code() is None
 
 
 def test_a_bad_record_is_kept_as_it_came(workers: Stack) -> None:

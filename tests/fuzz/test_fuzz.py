@@ -1,4 +1,4 @@
-"""The fuzzer: what it begins with and what it found hold; it finds what is planted, and nothing else in a minute."""
+"""The fuzzer: what it begins with and what it found hold; it finds what is planted, and its script runs."""
 
 import sys
 from importlib.util import find_spec
@@ -161,12 +161,12 @@ def test_a_planted_fault_is_found(tmp_path):
 
 
 @needs_atheris
-@pytest.mark.timeout(600)
-def test_nothing_is_found_in_the_short_form(tmp_path, monkeypatch, capsys):
-    """A minute of all targets, with another seed each time; the long form is scripts/fuzz --minutes 60."""
-    monkeypatch.setattr(sys, "argv", ["scripts/fuzz", "--keep", str(tmp_path)])
+def test_the_script_runs(tmp_path, monkeypatch, capsys):
+    """A few seconds of one target, with another seed each time; .ci/run gives all of them a minute."""
+    arguments = ["--target", "headers", "--seconds", "3", "--keep", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["scripts/fuzz", *arguments])
     monkeypatch.setattr(fuzz_runs, "pytest_child", SimpleNamespace(take_sigterm_for_ctrl_c=lambda: None))
     code = fuzz_runs.main()
     printed = capsys.readouterr()
     assert code == 0, printed.out + printed.err
-    assert printed.out.count("\n| ") == len(TARGETS) + 1
+    assert printed.out.count("\n| ") == 2

@@ -41,7 +41,7 @@ class Ledger:
         employees: int | None = None,
         *,
         valid_from: date = date(2010, 1, 1),
-        kind: str = "company",
+        legal_form: str = "80",
         successor: int = 0,
         known_at: datetime = EARLY,
     ) -> None:
@@ -51,7 +51,7 @@ class Ledger:
             "company_id": cvr,
             "valid_from": valid_from,
             "revision": self._revision,
-            "kind": kind,
+            "legal_form": legal_form,
             "employees": employees,
             "successor_id": successor,
             "known_at": known_at,

@@ -11,12 +11,15 @@ from schemas.errors import UsageFault
 pytestmark = pytest.mark.integration
 
 TODAY = date(2026, 11, 23)
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+EARLY = datetime(2019, 1, 15, 12, tzinfo=UTC)
+"""When records of the fixture become known unless a test says otherwise."""
 LATE = datetime(2020, 2, 1, tzinfo=UTC)
 
 
-def report(ledger, year: int = 2018, as_known_on: date | None = None) -> AnnualReport:
+def report(ledger, year: int = 2018, as_known_on: date | datetime | None = None) -> AnnualReport:
     """The report of a ledger."""
-    return annual_report(ledger.client, year, today=TODAY, mapping=published_mapping(), as_known_on=as_known_on)
+    return annual_report(ledger.client, year, now=NOW, mapping=published_mapping(), as_known_on=as_known_on)
 
 
 def test_an_empty_ledger_gives_zeros(ledger):
@@ -26,6 +29,40 @@ def test_an_empty_ledger_gives_zeros(ledger):
     assert empty.clusters == ()
     assert empty.not_counted.clusters == ()
     assert empty.provisional
+    assert (empty.begun, empty.known_since, empty.previous_year) == (False, None, None)
+
+
+def test_the_year_before_is_known_at_the_same_instant(ledger):
+    """The companies of the year before are those of its own report, as known then; a year without any has none."""
+    ledger.activity("a1", 1, "new_ideas", day=date(2017, 5, 3))
+    ledger.activity("a2", 2, day=date(2017, 5, 3), known_at=LATE)
+    ledger.activity("a3", 1)
+    then = report(ledger, as_known_on=date(2019, 12, 31)).previous_year
+    assert then is not None
+    assert (then.year, then.companies["helped"], then.companies["new_ideas"]) == (2017, 1, 1)
+    assert report(ledger).previous_year.companies["helped"] == 2
+    assert report(ledger, 2017).previous_year is None
+    assert report(ledger, 2000).previous_year is None
+
+
+def test_when_the_ledger_began(ledger):
+    """The report tells since when anything was known; before that it says nothing was, and keeps to that later."""
+    ledger.activity("a1", 1)
+    ledger.activity("a2", 1, known_at=LATE)
+    assert report(ledger).known_since == EARLY
+    before = report(ledger, as_known_on=date(2019, 1, 14))
+    assert (before.known_since, before.ledger_begins) == (None, EARLY)
+    assert "ledger_begins" not in before.as_dict()
+
+
+def test_as_known_at_a_time_of_a_day(ledger):
+    """A time counts what was known by then, to the millisecond."""
+    ledger.activity("a1", 1)
+    ledger.activity("a2", 2, known_at=LATE)
+    assert report(ledger, as_known_on=LATE - timedelta(milliseconds=1)).helped.companies == 1
+    made = report(ledger, as_known_on=LATE)
+    assert made.helped.companies == 2
+    assert made.as_dict()["as_known_on"] == "2020-02-01T00:00:00Z"
 
 
 def test_figures_of_a_small_year(ledger):
@@ -33,7 +70,7 @@ def test_figures_of_a_small_year(ledger):
     ledger.company(1, 49)
     ledger.company(2, 50)
     ledger.company(3, None)
-    ledger.company(4, 5, kind="other")
+    ledger.company(4, 5, legal_form="230")
     ledger.activity("a1", 1, "new_ideas")
     ledger.activity("a2", 1, "new_ideas", cluster="water")
     ledger.activity("a3", 2, derived=("new_ideas",))
@@ -46,8 +83,8 @@ def test_figures_of_a_small_year(ledger):
         "under_50": 1,
         "unknown_size": 1,
         "participants_other": 1,
-        "reported": 3,
-        "derived": 3,
+        "reported": None,
+        "derived": None,
         "sum_over_clusters": 4,
     }
     assert made.new_ideas.model_dump() == {
@@ -141,10 +178,11 @@ def test_a_rejected_record_waits_until_somebody_closes_it(ledger, action: str, w
     arrived = datetime.now(UTC) - timedelta(days=20)
     offset = ledger.rejected(b"{", log_time=arrived)
     ledger.action(offset, action, arrived + timedelta(days=10))
-    today = (arrived + timedelta(days=20)).date()
+    now = arrived + timedelta(days=20)
+    today = now.date()
 
     def waiting(as_known_on: date | None = None) -> int:
-        made = annual_report(ledger.client, 2018, today=today, mapping=published_mapping(), as_known_on=as_known_on)
+        made = annual_report(ledger.client, 2018, now=now, mapping=published_mapping(), as_known_on=as_known_on)
         return made.not_counted.rejected
 
     assert waiting() == int(waits)
@@ -249,7 +287,7 @@ def fill(ledger, rng: random.Random) -> None:
                 cvr,
                 rng.choice([None, 3, 49, 50, 800]),
                 valid_from=valid_from,
-                kind=rng.choice(["company", "company", "company", "other"]),
+                legal_form=rng.choice(["80", "60", "", "230"]),
                 successor=rng.choice([0, 0, 0, rng.randint(1, 40)]),
                 known_at=rng.choice(times),
             )
@@ -287,7 +325,9 @@ def national_of(made: AnnualReport) -> dict[str, tuple[int, ...]]:
 def view(ledger, source: str) -> dict[str, tuple[int, ...]]:
     """Outcome -> the figures of a view of the annual statistics."""
     rows = ledger.client.query(
-        "SELECT outcome, companies, companies_under_50, companies_unknown_size, reported_companies, derived_companies, "
+        "SELECT outcome, companies, companies_under_50, companies_unknown_size, "
+        "nullIf(reported_companies, if(outcome = 'helped', reported_companies, -1)), "
+        "nullIf(derived_companies, if(outcome = 'helped', derived_companies, -1)), "
         f"participants_other FROM {source}"
     ).result_rows
     return {outcome: tuple(counts) for outcome, *counts in rows}

@@ -14,6 +14,7 @@ from reports.model import (
     Figures,
     NationalFigures,
 )
+from schemas.indicators import HELPED
 
 EMPTY = AnnualReport(
     year=2031, as_known_on=None, size_as_at=date(2031, 12, 31), provisional=True, mapping=published_mapping()
@@ -31,32 +32,34 @@ FULL = AnnualReport(
 
 
 def test_the_keys_of_the_contract_are_there_without_data():
-    """A year without data has every key of the contract, with 0."""
+    """A year without data has every key of the contract, with 0; helped has no basis."""
     report = json.loads(EMPTY.as_json())
     assert list(report) == [
         "year",
         "as_known_on",
         "size_as_at",
         "provisional",
+        "begun",
+        "known_since",
         *FIGURES,
         "clusters",
         "mapping",
         "not_counted",
+        "previous_year",
         "sha256",
     ]
     for outcome in FIGURES:
+        basis = None if outcome == HELPED else 0
         assert report[outcome] == dict.fromkeys(
             (
                 "companies",
                 "under_50",
                 "unknown_size",
                 "participants_other",
-                "reported",
-                "derived",
                 "sum_over_clusters",
             ),
             0,
-        )
+        ) | {"reported": basis, "derived": basis}
     assert report["as_known_on"] is None
     assert report["size_as_at"] == "2031-12-31"
     assert report["not_counted"] == {

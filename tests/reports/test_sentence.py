@@ -3,9 +3,9 @@ from datetime import date
 
 import pytest
 
-from reports.layout import number
 from reports.model import AnnualReport, Mapping, NationalFigures
 from reports.sentence import helped, sentence
+from schemas.counts import number
 
 
 def report(helped: int, new: int, ideas: int, products: int) -> AnnualReport:
@@ -65,8 +65,26 @@ def test_a_year_without_companies_says_so():
 
 
 def test_one_company_is_singular():
-    """A single company is not plural."""
+    """A single company is not plural; no company has no size."""
     assert "1 company (0 with fewer than 50 employees) was given" in sentence(report(1, 1, 0, 0))
+    assert "; 0 developed new ideas; 0 developed" in sentence(report(1, 1, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("figures", "words"),
+    [
+        pytest.param(
+            NationalFigures(companies=9, under_50=4, unknown_size=2),
+            "9 companies (4 with fewer than 50 employees, 2 of unknown size) were given",
+            id="some",
+        ),
+        pytest.param(NationalFigures(companies=9, unknown_size=9), "9 companies (sizes unknown) were given", id="all"),
+        pytest.param(NationalFigures(companies=1, unknown_size=1), "1 company (size unknown) was given", id="one"),
+    ],
+)
+def test_unknown_sizes_are_said(figures: NationalFigures, words: str):
+    """What is not known is not told as "0 with fewer than 50 employees"."""
+    assert words in sentence(report(9, 0, 0, 0).model_copy(update={"new_competencies": figures}))
 
 
 def test_commas_do_not_follow_the_locale():

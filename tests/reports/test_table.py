@@ -28,6 +28,7 @@ def test_one_row_per_figure():
     assert (national["companies"], national["under_50"], national["sum_over_clusters"]) == ("5296", "3941", "5300")
     assert (national["year"], national["size_as_at"], national["provisional"]) == ("2018", "2018-12-31", "0")
     assert (national["cluster"], national["as_known_on"]) == ("", "")
+    assert (rows[0]["reported"], rows[0]["derived"]) == ("", "")
 
 
 def test_names_of_clusters_are_quoted():

@@ -5,8 +5,8 @@ import tracemalloc
 import pytest
 
 from schemas.bounded_toml import MAX_BYTES, read_toml
-from schemas.clusters import ClusterRegistry
 from schemas.errors import UsageFault
+from schemas.registry_document import read_file
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def test_what_would_cost_much_is_refused(text: str, words: str):
     finally:
         tracemalloc.stop()
     with pytest.raises(UsageFault, match="some"):
-        ClusterRegistry.read(text.encode(), "some.toml")
+        read_file(text.encode(), "some.toml", 1)
 
 
 def test_texts_and_comments_are_not_counted():

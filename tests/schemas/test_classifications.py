@@ -3,7 +3,6 @@
 import csv
 from collections.abc import Callable
 from importlib.resources import files
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -15,7 +14,6 @@ from schemas.classifications import (
     SIZE_BANDS,
     ClassificationError,
     kind_of,
-    load_institutions,
     municipality_nuts,
     parse_employees,
     parse_industry,
@@ -24,7 +22,6 @@ from schemas.classifications import (
     region_of,
     size_band,
 )
-from schemas.errors import UsageFault
 
 
 def code_of(call: Callable[[], object]) -> str:
@@ -235,44 +232,17 @@ def test_legal_form_refused(text: str):
 
 
 @pytest.mark.parametrize(
-    ("legal_form", "cvr", "kind"),
+    ("legal_form", "listed", "kind"),
     [
-        pytest.param("80", 13748136, "company", id="private limited company"),
-        pytest.param("", 13748136, "company", id="unknown form"),
-        pytest.param("230", 13748136, "other", id="state"),
-        pytest.param("245", 13748136, "other", id="region"),
-        pytest.param("250", 13748136, "other", id="municipality"),
-        pytest.param("90", 13585628, "other", id="listed institution"),
+        pytest.param("80", False, "company", id="private limited company"),
+        pytest.param("", False, "company", id="unknown form"),
+        pytest.param("230", False, "other", id="state"),
+        pytest.param("245", False, "other", id="region"),
+        pytest.param("250", False, "other", id="municipality"),
+        pytest.param("90", True, "other", id="listed institution"),
+        pytest.param("", True, "other", id="listed, unknown form"),
     ],
 )
-def test_kind(legal_form: str, cvr: int, kind: str):
+def test_kind(legal_form: str, listed: bool, kind: str):
     """Public bodies and listed institutions are no companies; an unknown form is one."""
-    assert kind_of(legal_form, cvr, frozenset({13585628})) == kind
-
-
-def test_institutions(tmp_path: Path):
-    """One number a line in any format; comments and empty lines do not count."""
-    path = tmp_path / "institutions.txt"
-    path.write_text("\ufeff# public\nDK 13 74 81 36  # a university\n\n13585628\n13585628\n", "utf-8")
-    assert load_institutions(path) == {13748136, 13585628}
-    assert load_institutions(None) == frozenset()
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        pytest.param(
-            b"13748136\n12345678\n", r"line 2: '12345678' is not a CVR number \(invalid_cvr_checksum\)", id="number"
-        ),
-        pytest.param("Københavns Universitet".encode("cp1252"), "not UTF-8 at byte 1", id="cp1252"),
-        pytest.param(None, "No such file.*CLUSTERTRACK_INSTITUTIONS", id="missing"),
-    ],
-)
-def test_institutions_refused(tmp_path: Path, content: bytes | None, said: str):
-    """A list that cannot be used is named with the line and what to do."""
-    path = tmp_path / "institutions.txt"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(UsageFault, match=said) as caught:
-        load_institutions(path)
-    assert str(path) in str(caught.value)
+    assert kind_of(legal_form, listed=listed) == kind

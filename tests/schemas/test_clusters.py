@@ -1,15 +1,14 @@
-"""The cluster registry: whom a source speaks for, and the errors for a file that cannot be used."""
+"""The cluster registry: whom a source speaks for, and when."""
 
 from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.clusters import Cluster, ClusterRegistry
-from schemas.errors import UsageFault
 from schemas.faults import Fault
+from schemas.registry_document import read_file
 
 FOOD = "https://crm.foodbio.example"
 SHARED = "https://crm.shared.example"
@@ -37,7 +36,7 @@ sources = ["https://crm.shared.example", "https://crm.wool.example"]
 
 @pytest.fixture
 def registry() -> ClusterRegistry:
-    return ClusterRegistry.read(REGISTRY.encode(), "test.toml")
+    return read_file(REGISTRY.encode(), "test.toml", 7).by_source
 
 
 @pytest.mark.parametrize(
@@ -122,7 +121,7 @@ def test_a_cluster_may_change_its_crm():
     text = REGISTRY + (
         '[[cluster]]\nslug = "food-bio"\nname = "Food & Bio 2"\nvalid_from = 2019-01-01\nsources = ["urn:new"]\n'
     )
-    registry = ClusterRegistry.read(text.encode(), "test.toml")
+    registry = read_file(text.encode(), "test.toml", 7).by_source
     assert registry.resolve(FOOD, date(2018, 12, 31), None) == "food-bio"
     assert registry.resolve("urn:new", date(2019, 1, 1), None) == "food-bio"
     assert registry.names["food-bio"] == "Food & Bio 2"
@@ -132,87 +131,3 @@ def test_clusters_in_a_year(registry: ClusterRegistry):
     """A cluster belongs to every calendar year in which it existed for a day."""
     by_year = {year: [c.slug for c in registry.clusters_in(year)] for year in (2017, 2018, 2019, 2020)}
     assert by_year == {2017: [], 2018: ["food-bio", "kelp"], 2019: ["kelp", "wool"], 2020: ["kelp", "wool"]}
-
-
-def test_the_bundled_sample():
-    """Without a file of the operator the sample is read: the example of the documentation works in it."""
-    registry = ClusterRegistry.load()
-    assert registry.resolve(FOOD, date(2018, 5, 3), None) == "food-bio"
-    assert len(registry.clusters_in(2021)) == 14
-    assert all(source.endswith(".example") for c in registry.clusters for source in c.sources)
-
-
-def test_a_file_of_the_operator(tmp_path: Path):
-    """A path reads that file, also one that an editor began with a byte order mark."""
-    path = tmp_path / "clusters.toml"
-    path.write_bytes(b"\xef\xbb\xbf" + REGISTRY.encode())
-    assert ClusterRegistry.load(path).knows(FOOD)
-
-
-CLUSTER = '[[cluster]]\nslug = "kelp"\nname = "Kelp"\nvalid_from = 2018-01-01\nsources = ["urn:kelp"]\n'
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        pytest.param("", ["no cluster", "add a [[cluster]] table"], id="empty"),
-        pytest.param("cluster = []", ["no cluster"], id="empty list"),
-        pytest.param("cluster = 3", ["no cluster"], id="not a list"),
-        pytest.param("cluster = [3]", ["cluster number 1", "[[cluster]] table"], id="not a table"),
-        pytest.param("[cluster]\n", ["no cluster", "[[cluster]]"], id="one bracket"),
-        pytest.param("slug = \n", ["not TOML", "line 1"], id="broken"),
-        pytest.param(CLUSTER + "[other]\n", ["unknown entry 'other'"], id="other table"),
-        pytest.param(CLUSTER + 'source = "x"\n', ["cluster 'kelp'", "unknown entry 'source'", "sources"], id="typo"),
-        pytest.param(CLUSTER.replace('slug = "kelp"\n', ""), ["cluster number 1", "slug is missing"], id="no slug"),
-        pytest.param(CLUSTER.replace('"kelp"', '"Kelp!"'), ["cluster 'Kelp!'", "a-z"], id="slug of other letters"),
-        pytest.param(CLUSTER.replace('"kelp"', '"unknown"'), ["cluster 'unknown'", "another slug"], id="reserved slug"),
-        pytest.param(CLUSTER.replace('"Kelp"', '""'), ["cluster 'kelp'", "name = ''"], id="empty name"),
-        pytest.param(
-            CLUSTER.replace("2018-01-01", '"2018-01-01"'), ["valid_from", "without quotes"], id="day in quotes"
-        ),
-        pytest.param(CLUSTER.replace("2018-01-01", "2018-01-01T00:00:00Z"), ["valid_from"], id="an instant"),
-        pytest.param(CLUSTER.replace("2018-01-01", "2018-02-30"), ["not TOML"], id="no such day"),
-        pytest.param(CLUSTER + "valid_to = 2017-12-31\n", ["cluster 'kelp'", "before valid_from"], id="ends first"),
-        pytest.param(CLUSTER.replace('["urn:kelp"]', "[]"), ["cluster 'kelp'", "sources"], id="no source"),
-        pytest.param(CLUSTER.replace('["urn:kelp"]', '"urn:kelp"'), ["cluster 'kelp'", "sources"], id="one source"),
-        pytest.param(CLUSTER.replace("urn:kelp", "urn: kelp"), ["cluster 'kelp'", "sources"], id="space in source"),
-        pytest.param(CLUSTER.replace('"urn:kelp"', '"u:a", "u:a"'), ["cluster 'kelp'", "twice"], id="source twice"),
-        pytest.param(CLUSTER + CLUSTER, ["cluster 'kelp'", "no valid_to", "overlap"], id="slug twice"),
-        pytest.param(
-            CLUSTER + "valid_to = 2019-01-01\n" + CLUSTER.replace("2018-01-01", "2019-01-01"),
-            ["cluster 'kelp'", "ends on 2019-01-01", "begins on 2019-01-01"],
-            id="spans that share a day",
-        ),
-    ],
-)
-def test_files_that_cannot_be_used(text: str, said: list[str]):
-    """Each mistake ends in one sentence that names the file, the cluster and what to do."""
-    with pytest.raises(UsageFault) as caught:
-        ClusterRegistry.read(text.encode(), "my/clusters.toml")
-    message = str(caught.value)
-    assert message.startswith("my/clusters.toml: ")
-    assert "\n" not in message
-    assert [words for words in said if words not in message] == []
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "said"),
-    [
-        pytest.param("missing.toml", None, "No such file", id="missing"),
-        pytest.param("latin.toml", "name = 'Fødevarer'".encode("cp1252"), "not UTF-8 at byte 9", id="cp1252"),
-    ],
-)
-def test_files_that_cannot_be_read(tmp_path: Path, name: str, content: bytes | None, said: str):
-    """A file that is missing or no UTF-8 is named with what to do."""
-    path = tmp_path / name
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(UsageFault, match=said) as caught:
-        ClusterRegistry.load(path)
-    assert str(path) in str(caught.value)
-
-
-def test_a_folder_is_no_registry(tmp_path: Path):
-    """A folder in the place of the file is a mistake of the user, not a traceback."""
-    with pytest.raises(UsageFault, match="CLUSTERTRACK_CLUSTERS"):
-        ClusterRegistry.load(tmp_path)

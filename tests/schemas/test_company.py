@@ -48,7 +48,6 @@ def versions(draw: st.DrawFn) -> CompanyVersion:
         withdrawn=draw(st.booleans()),
         name=draw(texts),
         legal_form=draw(st.sampled_from(["", "10", "80", "230"])),
-        kind=draw(st.sampled_from(["company", "other"])),
         employees=employees,
         employees_is_band=employees is not None and draw(st.booleans()),
         nuts=draw(st.sampled_from(["", "DK01", "DK032", "DK050"])),
@@ -76,7 +75,7 @@ def test_the_bytes_on_kafka():
     assert version.key == b"13748136/1873-01-01"
     assert version.to_json().decode() == (
         '{"ceased_on":null,"cvr":13748136,"employees":10,"employees_is_band":true,"industry":"",'
-        '"industry_scheme":"","kind":"company","legal_form":"","name":"Ærø","nuts":"","revision":5,'
+        '"industry_scheme":"","legal_form":"","name":"Ærø","nuts":"","revision":5,'
         '"successor_cvr":null,"valid_from":"1873-01-01","withdrawn":false}'
     )
 
@@ -118,7 +117,7 @@ def written(**changes: object) -> bytes:
         ),
         pytest.param(written(nuts="dk01"), [("nuts", "unknown_region")], id="region in lower case"),
         pytest.param(written(legal_form="080"), [("legal_form", "invalid_legal_form")], id="padded legal form"),
-        pytest.param(written(kind="firm"), [("kind", "invalid_type")], id="kind"),
+        pytest.param(written(kind="company"), [("kind", "extra_field")], id="kind, which follows when read"),
         pytest.param(written(industry="620100"), [("industry", "unknown_industry_scheme")], id="industry alone"),
         pytest.param(
             written(industry="14620", industry_scheme="DB07"), [("industry", "invalid_industry")], id="lost zero"
@@ -126,8 +125,8 @@ def written(**changes: object) -> bytes:
         pytest.param(written(name="x" * 501), [("name", "too_long")], id="long name"),
         pytest.param(written(email="a@b.example"), [("email", "extra_field")], id="a field of our own"),
         pytest.param(
-            written(cvr=1, nuts="X", kind=3),
-            [("cvr", "invalid_cvr_length"), ("kind", "invalid_type"), ("nuts", "unknown_region")],
+            written(cvr=1, name=3, nuts="X"),
+            [("cvr", "invalid_cvr_length"), ("name", "invalid_type"), ("nuts", "unknown_region")],
             id="several at once",
         ),
     ],

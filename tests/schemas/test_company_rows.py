@@ -15,7 +15,6 @@ from schemas.company import (
     version_from_row,
 )
 
-NOBODY: frozenset[int] = frozenset()
 ARRIVED = 1_600_000_000_000
 ROW = {
     "cvr": "13748136",
@@ -32,13 +31,13 @@ ROW = {
 
 
 def read(**cells: str) -> RegisterRow:
-    row = version_from_row({**ROW, **cells}, NOBODY, 7)
+    row = version_from_row({**ROW, **cells}, 7)
     assert isinstance(row, RegisterRow), row
     return row
 
 
 def refused(**cells: str) -> list[tuple[str, str]]:
-    faults = version_from_row({**ROW, **cells}, NOBODY, 7)
+    faults = version_from_row({**ROW, **cells}, 7)
     assert isinstance(faults, list), faults
     return [(fault.field, fault.code) for fault in faults]
 
@@ -51,7 +50,6 @@ def test_a_full_row():
         revision=7,
         name="Ærø Værft",
         legal_form="80",
-        kind="company",
         employees=25,
         nuts="DK031",
         industry_scheme="DB07",
@@ -61,7 +59,7 @@ def test_a_full_row():
 
 def test_an_empty_cell_is_unknown():
     """Only the number and the day are needed; optional columns may be absent; a short row has no cells at its end."""
-    row = version_from_row({"cvr": "13748136", "valid_from": "2018-01-01", "name": None}, NOBODY, 7)
+    row = version_from_row({"cvr": "13748136", "valid_from": "2018-01-01", "name": None}, 7)
     assert isinstance(row, RegisterRow)
     assert row.version == CompanyVersion(cvr=13748136, valid_from=date(2018, 1, 1), revision=7)
 
@@ -79,7 +77,6 @@ def test_an_empty_cell_is_unknown():
         pytest.param({"region": "DK03"}, "nuts", "DK03", id="NUTS 2"),
         pytest.param({"industry": "14620"}, "industry", "014620", id="industry without zero"),
         pytest.param({"industry": ""}, "industry_scheme", "", id="scheme without industry"),
-        pytest.param({"legal_form": "230"}, "kind", "other", id="public body"),
         pytest.param({"ceased_on": "2019-06-30"}, "ceased_on", date(2019, 6, 30), id="ceased"),
         pytest.param({"name": "  Ærø  "}, "name", "Ærø", id="spaces round a name"),
     ],
@@ -87,13 +84,6 @@ def test_an_empty_cell_is_unknown():
 def test_cells(cells: dict[str, str], field: str, value: object):
     """A cell is brought into the form in which the ledger stores it."""
     assert getattr(read(**cells).version, field) == value
-
-
-def test_a_listed_institution_is_no_company():
-    """The operator's list decides where the legal form does not."""
-    row = version_from_row(ROW, frozenset({13748136}), 7)
-    assert isinstance(row, RegisterRow)
-    assert row.kind == "other"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +165,7 @@ cells = st.text(max_size=12) | st.sampled_from(
 @given(st.dictionaries(st.sampled_from(REQUIRED_COLUMNS + OPTIONAL_COLUMNS), cells))
 def test_any_row_is_a_version_or_faults(row: dict[str, str]):
     """With any text in the cells, the row is refused or becomes a version that Kafka carries."""
-    found = version_from_row(row, NOBODY, 7)
+    found = version_from_row(row, 7)
     if isinstance(found, list):
         assert found
         assert {fault.field for fault in found} <= set(REQUIRED_COLUMNS + OPTIONAL_COLUMNS)

@@ -9,16 +9,18 @@ from typing import Protocol
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from schemas.classifications import UNKNOWN
+from schemas.classifications import OTHER_FORMS, UNKNOWN, kind_of
+from schemas.clusters import Cluster
 from schemas.company import MOST_MERGERS, CompanyVersion, attributes_as_at, canonical, standing
 from schemas.cvr import CvrError, parse_cvr
+from schemas.registry_document import Institution, Registry
 from sinks.clickhouse import ClickHouse, connect
 from sinks.migrator import migrate
 
 pytestmark = pytest.mark.integration
 
 COLUMNS = (
-    "company_id", "valid_from", "revision", "is_deleted", "name", "legal_form", "kind", "employees",
+    "company_id", "valid_from", "revision", "is_deleted", "name", "legal_form", "employees",
     "employees_is_band", "nuts", "industry_scheme", "industry", "successor_id", "ceased_on", "known_at",
 )  # fmt: skip
 KNOWN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -70,7 +72,6 @@ def _version(rng: random.Random, cvr: int, day: date, revision: int, successor: 
         withdrawn=rng.random() < 0.15,
         name=f"{cvr} of {day} by {revision}",
         legal_form=rng.choice(["", "80", "250"]),
-        kind=rng.choice(["company", "other"]),
         employees=rng.choice([None, 0, 49, 50, 1000]),
         nuts=rng.choice(["", "DK03", "DK032"]),
         industry_scheme="DB07",
@@ -83,7 +84,7 @@ def _version(rng: random.Random, cvr: int, day: date, revision: int, successor: 
 def _stored(version: CompanyVersion) -> list[object]:
     return [
         version.cvr, version.valid_from, version.revision, int(version.withdrawn), version.name, version.legal_form,
-        version.kind, version.employees, int(version.employees_is_band), version.nuts, version.industry_scheme,
+        version.employees, int(version.employees_is_band), version.nuts, version.industry_scheme,
         version.industry, version.successor_cvr or 0, version.ceased_on, KNOWN,
     ]  # fmt: skip
 
@@ -91,14 +92,26 @@ def _stored(version: CompanyVersion) -> list[object]:
 Row = tuple[int, int, bool, str, int | None, str, str, str, str]
 
 
-def _expected(register: dict[int, list[CompanyVersion]], cvr: int, day: date) -> Row:
+def _institutions(rng: random.Random, numbers: list[int]) -> Registry:
+    """A tenth of the companies, each in a span of days."""
+    listed = [
+        Institution(cvr=cvr, valid_from=min(span), valid_to=rng.choice([None, max(span)]), reason="r")
+        for cvr in rng.sample(numbers, COMPANIES // 10)
+        for span in [rng.sample(DAYS + LONG_AGO, 2)]
+    ]
+    cluster = Cluster(slug="c", name="C", valid_from=DAYS[0], sources=("s",))
+    return Registry(revision=1, clusters=(cluster,), institutions=tuple(listed))
+
+
+def _expected(register: dict[int, list[CompanyVersion]], registry: Registry, cvr: int, day: date) -> Row:
     counted_as, in_cycle = canonical(cvr, day, lambda number: register.get(number, []))
     company = attributes_as_at(register.get(counted_as, []), day)
+    listed = any(one.cvr == counted_as and one.holds(day) for one in registry.institutions)
     if company is None:
-        return cvr, counted_as, in_cycle, "", None, UNKNOWN, UNKNOWN, UNKNOWN, "company"
+        return cvr, counted_as, in_cycle, "", None, UNKNOWN, UNKNOWN, UNKNOWN, kind_of("", listed=listed)
     return (
         cvr, counted_as, in_cycle, company.name, company.employees, company.nuts or UNKNOWN,
-        company.industry or UNKNOWN, company.legal_form or UNKNOWN, company.kind,
+        company.industry or UNKNOWN, company.legal_form or UNKNOWN, kind_of(company.legal_form, listed=listed),
     )  # fmt: skip
 
 
@@ -110,7 +123,11 @@ def test_company_at(ledger: Client, seed: int):
     histories = {cvr: _history(rng, cvr, numbers) for cvr in numbers}
     ledger.insert("company_version", [_stored(v) for h in histories.values() for v in h], column_names=COLUMNS)
     register = {cvr: held for cvr, history in histories.items() if (held := standing(history))}
-    seen_cycles, seen_merged, seen_missing = 0, 0, 0
+    registry = _institutions(rng, numbers)
+    ledger.insert(
+        "registry_version", [[1, registry.to_json(), KNOWN]], column_names=["revision", "content", "known_at"]
+    )
+    seen_cycles, seen_merged, seen_missing, seen_listed = 0, 0, 0, 0
     for day in [date(1970, 1, 1), *DAYS, date(2030, 1, 1)]:
         rows = ledger.query(
             "SELECT company_id, canonical_id, in_cycle, name, employees, nuts, industry, legal_form, kind "
@@ -118,11 +135,12 @@ def test_company_at(ledger: Client, seed: int):
             parameters={"as_at": day, "known": "2200-01-01 00:00:00"},
         ).result_rows
         found = [(cvr, counted_as, bool(in_cycle), *rest) for cvr, counted_as, in_cycle, *rest in rows]
-        assert found == [_expected(register, cvr, day) for cvr in sorted(register)]
+        assert found == [_expected(register, registry, cvr, day) for cvr in sorted(register)]
         seen_cycles += sum(row[2] for row in found)
         seen_merged += sum(row[0] != row[1] for row in found)
         seen_missing += sum(row[1] not in register for row in found)
-    assert min(seen_cycles, seen_merged, seen_missing) > 50, "the histories show too little"
+        seen_listed += sum(row[-1] == "other" and row[-2] not in OTHER_FORMS for row in found)
+    assert min(seen_cycles, seen_merged, seen_missing, seen_listed) > 50, "the histories show too little"
 
 
 def test_days_before_1900(ledger: Client):

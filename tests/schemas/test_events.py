@@ -44,6 +44,7 @@ def test_a_sound_event_becomes_a_row():
         occurred_on=(date(2018, 5, 3) - date(1970, 1, 1)).days,
         recorded_at=ms("2018-05-03T12:05:09.120Z"),
         known_at=row.known_at,
+        registry_revision=7,
     )
     assert row.revision >> 64 == row.recorded_at
 

@@ -10,10 +10,11 @@ import pytest
 FULL = Path("/dev/full")
 WAITING = """
 import click, time
-from schemas.screen import run, say
+from schemas.screen import note_reached, run, say
 
 @click.command()
 def command():
+    note_reached("a step was done")
     say("begun")
     time.sleep(60)
 
@@ -22,7 +23,7 @@ run(command, "command")
 
 
 def test_ctrl_c():
-    """One sentence and exit code 130, no traceback."""
+    """One sentence with how far it came, and exit code 130; no traceback."""
     with subprocess.Popen(
         [sys.executable, "-c", WAITING], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -31,7 +32,7 @@ def test_ctrl_c():
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert said.strip() == "stopped; it is safe to run the command again"
+    assert said.strip() == "stopped: a step was done; it is safe to run the command again"
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")

@@ -82,6 +82,8 @@ def _linear(pattern: Any, *, searched: bool) -> None:
 
                 for match in (pattern.search,) if searched else (pattern.fullmatch,):
                     number = _FEW if _seconds(match, text(_FEW)) > _SHORT else _MANY
+                    if _seconds(match, text(TIMES * number)) <= _ENOUGH:
+                        continue
                     one, two = _least(match, text(number), 3), _least(match, text(TIMES * number), 3)
                     if two > max(_ENOUGH, LONGER * one):  # perhaps the machine was busy
                         one, two = _least(match, text(number), 20), _least(match, text(TIMES * number), 20)

@@ -26,14 +26,17 @@ ACTIVITY_COLUMNS = [
     "derived", "outcomes_given", "occurred_on", "recorded_at", "known_at",
 ]  # fmt: skip
 COMPANY_COLUMNS = [
-    "company_id", "valid_from", "revision", "kind", "employees", "nuts", "industry_scheme", "industry", "successor_id",
-    "known_at",
+    "company_id", "valid_from", "revision", "legal_form", "employees", "nuts", "industry_scheme", "industry",
+    "successor_id", "known_at",
 ]  # fmt: skip
 RECEIPT_COLUMNS = ["topic", "partition", "offset", "status", "source", "log_time", "activity_id", "revision"]
 
 VIEWS = {
     "activity_at": f"known = {NOW}",
     "company_known": f"known = {NOW}",
+    "registry_known": f"known = {NOW}",
+    "cluster_known": f"known = {NOW}",
+    "institution_at": f"as_at = '2018-12-31', known = {NOW}",
     "company_canonical": f"as_at = '2018-12-31', known = {NOW}",
     "company_at": f"as_at = '2018-12-31', known = {NOW}",
     "fact": f"from = '2018-01-01', to = '2018-12-31', as_at = '2018-12-31', known = {NOW}",
@@ -87,13 +90,13 @@ ACTIVITIES = [
 ]
 SINCE = date(2010, 1, 1)
 COMPANIES = [
-    [A, SINCE, 1, "company", 30, "DK011", "DB07", "620100", 0, FIRST_SEEN],
-    [B, SINCE, 1, "company", 60, "DK032", "DB07", "109000", 0, FIRST_SEEN],
-    [C, SINCE, 1, "company", 10, "DK042", "", "", 0, FIRST_SEEN],
-    [C, date(2018, 12, 31), 1, "company", 10, "DK042", "", "", A, FIRST_SEEN],
-    [D, SINCE, 1, "other", 4000, "DK011", "DB07", "854200", 0, FIRST_SEEN],
-    [F, SINCE, 1, "company", 40, "DK032", "DB07", "109000", 0, FIRST_SEEN],
-    [F, date(2019, 1, 1), 1, "company", 55, "DK032", "DB07", "109000", 0, FIRST_SEEN],
+    [A, SINCE, 1, "80", 30, "DK011", "DB07", "620100", 0, FIRST_SEEN],
+    [B, SINCE, 1, "80", 60, "DK032", "DB07", "109000", 0, FIRST_SEEN],
+    [C, SINCE, 1, "80", 10, "DK042", "", "", 0, FIRST_SEEN],
+    [C, date(2018, 12, 31), 1, "80", 10, "DK042", "", "", A, FIRST_SEEN],
+    [D, SINCE, 1, "230", 4000, "DK011", "DB07", "854200", 0, FIRST_SEEN],
+    [F, SINCE, 1, "80", 40, "DK032", "DB07", "109000", 0, FIRST_SEEN],
+    [F, date(2019, 1, 1), 1, "80", 55, "DK032", "DB07", "109000", 0, FIRST_SEEN],
 ]
 
 

@@ -14,7 +14,8 @@ from twins import MemoryLedger
 from schemas.company import CompanyVersion
 from schemas.events import Activity
 from schemas.faults import Fault
-from schemas.ledger import CompanyRow, Ledger, LedgerRefused, LedgerUnavailable, Receipt, Rejection, Rows
+from schemas.ledger import CompanyRow, Ledger, LedgerRefused, LedgerUnavailable, Receipt, RegistryRow, Rejection, Rows
+from schemas.registry_document import read_sample
 from sinks import writer as writer_module
 from sinks.clickhouse import ClickHouse, ClickHouseFault
 from sinks.migrator import migrate
@@ -37,6 +38,7 @@ ACTIVITY = Activity(
     occurred_on=17654,
     recorded_at=1_525_349_109_120,
     known_at=1_800_000_000_123,
+    registry_revision=1_790_000_000_000,
 )
 RECEIPT = Receipt(
     "activity.events.v1", 3, 7, 123, "accepted", "", ACTIVITY.source, 1_800_000_000_123, "WS-1", 99, 1, 9, 11, 2**63 - 1
@@ -53,12 +55,14 @@ REJECTION = Rejection(
     key=b"",
     payload=b"\xff\xfe\x00",
     pipeline_version=1,
+    registry_revision=1_790_000_000_000,
 )
 COMPANY = CompanyRow(
     CompanyVersion(cvr=13748136, valid_from=date(1873, 1, 1), revision=5, name="Mejeri", employees=None, nuts="DK042"),
     1_800_000_000_000,
 )
-ALL = Rows([ACTIVITY], [COMPANY], [REJECTION], [RECEIPT])
+REGISTRY = RegistryRow(read_sample(1_790_000_000_000), 1_800_000_000_000)
+ALL = Rows([ACTIVITY], [COMPANY], [REGISTRY], [REJECTION], [RECEIPT])
 
 SETTINGS = [
     pytest.param("parts_to_throw_insert=1, parts_to_delay_insert=1", 252, id="too many parts"),
@@ -102,8 +106,8 @@ class TestClickHouse:
         """Every column, with bytes that are no text and days before 1970."""
         writer.insert(ALL)
         activity = client.query(
-            "SELECT * EXCEPT (occurred_on, recorded_at, known_at), toInt32(occurred_on), "
-            "toUnixTimestamp64Milli(recorded_at), toUnixTimestamp64Milli(known_at) "
+            "SELECT * EXCEPT (occurred_on, recorded_at, known_at, registry_revision), toInt32(occurred_on), "
+            "toUnixTimestamp64Milli(recorded_at), toUnixTimestamp64Milli(known_at), registry_revision "
             f"FROM {database}.activity_revision"
         ).result_rows[0]
         assert tuple(tuple(v) if isinstance(v, list) else v for v in activity) == tuple(ACTIVITY)
@@ -116,7 +120,7 @@ class TestClickHouse:
         assert receipt == tuple(RECEIPT)
         rejected = client.query(
             "SELECT hex(payload), key, arrayMap(h -> (h.name, hex(h.value), isNull(h.value)), headers), "
-            "arrayMap(f -> (f.field, f.code, f.value), faults), reason "
+            "arrayMap(f -> (f.field, f.code, f.value), faults), reason, registry_revision "
             f"FROM {database}.rejected"
         ).result_rows[0]
         assert rejected == (
@@ -125,12 +129,17 @@ class TestClickHouse:
             [("x", "FF00", 0), ("y", None, 1), ("x", "", 0)],
             [tuple(f) for f in REJECTION.faults],
             "missing",
+            REJECTION.registry_revision,
         )
         company = client.query(
             "SELECT company_id, toString(valid_from), revision, name, employees, nuts, successor_id, ceased_on "
             f"FROM {database}.company_version"
         ).result_rows[0]
         assert company == (13748136, "1873-01-01", 5, "Mejeri", None, "DK042", 0, None)
+        registry = client.query(
+            f"SELECT revision, content, toUnixTimestamp64Milli(known_at) FROM {database}.registry_version"
+        ).result_rows[0]
+        assert registry == (REGISTRY.version.revision, REGISTRY.version.to_json().decode(), REGISTRY.known_at)
 
     def test_the_same_rows_again_change_nothing(self, writer: LedgerWriter, client: Client, database: str) -> None:
         """An insert whose answer was lost is simply repeated."""
@@ -138,9 +147,9 @@ class TestClickHouse:
         writer.insert(ALL)
         counts = [
             client.query(f"SELECT count() FROM {database}.{table} FINAL").result_rows[0][0]
-            for table in ("activity_revision", "company_version", "rejected", "receipt", "activity")
+            for table in ("activity_revision", "company_version", "registry_version", "rejected", "receipt", "activity")
         ]
-        assert counts == [1, 1, 1, 1, 1]
+        assert counts == [1, 1, 1, 1, 1, 1]
 
     def test_nothing_to_store_is_fine(self, writer: LedgerWriter) -> None:
         """No rows, no insert."""

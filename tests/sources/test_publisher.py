@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
+from quick_kafka import ready_to_start
 
 from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable
 from brokers.partitioning import key_hash
 from brokers.record_headers import STRUCTURED
-from clustertrack.local import java, kafka_jars
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child
 from clustertrack.local.ports import free_ports
@@ -103,7 +103,7 @@ def test_partition_and_headers_on_kafka(kafka: Any):
     records = read_all(kafka.bootstrap, topic)
     assert len(records) == 2 * len(keys)
     for record in records:
-        assert list(record.headers) == [STRUCTURED]
+        assert list(record.headers)[:-1] == [STRUCTURED]
         if record.key:
             assert record.partition == key_hash(record.key) % PARTITIONS
     assert {record.partition for record in records if record.key is None} == set(range(PARTITIONS))
@@ -111,16 +111,19 @@ def test_partition_and_headers_on_kafka(kafka: Any):
 
 @pytest.mark.integration
 def test_same_records_as_kafka_pythons_own_send(kafka: Any):
-    """We append below `KafkaProducer.send`: its own way, with its own partitioner, gives the same records."""
+    """We append below `KafkaProducer.send`: its own way, with its own partitioner, gives the same records.
+
+    Each says the file, without its folder, and the line that it was made from.
+    """
     ours, theirs = make_topic(kafka.bootstrap), make_topic(kafka.bootstrap)
     records = [(f"{13748136 + n % 60}".encode(), f"value {n}".encode()) for n in range(3_000)]
     with kafka_publisher(KafkaConnection(kafka.bootstrap), ours, headers=[STRUCTURED]) as publisher:
         for line, (key, value) in enumerate(records):
-            publisher.send(key, value, SourceLine("f", line))
+            publisher.send(key, value, SourceLine("some/folder/øl: 1.csv", line))
         publisher.flush()
     producer = KafkaProducer(bootstrap_servers=[kafka.bootstrap], acks="all")
-    for key, value in records:
-        producer.send(theirs, value, key=key, headers=[STRUCTURED])
+    for line, (key, value) in enumerate(records):
+        producer.send(theirs, value, key=key, headers=[STRUCTURED, ("ct-line", f"øl: 1.csv:{line}".encode())])
     producer.flush(timeout=30)
     producer.close()
 
@@ -136,11 +139,11 @@ def test_same_records_as_kafka_pythons_own_send(kafka: Any):
 
 @pytest.mark.integration
 def test_largest_value_fits_the_topic(kafka: Any):
-    """A value of MAX_VALUE bytes passes a topic whose limit is 1 MiB."""
+    """A value of MAX_VALUE bytes passes a topic whose limit is 1 MiB, with any name of a file."""
     topic = make_topic(kafka.bootstrap, **{"max.message.bytes": str(1024 * 1024)})
     value = b"x" * MAX_VALUE
     with kafka_publisher(KafkaConnection(kafka.bootstrap), topic, headers=[STRUCTURED]) as publisher:
-        publisher.send(b"13748136", value, SourceLine("f", 1))
+        publisher.send(b"13748136", value, SourceLine("f" * 300, 10**18 - 1))
         publisher.flush()
     assert [record.value for record in read_all(kafka.bootstrap, topic)] == [value]
 
@@ -164,11 +167,9 @@ def test_nobody_listens():
 @pytest.fixture
 def mortal(tmp_path: Path) -> Iterator[tuple[str, Child]]:
     """A broker that the test may kill."""
-    runtime, jars = java.find_java(), kafka_jars.ensure_jars()
     port, controller = free_ports(2)
     node = local_kafka.KafkaNode(tmp_path / "kafka", port, controller, short_lived=True)
-    local_kafka.prepare(node, runtime, jars, tmp_path)
-    child = Child(local_kafka.command(node, runtime, jars), tmp_path)
+    child = Child(ready_to_start(node, tmp_path), tmp_path)
     try:
         yield node.bootstrap, child
     finally:

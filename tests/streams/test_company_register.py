@@ -14,10 +14,11 @@ from samples import CVRS
 
 from schemas.company import MOST_MERGERS, CompanyVersion
 from schemas.cvr import CvrError, parse_cvr
+from schemas.registry_document import Institution
 from streams import company_register as register_module
 from streams.company_register import Register
 
-COMPANY, OTHER, THIRD = CVRS[:3]
+COMPANY, OTHER, THIRD, FOURTH = CVRS[:4]
 START = date(2018, 1, 1)
 
 
@@ -45,7 +46,6 @@ def test_everything_that_is_said():
     company = version(
         name="Æblegården",
         legal_form="80",
-        kind="company",
         employees=49,
         nuts="DK032",
         industry_scheme="DB07",
@@ -97,6 +97,29 @@ def test_the_version_of_the_day(day: int, name: str):
     """A version holds until the next one begins, and the first one before that."""
     register = filled(version(10, name="second"), version(0, name="first"))
     assert on(register, day)["name"] == name
+
+
+def test_who_is_no_company():
+    """A public body by its legal form, an institution on the days on which it is listed, also after a merger."""
+    listed = [
+        Institution(cvr=COMPANY, valid_from=START + timedelta(2), valid_to=START + timedelta(3), reason="university"),
+        Institution(cvr=COMPANY, valid_from=START + timedelta(5), reason="university"),
+        Institution(cvr=THIRD, valid_from=START, reason="school"),
+    ]
+    register = filled(
+        version(legal_form="90"),
+        version(cvr=OTHER, legal_form="230"),
+        version(cvr=THIRD, legal_form="90"),
+        version(4, cvr=FOURTH, successor_cvr=COMPANY),
+    )
+    for _ in range(2):  # the first time it is made, then it is kept
+        assert [on(register, day)["kind"] for day in range(7)] == ["company"] * 7
+        register.list_institutions(listed)
+        kinds = ["company", "company", "other", "other", "company", "other", "other"]
+        assert [on(register, day)["kind"] for day in range(7)] == kinds
+        assert [on(register, day, FOURTH)["kind"] for day in (4, 5)] == ["company", "other"]
+        assert [on(register, 0, cvr)["kind"] for cvr in (OTHER, THIRD)] == ["other", "other"]
+        register.list_institutions([])
 
 
 def test_mergers_are_followed():

@@ -22,7 +22,7 @@ from wire import batch_bytes, read_batches
 
 from brokers.record_headers import read_headers
 from streams.company_register import Register
-from streams.company_step import process_companies, read_record
+from streams.reference_step import process_companies, read_company_record
 
 SIZES = (10_000, 100_000, 900_000)
 """The largest is what a record may have; a batch of Kafka is not much larger."""
@@ -140,7 +140,7 @@ def test_no_record_of_the_register_costs_much_more_than_good_events(records: Cal
         read = list(read_batches(batch))
         storable(process_companies(PLACE, read, condemned={}).rows)
         for record in read:
-            version = read_record(record)
+            version = read_company_record(record)
             if not isinstance(version, list):
                 register.apply(version)
                 register.company_as_at(version.cvr, 17_000)

@@ -264,6 +264,7 @@ def test_the_enriched_event():
             "company": {"cvr": f"{COMPANY:08d}", "known": False, "as_at": "2018-05-03"},
             "basis": {"new_competencies": "derived"},
             "revision": str(batch.rows.activities[0].revision),
+            "registry_revision": 0,
         },
     }
 

@@ -38,9 +38,10 @@ def test_nothing_else_changes(extra: dict[str, Any], said: dict[str, str], bare:
         "company": {"cvr": str(CVRS[0]), "known": False, "as_at": "2018-05-03"},
         "basis": {"new_competencies": "derived"},
         "revision": str(activity.revision),
+        "registry_revision": 7,
     }
     assert result == {**sent, "data": {**sent["data"], **added}}
-    assert list(result["data"])[-3:] == list(added)
+    assert list(result["data"])[-4:] == list(added)
 
 
 def test_the_bytes_of_a_company():

@@ -18,7 +18,7 @@ from faust.types.tuples import ConsumerMessage
 
 import streams.app
 from brokers.connection import KafkaConnection
-from brokers.topics import COMPANIES, EVENTS
+from brokers.topics import EVENTS, READ
 from streams.app import QUEUED_BATCHES, TopicInfo, WorkerConfig
 from streams.liveness import Vitals
 
@@ -32,7 +32,7 @@ def config(folder: Path) -> WorkerConfig:
     return WorkerConfig(
         app_id="clustertrack-test",
         kafka=KafkaConnection("127.0.0.1:1"),
-        topics={EVENTS: place, COMPANIES: place},
+        topics=dict.fromkeys(READ, place),
         changelog_id="changelog",
         data_dir=folder,
         linger=0.05,
@@ -44,11 +44,11 @@ def config(folder: Path) -> WorkerConfig:
 
 
 def with_app(folder: Path, look: Callable[[Any], Awaitable[Any]]) -> Any:
-    """Run a coroutine function on the wired app; the ledger and the registry are never asked."""
+    """Run a coroutine function on the wired app; the ledger is never asked."""
 
     async def run() -> Any:
         unused: Any = None
-        return await look(streams.app.build(config(folder), ledger=unused, clusters=unused).app)
+        return await look(streams.app.build(config(folder), ledger=unused).app)
 
     return asyncio.run(run())
 
@@ -161,7 +161,7 @@ def test_without_the_compiled_stream_no_worker_starts(tmp_path: Path, monkeypatc
     monkeypatch.setattr(faust.streams, "_CStreamIterator", None)
     unused: Any = None
     with pytest.raises(RuntimeError, match="compiled extension"):
-        streams.app.build(config(tmp_path), ledger=unused, clusters=unused)
+        streams.app.build(config(tmp_path), ledger=unused)
 
 
 def acked(consumer: Any, *offsets: int) -> None:
@@ -322,7 +322,7 @@ def test_a_recovery_that_moves_is_healthy(tmp_path: Path) -> None:
             delivery=app.delivery,
             pipelines={},
             app=app,
-            register_ready=lambda: False,
+            waits_for=lambda: "something",
             stalled=45,
         )
         app.delivery.recovered_at = 0.0

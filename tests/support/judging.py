@@ -17,7 +17,8 @@ CLUSTERS = ClusterRegistry(
         Cluster(slug="ended", name="E", valid_from=date(2016, 1, 1), valid_to=date(2018, 5, 2), sources=(ENDED,)),
         Cluster(slug="kelp", name="Kelp", valid_from=date(2017, 1, 1), sources=(SHARED,)),
         Cluster(slug="wool", name="Wool", valid_from=date(2018, 1, 1), sources=(SHARED,)),
-    )
+    ),
+    revision=7,
 )
 TYPE = "org.clustertrack.{}.v1"
 RETRACTED = TYPE.format("activity.retracted")

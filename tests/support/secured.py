@@ -19,9 +19,9 @@ from kafka.admin import (
     ResourcePatternFilter,
     ResourceType,
 )
+from quick_kafka import ready_to_start
 
 from brokers.connection import KafkaConnection
-from clustertrack.local import java, kafka_jars
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child
 from clustertrack.local.ports import HOST, free_ports
@@ -143,7 +143,6 @@ def _admin(kafka: KafkaConnection) -> Iterator[KafkaAdminClient]:
 @contextmanager
 def running(folder: Path, ready: Any, more: Mapping[str, str] | None = None) -> Iterator[Secured]:
     """Start the broker in a folder; `ready(child, check)` waits until it serves."""
-    runtime, jars = java.find_java(), kafka_jars.ensure_jars()
     port, controller, *ports = free_ports(6)
     node = SecuredNode(
         folder / "kafka",
@@ -155,8 +154,7 @@ def running(folder: Path, ready: Any, more: Mapping[str, str] | None = None) -> 
     )
     node.folder.mkdir(parents=True)
     authority = certificates(node.folder)
-    local_kafka.prepare(node, runtime, jars, folder)
-    child = Child(local_kafka.command(node, runtime, jars), folder)
+    child = Child(ready_to_start(node, folder), folder)
     try:
         ready(child, lambda: local_kafka.is_ready(node.bootstrap))
         yield Secured(node, authority, child.log)

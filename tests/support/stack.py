@@ -17,9 +17,11 @@ import clickhouse_connect
 from click.testing import CliRunner, Result
 from clickhouse_connect.driver.client import Client
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from quick_kafka import cluster, ready_to_start
 
+import schemas
 from clustertrack.cli import root
-from clustertrack.local import child, java, kafka_jars
+from clustertrack.local import child
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child, Command
 from clustertrack.local.ports import HOST, free_ports
@@ -29,6 +31,7 @@ from clustertrack.local.secrets import secret_files
 START_SECONDS = 60
 _UNSHARE = ("unshare", "--user", "--map-root-user", "--mount")
 DATABASE = "impact"
+SAMPLE = Path(schemas.__file__).parent / "registry.toml"
 
 
 class Worker(Child):
@@ -71,14 +74,14 @@ class Stack:
         *,
         partitions: int = 4,
         nodes: int = 1,
-        clusters: Path | None = None,
-        institutions: Path | None = None,
+        registry: Path | None = SAMPLE,
         proxied: bool = False,
         disk: int | None = None,
         as_up: bool = False,
         python: str | Path = sys.executable,
     ) -> None:
         """Args that need an explanation:
+        registry: what workers decide by; `load_registry` brings another. None = they wait.
         proxied: each broker has one more listener, and advertises the port of a proxy for it (`listeners`).
         disk: MB of a file system of ClickHouse's own, where the system lets us have one.
         as_up: servers as `clustertrack up` starts them: a broker that is made for long runs, not for a quick start, and
@@ -97,14 +100,11 @@ class Stack:
         """Of each broker: the port where it listens for a proxy, and the port where that proxy has to listen."""
         self.behind, self.proxy = self.listeners[0]
         self.clickhouse = self._start_clickhouse()  # first of all: it comes up while Kafka's folders are made
-        runtime, jars = java.find_java(), kafka_jars.ensure_jars()
-        brokers = local_kafka.cluster(folder, list(zip(ports[::4], ports[1::4], strict=True)))
+        brokers = cluster(folder, list(zip(ports[::4], ports[1::4], strict=True)))
         if as_up:
             brokers = [replace(node, short_lived=False) for node in brokers]
         if proxied:
             brokers = [replace(node, proxied=ports) for node, ports in zip(brokers, self.listeners, strict=True)]
-        for node in brokers:
-            local_kafka.prepare(node, runtime, jars, folder)
         self.bootstrap = ",".join(node.bootstrap for node in brokers)
         self.environment = {
             "KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
@@ -116,19 +116,17 @@ class Stack:
         }
         if self._secrets:
             self.environment["CLICKHOUSE_PASSWORD_FILE"] = str(self._secrets.operator)
-        if clusters is not None:
-            self.environment["CLUSTERTRACK_CLUSTERS"] = str(clusters)
-        if institutions is not None:
-            self.environment["CLUSTERTRACK_INSTITUTIONS"] = str(institutions)
         if nodes > 1:
             self.environment |= {"CLUSTERTRACK_REPLICATION_FACTOR": "3", "CLUSTERTRACK_MIN_INSYNC_REPLICAS": "2"}
-        self._broker_commands = [local_kafka.command(node, runtime, jars) for node in brokers]
+        self._broker_commands = [ready_to_start(node, folder) for node in brokers]
         self.brokers = [Child(command, folder) for command in self._broker_commands]
         self.workers: list[Worker] = []
         try:
             self.wait_for_kafka()
             self.wait_for_clickhouse()
             self.run_here("migrate")
+            if registry is not None:
+                self.load_registry(registry)
         except BaseException:  # Ctrl-C and cancellation too
             self.close()
             raise
@@ -203,6 +201,10 @@ class Stack:
         if expect is not None and done.exit_code != expect:
             raise AssertionError(f"{arguments} ended with {done.exit_code}\n{done.output}") from done.exception
         return done
+
+    def load_registry(self, file: Path) -> None:
+        """Put a registry in force."""
+        self.run_here("registry", "load", str(file), "--yes")
 
     def start_worker(self, name: str = "worker-1", *, wait: bool = True, **environment: str) -> Worker:
         """Start a worker with a data folder of its own; `environment` overrides the stack's settings."""

@@ -48,7 +48,7 @@ class Tale:
 
 
 UNKNOWN_COMPANY = {
-    "withdrawn": False, "name": "", "legal_form": "", "kind": "company", "employees": None, "employees_is_band": False,
+    "withdrawn": False, "name": "", "legal_form": "", "employees": None, "employees_is_band": False,
     "nuts": "", "industry_scheme": "", "industry": "", "successor_cvr": None, "ceased_on": None,
 }  # fmt: skip
 UNKNOWN, SMALL, LARGE = "unknown", "10-19", "100-199"

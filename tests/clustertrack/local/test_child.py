@@ -117,6 +117,25 @@ def test_last_words_are_what_matters(tmp_path, log, words):
     assert child.last_words() == words
 
 
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        pytest.param("starting\nerror: port 1 is taken\nbye\n", "port 1 is taken", id="our own error line"),
+        pytest.param("[1] INFO a\n[2] FATAL no space left\n[3] INFO b\n", "[2] FATAL no space left", id="Kafka's"),
+        pytest.param("one\ntwo\nthree\nfour\n", "", id="nothing that explains"),
+        pytest.param("one\ntwo\n", "one | two", id="next to nothing"),
+        pytest.param(4 * '{"event": "it failed", "level": "info"}\n', "", id="JSON that is no error"),
+    ],
+)
+def test_the_reason_is_what_explains(tmp_path, log, reason):
+    """Lines that say nothing about the end are not quoted."""
+    child = Child(_python(""), tmp_path)
+    child.wait(20)
+    child.log.write_text(log)
+
+    assert child.reason() == reason
+
+
 def test_words_of_an_earlier_run_are_not_quoted(tmp_path):
     """The log is continued, but the last line is one of this run, even if there is none."""
     (tmp_path / "stand-in.log").write_text("error: Topic activity.events.v1 has 6 partitions and had 4\n")

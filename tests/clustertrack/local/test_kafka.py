@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import NewTopic
+from quick_kafka import cluster, ready_to_start
 
 from clustertrack.local import java, kafka_jars
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child
-from clustertrack.local.kafka import CLUSTER_ID, KafkaNode, check_folder, cluster
+from clustertrack.local.kafka import CLUSTER_ID, KafkaNode, check_folder
 from clustertrack.local.ports import free_ports
 from schemas.errors import UsageFault
 
@@ -127,12 +128,9 @@ def test_three_nodes_lose_one_and_take_records(tmp_path, wait_until):
     """With acks=all and two copies required, a cluster of three goes on when one node is killed."""
     ports = free_ports(6)
     nodes = cluster(tmp_path, list(zip(ports[:3], ports[3:], strict=True)))
-    runtime, jars = java.find_java(), kafka_jars.ensure_jars()
     children = []
     try:
-        for node in nodes:
-            local_kafka.prepare(node, runtime, jars, tmp_path)
-            children.append(Child(local_kafka.command(node, runtime, jars), tmp_path))
+        children.extend(Child(ready_to_start(node, tmp_path), tmp_path) for node in nodes)
         # Each of them is asked: the others know a broker before it takes connections.
         for node in nodes:
             wait_until(lambda node=node: local_kafka.is_ready(node.bootstrap, brokers=3), 90, "three brokers")

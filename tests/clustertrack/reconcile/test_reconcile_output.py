@@ -54,25 +54,36 @@ HOLES = result(
 
 
 def test_a_whole_ledger_as_text():
-    """A row per partition, one for all, and the verdict."""
-    rows = [line.split() for line in as_text(WHOLE).splitlines()]
-    figures = ["10", "10", "6", "1", "1", "1", "1", "0", "0", "0", "0", "0", "0", "0", "0"]
-    assert [EVENTS, "0", "3", *figures] in rows
+    """The verdict comes first, then a row per partition and one for all; nothing but zeros is no column."""
+    lines = as_text(WHOLE).splitlines()
+    rows = [line.split() for line in lines]
+    figures = ["10", "10", "6", "1", "1", "1", "1"]
+    assert [EVENTS, "3", *figures] in rows
     assert ["all", *figures] in rows
-    assert as_text(WHOLE).endswith("whole: all 10 offsets are accounted for.\n")
+    assert lines[0] == "whole: all 10 offsets are accounted for."
+    assert "pending" not in as_text(WHOLE)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_account_fits_the_screen(width: int):
+    """With everything that there can be, no line is wider than the screen."""
+    everything = dict.fromkeys(("missing", "expired", "acknowledged", "no_record", "unsettled", "without_row"), 1)
+    text = as_text(result(account(topic_epoch=2, not_arrived=1, **everything), days=DAYS), by_day=True, width=width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "acknowledged" in text
 
 
 def test_pending_is_no_fault():
     """What is not committed yet is said, and the ledger is whole."""
     pending = result(account(accepted=3, committed=7))
-    assert as_text(pending).endswith("whole: all 10 offsets are accounted for, 3 of them pending.\n")
+    assert as_text(pending).startswith("whole: all 10 offsets are accounted for, 3 of them pending.\n")
     assert as_dict(pending)["pending"] == 3
 
 
 def test_what_is_acknowledged_is_said_and_no_fault():
     """Nobody has to guess later why so few records were received."""
     known = result(account(accepted=3, acknowledged=3))
-    assert as_text(known).endswith(
+    assert as_text(known).startswith(
         "whole: all 10 offsets are accounted for, 3 of them expired unread and acknowledged as lost.\n"
     )
     made = as_dict(known)
@@ -85,7 +96,7 @@ def test_what_is_acknowledged_is_said_and_no_fault():
         pytest.param(HOLES, f"{EVENTS}/4: offsets 4 to 5 without a receipt, still in Kafka", id="hole"),
         pytest.param(HOLES, f"{EVENTS}/4: offsets 0 to 1 deleted by Kafka before they were read", id="expired"),
         pytest.param(
-            HOLES, "NOT WHOLE: 2 offsets without a receipt, 2 offsets that expired unread; ", id="verdict of both"
+            HOLES, "NOT WHOLE: 2 offsets without a receipt, 2 offsets that expired unread.\n", id="verdict of both"
         ),
         pytest.param(
             result(receipt_without_row=1, receipts_without_row=(LostReceipt(EVENTS, 0, 3, 7, "accepted"),)),
@@ -129,13 +140,16 @@ def test_what_is_acknowledged_is_said_and_no_fault():
             result(account(surplus=2)), f"{EVENTS}/3: 2 receipts more than offsets that have one", id="surplus"
         ),
         pytest.param(
-            result(account(beyond=2)), f"{EVENTS}/3: 2 receipts behind the end of the partition", id="beyond the end"
+            result(account(beyond=2)), f"{EVENTS}/3: 2 receipts after the end of the partition", id="beyond the end"
         ),
         pytest.param(
-            result(account(beyond=2)), "NOT WHOLE: 2 receipts of offsets that Kafka has never given out; ", id="verdict"
+            result(account(beyond=2)),
+            "NOT WHOLE: 2 receipts of offsets that Kafka has never given out.\n",
+            id="verdict",
         ),
+        pytest.param(result(account(accepted=5, missing=1)), "NOT WHOLE: 1 offset without a receipt.", id="one"),
         pytest.param(
-            result(activity_difference=1_000), "1,000 activities that differ from their history", id="difference"
+            result(activity_difference=1_000), "1,000 activities different from their history", id="difference"
         ),
     ],
 )
@@ -166,8 +180,8 @@ def test_sources_and_days():
     assert "2018-05-03" not in as_text(found)
     assert "2018-05-04" in as_text(found)
     shown = [line.split() for line in as_text(found, by_day=True).splitlines()]
-    assert ["crm", "2018-05-03", "4", "4", "0", "0", "0", "0", "0", "0"] in shown
-    assert ["erp", "2018-05-04", "3", "1", "0", "0", "0", "2", "0", "1"] in shown
+    assert ["crm", "2018-05-03", "4", "4", "0", "0"] in shown
+    assert ["erp", "2018-05-04", "3", "1", "2", "1"] in shown
     assert [(day["source"], day["received"], day["whole"]) for day in as_dict(found)["days"]] == [
         ("crm", 4, True),
         ("erp", 3, False),
@@ -178,9 +192,7 @@ def test_a_former_epoch():
     """It is listed with its receipts, apart from the offsets of the present one."""
     found = result(account(), former=(FormerAccount(topic=EVENTS, topic_epoch=0, partition=1, accepted=7),))
     assert ["former", "topic"] in [line.split()[:2] for line in as_text(found).splitlines()]
-    assert [EVENTS, "0", "1", "7", "7", "0", "0", "0", "0", "0", "0"] in [
-        line.split() for line in as_text(found).splitlines()
-    ]
+    assert [EVENTS, "1", "7", "7"] in [line.split() for line in as_text(found).splitlines()]
     [former] = as_dict(found)["former"]
     assert (former["partition"], former["received"], former["whole"]) == (1, 7, True)
 
@@ -189,9 +201,9 @@ def test_what_may_still_come_is_said():
     """Reroutes under way and rows in work are named, and are no fault."""
     found = result(account(accepted=2, unsettled=4), reroute_pending=2, unsettled=3)
     text = as_text(found)
-    assert "3 rows wait for their receipts" in text
+    assert "3 rows without a receipt yet" in text
     assert "4 offsets without a receipt could not be looked up in Kafka in time" in text
-    assert text.endswith(
+    assert text.startswith(
         "whole: all 10 offsets are accounted for, 4 of them not looked up in Kafka yet, "
         "2 of them sent on and still to arrive.\n"
     )

@@ -25,9 +25,9 @@ sources = ["https://crm.foodbio.example"]
 def load(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Load]:
     """A seeded load: repeats, corrections, poison, one record of a hundred anywhere; small groups."""
     folder = tmp_path_factory.mktemp("reconcile")
-    clusters = folder / "clusters.toml"
-    clusters.write_text(CLUSTERS, encoding="utf-8")
-    stack = Stack(folder, clusters=clusters)
+    registry = folder / "registry.toml"
+    registry.write_text(CLUSTERS, encoding="utf-8")
+    stack = Stack(folder, registry=registry)
     stack.environment |= {"CLUSTERTRACK_MAX_ROWS": "100", "CLUSTERTRACK_SESSION_SECONDS": "6"}
     yield Load(stack, SEED)
     stack.close()

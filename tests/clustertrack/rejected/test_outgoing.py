@@ -67,14 +67,19 @@ def home(company: int) -> int:
 
 
 def test_a_replay_is_the_record_itself():
-    """Key, value and headers as they came, in their order, with two headers of ours behind."""
-    headers = (("x-crm", b"\xff"), ("content-type", b"application/cloudevents+json"), ("x-crm", b""))
+    """Key, value and headers as they came, in their order, then two headers of ours and the line that it came from."""
+    headers = (
+        ("x-crm", b"\xff"),
+        ("content-type", b"application/cloudevents+json"),
+        ("x-crm", b""),
+        ("ct-line", b"a.csv:2"),
+    )
     rejected = record(headers=headers)
     assert replay(rejected) == Outgoing(
         partition=home(CVRS[0]),
         key=rejected.key,
         value=rejected.payload,
-        headers=(*headers, ("ct-replays", b"1"), ("ct-replay-of", b"activity.events.v1/3/17")),
+        headers=(*headers[:-1], ("ct-replays", b"1"), ("ct-replay-of", b"activity.events.v1/3/17"), headers[-1]),
         replays=1,
         edited=False,
     )

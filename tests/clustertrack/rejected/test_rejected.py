@@ -30,12 +30,12 @@ sources = ["{source}"]
 """
 
 
-def registry(folder: Path, *sources: str) -> str:
+def registry(folder: Path, *sources: str) -> Path:
     """A registry with a cluster for each source."""
     file = folder / f"clusters-{len(sources)}-{uuid.uuid4().hex[:6]}.toml"
     texts = [REGISTRY.format(slug=f"cluster-{n}", source=source) for n, source in enumerate(sources)]
     file.write_text("\n".join(texts), encoding="utf-8")
-    return str(file)
+    return file
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def start(stack: Stack, *sources: str) -> None:
     """A worker whose registry knows these sources only."""
     while stack.workers:
         stack.workers.pop().stop(20)
-    stack.environment["CLUSTERTRACK_CLUSTERS"] = registry(stack.folder, *sources)
+    stack.load_registry(registry(stack.folder, *sources))
     stack.start_worker()
 
 

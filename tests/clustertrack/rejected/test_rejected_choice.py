@@ -10,7 +10,7 @@ from samples import CVRS, event
 
 from brokers.topics import EVENTS
 from clustertrack.cli import root
-from schemas.errors import ClustertrackError
+from schemas.errors import ClustertrackError, UsageFault
 from sinks.clickhouse import ClickHouse, connect
 
 pytestmark = pytest.mark.integration
@@ -33,6 +33,7 @@ class Ledger:
             "CLICKHOUSE_DATABASE": config.database,
         }
         self.run("migrate")
+        self.run("registry", "load", "--sample")
         rows = [
             (EVENTS, 0, 1, offset, at, "crm", [("source", "unknown_source", "crm")], event(CVRS[0], f"WS-{offset}"))
             for offset, at in enumerate(ARRIVED)
@@ -59,7 +60,7 @@ class Ledger:
 
 @pytest.fixture
 def ledger(kafka, clickhouse, database: str) -> Ledger:
-    """Kafka is asked for the topics only: nothing is sent."""
+    """Kafka is asked for the topics and the registry: no activity is sent."""
     return Ledger(kafka.bootstrap, ClickHouse(host=clickhouse.host, port=clickhouse.port, database=database))
 
 
@@ -95,6 +96,28 @@ def test_what_is_no_time_is_wrong_use(option: str, text: str):
     result = CliRunner().invoke(root, ["rejected", "list", option, text])
     assert result.exit_code == 2, result.exception
     assert f"{text!r} is no time: write 2018-05-03 or" in result.stderr
+
+
+@pytest.mark.parametrize("verb", [["list"], ["list", "--closed"], ["replay", "--dry-run"], ["discard", "--note", "x"]])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--reason", "unknown_sorce"], "--reason unknown_sorce is no fault code (did you mean unknown_source?)"),
+        (["--source", "crm.foodbio.example"], "--source crm.foodbio.example is no source of a rejected record or of"),
+        (["--topic", "events"], "--topic events is no topic that workers read: see"),
+    ],
+    ids=["reason", "source", "topic"],
+)
+def test_a_misspelt_filter_is_an_error(ledger: Ledger, verb: list[str], options: list[str], words: str):
+    """It would find nothing, which looks like good news; the word that was meant is named."""
+    result = ledger.invoke("rejected", *verb, *options)
+    assert isinstance(result.exception, UsageFault)
+    assert words in str(result.exception)
+
+
+def test_a_source_without_rejected_records(ledger: Ledger):
+    """A source of the registry is no mistake."""
+    assert ledger.offsets("--source", "https://crm.foodbio.example") == []
 
 
 def test_pages(ledger: Ledger):

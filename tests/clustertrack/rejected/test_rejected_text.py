@@ -11,7 +11,7 @@ from clustertrack.rejected.outgoing import Outgoing
 from clustertrack.rejected.records import Action, RejectedRecord
 from clustertrack.rejected.rejected_text import SHOWN, Would, list_text, outcome, replayed_text, show_text
 from clustertrack.rejected.replay import Refused, Results
-from clustertrack.rejected.store import Count, Listed, Page
+from clustertrack.rejected.store import About, Count, Listed, Page
 from schemas.addresses import RecordAddress
 from schemas.faults import Fault
 from schemas.visible import visible
@@ -46,22 +46,35 @@ def action(kind: Any, **changes: Any) -> Action:
 
 
 def test_the_list():
-    """A line each, the state at its end, the counts, and how to go on."""
+    """A line each, the state at its end, what it is about below, the counts, and how to go on."""
     page = Page([listed(1), listed(2, replays=3), listed(3, interrupted=True, source="a\x1b[2J\nb")], more=True)
-    lines = list_text(page, Count(1200, 1100), limit=3).splitlines()
-    assert lines[0].split() == ["place", "arrived", "source", "reason", "replays"]
-    assert lines[1].split() == [
-        "activity.events.v1/2/1", "2026-11-01", "12:30:05Z", "https://crm.example", "unknown_source", "0",
-    ]  # fmt: skip
-    assert lines[2].endswith("3        at the limit")
-    assert lines[3].endswith("0        interrupted")
-    assert "a\\x1b[2J\\nb" in lines[3]
+    lines = list_text(page, Count(1200, 1100), limit=3, width=120).splitlines()
+    assert lines[0].split() == ["place", "arrived", "reason", "replays"]
+    assert lines[1].split() == ["activity.events.v1/2/1", "2026-11-01", "12:30:05Z", "unknown_source", "0"]
+    assert lines[2] == "  https://crm.example"
+    assert lines[3].endswith("3        at the limit")
+    assert lines[5].endswith("0        interrupted")
+    assert "a\\x1b[2J\\nb" in lines[6]
     assert lines[-2:] == ["1,200 open (1,100 different)", "the next ones: --after activity.events.v1/2/3"]
 
 
 def test_an_empty_list():
     """No table without rows."""
-    assert list_text(Page([], more=False), Count(0, 0), limit=3) == "0 open\n"
+    assert list_text(Page([], more=False), Count(0, 0), limit=3, width=120) == "0 open\n"
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_what_a_record_is_about(width: int):
+    """Company, activity, day, and the line of the file; within the width of the screen."""
+    about = About("13748136", "WS-17/13748136", "2018-05-03", "medlemsm\x1bøder 2018.csv", 1_204)
+    made = list_text(Page([listed(about=about)], more=False), Count(1, 1), limit=3, width=width)
+    assert (
+        " ".join(made.split("\n")[2:4])
+        .split("  ")[1]
+        .startswith("company 13748136, activity WS-17/13748136, on 2018-05-03, ")
+    )
+    assert "medlemsm\\x1bøder 2018.csv line 1,204, " in " ".join(made.split())
+    assert max(map(len, made.split("\n"))) <= width
 
 
 def test_a_record_without_anything():

@@ -11,7 +11,16 @@ from clickhouse_connect.driver.client import Client
 from clustertrack.rejected import store as sinks_rejected
 from clustertrack.rejected.actions import ActionBook, list_closed, story_of
 from clustertrack.rejected.records import Action, WrittenAddress
-from clustertrack.rejected.store import Count, Wanted, count_open, find_places, list_open, open_places, read_records
+from clustertrack.rejected.store import (
+    About,
+    Count,
+    Wanted,
+    count_open,
+    find_places,
+    list_open,
+    open_places,
+    read_records,
+)
 from schemas.addresses import RecordAddress
 from schemas.faults import Fault
 from schemas.ledger import Headers, Receipt, Rejection, Rows, Status
@@ -115,6 +124,30 @@ def test_actions_close_records(ledger: Client, database: str, reject, act, actio
     assert [record.place for record in listed] == ([one, other] if is_open else [other])
     assert count_open(ledger, database, ALL).records == len(listed)
     assert [record.interrupted for record in listed] == ([True, False] if is_open else [False])
+
+
+EVENT = b'{"id": "e1", "subject": "13748136", "data": {"activity_id": "WS-17", "occurred_on": "2018-05-03"}}'
+DATA = b'{"activity_id": "WS-17", "occurred_on": "2018-05-03"}'
+
+
+@pytest.mark.parametrize(
+    ("payload", "headers", "about"),
+    [
+        pytest.param(EVENT, (("ct-line", b"a:b.csv:12"),), About("13748136", "WS-17", "2018-05-03", "a:b.csv", 12)),
+        pytest.param(DATA, (("ce_subject", b"61056416"),), About("61056416", "WS-17", "2018-05-03")),
+        pytest.param(b'{"id": "e1"}', (("ct-line", b"12"),), About("13748136", "e1")),
+        pytest.param(b"\xff{", (), About("13748136")),
+        pytest.param(None, (), About("13748136")),
+        pytest.param(b'{"subject": "0101701234", "id": "ane@x.dk"}', (), About("***", "***")),
+        pytest.param(b'{"subject": {"a": 1}, "data": 7, "id": [1]}', (), About('{"a":1}', "[1]")),
+    ],
+    ids=["an event", "in binary mode", "no data", "no JSON", "a tombstone", "of a person", "of other types"],
+)
+def test_what_a_record_is_about(ledger: Client, database: str, reject, payload: bytes | None, headers, about: About):
+    """Company, activity and day are read as far as they can be, file and line from the publisher's header."""
+    reject(place(0), payload=payload, headers=headers)
+    [listed] = list_open(ledger, database, ALL, after=None, limit=1).records
+    assert listed.about == about
 
 
 def test_the_states_of_an_attempt_replace_each_other(ledger: Client, database: str, reject, opened):

@@ -56,7 +56,7 @@ class Event:
 
 
 class Register:
-    """companies.csv and institutions.txt."""
+    """companies.csv, and the institutions of registry.toml."""
 
     def __init__(self, folder: Path) -> None:
         self.rows: dict[int, list[dict[str, str]]] = defaultdict(list)
@@ -66,8 +66,8 @@ class Register:
         self.merged = {cvr for cvr, rows in self.rows.items() if any(row["successor_cvr"] for row in rows)}
         for rows in self.rows.values():
             rows.sort(key=lambda row: row["valid_from"])
-        lines = (folder / "institutions.txt").read_text(encoding="utf-8").splitlines()
-        self.institutions = {int(line) for line in lines if line and not line.startswith("#")}
+        registry = tomllib.loads((folder / "registry.toml").read_text(encoding="utf-8"))
+        self.institutions = {one["cvr"] for one in registry["institution"]}
 
     def canonical(self, cvr: int, day: date) -> int:
         """The company at the end of the chain of mergers in force on a day."""
@@ -107,7 +107,7 @@ class Exports:
         self.folder = folder
         self.truth: dict[str, Any] = json.loads((folder / "truth.json").read_text(encoding="utf-8"))
         self.register = Register(folder)
-        registry = tomllib.loads((folder / "clusters.toml").read_text(encoding="utf-8"))["cluster"]
+        registry = tomllib.loads((folder / "registry.toml").read_text(encoding="utf-8"))["cluster"]
         self.clusters: list[dict[str, Any]] = registry
         self.cluster_of = {source: one["slug"] for one in registry for source in one["sources"]}
         self.events = list(self._events())

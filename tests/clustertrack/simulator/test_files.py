@@ -16,8 +16,8 @@ from clustertrack.simulator.build import STAGES, simulate
 from clustertrack.simulator.scenario import PUBLISHED, SMALL
 from clustertrack.simulator.world import _PLACES
 from schemas.classifications import municipality_nuts
-from schemas.clusters import ClusterRegistry
 from schemas.errors import UsageFault
+from schemas.registry_document import read_file
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 SEED = 2018
@@ -93,7 +93,7 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path):
 def test_everything_is_marked_as_synthetic(published: Exports):
     """Names, titles, files and the truth say that nothing in them is real; sources end in a reserved domain."""
     assert published.truth["synthetic"] is True
-    for name in ("README.txt", "clusters.toml", "institutions.txt", "activity-iso.mapping.toml"):
+    for name in ("README.txt", "registry.toml", "activity-iso.mapping.toml"):
         assert "ynthetic" in (published.folder / name).read_text(encoding="utf-8").splitlines()[0]
     names = {row["name"] for rows in published.register.rows.values() for row in rows}
     assert all(name.startswith("Syntetisk ") for name in names)
@@ -114,7 +114,7 @@ def test_municipalities_lie_in_their_regions():
 
 def test_registry_loads(published: Exports):
     """The product reads the cluster registry, and finds 38 clusters in each of the three years."""
-    registry = ClusterRegistry.load(published.folder / "clusters.toml")
+    registry = read_file((published.folder / "registry.toml").read_bytes(), "registry.toml", 1).by_source
     assert [len(registry.clusters_in(year)) for year in (2017, 2018, 2019)] == [PUBLISHED.clusters] * 3
 
 

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 import pytest
 
 from clustertrack.simulator.raw import read_raw
-from schemas.clusters import ClusterRegistry
 from schemas.events import read_event
+from schemas.registry_document import read_file
 from sources.files.buckets import Buckets
 from sources.files.conflicts import find_conflicts
 from sources.files.file_publisher import Table, open_input
@@ -73,7 +73,7 @@ def test_records_sent(read: tuple[Exports, list[Any], list[Refusal]]):
 
 
 def _judged(exports: Exports, sent: list[tuple[str, int, bytes]]) -> Iterator[tuple[str, int, bytes, Any]]:
-    registry = ClusterRegistry.load(exports.folder / "clusters.toml")
+    registry = read_file((exports.folder / "registry.toml").read_bytes(), "registry.toml", 1).by_source
     for file, line, value in sent:
         yield file, line, value, read_event(value, None, ARRIVED, registry)
 

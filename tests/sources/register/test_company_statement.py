@@ -17,9 +17,7 @@ REVISION = 1_580_000_000_000
 
 def stated(line: int, valid_from: str, employees: str = "10", **cells: str) -> StatedRow:
     """A sound row of the file."""
-    row = version_from_row(
-        {"cvr": CVR, "valid_from": valid_from, "employees": employees, **cells}, frozenset(), REVISION
-    )
+    row = version_from_row({"cvr": CVR, "valid_from": valid_from, "employees": employees, **cells}, REVISION)
     assert isinstance(row, RegisterRow), row
     return StatedRow(line, row)
 
@@ -241,7 +239,7 @@ def test_two_extracts_of_one_instant(topic: dict[date, Known]):
 
 def test_faults_in_words():
     """All faults of a row are reported, and the first one's column is the place."""
-    faults = version_from_row({"cvr": CVR, "valid_from": "1.1.2010", "employees": "many"}, frozenset(), REVISION)
+    faults = version_from_row({"cvr": CVR, "valid_from": "1.1.2010", "employees": "many"}, REVISION)
     assert isinstance(faults, list)
     field, words = describe(faults)
     assert field == "valid_from"

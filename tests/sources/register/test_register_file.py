@@ -25,14 +25,14 @@ def register(folder: Path, *rows: str, header: str = HEADER) -> Path:
 
 
 def load(
-    path: Path, known: Iterable[CompanyVersion] = (), *, revision: int = REVISION, institutions: Iterable[int] = ()
+    path: Path, known: Iterable[CompanyVersion] = (), *, revision: int = REVISION
 ) -> tuple[Loaded, list[CompanyVersion], list[Refusal]]:
     """All three rounds: (counts, records sent, refusals)."""
     file, publisher, listed = RegisterFile(path), MemoryPublisher(), list[Refusal]()
     sheet = file.sheet
     refused_rows = RefusedRows(path, header=sheet.header, encoding=sheet.encoding, separator=sheet.separator)
     refusals = Refusals(listed.append, refused_rows)
-    loader = Loader(file, institutions=frozenset(institutions), revision=revision, refusals=refusals, examples=1)
+    loader = Loader(file, revision=revision, refusals=refusals, examples=1)
     with Buckets() as rows, Buckets() as before:
         file.spread(rows, lambda _: None, refusals.add)
         spread_known(known, before)
@@ -44,20 +44,20 @@ def load(
 
 
 def test_versions_arrive(tmp_path: Path):
-    """Rows become records under CVR/valid_from, with the kind that form and institutions give."""
+    """Rows become records under CVR/valid_from, with the legal form that decides what they are."""
     path = register(
         tmp_path,
         "13748136,1999-01-01,Alfa A/S,60,12,DK032,DB07,620100,,",
         "DK 13 58 56 28,2001-01-01,Beta,230,,,,,,",
         "10150817,2001-01-01,Gamma,60,ANTAL_10_19,,,,,",
     )
-    loaded, sent, refusals = load(path, institutions=[10150817])
+    loaded, sent, refusals = load(path)
     assert not refusals
     assert (loaded.companies, loaded.records, loaded.changed, loaded.withdrawn) == (3, 3, 3, 0)
-    assert {one.key: one.kind for one in sent} == {
-        b"13748136/1999-01-01": "company",
-        b"13585628/2001-01-01": "other",
-        b"10150817/2001-01-01": "other",
+    assert {one.key: one.legal_form for one in sent} == {
+        b"13748136/1999-01-01": "60",
+        b"13585628/2001-01-01": "230",
+        b"10150817/2001-01-01": "60",
     }
     assert {one.revision for one in sent} == {REVISION}
     assert loaded.refused_file is None

@@ -12,8 +12,8 @@ from fuzzing.cases import ARRIVED, decoded
 from fuzzing.holds import kept, sound_faults, storable
 from schemas.company import read_company
 from schemas.ledger import NO_PARTITION
-from streams import company_step as companies
 from streams import decide as deciding
+from streams import reference_step as companies
 from streams.company_register import Register
 from streams.decide import MARK, Batch, Output, PartitionInfo
 

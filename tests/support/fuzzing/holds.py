@@ -85,6 +85,7 @@ def storable(rows: Rows) -> None:
     tables: tuple[tuple[list[Any], Callable[[Any], Any]], ...] = (
         (rows.activities, writer._activities),
         (rows.companies, writer._companies),
+        (rows.registries, writer._registries),
         (rows.rejected, writer._rejected),
         (rows.receipts, writer._receipts),
     )

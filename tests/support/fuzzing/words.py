@@ -16,7 +16,7 @@ ATTRIBUTES: Final = (
 )  # fmt: skip
 DATA: Final = (*EventData.__annotations__, "company", "cpr")
 COMPANY: Final = (
-    "cvr", "valid_from", "revision", "withdrawn", "name", "legal_form", "kind", "employees", "employees_is_band",
+    "cvr", "valid_from", "revision", "withdrawn", "name", "legal_form", "employees", "employees_is_band",
     "nuts",
     "industry_scheme", "industry", "successor_cvr", "ceased_on",
 )  # fmt: skip

@@ -78,6 +78,8 @@ def _instants(rng: random.Random, history: History) -> list[datetime]:
     """Before anything was known, some instants between, the very millisecond of a record and the one before, now."""
     known = sorted({row.known_at for row in history.activities} | {row.known_at for row in history.companies})
     chosen = [rng.choice(known) for _ in range(3)]
+    versions = [row.known_at for row in history.registries]
+    chosen += rng.sample(versions, min(1, len(versions)))
     # Equal instants of many records: the release of a pipeline version.
     common = max(known, key=lambda instant: sum(row.known_at == instant for row in history.activities))
     return [NOW, *chosen, chosen[0] - MILLISECOND, common, common - MILLISECOND, known[-1], known[0] - MILLISECOND]
@@ -138,10 +140,11 @@ def _core(rng: random.Random, years: Sequence[int], instants: Sequence[datetime]
     for known in instants:
         at = f"known = {_instant(known)}"
         yield _figures("activity_at", at, known)
-        yield _figures("company_known", at, known)
+        for view in ("company_known", "registry_known", "cluster_known"):
+            yield _figures(view, at, known)
         for year in years:
             day = rng.choice((date(year, 12, 31), date(year, 12, 30), date(year, 7, 1), date(year, 1, 1)))
-            for view in ("company_canonical", "company_at"):
+            for view in ("company_canonical", "company_at", "institution_at"):
                 yield _figures(view, f"as_at = '{day}', {at}", day, known)
             first, last = date(year - 1, 12, 31), date(year + 1, 1, 1)
             yield _figures("fact", f"from = '{first}', to = '{last}', as_at = '{day}', {at}", first, last, day, known)

@@ -3,13 +3,13 @@
 Each function gives the rows of the view of its name, as dicts of all its columns.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from datetime import date, datetime, timedelta
 from itertools import combinations
 from typing import Any
 
 from tally.records import NOW, Activity, History
-from tally.register import Register, described, is_small, size_band
+from tally.register import Register, described, in_force, is_small, listed, size_band
 
 Row = dict[str, Any]
 Facts = list[Row]
@@ -38,6 +38,45 @@ class Figures:
                 if other is None or row.revision > other.revision:
                     newest[row.identity] = row
         return [row for row in newest.values() if not row.is_deleted]
+
+    # ---- the registry
+
+    def registry_known(self, known: datetime) -> list[Row]:
+        """The version in force."""
+        registry = in_force(self.history.registries, known)
+        texts = {row.revision: row.content for row in self.history.registries}
+        return [{"revision": registry["revision"], "content": texts[registry["revision"]]}] if registry else []
+
+    def cluster_known(self, known: datetime) -> list[Row]:
+        """Clusters of the version in force; days beyond those of the ledger are its first and last."""
+        registry = in_force(self.history.registries, known) or {"clusters": []}
+        return [
+            {
+                "cluster": one["slug"],
+                "name": one["name"],
+                "name_en": one["name_en"] or one["name"],
+                "valid_from": max(date(1900, 1, 1), date.fromisoformat(one["valid_from"])),
+                "valid_to": one["valid_to"] and min(date(2299, 12, 31), date.fromisoformat(one["valid_to"])),
+                "sources": tuple(one["sources"]),
+            }
+            for one in registry["clusters"]
+        ]
+
+    def institutions(self, as_at: date, known: datetime) -> dict[int, Row]:
+        """Institutions as at a day."""
+        return listed(in_force(self.history.registries, known), as_at)
+
+    def institution_at(self, as_at: date, known: datetime) -> list[Row]:
+        """The same as rows."""
+        return [
+            {
+                "company_id": cvr,
+                "valid_from": date.fromisoformat(one["valid_from"]),
+                "valid_to": one["valid_to"] and date.fromisoformat(one["valid_to"]),
+                "reason": one["reason"],
+            }
+            for cvr, one in self.institutions(as_at, known).items()
+        ]
 
     # ---- activities and companies
 
@@ -88,6 +127,7 @@ class Figures:
     def company_at(self, as_at: date, known: datetime) -> list[Row]:
         """Every company of the register with the attributes of the one that it counts as."""
         register = self.register(known)
+        institutions = self.institutions(as_at, known)
         rows = []
         for company in register.versions:
             canonical, in_cycle = register.canonical(company, as_at)
@@ -99,7 +139,7 @@ class Figures:
                     "in_cycle": in_cycle,
                     "sizes": tuple((day, version.employees) for day, version in register.own(company)),
                     "name": end.name if end else "",
-                    **described(end),
+                    **described(end, is_listed=canonical in institutions),
                 }
             )
         return rows
@@ -108,12 +148,12 @@ class Figures:
         """Activity x outcome between two days, with the company that counts."""
         key = (first, last, as_at, known)
         if key not in self._facts:
-            register = self.register(known)
+            register, institutions = self.register(known), self.institutions(as_at, known)
             self._facts[key] = [
                 fact
                 for row in self.standing(known)
                 if first <= row.occurred_on <= last
-                for fact in _facts_of(row, register, as_at)
+                for fact in _facts_of(row, register, institutions, as_at)
             ]
         return self._facts[key]
 
@@ -244,9 +284,9 @@ class Figures:
         return self.impact_rolling_basis(first, last, window, "both")
 
 
-def _facts_of(row: Activity, register: Register, as_at: date) -> Iterable[Row]:
+def _facts_of(row: Activity, register: Register, institutions: Container[int], as_at: date) -> Iterable[Row]:
     canonical, _ = register.canonical(row.company_id, as_at)
-    attributes = described(register.as_at(canonical, as_at))
+    attributes = described(register.as_at(canonical, as_at), is_listed=canonical in institutions)
     then = register.as_at(row.company_id, row.occurred_on)
     employees, employees_then = attributes["employees"], then.employees if then else None
     for outcome in {"helped", *row.reported, *row.derived}:

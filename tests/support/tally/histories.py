@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from tally.records import NOWHERE, Activity, Bound, Company, History, Receipt
-from tally.registers import random_register
+from tally.registers import random_register, random_registries
 
 EDGES = (
     date(2016, 12, 31), date(2017, 1, 1), date(2017, 12, 31), date(2018, 1, 1), date(2018, 6, 30), date(2018, 7, 1),
@@ -81,7 +81,7 @@ def random_history(seed: int, activities: int = 300, companies: int = 60) -> His
     receipts, bounds = _receipts(rng, deliveries)
     lost = {(*row.identity, row.revision) for row in rng.sample(rows, max(1, len(rows) // 60))}
     rows = [row for row in rows + reprocessed if (*row.identity, row.revision) not in lost]
-    return History(rows, register, receipts, bounds)
+    return History(rows, register, receipts, bounds, random_registries(rng, numbers, EDGES))
 
 
 def _days_of(register: list[Company]) -> Iterator[date]:

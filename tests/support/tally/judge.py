@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from kafka.partitioner.default import murmur2
-from tally.records import Activity, Bound, Company, History, Receipt
+from tally.records import Activity, Bound, Company, History, Receipt, Registry
 
 from schemas.indicators import PIPELINE_RELEASED, PIPELINE_VERSION
 
@@ -157,10 +157,20 @@ def partition_of(company: int, partitions: int) -> int:
 
 
 def judged(
-    passes: Sequence[Pass], companies: Iterable[Any], clusters: Sequence[Cluster], partitions: int, tie: Hash
+    passes: Sequence[Pass],
+    companies: Iterable[Any],
+    registry: Any,
+    clusters: Sequence[Cluster],
+    partitions: int,
+    tie: Hash,
 ) -> History:
-    """Everything that the ledger must hold for the records of both topics, after each pass over some of them."""
+    """Everything that the ledger must hold for the records of all topics, after each pass over some of them.
+
+    There is one version of the registry, `registry`; it lists `clusters`.
+    """
     history = History(companies=[_company(record) for record in companies])
+    revision = json.loads(registry.value)["revision"]
+    history.registries.append(Registry(revision, registry.value.decode(), instant(registry)))
     first: dict[tuple[Any, ...], tuple[Any, int, datetime]] = {}
     for pipeline, records in passes:
         for record in records:
@@ -182,7 +192,7 @@ def judged(
                 receipt = receipt._replace(status="duplicate", revision=row.revision + (by - written) * 2**55)
             else:
                 first[version_of(row)] = (occurrence, by, arrived)
-                history.activities.append(row)
+                history.activities.append(row._replace(registry_revision=revision))
                 receipt = receipt._replace(status="retracted" if row.is_deleted else "accepted")
             history.receipts.append(_with_origin(receipt, record))
     places = {(record.topic, record.partition, record.offset) for _, records in passes for record in records}
@@ -205,7 +215,7 @@ def _with_origin(receipt: Receipt, record: Any) -> Receipt:
 def version_of(row: Activity) -> tuple[Any, ...]:
     """What makes two events the same version: source, activity, company, time and content."""
     said = row._asdict()
-    for name in ("revision", "event_id", "derived", "known_at"):
+    for name in ("revision", "event_id", "derived", "known_at", "registry_revision"):
         said.pop(name)
     return tuple(said.values())
 
@@ -227,7 +237,6 @@ def _company(record: Any) -> Company:
         is_deleted=int(said["withdrawn"]),
         name=said["name"],
         legal_form=said["legal_form"],
-        kind=said["kind"],
         employees=said["employees"],
         employees_is_band=int(said["employees_is_band"]),
         nuts=said["nuts"],

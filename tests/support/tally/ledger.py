@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from clickhouse_connect.driver.client import Client
-from tally.records import Activity, Company, History, Receipt
+from tally.records import Activity, Company, History, Receipt, Registry
 
-TABLES = ("activity_revision", "activity", "company_version", "receipt")
+TABLES = ("activity_revision", "activity", "company_version", "registry_version", "receipt")
 _Row = TypeVar("_Row", bound=NamedTuple)
 
 
@@ -16,6 +16,7 @@ def load(client: Client, history: History, rng: random.Random, parts: int = 4) -
     for table, kind, rows in (
         ("activity_revision", Activity, history.activities),
         ("company_version", Company, history.companies),
+        ("registry_version", Registry, history.registries),
         ("receipt", Receipt, history.receipts),
     ):
         for block in _cut(rng, rows, parts):

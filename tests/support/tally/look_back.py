@@ -14,7 +14,7 @@ from tally.compare import Difference, differences
 from tally.judge import FIRST, Cluster, Pass, judged, version_of
 from tally.records import Activity, Company
 
-EVENTS, COMPANIES = "activity.events.v1", "companies.v1"
+EVENTS, COMPANIES, REGISTRY = "activity.events.v1", "companies.v1", "registry.v1"
 PIPELINE_BITS = 0xFF << 55
 
 
@@ -23,7 +23,10 @@ def look_back(stack: Stack, clusters: Sequence[Cluster], passes: Sequence[Pass] 
     known = ties(stack)
     read = passes or [(FIRST, stack.read(EVENTS))]
     companies = stack.read(COMPANIES)
-    return Model(judged(read, companies, clusters, stack.partitions, lambda row: known.get(version_of(row), 0)))
+    (registry,) = stack.read(REGISTRY)
+    return Model(
+        judged(read, companies, registry, clusters, stack.partitions, lambda row: known.get(version_of(row), 0))
+    )
 
 
 def disagreements(stack: Stack, model: Model, wanted: Sequence[Call] = ()) -> list[Difference]:
@@ -55,5 +58,6 @@ def tables(model: Model) -> list[Call]:
     return [
         Call("activity_revision FINAL", "", lambda model: [row._asdict() for row in model.history.activities]),
         Call("company_version FINAL", "", lambda _: [row._asdict() for row in first.values()]),
+        Call("registry_version FINAL", "", lambda model: [row._asdict() for row in model.history.registries]),
         Call("receipt FINAL", "", lambda model: model.proofs.receipt()),
     ]

@@ -30,6 +30,7 @@ class Activity(NamedTuple):
     occurred_on: date
     recorded_at: datetime
     known_at: datetime
+    registry_revision: int = 0
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -46,7 +47,6 @@ class Company(NamedTuple):
     is_deleted: int
     name: str
     legal_form: str
-    kind: str
     employees: int | None
     employees_is_band: int
     nuts: str
@@ -54,6 +54,14 @@ class Company(NamedTuple):
     industry: str
     successor_id: int
     ceased_on: date | None
+    known_at: datetime
+
+
+class Registry(NamedTuple):
+    """One delivery of one version of the registry."""
+
+    revision: int
+    content: str
     known_at: datetime
 
 
@@ -98,10 +106,12 @@ class History:
     companies: list[Company] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
     bounds: list[Bound] = field(default_factory=list)
+    registries: list[Registry] = field(default_factory=list)
 
     def known(self, instant: datetime) -> "History":
         """What of it had arrived by then; receipts are not looked at."""
         return History(
             [row for row in self.activities if row.known_at <= instant],
             [row for row in self.companies if row.known_at <= instant],
+            registries=[row for row in self.registries if row.known_at <= instant],
         )

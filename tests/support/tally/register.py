@@ -1,10 +1,12 @@
 """The company register as the rules read it: which version holds, whom a company counts as, and its attributes."""
 
+import json
 from collections.abc import Sequence
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any
 
-from tally.records import Company
+from tally.records import Company, Registry
 
 
 class Register:
@@ -68,8 +70,24 @@ class Register:
         return own[0][1] if own else None
 
 
-def described(company: Company | None) -> dict[str, Any]:
-    """Attributes as the views call them; a company that the register lacks has unknown ones and is a company."""
+def in_force(registries: Sequence[Registry], known: datetime) -> dict[str, Any] | None:
+    """The registry of the highest revision known by then; None before the first."""
+    found = max((row for row in registries if row.known_at <= known), key=attrgetter("revision"), default=None)
+    return None if found is None else dict(json.loads(found.content))
+
+
+def listed(registry: dict[str, Any] | None, day: date) -> dict[int, dict[str, Any]]:
+    """The institutions of a day, by their number."""
+    return {
+        one["cvr"]: one
+        for one in (registry or {}).get("institutions", ())
+        if date.fromisoformat(one["valid_from"]) <= day
+        and (one["valid_to"] is None or day <= date.fromisoformat(one["valid_to"]))
+    }
+
+
+def described(company: Company | None, *, is_listed: bool) -> dict[str, Any]:
+    """Attributes as the views call them; a company that the register lacks has unknown ones."""
     if company is None:
         return {
             "employees": None,
@@ -77,7 +95,7 @@ def described(company: Company | None) -> dict[str, Any]:
                 ("nuts", "region", "industry_scheme", "industry", "division", "legal_form"),
                 "unknown",
             ),
-            "kind": "company",
+            "kind": "other" if is_listed else "company",
         }
     return {
         "employees": company.employees,
@@ -87,7 +105,7 @@ def described(company: Company | None) -> dict[str, Any]:
         "industry": company.industry or "unknown",
         "division": company.industry[:2] or "unknown",
         "legal_form": company.legal_form or "unknown",
-        "kind": company.kind or "company",
+        "kind": "other" if is_listed or company.legal_form in ("230", "245", "250") else "company",
     }
 
 

@@ -42,7 +42,7 @@ def printed(report: dict[str, Any]) -> dict[str, Any]:
     return parts
 
 
-def _figures(facts: Facts, outcome: str, cluster: str | None = None) -> dict[str, int]:
+def _figures(facts: Facts, outcome: str, cluster: str | None = None) -> dict[str, int | None]:
     mine = [f for f in facts if f["outcome"] == outcome and cluster in (None, f["cluster"])]
     firms = [f for f in mine if f["kind"] == "company"]
 
@@ -54,8 +54,8 @@ def _figures(facts: Facts, outcome: str, cluster: str | None = None) -> dict[str
         "under_50": distinct([f for f in firms if f["under_50"]]),
         "unknown_size": distinct([f for f in firms if f["employees"] is None]),
         "participants_other": distinct([f for f in mine if f["kind"] == "other"]),
-        "reported": distinct([f for f in firms if f["reported"]]),
-        "derived": distinct([f for f in firms if f["derived"]]),
+        "reported": None if outcome == HELPED else distinct([f for f in firms if f["reported"]]),
+        "derived": None if outcome == HELPED else distinct([f for f in firms if f["derived"]]),
     }
 
 

@@ -18,6 +18,7 @@ def smaller(history: History, fails: Fails, seconds: float = SECONDS) -> History
         ("activities", lambda row: row.identity),
         ("companies", lambda row: row.company_id),
         ("receipts", lambda row: row[:4]),
+        ("registries", lambda row: row),
         ("activities", lambda row: row),
         ("companies", lambda row: row),
     ):
@@ -50,6 +51,6 @@ def _smaller_in(history: History, name: str, key: Callable[[Any], Any], fails: F
 
 def listed(history: History, limit: int = 30) -> str:
     """The rows of a small history, one a line."""
-    rows = [*history.activities, *history.companies, *history.receipts]
+    rows = [*history.activities, *history.companies, *history.registries, *history.receipts]
     lines = [f"  {row}" for row in rows[:limit]]
     return "\n".join(lines + ([f"  and {len(rows) - limit} more"] if len(rows) > limit else []))

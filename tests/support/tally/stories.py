@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
@@ -31,13 +32,22 @@ class Phase:
     events: list[Record]
 
 
-def registry_file() -> str:
-    """The clusters as the product reads them."""
-    return "\n".join(
+def registry_file(institutions: Iterable[int]) -> str:
+    """The clusters as the product reads them, and some institutions."""
+    listed = "".join(
+        f'[[institution]]\ncvr = {cvr}\nvalid_from = 2010-01-01\nvalid_to = 2018-12-31\nreason = "university"\n\n'
+        for cvr in institutions
+    )
+    return listed + "\n".join(
         f'[[cluster]]\nslug = "{c.slug}"\nname = "{c.slug}"\nvalid_from = {c.first}\nvalid_to = {c.last}\n'
         f'sources = ["{c.source}"]'
         for c in CLUSTERS
     )
+
+
+def some_companies(seed: int, companies: int) -> list[int]:
+    """The first of the companies that a story of that seed and size is about."""
+    return _numbers(random.Random(seed), companies // 6)
 
 
 def random_story(seed: int, activities: int, companies: int, partitions: int) -> list[Phase]:
@@ -74,7 +84,7 @@ def _register(rng: random.Random, rows: list[Company]) -> list[tuple[Company, in
     found = []
     for row in rows:
         identity = row[:3]
-        said = row._replace(known_at=rows[0].known_at, kind=row.kind or "company")
+        said = row._replace(known_at=rows[0].known_at)
         if identity not in first:
             phase = rng.randrange(PHASES)
             first[identity] = (said, phase)

@@ -1,10 +1,11 @@
-"""Reads the whole company register into memory: from the beginning of its topic to the end, and then on.
+"""Reads a whole compacted topic: from its beginning to the end, and then on.
 
-Faust's GlobalTable never stops recovering with several workers (faust-streaming issue 283), so the register is a plain
-dict, filled by a consumer of its own without a group.
+Faust's GlobalTable never stops recovering with several workers (faust-streaming issue 283), so the company register and
+the registry are plain objects in memory, filled by a consumer of their own without a group.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
@@ -12,9 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from brokers.connection import KafkaConnection
-from streams import worker_metrics as metrics
-from streams.company_register import Register
-from streams.company_step import read_record
+from streams.decide import Record
 from streams.deliver import AT_ONCE
 
 POLL_MS: Final = 1000
@@ -23,29 +22,32 @@ RETRY_SECONDS: Final = 1.0
 log = structlog.get_logger()
 
 
-class RegisterFeed:
-    """Fills a register. `ready` is set when it has caught up with the end that it saw at its start.
+class TopicFeed:
+    """Hands over every record. `ready` is set when it has caught up with the end that it saw at its start.
 
     Args:
-        register: what to fill.
-        topic: the compacted topic of company versions.
+        take: takes a record in; one that was taken before, or is older than another, must change nothing.
+        topic: the compacted topic.
         partitions: how many it has.
         kafka: where the brokers are.
     """
 
-    def __init__(self, register: Register, topic: str, partitions: int, kafka: KafkaConnection) -> None:
-        self._register, self._topic, self._partitions, self._kafka = register, topic, partitions, kafka
+    def __init__(self, take: Callable[[Record], None], topic: str, partitions: int, kafka: KafkaConnection) -> None:
+        self._take, self._topic, self._partitions, self._kafka = take, topic, partitions, kafka
+        self._failing = False
         self.ready = asyncio.Event()
 
     async def run(self) -> None:
-        """Read forever. After a broken connection, start over from the beginning; an older revision changes nothing."""
+        """Read forever. After a broken connection, start over from the beginning."""
         while True:
             try:
                 await self._read()
             except (KafkaError, OSError) as error:
                 if isinstance(error, KafkaError) and not error.retriable:
                     raise  # a missing right, say: it would be retried forever, and never reported
-                log.warning("company register cannot be read, will be repeated", topic=self._topic, error=str(error))
+                if not self._failing:  # once, not for each attempt
+                    log.warning("topic cannot be read, will be repeated", topic=self._topic, error=str(error))
+                self._failing = True
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _read(self) -> None:
@@ -62,6 +64,9 @@ class RegisterFeed:
             consumer.assign(partitions)
             await consumer.seek_to_beginning(*partitions)
             wanted = await consumer.end_offsets(partitions)
+            if self._failing:
+                log.info("topic can be read again", topic=self._topic)
+                self._failing = False
             while True:
                 fetched = await consumer.getmany(timeout_ms=POLL_MS)
                 for records in fetched.values():
@@ -69,7 +74,7 @@ class RegisterFeed:
                 if not self.ready.is_set():
                     positions = [await consumer.position(tp) >= wanted[tp] for tp in partitions]
                     if all(positions):
-                        log.info("company register is read", companies=len(self._register))
+                        log.info("topic is read, and followed from now on", topic=self._topic)
                         self.ready.set()
         finally:
             await consumer.stop()
@@ -78,8 +83,5 @@ class RegisterFeed:
         """Take records in, with a break for the event loop after so many."""
         for first in range(0, len(records), AT_ONCE):
             for record in records[first : first + AT_ONCE]:
-                version = read_record(record)
-                if not isinstance(version, list):  # what cannot be read is rejected by the second agent
-                    self._register.apply(version)
-            metrics.REGISTER_COMPANIES.set(len(self._register))
+                self._take(record)
             await asyncio.sleep(0)

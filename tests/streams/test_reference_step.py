@@ -1,4 +1,4 @@
-"""The second agent's step: records of the register become rows, or are rejected whole."""
+"""The step of reference data: records of the register and of the registry become rows, or are rejected whole."""
 
 import json
 from collections.abc import Mapping
@@ -10,9 +10,10 @@ from twins import Record
 
 from schemas.company import CompanyVersion
 from schemas.faults import MAX_FAULTS
-from schemas.ledger import CompanyRow
-from streams.company_step import process_companies
+from schemas.ledger import CompanyRow, RegistryRow
+from schemas.registry_document import read_sample
 from streams.decide import Batch, PartitionInfo
+from streams.reference_step import process_companies, process_registry
 
 PLACE = PartitionInfo("companies.v1", 2, 1, 3)
 VERSION = CompanyVersion(cvr=CVRS[0], valid_from=date(2018, 1, 1), revision=5, name="Æblegården", employees=49)
@@ -93,3 +94,22 @@ def test_the_cut_changes_nothing():
         pieces.outputs += piece.outputs
         pieces.weight += piece.weight
     assert pieces == whole
+
+
+def test_a_version_of_the_registry_becomes_a_row():
+    """It is known from when its record arrived; one that breaks a rule is rejected, and those around it go on."""
+    first, second = read_sample(5), read_sample(6)
+    records = [
+        Record(0, first.to_json(), key=first.key, timestamp=100),
+        Record(1, first.to_json(), key=second.key),
+        Record(2, b'{"revision":6,"clusters":[]}', key=second.key),
+        Record(3, second.to_json(), key=second.key, timestamp=200),
+    ]
+    batch = process_registry(PartitionInfo("registry.v1", 0, 1, 3), records, {})
+    assert batch.rows.registries == [RegistryRow(first, 100), RegistryRow(second, 200)]
+    assert [(row.topic, row.offset, row.faults[0].code) for row in batch.rows.rejected] == [
+        ("registry.v1", 1, "key_mismatch"),
+        ("registry.v1", 2, "invalid_registry"),
+    ]
+    assert [output.to for output in batch.outputs] == ["rejected", "rejected"]
+    assert batch.rows.receipts == []

@@ -1,27 +1,33 @@
-"""The register feed: records of the register topic become the register in memory, a portion at a time."""
+"""The feed of a compacted topic: its records are taken into memory, a portion at a time."""
 
 import asyncio
 from datetime import date, timedelta
 from itertools import pairwise
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from samples import CVRS
 from twins import Record
 
-from brokers.batches import BoundedRecord, Cut
 from brokers.connection import KafkaConnection
 from schemas.company import CompanyVersion
 from streams.company_register import Register
 from streams.deliver import AT_ONCE
-from streams.register_feed import RegisterFeed
+from streams.reference_step import read_company_record
+from streams.topic_feed import TopicFeed
 
 VERSION = CompanyVersion(cvr=CVRS[0], valid_from=date(2018, 1, 1), revision=5)
 
 
-def feed(register: Register) -> RegisterFeed:
+def feed(register: Register) -> TopicFeed:
     """A feed that is given its records."""
-    return RegisterFeed(register, "companies.v1", 1, cast("KafkaConnection", None))
+
+    def take(record: Any) -> None:
+        version = read_company_record(record)
+        assert isinstance(version, CompanyVersion)
+        register.apply(version)
+
+    return TopicFeed(take, "companies.v1", 1, cast("KafkaConnection", None))
 
 
 @pytest.mark.parametrize("versions", [0, 1, AT_ONCE, 10 * AT_ONCE + 1])
@@ -45,11 +51,3 @@ def test_the_loop_comes_round_between_portions(versions: int):
     asyncio.run(run())
     assert list(register.versions_of(CVRS[0])) == listed
     assert max(later - before for before, later in pairwise(seen)) <= AT_ONCE
-
-
-def test_what_the_ledger_rejects_is_not_in_the_register():
-    """A record of which only the beginning was kept says nothing, even if that can be read."""
-    register = Register()
-    cut = BoundedRecord(0, 0, 1, VERSION.key, VERSION.to_json() + b" ", cut=Cut("too_long", "2000000", 2_000_000, b""))
-    asyncio.run(feed(register)._apply([cut, Record(1, b"{", key=VERSION.key)]))
-    assert len(register) == 0

@@ -1,0 +1,74 @@
+"""Ctrl-C and a full disk, on the verbs that read a ledger and Kafka."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kafka import KafkaProducer
+
+from brokers.topics import EVENTS
+
+pytestmark = pytest.mark.integration
+FULL = Path("/dev/full")
+VERBS = (
+    "migrate",
+    "report --year 2018",
+    "report --year 2018 --format csv",
+    "reconcile",
+    "reconcile --json",
+    "rejected list",
+    "rejected list --closed",
+    "status",
+    "status --json",
+)
+
+
+@pytest.fixture(scope="module")
+def environment(kafka, clickhouse) -> Iterator[dict[str, str]]:
+    """Settings of a migrated ledger; nothing reads for it."""
+    name = "test_interrupted"
+    made = {
+        "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
+        "CLICKHOUSE_HOST": clickhouse.host,
+        "CLICKHOUSE_PORT": str(clickhouse.port),
+        "CLICKHOUSE_DATABASE": name,
+    }
+    subprocess.run([sys.executable, "-m", "clustertrack", "migrate"], env={**os.environ, **made}, check=True)
+    yield {**os.environ, **made}
+    clickhouse.execute(f"DROP DATABASE {name}")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_full_disk(environment: dict[str, str], verb: str):
+    """One sentence and exit code 1, whichever verb prints it."""
+    command = [sys.executable, "-m", "clustertrack", *verb.split()]
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: the output, or a file, cannot be written (No space left on device)")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_ctrl_c_while_waiting(environment: dict[str, str]):
+    """`status --wait` says how many records are left."""
+    producer = KafkaProducer(bootstrap_servers=[environment["KAFKA_BOOTSTRAP_SERVERS"]])
+    producer.send(EVENTS, b"{}").get(timeout=30)
+    producer.close()
+    command = [sys.executable, "-m", "clustertrack", "status", "--wait", "60"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stderr is not None
+        assert waiting.stderr.readline().startswith("counted 0 of ")
+        waiting.send_signal(signal.SIGINT)
+        _, said = waiting.communicate(timeout=30)
+    assert waiting.returncode == 130
+    assert "Traceback" not in said
+    last = said.splitlines()[-1]
+    assert last.startswith("stopped: ")
+    assert last.endswith(" not counted yet, the workers go on; it is safe to run the command again")
