@@ -14,12 +14,13 @@ from sources.files.buckets import BUCKETS
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
-_COLUMNS: Final = (
-    "source, activity_id, revision, is_deleted, event_id, company_id, cluster, event_type, reported, derived, "
-    "outcomes_given, membership, details, toUInt16(occurred_on), toUnixTimestamp64Milli(recorded_at), "
-    "toUnixTimestamp64Milli(known_at)"
-)
-"""As `schemas.events.Activity` has them."""
+_AS_NUMBERS: Final = {
+    "occurred_on": "toUInt16(occurred_on)",
+    "recorded_at": "toUnixTimestamp64Milli(recorded_at)",
+    "known_at": "toUnixTimestamp64Milli(known_at)",
+}
+_COLUMNS: Final = ", ".join(_AS_NUMBERS.get(name, name) for name in Activity._fields)
+"""Of a whole version, as `schemas.events.Activity` has them."""
 _SAME_TIME: Final = 100
 """Most versions of an activity that have one time and are looked at."""
 
