@@ -3,12 +3,13 @@
 import json
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
 import schemas
@@ -16,6 +17,7 @@ from brokers import topics
 from clustertrack.commands.publish import command
 from clustertrack.local.ports import free_ports
 from schemas.errors import CheckFailed, ClustertrackError, UsageFault
+from schemas.registry_document import read_sample
 
 Run = Callable[..., Result]
 PARTITIONS = 4
@@ -212,13 +214,17 @@ def test_options_that_do_not_go_together(run: Run, tmp_path: Path, options: list
 
 @pytest.fixture
 def events_topic(kafka: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An events topic of the test's own, to which the command sends."""
-    topic = f"events-{uuid.uuid4().hex[:8]}"
+    """An events topic of the test's own, to which the command sends, and a topic with the sample registry."""
+    topic, registry = (f"{name}-{uuid.uuid4().hex[:8]}" for name in ("events", "registry"))
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap)
     monkeypatch.setattr(topics, "EVENTS", topic)
+    monkeypatch.setattr(topics, "REGISTRY", registry)
     admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
+    admin.create_topics([NewTopic(topic, PARTITIONS, 1), NewTopic(registry, 1, 1)])
     admin.close()
+    sample = read_sample(1)
+    with closing(KafkaProducer(bootstrap_servers=kafka.bootstrap)) as producer:
+        producer.send(registry, key=sample.key, value=sample.to_json()).get(30)
     return topic
 
 
@@ -255,10 +261,11 @@ def test_everything_arrives(run: Run, kafka: Any, events_topic: str, tmp_path: P
 
 
 @pytest.mark.integration
-def test_topic_is_missing(run: Run, kafka: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Without the topic the command says to migrate first."""
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap)
-    monkeypatch.setattr(topics, "EVENTS", "nobody-made-this")
+@pytest.mark.usefixtures("events_topic")
+@pytest.mark.parametrize("topic", ["EVENTS", "REGISTRY"])
+def test_topic_is_missing(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, topic: str):
+    """Without the topics the command says to migrate first."""
+    monkeypatch.setattr(topics, topic, "nobody-made-this")
     path = tmp_path / "export.csv"
     path.write_text(HEADER + ROW)
     assert "run `clustertrack migrate` first" in fault(run(path))

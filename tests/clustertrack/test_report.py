@@ -13,6 +13,7 @@ from clustertrack.commands.report import FORMATS, write_whole
 from reports.as_known import COPENHAGEN
 from reports.text import WIDTH
 from schemas.errors import CheckFailed, UsageFault
+from schemas.registry_document import read_sample
 from sinks.clickhouse import ClickHouse, connect
 from sinks.migrator import migrate
 
@@ -53,6 +54,10 @@ def run(clickhouse, database: str, environment: dict[str, str]) -> Run:
             "known_at": known,
         }
         client.insert("activity_revision", [list(activity.values())], column_names=list(activity))
+        sample = read_sample(1)
+        client.insert(
+            "registry_version", [[sample.revision, sample.to_json(), known]], column_names=["revision", "content", "known_at"]
+        )
     return lambda *arguments: CliRunner().invoke(root, ["report", *arguments], env=environment)
 
 
