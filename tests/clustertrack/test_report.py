@@ -56,7 +56,9 @@ def run(clickhouse, database: str, environment: dict[str, str]) -> Run:
         client.insert("activity_revision", [list(activity.values())], column_names=list(activity))
         sample = read_sample(1)
         client.insert(
-            "registry_version", [[sample.revision, sample.to_json(), known]], column_names=["revision", "content", "known_at"]
+            "registry_version",
+            [[sample.revision, sample.to_json(), known]],
+            column_names=["revision", "content", "known_at"],
         )
     return lambda *arguments: CliRunner().invoke(root, ["report", *arguments], env=environment)
 
