@@ -6,6 +6,7 @@ from typing import Any, Final
 from clustertrack.publish.dry_run_text import columns_text, event_of, rows_text
 from clustertrack.publish.snapshot import Plan
 from clustertrack.publish.snapshot_text import plan_as_dict, plan_text
+from schemas.counts import counted, one_or_many
 from schemas.errors import CheckFailed
 from schemas.people import masked
 from schemas.screen import say, show
@@ -114,8 +115,8 @@ class Report:
         if self._plan and self._plan["refused"] and not refused:
             raise CheckFailed("Nothing was retracted: rows that a worker would reject have no activity; fix them")
         if refused:
-            one = refused == 1
-            rows, them = ("1 row was", "it") if one else (f"{refused:,} rows were", "them")
+            rows = f"{counted(refused, 'row')} {one_or_many(refused, 'was', 'were')}"
+            them = one_or_many(refused, "it", "them")
             do = f"fix {them}" if self._dry_run else f"fix {them} in the .refused file, then publish that"
             raise CheckFailed(f"{rows} refused: {do}; everything else {'can be' if self._dry_run else 'is'} sent")
 
