@@ -8,6 +8,7 @@ What a cell says is remembered column by column, as most columns repeat a few wo
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -22,7 +23,7 @@ from schemas.envelope import DETAILS
 from schemas.errors import UsageFault
 from schemas.field_rules import NOT_RETRACTED
 from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
-from sources.files.cell_dates import TimeTexts, read_day, read_moment, rfc3339
+from sources.files.cell_dates import TimeTexts, listed, read_day, read_moment, rfc3339
 from sources.files.cell_texts import canonical, cvr_text
 from sources.files.conflicts import digest, mark
 from sources.files.date_formats import MomentError
@@ -105,6 +106,7 @@ class Builder:
         self._mapping = mapping
         self._header = header
         self._file = str(file)
+        self._padded = padded
         self._was_refused = was_refused
         self._zone = mapping.zone
         self._exported_at = exported_at
@@ -203,6 +205,17 @@ class Builder:
             return self._build(row, conflicts)
         except UnbuildableError as fault:
             return Refusal(self._file, row.line, fault.field, fault.reason, row.last)
+
+    def listed(self, row: Row) -> list[Cell]:
+        """The cells of a row for the list of refused rows, where they are read again as they were here."""
+        cells = list(row.cells or ())
+        if self._padded:
+            cells += [""] * (len(self._header) - len(cells))
+        for name, rule in self._mapping.fields.items():
+            index = self._columns[name][0]
+            if rule.format and name not in self._templates and index < len(cells):
+                cells[index] = listed(cells[index], rule.format)
+        return cells
 
     # ---- columns
 
@@ -352,12 +365,13 @@ class Builder:
 
     def _dated(self, read: Callable[[Cell, str | None, ZoneInfo], _Read], name: str, cell: Cell) -> _Read:
         pattern = self._mapping.fields[name].format
-        if pattern and self._was_refused:
-            try:
-                return read(cell, None, self._zone)
-            except MomentError:
-                pass
-        return read(cell, pattern, self._zone)
+        try:
+            return read(cell, pattern, self._zone)
+        except MomentError:
+            if pattern and self._was_refused:
+                with suppress(MomentError):
+                    return read(cell, None, self._zone)
+            raise
 
     def _read_outcomes(self, text: str) -> list[str] | None:
         if not text:
