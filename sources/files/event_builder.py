@@ -272,7 +272,7 @@ class Builder:
         """A dated cell: as the workbook keeps it, or the text of a column or template."""
         if name not in self._templates:
             return cells[self._columns[name][0]]
-        texts = iter([as_text(cells[index]) for index in self._columns[name]])
+        texts = iter([canonical(as_text(cells[index])) for index in self._columns[name]])
         return HOLE.sub(lambda _: next(texts), self._mapping.fields[name].column).strip()
 
     # ---- rows
@@ -352,15 +352,15 @@ class Builder:
         if "occurred_on" not in self._columns:
             return None
         cell = self._cell("occurred_on", cells)
-        # Without an activity_id the day of `time` is used.
-        if cell == "" and "activity_id" not in self._columns:
-            return None
         try:
             return self._days[cell] if isinstance(cell, str) else self._read_day(cell)
         except MomentError as fault:
             raise UnbuildableError("occurred_on", str(fault)) from None
 
-    def _read_day(self, cell: Cell) -> str:
+    def _read_day(self, cell: Cell) -> str | None:
+        # Without an activity_id the day of `time` is used.
+        if "activity_id" not in self._columns and isinstance(cell, str) and not canonical(cell):
+            return None
         return self._dated(read_day, "occurred_on", cell)
 
     def _dated(self, read: Callable[[Cell, str | None, ZoneInfo], _Read], name: str, cell: Cell) -> _Read:

@@ -219,6 +219,29 @@ def test_days_of_a_workbook_in_a_list(tmp_path: Path, pattern: str):
     assert (event["data"]["occurred_on"], event["time"]) == ("2018-05-03", "2018-05-04T10:00:00+02:00")
 
 
+def quoted(text: str) -> str:
+    """A cell as CSV writes it."""
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"'
+
+
+@pytest.mark.parametrize("blank", ["", "\xa0", "\u200e", '=""'])
+def test_days_that_say_nothing(tmp_path: Path, blank: str):
+    """Without an activity_id the day is that of `time`, also where the cell only looks filled."""
+    mapping = MAPPING.replace('activity_id = "{Sag}/{CVR-nr}"', 'id = "{Sag}/{CVR-nr}"')
+    [event], refused = read(csv_file(tmp_path, changed(Dato=quoted(blank))), mapping)
+    assert refused == []
+    assert "occurred_on" not in event["data"]
+
+
+@pytest.mark.parametrize("day", ['="03-05-2018"', "\u200e03-05-2018", "03-05-2018\xa0"])
+def test_days_and_times_in_two_columns(tmp_path: Path, day: str):
+    """Each of the columns is read in its canonical form."""
+    mapping = MAPPING.replace('"Opdateret", format', '"{Dato} {Titel}", format')
+    [event], _ = read(csv_file(tmp_path, changed(Dato=quoted(day), Titel="9:05")), mapping)
+    assert event["time"] == "2018-05-03T09:05:00+02:00"
+
+
 def test_lists_of_refused_rows_without_a_mapping(tmp_path: Path):
     """Where the columns have the fields' own names, the list needs no mapping either."""
     path = tmp_path / "export.csv.refused.csv"
