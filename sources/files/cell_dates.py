@@ -131,6 +131,23 @@ def read_day(cell: str | date, pattern: str | None, zone: ZoneInfo) -> str:
         raise MomentError(f"{str(cell)[:40]!r} is the end of all calendars, not a day") from None
 
 
+def listed(cell: str | date, pattern: str) -> str | date:
+    """A cell for the list of refused rows, which is read in the format first and as ISO 8601 then.
+
+    A day of a workbook is ISO 8601 there, unless the format would read another day from that (`%Y-%d-%m`).
+    """
+    if isinstance(cell, str):
+        return cell
+    try:
+        return (
+            cell
+            if reader(pattern).read(str(cell)).date() == date(cell.year, cell.month, cell.day)
+            else cell.strftime(pattern)
+        )
+    except MomentError:
+        return cell
+
+
 def rfc3339(moment: datetime) -> str:
     """As written into an event: with offset, with milliseconds only where there are some."""
     text = moment.isoformat(timespec="milliseconds" if moment.microsecond else "seconds")

@@ -48,6 +48,12 @@ _TEXTS: Final = {
 }
 _TEXTS["B"] = _TEXTS["b"]
 _OFFSETS: Final = "%z reads Z, UTC, GMT and +02:00"
+_INSTEAD: Final = {
+    "Z": f"{_OFFSETS}; times without a zone have that of `timezone`",
+    **dict.fromkeys("-#e", "%d and %m read one digit too"),
+    "F": "write %Y-%m-%d",
+    "T": "write %H:%M:%S",
+}
 _CENTURY: Final = 69
 """Of two digits from here on: 1969 to 2068, as POSIX has it."""
 _NOON: Final = 12
@@ -102,7 +108,7 @@ def check_format(pattern: str, *, clock: bool) -> None:
     for directive in directives:
         part = _PARTS.get(directive)
         if part is None:
-            advice = f" ({_OFFSETS}; times without a zone have that of `timezone`)" if directive == "Z" else ""
+            advice = f" ({_INSTEAD[directive]})" if directive in _INSTEAD else ""
             raise MomentError(f"the format {pattern!r} has %{directive}, which is not read{advice}; known are {_KNOWN}")
         if part in read:
             raise MomentError(f"the format {pattern!r} has the {part} twice")
@@ -159,17 +165,19 @@ def _is_zone(word: str, *, begun: bool) -> bool:
 
 def _advice(pattern: str, *, clock: bool) -> str:
     """What to write instead of a format of another program; only what passes all the checks."""
-    known = "known are %Y or %y, %m or %b, %d, %H or %I with %p, %M, %S, %f and %z"
     if "iso" in pattern.lower():
         return "ISO 8601 needs none, leave it out"
     found = _translated(pattern)
+    if found is None or not {"%d", "%Y", "%y"} & {*_split(found)}:
+        return (
+            "known are %Y or %y, %m or %b, %d, %H or %I with %p, %M, %S, %f and %z, as in "
+            f"{'%d-%m-%Y %H:%M' if clock else '%d-%m-%Y'!r}"
+        )
     try:
-        if found:
-            check_format(found, clock=clock)
-            return f"write {found!r}"
+        check_format(found, clock=clock)
     except MomentError as fault:
-        return f"{known}, and {fault}"
-    return f"{known}, as in {'%d-%m-%Y %H:%M' if clock else '%d-%m-%Y'!r}"
+        return str(fault).replace(f"the format {found!r}", f"written as {found!r} it", 1)
+    return f"write {found!r}"
 
 
 def _translated(pattern: str) -> str | None:

@@ -8,6 +8,7 @@ What a cell says is remembered column by column, as most columns repeat a few wo
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -22,7 +23,7 @@ from schemas.envelope import DETAILS
 from schemas.errors import UsageFault
 from schemas.field_rules import NOT_RETRACTED
 from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
-from sources.files.cell_dates import TimeTexts, read_day, read_moment, rfc3339
+from sources.files.cell_dates import TimeTexts, listed, read_day, read_moment, rfc3339
 from sources.files.cell_texts import canonical, cvr_text
 from sources.files.conflicts import digest, mark
 from sources.files.date_formats import MomentError
@@ -105,6 +106,7 @@ class Builder:
         self._mapping = mapping
         self._header = header
         self._file = str(file)
+        self._padded = padded
         self._was_refused = was_refused
         self._zone = mapping.zone
         self.exported_at: Final = exported_at
@@ -205,6 +207,17 @@ class Builder:
         except UnbuildableError as fault:
             return Refusal(self._file, row.line, fault.field, fault.reason, row.last)
 
+    def listed(self, row: Row) -> list[Cell]:
+        """The cells of a row for the list of refused rows, where they are read again as they were here."""
+        cells = list(row.cells or ())
+        if self._padded:
+            cells += [""] * (len(self._header) - len(cells))
+        for name, rule in self._mapping.fields.items():
+            index = self._columns[name][0]
+            if rule.format and name not in self._templates and index < len(cells):
+                cells[index] = listed(cells[index], rule.format)
+        return cells
+
     # ---- columns
 
     def _resolve(self, name: str, rule: ColumnRule) -> list[int]:
@@ -260,7 +273,7 @@ class Builder:
         """A dated cell: as the workbook keeps it, or the text of a column or template."""
         if name not in self._templates:
             return cells[self._columns[name][0]]
-        texts = iter([as_text(cells[index]) for index in self._columns[name]])
+        texts = iter([canonical(as_text(cells[index])) for index in self._columns[name]])
         return HOLE.sub(lambda _: next(texts), self._mapping.fields[name].column).strip()
 
     # ---- rows
@@ -340,25 +353,26 @@ class Builder:
         if "occurred_on" not in self._columns:
             return None
         cell = self._cell("occurred_on", cells)
-        # Without an activity_id the day of `time` is used.
-        if cell == "" and "activity_id" not in self._columns:
-            return None
         try:
             return self._days[cell] if isinstance(cell, str) else self._read_day(cell)
         except MomentError as fault:
             raise UnbuildableError("occurred_on", str(fault)) from None
 
-    def _read_day(self, cell: Cell) -> str:
+    def _read_day(self, cell: Cell) -> str | None:
+        # Without an activity_id the day of `time` is used.
+        if "activity_id" not in self._columns and isinstance(cell, str) and not canonical(cell):
+            return None
         return self._dated(read_day, "occurred_on", cell)
 
     def _dated(self, read: Callable[[Cell, str | None, ZoneInfo], _Read], name: str, cell: Cell) -> _Read:
         pattern = self._mapping.fields[name].format
-        if pattern and self._was_refused:
-            try:
-                return read(cell, None, self._zone)
-            except MomentError:
-                pass
-        return read(cell, pattern, self._zone)
+        try:
+            return read(cell, pattern, self._zone)
+        except MomentError:
+            if pattern and self._was_refused:
+                with suppress(MomentError):
+                    return read(cell, None, self._zone)
+            raise
 
     def _read_outcomes(self, text: str) -> list[str] | None:
         if not text:

@@ -153,7 +153,7 @@ class Table:
             self.row = row
             built = self.builder.build(row, conflicts)
             if refused is not None and isinstance(built, Refusal):
-                refused.add(built, _as_written(row))
+                refused.add(built, _as_written(self, row))
             yield row.line, built
 
     def refused_rows(self) -> RefusedRows:
@@ -307,7 +307,7 @@ def send(
 def _keep(refused: RefusedRows | RefusedLines | None, source: Input, found: Sequence[Refusal]) -> None:
     """Write the row that a file is at to its list."""
     if isinstance(refused, RefusedRows) and isinstance(source, Table):
-        refused.add(together(found), _as_written(source.row))
+        refused.add(together(found), _as_written(source, source.row))
     elif isinstance(refused, RefusedLines) and isinstance(source, JsonLines):
         refused.add(source.line)
 
@@ -336,7 +336,5 @@ SHEETS: Final = {".csv": _delimited, ".tsv": _delimited, ".xlsx": _workbook}
 """Ending of a table's name -> how it is opened. A new kind is a line here."""
 
 
-def _as_written(row: Row) -> list[object]:
-    if row.cells is None:
-        return [row.raw]
-    return list(row.cells)
+def _as_written(table: Table, row: Row) -> Sequence[object]:
+    return [row.raw] if row.cells is None else table.builder.listed(row)

@@ -33,6 +33,9 @@ HOLE: Final = re.compile(r"\{([^{}]+)\}")
 _SHOWN: Final = 300
 """Characters of a message or key that are shown."""
 
+_OTHER_ZONES: Final = ("localtime", "posixrules", "Factory", "posix/", "right/")
+"""Names that are read too, and mean what this machine has, no zone, or one with leap seconds."""
+
 RETRACTED: Final = "activity.retracted"
 _DATED: Final = ("time", "occurred_on")
 
@@ -58,9 +61,11 @@ def _known_encoding(name: str) -> str:
 
 def _known_zone(name: str) -> str:
     try:
-        ZoneInfo(name)
+        known = not name.startswith(_OTHER_ZONES) and bool(ZoneInfo(name).key)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{name!r} is not a time zone like Europe/Copenhagen") from None
+        known = False
+    if not known:
+        raise ValueError(f"{name!r} is not a time zone like Europe/Copenhagen")
     return name
 
 

@@ -12,12 +12,13 @@ from typing import IO, Any, Final, NamedTuple
 from openpyxl.cell.read_only import EMPTY_CELL
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils.cell import range_boundaries
-from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
+from openpyxl.worksheet._reader import FORMULA_TAG, VALUE_TAG, WorkSheetParser
 
 from sources.files.cell_texts import MOST_DIGITS, Unreadable, why_unreadable
 from sources.files.checked_archive import CheckedArchive, snapshot
 from sources.files.source_file import FileFault, read_head
 from sources.files.spreadsheet import Cell, Row, heading
+from sources.files.workbook_moments import restore_moment
 
 MOST_COLUMNS: Final = 1_000
 """Columns that are read. A stray cell in the last of Excel's 16,384 would make every row that wide."""
@@ -197,6 +198,7 @@ class _Parser(WorkSheetParser):
     def parse_cell(self, element: Any) -> Any:  # noqa: ANN401  (openpyxl's)
         """See openpyxl. A formula whose result is an empty text has the type `str`."""
         cell = super().parse_cell(element)
+        restore_moment(cell, element.get("t", "n"), element.findtext(VALUE_TAG, ""))
         if cell["value"] is None and element.get("t") != "str" and element.find(FORMULA_TAG) is not None:
             cell["value"] = Unreadable("", _NO_VALUE)
         return cell
@@ -276,7 +278,11 @@ def _text(cell: Any) -> Cell:  # noqa: ANN401, PLR0911  (openpyxl has several cl
         return (_ESCAPED.sub(lambda found: chr(int(found[1], 16)), value) if "_x" in value else value).strip()
     if isinstance(value, datetime):
         # A workbook keeps a day as a time at midnight; only the format of the cell tells them apart.
-        if (value.hour, value.minute, value.second) == (0, 0, 0) and not _shows_clock(cell.number_format):
+        if (
+            value.tzinfo is None
+            and (value.hour, value.minute, value.second) == (0, 0, 0)
+            and not _shows_clock(cell.number_format)
+        ):
             return value.date()
         return value
     if isinstance(value, bool):
