@@ -159,32 +159,37 @@ def _answer(file: Path, loaded: Loaded, shown: list[Refusal], revision: int, *, 
             show(json_text(example.decode()))
         say(_sentence(file, loaded, dry_run=dry_run))
     if loaded.unknown and not as_json:
-        rows = "1 refused row names" if loaded.unknown == 1 else f"{loaded.unknown:,} refused rows name"
-        say(f"{rows} no company that can be read: nothing is withdrawn until the file is correct")
+        names = "names" if loaded.unknown == 1 else "name"
+        rows = _counted(loaded.unknown, "refused row")
+        say(f"{rows} {names} no company that can be read: nothing is withdrawn until the file is correct")
     if loaded.refused:
-        raise CheckFailed(
-            f"{loaded.refused:,} rows were refused and {loaded.left_out:,} companies left out: fix the "
-            f"rows in {file} and load it again"
-        )
+        rows, them = ("1 row was", "it") if loaded.refused == 1 else (f"{loaded.refused:,} rows were", "them")
+        left_out = f" and {_counted(loaded.left_out, 'company', 'companies')} left out" if loaded.left_out else ""
+        raise CheckFailed(f"{rows} refused{left_out}: fix {them} in {file} and load it again")
+
+
+def _counted(number: int, one: str, more: str = "") -> str:
+    return f"{number:,} {one if number == 1 else more or one + 's'}"
 
 
 def _sentence(file: Path, loaded: Loaded, *, dry_run: bool) -> str:
+    companies, refused = _counted(loaded.companies, "company", "companies"), _counted(loaded.refused, "row")
     if dry_run:
-        text = (
-            f"{file}: {loaded.records:,} versions of {loaded.companies:,} companies would be sent, "
-            f"{loaded.refused:,} rows refused"
-        )
+        text = f"{file}: {_counted(loaded.records, 'version')} of {companies} would be sent, {refused} refused"
         if not loaded.unknown:
-            text += "; other versions of these companies on Kafka would be withdrawn"
+            whose = "this company" if loaded.companies == 1 else "these companies"
+            text += f"; other versions of {whose} on Kafka would be withdrawn" if loaded.companies else ""
         return text
     text = (
-        f"{file}: {loaded.records - loaded.withdrawn:,} versions of {loaded.companies:,} companies sent "
-        f"({loaded.changed:,} new or changed), {loaded.withdrawn:,} withdrawn, {loaded.refused:,} rows refused"
+        f"{file}: {_counted(loaded.records - loaded.withdrawn, 'version')} of {companies} sent "
+        f"({loaded.changed:,} new or changed), {loaded.withdrawn:,} withdrawn, {refused} refused"
     )
     if loaded.refused_file:
         text += f" (in {loaded.refused_file})"
     if loaded.list_trouble:
         text += f"; {loaded.list_trouble}: --dry-run prints them all"
     if loaded.outdated:
-        text += f"; {loaded.outdated:,} companies stay as they are: Kafka has a newer extract of them"
+        stay, them = ("stays", "it") if loaded.outdated == 1 else ("stay", "them")
+        left = _counted(loaded.outdated, "company", "companies")
+        text += f"; {left} {stay} unchanged: Kafka has a newer extract of {them}"
     return text
