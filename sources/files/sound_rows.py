@@ -44,6 +44,12 @@ class SoundRows:
         self.last = self.used[-1][0]
         self._nameless = [index for index, title in enumerate(header) if not title]
 
+    def whole(self, row: Row) -> Sequence[str] | None:
+        """The cells of a row of a CSV file that has as many as the header, unchecked; None of any other."""
+        if self._padded or row.cells is None or row.problem or len(row.cells) != len(self._header):
+            return None
+        return cast("Sequence[str]", row.cells)
+
     def read(self, row: Row) -> tuple[Sequence[Cell], Sequence[str]]:
         """The cells of a row that has what the mapping needs: as they are, and as text."""
         cells = row.cells

@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from exported import HEADER, MAPPING, ROW, changed, csv_file, read
 
+from sources.files.file_publisher import Table, open_input, survey
+from sources.files.refused_rows import Refusal
 from sources.files.source_file import FileFault
 from sources.files.swallowed_rows import swallows
 
@@ -146,3 +149,52 @@ def test_lists_of_swallowed_rows(tmp_path: Path):
     assert [event["subject"] for event in events] == ["25063864", "13748136", "13748136"]
     assert refusal.line == 4
     assert "looks like other rows" in refusal.reason
+
+
+ISO = MAPPING.replace(', format = "%d-%m-%Y %H:%M"', "")
+
+
+@pytest.mark.parametrize("template", ["{Sag}/{CVR-nr}", "{CVR-nr}/{Sag}"])
+@pytest.mark.parametrize(
+    ("one", "two", "mapping"),
+    [
+        pytest.param({"CVR-nr": "13748136"}, {"CVR-nr": "DK 13 74 81 36"}, MAPPING, id="company"),
+        pytest.param({"Sag": "Å-1"}, {"Sag": "A\u030a-1"}, MAPPING, id="decomposed"),
+        pytest.param({"Sag": "WS 1"}, {"Sag": "WS\u00a0 1\u200b"}, MAPPING, id="blanks"),
+        pytest.param({}, {"Opdateret": "4-5-2018 10:00"}, MAPPING, id="short day"),
+        pytest.param(
+            {"Opdateret": "2018-05-04T10:00:00+02:00"}, {"Opdateret": "2018-05-04T08:00:00Z"}, ISO, id="zones"
+        ),
+        pytest.param(
+            {"Opdateret": "2018-05-04T10:00:00.1231"}, {"Opdateret": "2018-05-04T10:00:00.1233"}, ISO, id="microseconds"
+        ),
+        pytest.param({"Opdateret": "28-10-2018 02:30"}, {"Opdateret": "28-10-2018 2:30"}, MAPPING, id="clocks change"),
+    ],
+)
+def test_contradictions_written_differently(
+    tmp_path: Path, one: dict[str, str], two: dict[str, str], mapping: str, template: str
+):
+    """One activity at one instant is that in every form of id, company and time."""
+    mapping = mapping.replace("{Sag}/{CVR-nr}", template)
+    events, refused = read(csv_file(tmp_path, changed(**one), changed(**two, Udbytte="Idéer")), mapping)
+    assert (events, [refusal.line for refusal in refused]) == ([], [2, 3])
+    assert "two rows of the same time that differ" in refused[0].reason
+    events, refused = read(csv_file(tmp_path, changed(**one), changed(**two)), mapping)
+    assert (len(events), refused) == (2, [])
+
+
+@pytest.mark.parametrize("other", ["Idéer", "Kompetencer"])
+def test_contradictions_of_two_files(tmp_path: Path, other: str):
+    """Rows of all files of a command are compared, with columns in any order; the same row in two files is harmless."""
+    rules = tmp_path / "export.mapping.toml"
+    rules.write_text(MAPPING, encoding="utf-8")
+    tables = []
+    for name, columns, row in (("a", HEADER, ROW), ("b", HEADER[::-1], changed(Udbytte=other)[::-1])):
+        folder = tmp_path / name
+        folder.mkdir()
+        table = open_input(csv_file(folder, row, header=columns), mapping=rules, exported_at=None)
+        assert isinstance(table, Table)
+        tables.append(table)
+    conflicts = survey(tables, lambda _: nullcontext(lambda _: None))
+    records = [record for table in tables for _, record in table.records(lambda _: None, conflicts, None)]
+    assert [isinstance(record, Refusal) for record in records] == [other == "Idéer"] * 2
