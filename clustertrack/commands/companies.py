@@ -166,27 +166,22 @@ def _answer(file: Path, loaded: Loaded, shown: list[Refusal], revision: int, *, 
         say(f"{rows} no company that can be read: nothing is withdrawn until the file is correct")
     if loaded.refused:
         rows = f"{counted(loaded.refused, 'row')} {one_or_many(loaded.refused, 'was', 'were')}"
+        left_out = f" and {counted(loaded.left_out, 'company', 'companies')} left out" if loaded.left_out else ""
         fix = one_or_many(loaded.refused, "it", "them")
-        raise CheckFailed(
-            f"{rows} refused and {counted(loaded.left_out, 'company', 'companies')} left out: fix {fix} in {file} and "
-            "load it again"
-        )
+        raise CheckFailed(f"{rows} refused{left_out}: fix {fix} in {file} and load it again")
 
 
 def _sentence(file: Path, loaded: Loaded, *, dry_run: bool) -> str:
-    companies = counted(loaded.companies, "company", "companies")
+    companies, refused = counted(loaded.companies, "company", "companies"), counted(loaded.refused, "row")
     if dry_run:
-        text = (
-            f"{file}: {counted(loaded.records, 'version')} of {companies} would be sent, "
-            f"{counted(loaded.refused, 'row')} refused"
-        )
+        text = f"{file}: {counted(loaded.records, 'version')} of {companies} would be sent, {refused} refused"
         if not loaded.unknown:
-            text += "; other versions of these companies on Kafka would be withdrawn"
+            whose = "this company" if loaded.companies == 1 else "these companies"
+            text += f"; other versions of {whose} on Kafka would be withdrawn" if loaded.companies else ""
         return text
     text = (
-        f"{file}: {counted(loaded.records - loaded.withdrawn, 'version')} of "
-        f"{companies} sent ({number(loaded.changed)} new or changed), "
-        f"{number(loaded.withdrawn)} withdrawn, {counted(loaded.refused, 'row')} refused"
+        f"{file}: {counted(loaded.records - loaded.withdrawn, 'version')} of {companies} sent "
+        f"({number(loaded.changed)} new or changed), {number(loaded.withdrawn)} withdrawn, {refused} refused"
     )
     if loaded.refused_file:
         text += f" (in {loaded.refused_file})"

@@ -1,9 +1,10 @@
 """Finds activities of which two rows say different things at the same time: no order of versions could decide.
 
-Either they name two companies, or rows of one file differ in a column that is used (one row for each outcome); whether
-these say different things is looked at again (`Table.contradicting`). Equal rows are harmless. All rows are seen before
-any is sent, as the first of two conflicting rows must not go out either. Of each row 30 bytes are kept, on disk as soon
-as they are many (`sources.files.buckets`): a 2 GB file stays far below 300 MB of memory.
+Either they name two companies, or rows differ in a column that is used (one row for each outcome), in one file or in
+several of one command; whether these say different things is looked at again (`contradicting` of `file_publisher`).
+Equal rows are harmless. All rows are seen before any is sent, as the first of two conflicting rows must not go out
+either. Of each row 28 bytes are kept, on disk as soon as they are many (`sources.files.buckets`): a 2 GB file stays far
+below 300 MB of memory.
 """
 
 import struct
@@ -16,7 +17,7 @@ from sources.files.buckets import BUCKETS, Buckets
 
 _MARK: Final = 16
 _CONTENT: Final = 8
-_RECORD: Final = struct.Struct(f">{_MARK}sIH{_CONTENT}s")
+_RECORD: Final = struct.Struct(f">{_MARK}sI{_CONTENT}s")
 
 COMPANIES: Final = "names two companies at the same time"
 CONTENTS: Final = (
@@ -29,7 +30,9 @@ MOST: Final = 500_000
 
 def mark(source: str, activity_id: str, milliseconds: int) -> bytes:
     """16 bytes for one version of an activity."""
-    return blake2b(f"{source}\0{activity_id}\0{milliseconds}".encode(), digest_size=_MARK).digest()
+    return blake2b(
+        f"{source}\0{activity_id}\0{milliseconds}".encode("utf-8", "surrogatepass"), digest_size=_MARK
+    ).digest()
 
 
 def digest(texts: Sequence[str]) -> bytes:
@@ -38,7 +41,7 @@ def digest(texts: Sequence[str]) -> bytes:
 
 
 def find_conflicts(buckets: Buckets) -> dict[bytes, str]:
-    """The marks that were noted with more than one company, or in one file with more than one content, and which of it.
+    """The marks that were noted with more than one company, or with more than one content, and which of it.
 
     Raises:
         UsageFault
@@ -46,12 +49,12 @@ def find_conflicts(buckets: Buckets) -> dict[bytes, str]:
     conflicts: dict[bytes, str] = {}
     for bucket in buckets.read():
         company: dict[bytes, int] = {}
-        contents: dict[tuple[bytes, int], bytes] = {}
+        contents: dict[bytes, bytes] = {}
         while block := bucket.read(_RECORD.size * 4096):
-            for version, cvr, file, content in _RECORD.iter_unpack(block):
+            for version, cvr, content in _RECORD.iter_unpack(block):
                 if company.setdefault(version, cvr) != cvr:
                     conflicts[version] = COMPANIES
-                elif contents.setdefault((version, file), content) != content:
+                elif contents.setdefault(version, content) != content:
                     conflicts.setdefault(version, CONTENTS)
         if len(conflicts) > MOST:
             raise UsageFault(
@@ -62,6 +65,6 @@ def find_conflicts(buckets: Buckets) -> dict[bytes, str]:
     return conflicts
 
 
-def note(buckets: Buckets, version: bytes, cvr: int, file: int, content: bytes) -> None:
-    """Keep that a row of the file with this number names this company, and the digest of what it says."""
-    buckets.add(version[0] % BUCKETS, _RECORD.pack(version, cvr, file, content))
+def note(buckets: Buckets, version: bytes, cvr: int, content: bytes) -> None:
+    """Keep that a row names this company, and the digest of what it says."""
+    buckets.add(version[0] % BUCKETS, _RECORD.pack(version, cvr, content))

@@ -60,24 +60,6 @@ class Event(NamedTuple):
     """The same as an object, where the event was made here."""
 
 
-class Identity(NamedTuple):
-    """What decides which activity a row speaks of."""
-
-    source: str
-    subject: str
-    """8 digits when it is a CVR number, else as written."""
-    cvr: int | None
-    activity_id: str | None
-    id: str | None
-    moment: datetime
-
-    @property
-    def mark(self) -> bytes | None:
-        """Of this version of this activity; None when the id is made from the whole row and so cannot be shared."""
-        activity = self.activity_id or self.id
-        return None if activity is None else mark(self.source, activity, round(self.moment.timestamp() * 1000))
-
-
 class Builder:
     """Builds the events of one sheet.
 
@@ -119,8 +101,8 @@ class Builder:
         self._columns = {name: self._resolve(name, rule) for name, rule in mapping.fields.items()}
         self._rows = SoundRows(header, self._columns, padded=padded)
         self._templates = {name for name, rule in mapping.fields.items() if HOLE.search(rule.column)}
-        naming = [name for name in ("source", "activity_id", "id", "time") if name in self._columns]
-        self._about = [index for name in naming for index in self._columns[name]]
+        # By field: of two files with one mapping the columns may be in another order.
+        self._said = list(dict.fromkeys(index for _, indices in sorted(self._columns.items()) for index in indices))
         self._subject = self._columns["subject"][0] if len(self._columns["subject"]) == 1 else -1
         self._readers = {
             name: self._reader(name, rule)
@@ -137,14 +119,6 @@ class Builder:
         self._times = TimeTexts.of(times.format, self._zone) if times is not None else None
         self.left_out: set[str] = set()
         """Fields that were left out of retractions, which have none of them."""
-
-    @property
-    def ends_with_company(self) -> bool:
-        """Whether each activity_id ends with the 8 digits of its company: then no two companies can share one."""
-        rule = self._mapping.fields.get("activity_id")
-        if rule is None or rule.values or HOLE.split(rule.column)[-1]:
-            return False
-        return self._columns["activity_id"][-1] == self._subject
 
     @property
     def uses(self) -> dict[str, list[str]]:
@@ -168,25 +142,23 @@ class Builder:
         stated = {"source": self._mapping.source, "type": self._mapping.type, "time": time}
         return {name: value for name, value in stated.items() if value is not None}
 
-    def version(self, row: Row, *, apart: bool) -> tuple[bytes, int, bytes] | None:
+    def version(self, row: Row) -> tuple[bytes, int, bytes] | None:
         """Mark, company and digest of the version that a row is about, to look for conflicts; None of any other row.
 
-        With `apart` no two companies can share an activity, in any of the files: only rows of one file can contradict
-        each other, and what they say is compared as it is written.
+        An id that is made from the whole row is no version: no two rows share it.
         """
-        if apart:
-            if row.cells is None or len(row.cells) <= self._rows.last:
-                return None
-            said = [cell if isinstance(cell, str) else as_text(cell) for cell in row.cells]
-            return self._mark_as_written(said), 0, digest([said[index] for index, _ in self._rows.used])
         try:
-            cells, texts = self._rows.read(row)
-            identity = Identity(*self._names(texts), self._moment(cells))
+            # Whether its cells are sound is asked when it is built: a row that is refused then does no harm here.
+            whole = self._rows.whole(row)
+            cells, texts = self._rows.read(row) if whole is None else (whole, whole)
+            source, _, cvr, activity_id, own_id = self._names(texts)
+            activity = activity_id or own_id
+            if cvr is None or activity is None:
+                return None
+            version = mark(source, activity, self._milliseconds(cells))
         except UnbuildableError:
             return None
-        if identity.cvr is None or (version := identity.mark) is None:
-            return None
-        return version, identity.cvr, digest([texts[index] for index, _ in self._rows.used])
+        return version, cvr, digest([texts[index] for index in self._said])
 
     def content(self, row: Row) -> tuple[bool, bytes] | None:
         """Whether a row retracts, and a digest of what its event says besides its id; None without an event."""
@@ -196,9 +168,6 @@ class Builder:
         said = from_json(event.value)
         content = to_json([said["type"], said["subject"], said["data"]])
         return said["type"] == f"{TYPE_PREFIX}{RETRACTED}{TYPE_SUFFIX}", blake2b(content, digest_size=16).digest()
-
-    def _mark_as_written(self, texts: Sequence[str]) -> bytes:
-        return mark(self._file, "\0".join([texts[index] for index in self._about]), 0)
 
     def build(self, row: Row, conflicts: Mapping[bytes, str]) -> Event | Refusal:
         """The event of a row, or why there is none."""
@@ -302,6 +271,14 @@ class Builder:
                 return text
         return rfc3339(self._moment(cells))
 
+    def _milliseconds(self, cells: Sequence[Cell]) -> int:
+        """The same since 1970 UTC, by which versions are ordered."""
+        if self._times is not None:
+            cell = cells[self._columns["time"][0]]
+            if isinstance(cell, str) and (found := self._times.milliseconds(cell)) is not None:
+                return found
+        return round(self._moment(cells).timestamp() * 1000)
+
     def _build(self, row: Row, conflicts: Mapping[bytes, str]) -> Event:
         cells, texts = self._rows.read(row)
         source, subject, cvr, activity_id, own_id = self._names(texts)
@@ -323,10 +300,9 @@ class Builder:
                 self.left_out.add("occurred_on")
             self.left_out.update(name for name in NOT_RETRACTED if data.pop(name, None) is not None)
         if conflicts:
-            identity = Identity(source, subject, cvr, activity_id, own_id, self._moment(cells))
-            why = conflicts.get(identity.mark or b"") or conflicts.get(self._mark_as_written(texts))
-            if why is not None:
-                raise UnbuildableError("activity_id", f"{activity_id or own_id!r} {why}")
+            activity = activity_id or own_id
+            if activity and (why := conflicts.get(mark(source, activity, self._milliseconds(cells)))):
+                raise UnbuildableError("activity_id", f"{activity!r} {why}")
         if own_id is None:
             # The instant of the export is no part of the row: the same row exported again keeps its id.
             stated = time if "time" in self._columns else None

@@ -112,38 +112,22 @@ class Table:
         # An id made from the whole row is of that row alone.
         self._conflicts_are_possible = bool({"activity_id", "id"} & set(rules.fields))
 
-    def survey(self, buckets: Buckets, number: int, progress: Progress, *, apart: bool = False) -> None:
+    def survey(self, buckets: Buckets, progress: Progress) -> None:
         """Round 1: read the file to its end, and note what each version of an activity names and says.
-
-        Args:
-            buckets: where.
-            number: of the file.
-            progress: called with the bytes read.
-            apart: no two companies share an activity (`Builder.version`).
 
         Raises:
             FileFault: the file cannot be read as a table to its end.
         """
         for row in self.sheet.rows(progress):
-            if self._conflicts_are_possible and (found := self.builder.version(row, apart=apart)) is not None:
-                version, cvr, content = found
-                note(buckets, version, cvr, number, content)
+            if self._conflicts_are_possible and (found := self.builder.version(row)) is not None:
+                note(buckets, *found)
 
-    def contradicting(self, suspects: AbstractSet[bytes], progress: Progress, *, apart: bool) -> set[bytes]:
-        """Of versions with rows that are not written alike those whose rows do not say the same.
-
-        A retraction and its activity may have one time: the order of versions says that the retraction holds.
-        """
-        said: dict[tuple[bytes, bool], bytes] = {}
-        found: set[bytes] = set()
+    def contents(self, versions: AbstractSet[bytes], progress: Progress) -> Iterator[tuple[bytes, bool, bytes]]:
+        """What the rows of these versions say: version, whether it is retracted, digest."""
         for row in self.sheet.rows(progress):
-            version = self.builder.version(row, apart=apart)
-            if version is None or version[0] not in suspects or (content := self.builder.content(row)) is None:
-                continue
-            retracts, digest = content
-            if said.setdefault((version[0], retracts), digest) != digest:
-                found.add(version[0])
-        return found
+            version = self.builder.version(row)
+            if version is not None and version[0] in versions and (content := self.builder.content(row)) is not None:
+                yield version[0], *content
 
     def records(
         self, progress: Progress, conflicts: Conflicts, refused: RefusedRows | None
@@ -199,18 +183,33 @@ def survey(inputs: Sequence[Input], progress: Callable[[Table], AbstractContextM
         FileFault, UsageFault
     """
     tables = [one for one in inputs if isinstance(one, Table)]
-    apart = all(table.builder.ends_with_company for table in tables)
     with Buckets() as buckets:
-        for number, table in enumerate(tables):
-            with progress(table) as reached:
-                table.survey(buckets, number, reached, apart=apart)
-        conflicts = find_conflicts(buckets)
-    suspects = {version for version, why in conflicts.items() if why == CONTENTS}
-    if suspects:
         for table in tables:
             with progress(table) as reached:
-                suspects -= table.contradicting(suspects, reached, apart=apart)
-    return {version: why for version, why in conflicts.items() if version not in suspects}
+                table.survey(buckets, reached)
+        conflicts = find_conflicts(buckets)
+    suspects = {version for version, why in conflicts.items() if why == CONTENTS}
+    harmless = suspects - _contradicting(tables, suspects, progress) if suspects else suspects
+    return {version: why for version, why in conflicts.items() if version not in harmless}
+
+
+def _contradicting(
+    tables: Sequence[Table],
+    suspects: AbstractSet[bytes],
+    progress: Callable[[Table], AbstractContextManager[Progress]],
+) -> set[bytes]:
+    """Of versions with rows that are not written alike those whose rows do not say the same.
+
+    A retraction and its activity may have one time: the order of versions says that the retraction holds.
+    """
+    said: dict[tuple[bytes, bool], bytes] = {}
+    found: set[bytes] = set()
+    for table in tables:
+        with progress(table) as reached:
+            for version, retracts, content in table.contents(suspects, reached):
+                if said.setdefault((version, retracts), content) != content:
+                    found.add(version)
+    return found
 
 
 def events_of(

@@ -44,10 +44,16 @@ class SoundRows:
         self.last = self.used[-1][0]
         self._nameless = [index for index, title in enumerate(header) if not title]
 
+    def whole(self, row: Row) -> Sequence[str] | None:
+        """The cells of a row of a CSV file that has as many as the header, unchecked; None of any other."""
+        if self._padded or row.cells is None or row.problem or len(row.cells) != len(self._header):
+            return None
+        return cast("Sequence[str]", row.cells)
+
     def read(self, row: Row) -> tuple[Sequence[Cell], Sequence[str]]:
         """The cells of a row that has what the mapping needs: as they are, and as text."""
         cells = row.cells
-        if cells is None:
+        if cells is None or row.problem:
             raise UnbuildableError("", row.problem)
         width = len(self._header)
         if self._padded:
@@ -91,9 +97,13 @@ class SoundRows:
             name = next(name for index, name in self.used if index >= len(texts))
             column = next(self._header[index] for index in self._columns[name] if index >= len(texts))
             raise UnbuildableError(name, f"the row ends after {len(texts)} of {width} columns, before {column!r}")
-        if any(texts[width:]):
+        if len(texts) > width:
             raise UnbuildableError(
                 "", f"the row has {len(texts)} cells and the header {width}: quote the cell with a separator"
+            )
+        if not texts[-1]:
+            raise UnbuildableError(
+                "", f"the row has {len(texts)} cells and the header {width}: look for a separator that is missing"
             )
 
     def _check_decoded(self, texts: Sequence[str]) -> None:

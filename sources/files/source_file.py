@@ -33,6 +33,9 @@ _ESCAPED: Final = re.compile("[\udc80-\udcff]")
 _BEYOND_ASCII: Final = re.compile("[^\x00-\x7f\udc80-\udcff]")
 
 
+ZERO_BYTE: Final = "has a zero byte, which no text has: export it as CSV in UTF-8"
+
+
 class FileFault(UsageFault):
     """A file that cannot be used at all; nothing of it was sent.
 
@@ -115,7 +118,7 @@ def find_encoding(path: Path, head: bytes, stated: str | None, advice: str) -> s
         return stated
     if b"\0" in head:
         line = head.count(b"\n", 0, head.index(b"\0")) + 1
-        raise FileFault(path, "has a zero byte, which no text has: export it as CSV in UTF-8", line=line)
+        raise FileFault(path, ZERO_BYTE, line=line)
     if stated and codecs.lookup(stated).name == "utf-8":
         return stated
     good, bad, line = _utf8_evidence(path)

@@ -9,13 +9,24 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import date
+from itertools import islice
 from pathlib import Path
 from typing import IO, Final, NamedTuple, Protocol, cast
 
 from sources.files.cell_texts import canonical
 from sources.files.plain_cells import COLUMNS, as_it_was, is_refused_list
-from sources.files.source_file import FileFault, find_encoding, is_wide, open_bytes, read_head, refuse_other_kinds
+from sources.files.source_file import (
+    ZERO_BYTE,
+    FileFault,
+    find_encoding,
+    is_wide,
+    open_bytes,
+    read_head,
+    refuse_other_kinds,
+)
+from sources.files.swallowed_rows import swallows
 
 SEPARATORS: Final = (";", ",", "\t", "|")
 
@@ -29,8 +40,9 @@ _CELL_LIMIT: Final = _LONGEST_LINE
 """Characters of a cell, as of a row."""
 _SEP_LINE: Final = re.compile('"?sep=(.)"?;*', re.IGNORECASE)
 """The line by which Excel is told the separator; it is no row."""
-_DIGITS: Final = re.compile(r"[0-9]+")
-_LETTERS: Final = re.compile(r"[^\W\d_]+")
+_DOS_END: Final = ["\x1a"]
+"""The row that Ctrl-Z makes, with which programs of DOS end a text."""
+_BLANK_AND_MARK: Final = r'[ \xa0]+"'
 
 _STATE_IT: Final = 'state the encoding in its mapping, e.g. encoding = "cp1252" for a file saved by Excel'
 
@@ -44,8 +56,8 @@ class Row(NamedTuple):
     Attributes:
         line: on which it begins, counted from 1 (in a workbook: the row number).
         cells: None when the row cannot be split into cells.
-        problem: why it cannot; else empty.
-        raw: its text then.
+        problem: why they cannot be right; else empty.
+        raw: its text where it cannot be split.
         last: the line on which it ends; 0: where it begins.
     """
 
@@ -125,6 +137,7 @@ class CsvSheet:
             self.header = [as_it_was(name) for name in self.header]
         if not any(self.header):
             raise FileFault(path, "has no header: its first line must name the columns", line=self._skip + 1)
+        self._usual = self._usual_width()
 
     def _open(self) -> io.TextIOWrapper:
         # surrogateescape keeps undecodable bytes apart, row by row. UTF-16 cannot do that.
@@ -168,6 +181,8 @@ class CsvSheet:
         try:
             while line := readline(_LONGEST_LINE):
                 number += 1
+                if "\0" in line:
+                    raise FileFault(self.path, ZERO_BYTE, line=number)
                 if len(line) >= _LONGEST_LINE:
                     raise FileFault(self.path, "is longer than 4 million characters: this is not a table", line=number)
                 size = size + len(line) if record else len(line)
@@ -209,77 +224,109 @@ class CsvSheet:
                 except StopIteration:
                     break
                 except csv.Error as error:
-                    if "end of data" in str(error) or "field limit" in str(error):
-                        raise FileFault(
-                            self.path,
-                            "begins a row with a quotation mark that is never closed: fix it, then repeat the command",
-                            line=begin,
-                        ) from None
-                    problem = "a quotation mark is where none may be: " + str(error)
-                    yield Row(begin, None, problem, "".join(record).rstrip("\r\n"), skip + reader.line_num)
-                    record.clear()
-                    begin = skip + 1 + reader.line_num
-                    continue
-                last = skip + reader.line_num
-                if last > begin and not header and self._swallows(cells):
-                    problem = "a quoted cell holds what looks like other rows: look for a quotation mark too many"
-                    yield Row(begin, None, problem, "".join(record).rstrip("\r\n"), last)
-                    record.clear()
-                    begin = last + 1
-                    continue
+                    last = skip + reader.line_num
+                    yield Row(begin, None, self._not_split(error, begin), "".join(record).rstrip("\r\n"), last)
+                else:
+                    last = skip + reader.line_num
+                    if header:
+                        header = False
+                    elif self.was_refused:
+                        yield from self._as_refused(list(map(as_it_was, cells)), begin, last)
+                    elif (row := self._row(cells, begin, last)) is not None:
+                        yield row
                 record.clear()
-                if header:
-                    header = False
-                elif any(cells):
-                    if len(cells) > MOST_COLUMNS:
-                        raise FileFault(
-                            self.path,
-                            f"has {len(cells):,} cells, more than a table has columns ({MOST_COLUMNS:,}): "
-                            "look for the wrong separator",
-                            line=begin,
-                        )
-                    cells = list(map(str.strip, cells))
-                    if self.was_refused:
-                        cells = self._as_refused(list(map(as_it_was, cells)))
-                    yield Row(begin, cells, last=last if last > begin else 0)
-                begin = skip + 1 + reader.line_num
+                begin = last + 1
                 if not begin & 0x3FF:
                     progress(read_ahead.tell())
 
-    def _swallows(self, cells: Sequence[str]) -> bool:
-        """Whether a quoted cell with line breaks holds (parts of) rows that look like this one."""
-        least = len(self.header) - 1
-        for column, cell in enumerate(cells):
-            if "\n" in cell and least and cell.count(self.separator) >= least:
-                first, *lines = cell.split("\n")
-                # Of its own row the cell has what follows, of the next rows all, of the last what comes before.
-                parts = [(column + 1, first.split(self.separator)[1:])]
-                parts += ((0, line.split(self.separator)) for line in lines)
-                alike = [
-                    _shape(part) == _shape(cells[at + place])
-                    for at, row in parts
-                    for place, part in enumerate(row)
-                    if part.strip() and at + place < len(cells) and at + place != column
-                ]
-                if alike and sum(alike) * 2 >= len(alike):
-                    return True
-        return False
+    def _not_split(self, error: csv.Error, line: int) -> str:
+        """Why a row cannot be split into cells; FileFault where it has no end."""
+        if "end of data" in str(error) or "field limit" in str(error):
+            raise FileFault(
+                self.path,
+                "begins a row with a quotation mark that is never closed: fix it, then repeat the command",
+                line=line,
+            ) from None
+        return f"a quotation mark is where none may be: {error}"
 
-    def _as_refused(self, cells: list[str]) -> list[str]:
-        """A row of a list of refused rows. One that could not be split is there as one cell, and is split again."""
+    def _row(self, cells: list[str], begin: int, last: int) -> Row | None:
+        """The row of these cells; None for one of blanks."""
+        raw = self._record[0] if last == begin else "".join(self._record)
+        if last > begin or ('"' in raw and (' "' in raw or '\xa0"' in raw)):
+            problem = self._misplaced_mark(cells, raw, len(self.header))
+            if problem:
+                return Row(begin, None, problem, raw.rstrip("\r\n"), last)
+        cells = list(map(str.strip, cells))
+        if not any(cells) or cells == _DOS_END:
+            return None
+        if len(cells) != len(self.header):
+            cells = self._as_wide_as_the_header(cells, begin)
+        return Row(begin, cells, last=last if last > begin else 0)
+
+    def _as_wide_as_the_header(self, cells: list[str], line: int) -> list[str]:
+        """A row that has more or less cells, where every row of the file does; any other is left as it is."""
+        width = len(self.header)
+        if len(cells) > MOST_COLUMNS:
+            raise FileFault(
+                self.path,
+                f"has {len(cells):,} cells, more than a table has columns ({MOST_COLUMNS:,}): "
+                "look for the wrong separator",
+                line=line,
+            )
+        if len(cells) != self._usual or any(cells[width:]):
+            return cells
+        return [*cells, *[""] * (width - len(cells))][:width]
+
+    def _usual_width(self) -> int:
+        """How many cells a row has, by the first two: as many as the header, or they end in more or fewer empty ones.
+
+        Some exports put a separator at the end of each row, but not of the header, or the other way round.
+        """
+        width = len(self.header)
+        found: list[list[str]] = []
+        with self._open() as stream, suppress(csv.Error, FileFault):
+            reader = csv.reader(self._lines(stream), delimiter=self.separator, strict=True)
+            for cells in islice(reader, self._skip + 1, None):
+                if any(map(str.strip, cells)):
+                    found.append(cells)
+                if len(found) > 1:
+                    break
+        usual = len(found[0]) if found else width
+        alike = all(len(cells) == usual and not any(map(str.strip, cells[width:])) for cells in found)
+        return usual if alike and not any(self.header[usual:]) else width
+
+    def _misplaced_mark(self, cells: Sequence[str], raw: str, width: int) -> str:
+        """Why the quotation marks of a row cannot be right; else empty."""
+        if swallows(cells, width, self.separator):
+            return "a quoted cell holds what looks like other rows: look for a quotation mark too many"
+        if any(cell[:1].isspace() and cell.lstrip().startswith('"') for cell in cells) and re.search(
+            f"(?:^|{re.escape(self.separator)}){_BLANK_AND_MARK}", raw
+        ):
+            return "a cell begins with a blank before its quotation mark, so that it is not quoted: remove the blank"
+        return ""
+
+    def _as_refused(self, cells: list[str], begin: int, last: int) -> Iterator[Row]:
+        """A row of a list of refused rows. What could not be split is there as one cell, and is split again."""
+        last = last if last > begin else 0
         given = len(COLUMNS)
-        if len(cells) < given + 1 or any(cells[given + 1 :]) or self.separator not in cells[given]:
-            return cells
+        while is_refused_list(self.header[given:]):  # of a list of refused rows
+            given += len(COLUMNS)
+        if len(cells) <= given or any(cells[given + 1 :]) or self.separator not in cells[given]:
+            if any(cells := list(map(str.strip, cells))):
+                yield Row(begin, cells, last=last)
+            return
+        rows, problem = list[list[str]](), ""
         try:
-            again = next(csv.reader([cells[given]], delimiter=self.separator, strict=True))
-            return [*cells[:given], *map(str.strip, again)]
-        except csv.Error:
-            return cells
-
-
-def _shape(text: str) -> str:
-    """A text with a 0 for each number and an a for each word."""
-    return _LETTERS.sub("a", _DIGITS.sub("0", text.strip()))
+            rows += csv.reader(io.StringIO(cells[given], newline=""), delimiter=self.separator, strict=True)
+        except csv.Error as error:
+            problem = f"a quotation mark is where none may be: {error}"
+        width = len(self.header) - given
+        problem = problem or next(filter(None, (self._misplaced_mark(row, cells[given], width) for row in rows)), "")
+        if problem:
+            yield Row(begin, cells, problem, last=last)
+            return
+        for row in filter(any, rows):
+            yield Row(begin, [*cells[:given], *map(str.strip, row)], last=last)
 
 
 csv.field_size_limit(_CELL_LIMIT)

@@ -19,10 +19,11 @@ from typing import Any, Final, NamedTuple
 
 from schemas.company import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, CompanyVersion, version_from_row
 from schemas.counts import counted
-from schemas.cvr import CvrError, parse_cvr
+from schemas.cvr import CvrError, parse_cvr, read_cvr
 from schemas.faults import Fault
 from schemas.people import masked
 from sources.files.buckets import BUCKETS, Buckets
+from sources.files.cell_texts import canonical, cvr_text, why_unreadable
 from sources.files.refused_rows import Refusal, RefusedRows
 from sources.files.source_file import FileFault
 from sources.files.spreadsheet import CsvSheet, Row
@@ -111,10 +112,10 @@ class RegisterFile:
         """
         for row in self.sheet.rows(progress):
             cells = [row.raw] if row.cells is None else [str(cell) for cell in row.cells]
-            name, problem = self._problem(row)
+            name, problem, certain = self._problem(row)
             written = "" if row.cells is None else "".join(cells[self._cvr : self._cvr + 1])
             try:
-                cvr = parse_cvr(written)
+                cvr = parse_cvr(_as_read("cvr", written))
             except CvrError as fault:
                 if not problem:
                     code = fault.code if written else "missing"
@@ -122,28 +123,55 @@ class RegisterFile:
                 self.unknown += 1
                 refuse(Refusal(str(self.path), row.line, name, problem, row.last), cells)
                 continue
+            self.unknown += not certain
             kept = _Kept(row.line, name, problem, cells)
             buckets.add(cvr % BUCKETS, json.dumps([cvr, *kept]).encode() + b"\n")
 
-    def _problem(self, row: Row) -> tuple[str, str]:
-        """(column, what is wrong) of a row that is not made of the header's cells; both empty when it is."""
+    def _problem(self, row: Row) -> tuple[str, str, bool]:
+        """(column, what is wrong, whether the company in it is its own) of a row; without a problem both are empty."""
         header = self.sheet.header
-        if row.cells is None:
-            return "", row.problem
+        if row.cells is None or row.problem:
+            return "", row.problem, False
         width = len(row.cells)
         if any(name for name in header[width:]):
-            return header[width], f"the row ends after {width} of {len(header)} columns"
-        if any(row.cells[len(header) :]):
+            return header[width], f"the row ends after {width} of {len(header)} columns", False
+        if width > len(header):
             return (
                 "",
                 f"the row has {counted(width, 'cell')} and the header {len(header)}: quote the cell with a separator",
+                False,
             )
-        for column, cell in zip(header, row.cells, strict=False):
-            if cell and not column:
-                return "", f"a cell under no heading is filled ({cell}): a cell has shifted, or a heading is missing"
-            if _NOT_UTF8.search(str(cell)):
-                return column, "cannot be decoded: not the file's encoding"
-        return "", ""
+        if width < len(header) and not row.cells[-1]:
+            return (
+                "",
+                f"the row has {counted(width, 'cell')} and the header {len(header)}: a separator is missing",
+                False,
+            )
+        for column, cell in zip(header, map(str, row.cells), strict=False):
+            if (problem := _cell_problem(column, cell)) is not None:
+                return problem
+        return "", "", True
+
+
+def _cell_problem(column: str, cell: str) -> tuple[str, str, bool] | None:
+    """What is wrong with a cell before it is read, as for a row; None when nothing is."""
+    text = canonical(cell)
+    if cell and not column:
+        return "", f"a cell under no heading is filled ({cell}): a cell has shifted, or a heading is missing", False
+    if _NOT_UTF8.search(cell):
+        return column, "cannot be decoded: not the file's encoding", True
+    # A name may be what a shortened number looks like.
+    if (column != "name" or text.startswith("#")) and (why := why_unreadable(text)):
+        return column, why, True
+    if column == "valid_from" and text.isdigit() and isinstance(read_cvr(text), int):
+        return column, "holds a CVR number: a cell has shifted", False
+    return None
+
+
+def _as_read(column: str, cell: str) -> str:
+    """A cell in the form that is compared and stored."""
+    text = canonical(cell)
+    return cvr_text(text) if column in ("cvr", "successor_cvr") else text
 
 
 def spread_known(versions: Iterable[CompanyVersion], buckets: Buckets) -> None:
@@ -277,7 +305,8 @@ class Loader:
             if kept.problem:
                 bad[kept.line] = kept.field, kept.problem
                 continue
-            read: Any = version_from_row(dict(zip(header, kept.cells, strict=False)), self._revision)
+            cells = {column: _as_read(column, cell) for column, cell in zip(header, kept.cells, strict=False)}
+            read: Any = version_from_row(cells, self._revision)
             if isinstance(read, list):
                 bad[kept.line] = describe(read)
             else:

@@ -41,9 +41,9 @@ def read(written: Callable[[str], Exports]) -> tuple[Exports, list[tuple[str, in
     files = [path for path in exports.files() if path.name != "raw.jsonl"]
     inputs = [open_input(path, mapping=None, exported_at=None) for path in files]
     with Buckets() as buckets:
-        for number, one in enumerate(inputs):
+        for one in inputs:
             if isinstance(one, Table):
-                one.survey(buckets, number, _ignore)
+                one.survey(buckets, _ignore)
         conflicts = find_conflicts(buckets)
     sent, refused = [], []
     for one in inputs:

@@ -167,3 +167,59 @@ def test_other_encodings(tmp_path: Path):
     path.write_bytes((HEADER + "\n13748136,1999-01-01,Bl\xe5b\xe6r,60,12,,,,,\n").encode("cp1252"))
     with pytest.raises(FileFault, match="line 2 is not UTF-8: save it as CSV UTF-8"):
         RegisterFile(path)
+
+
+BEFORE = ("13748136,2010-01-01,Alfa,60,12,,,,,", "13748136,2018-01-01,Alfa,60,12,,,,,")
+
+
+@pytest.mark.parametrize(
+    ("header", "rows"),
+    [
+        pytest.param(
+            "name,successor_cvr,cvr,valid_from,legal_form,employees,region,industry_scheme,industry,successor_from",
+            ["Alfa,,13748136,2010-01-01,60,12,,,,", "Alfa, A/S,25063864,13748136,2018-01-01,60,12,,,,"],
+            id="a separator in the name",
+        ),
+        pytest.param(
+            "successor_cvr,cvr,valid_from,name,legal_form,employees,region,industry_scheme,industry,successor_from",
+            [",13748136,2010-01-01,Alfa,60,12,,,,", ",25063864,13748136,2018-01-01,Alfa,60,12,,,"],
+            id="as many cells as the header",
+        ),
+        pytest.param(
+            HEADER + ",", ["13748136,2010-01-01,Alfa,60,12,,,,,,", "25063864,13748136,2018-01-01,Alfa,60,12,,,,"],
+            id="no cell under the last separator",
+        ),
+        pytest.param(
+            HEADER,
+            [BEFORE[0], '25063864,2018-01-01,"Beta,60,12,,,,,\r13748136,2018-01-01,Alfa",60,12,,,,,'],
+            id="swallowed",
+        ),
+    ],
+)  # fmt: skip
+def test_shifted_rows_name_no_company(tmp_path: Path, header: str, rows: list[str]):
+    """Where cells have shifted, the company in the row may be another: nothing is withdrawn."""
+    _, before, _ = load(register(tmp_path, *BEFORE))
+    loaded, sent, _ = load(register(tmp_path, *rows, header=header), before, revision=REVISION + 1)
+    assert (loaded.unknown, loaded.withdrawn, loaded.refused) == (1, 0, 1)
+    assert [one.key for one in sent] == [b"13748136/2010-01-01"]
+
+
+@pytest.mark.parametrize(
+    "cvr", ["CVR 13748136", '"=""13748136"""', "13748136.0", "13748136\u200b", "DK-13748136", "\u00a013748136"]
+)
+def test_register_cells_have_one_form(tmp_path: Path, cvr: str):
+    """CVR numbers are read as `publish` reads them, and nothing invisible or decomposed is kept."""
+    path = register(
+        tmp_path, f"{cvr},2010-01-01\u200b,A\u030alborg,60\u200b,12\u00a0,,,,,", "13748136,2010-01-01,Ålborg,60,12,,,,,"
+    )
+    loaded, [sent], refusals = load(path)
+    assert (loaded.companies, refusals, sent.name) == (1, [], "Ålborg")
+
+
+@pytest.mark.parametrize("error", ["#I/T", "#NAVN?", "#N/A", "\u200b#I/T"])
+def test_errors_in_a_register(tmp_path: Path, error: str):
+    """A cell that shows an error says nothing about its company; in the CVR column it names none."""
+    path = register(tmp_path, f"13748136,2010-01-01,{error},60,12,,,,,", f"{error},2010-01-01,Beta,60,12,,,,,")
+    loaded, sent, refusals = load(path)
+    assert (sent, loaded.left_out, loaded.unknown) == ([], 1, 1)
+    assert [one.field for one in refusals] == ["name", "cvr"]
