@@ -33,6 +33,7 @@ _SHOWN: Final = 300
 """Characters of a message or key that are shown."""
 
 RETRACTED: Final = "activity.retracted"
+_BOOLEANS: Final = (("SAND", "TRUE"), ("FALSK", "FALSE"))
 _DATED: Final = ("time", "occurred_on")
 
 
@@ -89,8 +90,12 @@ class ColumnRule(_Strict):
 
     @property
     def words(self) -> dict[str, str]:
-        """`values` by the canonical form of the cell."""
-        return {canonical(cell): value for cell, value in (self.values or {}).items()}
+        """`values` by the canonical form of the cell; Excel shows its own words for true and false in each language."""
+        words = {canonical(cell): value for cell, value in (self.values or {}).items()}
+        for one, other in (*_BOOLEANS, *((english, danish) for danish, english in _BOOLEANS)):
+            if one in words:
+                words.setdefault(other, words[one])
+        return words
 
     @property
     def columns(self) -> list[str]:
