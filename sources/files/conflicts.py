@@ -29,7 +29,9 @@ MOST: Final = 500_000
 
 def mark(source: str, activity_id: str, milliseconds: int) -> bytes:
     """16 bytes for one version of an activity."""
-    return blake2b(f"{source}\0{activity_id}\0{milliseconds}".encode(), digest_size=_MARK).digest()
+    return blake2b(
+        f"{source}\0{activity_id}\0{milliseconds}".encode("utf-8", "surrogatepass"), digest_size=_MARK
+    ).digest()
 
 
 def digest(texts: Sequence[str]) -> bytes:

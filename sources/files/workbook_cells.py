@@ -11,7 +11,8 @@ from sources.files.cell_texts import Unreadable
 _REFERENCE: Final = re.compile(
     r"[+=(\s]*+(?:(?:_xlfn\.|IFERROR\(|IFNA\()\s?)*+"
     r"(?:(?:VLOOKUP|HLOOKUP|LOOKUP|XLOOKUP|INDEX|INDIRECT|OFFSET)\(.*"
-    r"|(?:(?:'[^']+'|[^'!()+*/&\s-]+)!)?\$?[A-Z]{1,3}\$?[0-9]{1,7}\)*)",
+    r"|[\w.]{0,255}\[(?:[^\[\]]|\[[^\[\]]*\])*\]\)*"
+    r"|(?:(?:'(?:[^']|'')+'|[^'!()+*/&\s-]+)!)?\$?[A-Z]{1,3}\$?[0-9]{1,7}\)*)",
     re.IGNORECASE | re.DOTALL,
 )
 """A formula whose value is that of another cell: 0 where that is empty."""

@@ -107,6 +107,9 @@ def test_errors_without_their_name(tmp_path: Path, content: str):
         "$B$3",
         "+'Ark 2'!$B$3",
         "[1]Ark2!B3",
+        "'Annes ''gamle'' ark'!B3",
+        "[@[CVR-nr]]",
+        "Tabel1[[#This Row],[Sag]]",
         "VLOOKUP(A2,X:Y,2,0)",
         "IFERROR(INDEX(X:X,3),0)",
         "_xlfn.XLOOKUP(1,2,3)",
@@ -128,7 +131,7 @@ def test_shared_references(tmp_path: Path):
     assert (refusal.line, "gives 0" in refusal.reason) == (3, True)
 
 
-@pytest.mark.parametrize("formula", ["A1-A2", "SUM(A1:A2)", "ROW()-2", "COUNTIF(X:X,A2)"])
+@pytest.mark.parametrize("formula", ["A1-A2", "SUM(A1:A2)", "ROW()-2", "COUNTIF(X:X,A2)", "[@A]-[@B]", "Ark2!B3*1"])
 def test_zeros_that_are_calculated(tmp_path: Path, formula: str):
     """Any other formula may give 0."""
     line = cells(2, B=f"<c @><f>{formula}</f><v>0</v></c>")
