@@ -18,13 +18,13 @@ from zoneinfo import ZoneInfo
 from pydantic_core import from_json, to_json
 
 from schemas.bounded_cache import RememberedTexts
-from schemas.cvr import CvrError, format_cvr, parse_cvr
+from schemas.cvr import format_cvr, read_cvr
 from schemas.envelope import DETAILS
 from schemas.errors import UsageFault
 from schemas.field_rules import NOT_RETRACTED
 from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
 from sources.files.cell_dates import TimeTexts, listed, read_day, read_moment, rfc3339
-from sources.files.cell_texts import canonical, cvr_text
+from sources.files.cell_texts import FREE_TEXT, NO_ID, canonical, cvr_text, why_no_id, why_unreadable
 from sources.files.conflicts import digest, mark
 from sources.files.date_formats import MomentError
 from sources.files.mapping import HOLE, RETRACTED, ColumnRule
@@ -39,8 +39,7 @@ _Read = TypeVar("_Read")
 _NONE: Final = "-"
 """The cell that says "no outcomes"; an empty one says nothing."""
 
-_FREE_TEXT: Final = ("reason", "title")
-"""What people wrote, kept as they wrote it; everything else is an id or a word."""
+_IDS: Final = ("id", "activity_id")
 _PLAIN: Final = ("cluster", "membership", *DETAILS)
 _SHORT: Final = 64
 """Characters of the longest cell that is remembered."""
@@ -211,10 +210,10 @@ class Builder:
             (index,) = indices
             if index == self._subject and name != "subject":
                 return lambda _, subject: values.get(subject, subject)
-            if name in _FREE_TEXT:
+            if name in FREE_TEXT:
                 return lambda texts, _: values.get(canonical(texts[index]), texts[index]) if values else texts[index]
-            if name in ("id", "activity_id") and not values:  # seldom the same twice
-                return lambda texts, _: canonical(texts[index])
+            if name in _IDS and not values:  # seldom the same twice
+                return lambda texts, _: self._id(name, index, canonical(texts[index]))
             # Of several outcomes in a cell each is looked up for itself.
             words = {} if name == "outcomes" else values
             most = _COMPANIES if name == "subject" else _WORDS
@@ -224,6 +223,7 @@ class Builder:
         first, *literals = parts[::2]
         own = self._subject if name != "subject" else -1
         holes = [*zip(indices, literals, strict=True)]
+        checked = NO_ID if name in _IDS else ()
 
         def fill(texts: Sequence[str], subject: str) -> str:
             text = first
@@ -231,12 +231,18 @@ class Builder:
                 if index == own:
                     text += subject + literal
                 elif cell := canonical(texts[index]):
-                    text += cell + literal
+                    text += (self._id(name, index, cell) if cell[0] in checked else cell) + literal
                 else:
                     raise UnbuildableError(name, f"the column {self._header[index]!r} is empty")
             return values.get(text, text)
 
         return fill
+
+    def _id(self, name: str, index: int, text: str) -> str:
+        """An id, or a part of one, in its canonical form."""
+        if text[:1] in NO_ID and (why := why_no_id(text)):
+            raise UnbuildableError(name, f"the column {self._header[index]!r} {why}")
+        return text
 
     def _cell(self, name: str, cells: Sequence[Cell]) -> Cell:
         """A dated cell: as the workbook keeps it, or the text of a column or template."""
@@ -353,20 +359,28 @@ class Builder:
     def _read_outcomes(self, text: str) -> list[str] | None:
         if not text:
             return None
-        if text == _NONE:
-            return []
-        values = self._outcome_words
-        items = [canonical(item.strip()) for item in text.split(self._mapping.fields["outcomes"].separator)]
-        return [values.get(item, item) for item in items if item]
+        items = []
+        for part in text.split(self._mapping.fields["outcomes"].separator):
+            item = canonical(part)
+            if why := why_unreadable(item):
+                raise UnbuildableError("outcomes", f"the column {self._mapping.fields['outcomes'].column!r} {why}")
+            if said := self._outcome_words.get(item, item):
+                items.append(said)
+        return [] if items == [_NONE] else items or None
 
 
 def _company(written: str) -> tuple[int | None, str]:
-    """The CVR number and the subject: its 8 digits, or the text where it is none."""
-    try:
-        cvr = parse_cvr(cvr_text(written))
-    except CvrError:
+    """The CVR number and the subject: its 8 digits, or the text where it is none; `-13748136` and `1374813.6` raise."""
+    digits = cvr_text(written)
+    cvr = read_cvr(digits)
+    if isinstance(cvr, str):
         return None, written
-    return cvr, format_cvr(cvr)
+    subject = format_cvr(cvr)
+    if digits != subject:
+        raise UnbuildableError(
+            "subject", f"{written!r} is not a way to write a CVR number: write its 8 digits, as {subject} if it is that"
+        )
+    return cvr, subject
 
 
 def _full_type(kind: str) -> tuple[str, bool]:

@@ -37,6 +37,7 @@ _OTHER_ZONES: Final = ("localtime", "posixrules", "Factory", "posix/", "right/")
 """Names that are read too, and mean what this machine has, no zone, or one with leap seconds."""
 
 RETRACTED: Final = "activity.retracted"
+_BOOLEANS: Final = (("SAND", "TRUE"), ("FALSK", "FALSE"))
 _DATED: Final = ("time", "occurred_on")
 
 
@@ -95,8 +96,12 @@ class ColumnRule(_Strict):
 
     @property
     def words(self) -> dict[str, str]:
-        """`values` by the canonical form of the cell."""
-        return {canonical(cell): value for cell, value in (self.values or {}).items()}
+        """`values` by the canonical form of the cell; Excel shows its own words for true and false in each language."""
+        words = {canonical(cell): value for cell, value in (self.values or {}).items()}
+        for one, other in (*_BOOLEANS, *((english, danish) for danish, english in _BOOLEANS)):
+            if one in words:
+                words.setdefault(other, words[one])
+        return words
 
     @property
     def columns(self) -> list[str]:

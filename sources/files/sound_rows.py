@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final, cast
 
-from sources.files.cell_texts import Unreadable, may_be_unreadable, why_unreadable
+from sources.files.cell_texts import FREE_TEXT, Unreadable, may_be_unreadable, why_unreadable
+from sources.files.shown_numbers import Shown
 from sources.files.spreadsheet import Cell, Row
 
+_DATED: Final = ("time", "occurred_on")
 _NOT_UTF8: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -42,6 +44,17 @@ class SoundRows:
         self.used: list[tuple[int, str]] = sorted(used.items())
         """Columns that fields are made from, with the field."""
         self.last = self.used[-1][0]
+        self._free = {
+            index for index in used if all(name in FREE_TEXT for name, indices in columns.items() if index in indices)
+        }
+        """Columns of titles and reasons alone."""
+        self._company = {*columns.get("subject", ())}
+        dated = {index for name in _DATED for index in columns.get(name, ())}
+        self._lenient = self._free | self._company | dated
+        """Columns in which a number may be shown in any form."""
+        others = ({*indices} - self._company for name, indices in columns.items() if name not in FREE_TEXT)
+        self._alone = {index for indices in others for index in indices if len(indices) == 1} - dated
+        """Columns that are an id or a word alone, or with the company: a date there is what Excel made of a text."""
         self._nameless = [index for index, title in enumerate(header) if not title]
 
     def whole(self, row: Row) -> Sequence[str] | None:
@@ -59,6 +72,7 @@ class SoundRows:
         if self._padded:
             if len(cells) < width:
                 cells = [*cells, *[""] * (width - len(cells))]
+            cells = self._as_fields_need(cells)
             self._check_values(cells)
             self._check_headings(cells)
             return cells, [cell if isinstance(cell, str) else as_text(cell) for cell in cells]
@@ -75,11 +89,33 @@ class SoundRows:
             self._check_headings(texts)
         return texts, texts
 
+    def _as_fields_need(self, cells: Sequence[Cell]) -> Sequence[Cell]:
+        """Numbers as their cells show them, but for CVR numbers; no dates for ids alone."""
+        needed = list(cells)
+        for index, name in self.used:
+            cell = cells[index]
+            why = ""
+            if type(cell) is Shown:
+                needed[index] = cell.number if index in self._company else str(cell)
+                why = "" if index in self._lenient else cell.why
+            elif index in self._alone and isinstance(cell, date):
+                why = f"holds the date {as_text(cell)} where an id or a word is expected: make the column a text"
+            if why:
+                raise UnbuildableError(name, f"the column {self._header[index]!r} {why}")
+        return needed
+
     def _check_values(self, cells: Sequence[Cell]) -> None:
         """A cell that shows an error, or what Excel made of a number, does not hold what it held."""
         for index, name in self.used:
             cell = cells[index]
-            if isinstance(cell, str) and (why := cell.why if type(cell) is Unreadable else why_unreadable(cell)):
+            if not isinstance(cell, str):
+                continue
+            free = index in self._free
+            if type(cell) is Unreadable:
+                why = "" if free and cell.mild else cell.why
+            else:
+                why = why_unreadable(cell, free=free) if may_be_unreadable(cell) else ""
+            if why:
                 raise UnbuildableError(name, f"the column {self._header[index]!r} {why}")
 
     def _check_headings(self, cells: Sequence[Cell]) -> None:

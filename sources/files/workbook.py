@@ -12,13 +12,13 @@ from typing import IO, Any, Final, NamedTuple
 from openpyxl.cell.read_only import EMPTY_CELL
 from openpyxl.reader.excel import ExcelReader
 from openpyxl.utils.cell import range_boundaries
-from openpyxl.worksheet._reader import FORMULA_TAG, VALUE_TAG, WorkSheetParser
 
-from sources.files.cell_texts import MOST_DIGITS, Unreadable, why_unreadable
+from sources.files.cell_texts import MOST_DIGITS, Unreadable, canonical, why_unreadable
 from sources.files.checked_archive import CheckedArchive, snapshot
+from sources.files.shown_numbers import shown_number
 from sources.files.source_file import FileFault, read_head
 from sources.files.spreadsheet import Cell, Row, heading
-from sources.files.workbook_moments import restore_moment
+from sources.files.workbook_cells import CellParser
 
 MOST_COLUMNS: Final = 1_000
 """Columns that are read. A stray cell in the last of Excel's 16,384 would make every row that wide."""
@@ -38,7 +38,7 @@ _TAIL: Final = 32 * 1024 * 1024
 _CHUNK: Final = 1024 * 1024
 _LONGEST_TAG: Final = 64
 _END_OF_ROWS: Final = re.compile(rb"</(?:\w{1,40}:)?sheetData\s*>")
-_MERGED: Final = re.compile(rb"<(?:\w{1,40}:)?mergeCell\s[^<>]{0,200}?\bref\s*=\s*[\"']([A-Z0-9:$]{1,40})[\"']")
+_MERGED: Final = re.compile(rb"<(?:\w{1,40}:)?mergeCell\s[^<>]{0,200}?\bref\s*=\s*[\"']([A-Za-z0-9:$]{1,40})[\"']")
 _ESCAPED: Final = re.compile(r"_x([0-9A-Fa-f]{4})_")
 """How Excel writes a character that XML cannot hold."""
 
@@ -46,8 +46,12 @@ _BOOK: Final = "xl/workbook.xml"
 _BOOK_BEGIN: Final = 4096
 _STRICT: Final = b"purl.oclc.org/ooxml"
 """In the names of the dialect that openpyxl does not read."""
+_RECALCULATED: Final = re.compile(rb"<(?:\w{1,40}:)?calcPr\s[^<>]{0,1000}?\bfullCalcOnLoad\s*=\s*[\"'](?:1|true)[\"']")
+"""Formulas are calculated when the workbook is opened: what wrote it may have stored a 0 for each (XlsxWriter does)."""
 
-_NO_VALUE: Final = "holds a formula without a value: open the workbook in Excel and save it"
+
+_HALF: Final = "holds half of a character: write that character again"
+_MERGED_HEADING: Final = "is merged with its heading: divide the merged cells"
 _MERGED_LEFT: Final = "is merged with the column before it: divide the merged cells"
 
 _MOST_ROWS: Final = 1_048_576
@@ -103,14 +107,17 @@ class XlsxSheet:
                     if not self.name:
                         self.name = str(sheet.title)
                         self._areas = list(_merged(sheet._get_source()))  # noqa: SLF001  (test_workbook holds it)
+                    recalculated = _BOOK in archive.namelist() and bool(_RECALCULATED.search(archive.read(_BOOK)))
                     last = 0
                     with sheet._get_source() as source:  # noqa: SLF001  (test_workbook holds it)
-                        for line, cells in _Parser.of(workbook, sheet, source).parse():
+                        for line, cells in CellParser.of(workbook, sheet, source, recalculated=recalculated).parse():
                             if line > _MOST_ROWS:
                                 raise ValueError(f"row {line:,} of {_MOST_ROWS:,} possible ones")  # noqa: TRY301  (one place that tells)
-                            if line > last and cells:
-                                last = line
-                                yield line, sheet._get_row(cells, 1, min(width, cells[-1]["column"]))  # noqa: SLF001  (test_workbook holds it)
+                            if not cells or (line <= last and all(cell["value"] is None for cell in cells)):
+                                continue
+                            columns = self._check_order(line, last, cells)
+                            last = line
+                            yield line, sheet._get_row(cells, 1, min(width, max(columns)))  # noqa: SLF001  (test_workbook holds it)
             except FileFault:
                 raise
             except zipfile.BadZipFile as error:
@@ -122,6 +129,19 @@ class XlsxSheet:
                 raise FileFault(
                     self.path, f"is a broken workbook ({reason}): open it, save it again as .xlsx, or as CSV"
                 ) from error
+
+    def _check_order(self, line: int, last: int, cells: Sequence[dict[str, Any]]) -> set[int]:
+        """The columns of a row that has each cell once, and comes after the one before it."""
+        columns = {cell["column"] for cell in cells}
+        if line <= last:
+            what = f"has row {line} after row {last}"
+        elif len(columns) < len(cells):
+            what = f"has a cell of row {line} twice"
+        elif any(cell["row"] != line for cell in cells):
+            what = f"has a cell of another row in row {line}"
+        else:
+            return columns
+        raise FileFault(self.path, f"{what}, so nobody can say what it holds: open it in Excel and save it again")
 
     def _refuse_strict(self, archive: CheckedArchive) -> None:
         if _BOOK in archive.namelist() and _STRICT in archive.read(_BOOK)[:_BOOK_BEGIN]:
@@ -135,10 +155,15 @@ class XlsxSheet:
             if not visible:
                 raise FileFault(self.path, "has only hidden sheets: name the one to read with `sheet` in its mapping")
             return visible[0]
-        names = [sheet.title for sheet in workbook.worksheets]
-        if self._sheet not in names:
-            raise FileFault(self.path, f"has no sheet {self._sheet!r}; its sheets are {', '.join(names)}")
-        return workbook[self._sheet]
+        named = [sheet for sheet in workbook.worksheets if sheet.title == self._sheet]
+        wanted = canonical(self._sheet)
+        named = named or [sheet for sheet in workbook.worksheets if canonical(sheet.title) == wanted]
+        if len(named) != 1:
+            names = ", ".join(repr(sheet.title) for sheet in workbook.worksheets)
+            raise FileFault(
+                self.path, f"has {len(named) or 'no'} sheet{'s' * bool(named)} {self._sheet!r}; its sheets are {names}"
+            )
+        return named[0]
 
     def rows(self, progress: Callable[[int], object]) -> Iterator[Row]:
         """See `Sheet`. The progress is a guess from the row number while the size of the sheet is unknown."""
@@ -180,30 +205,6 @@ def _opened(archive: CheckedArchive, file: IO[bytes]) -> Any:  # noqa: ANN401  (
     return reader.wb
 
 
-class _Parser(WorkSheetParser):
-    """openpyxl's parser, which takes a formula without a stored value for an empty cell."""
-
-    @classmethod
-    def of(cls, workbook: Any, sheet: Any, source: IO[bytes]) -> "_Parser":  # noqa: ANN401  (openpyxl's)
-        """As openpyxl makes it for its read-only sheets."""
-        return cls(
-            source,
-            sheet._shared_strings,  # noqa: SLF001  (test_workbook holds it)
-            data_only=True,
-            epoch=workbook.epoch,
-            date_formats=workbook._date_formats,  # noqa: SLF001  (test_workbook holds it)
-            timedelta_formats=workbook._timedelta_formats,  # noqa: SLF001  (test_workbook holds it)
-        )
-
-    def parse_cell(self, element: Any) -> Any:  # noqa: ANN401  (openpyxl's)
-        """See openpyxl. A formula whose result is an empty text has the type `str`."""
-        cell = super().parse_cell(element)
-        restore_moment(cell, element.get("t", "n"), element.findtext(VALUE_TAG, ""))
-        if cell["value"] is None and element.get("t") != "str" and element.find(FORMULA_TAG) is not None:
-            cell["value"] = Unreadable("", _NO_VALUE)
-        return cell
-
-
 class _Area(NamedTuple):
     """Merged cells, rows and columns counted from 1."""
 
@@ -232,7 +233,7 @@ def _merged(source: IO[bytes]) -> Iterator[_Area]:
     for number, match in enumerate(_MERGED.finditer(tail)):
         if number >= _MOST_MERGED:
             raise ValueError(f"more than {_MOST_MERGED:,} merged cells")
-        left, top, right, bottom = range_boundaries(match[1].decode())
+        left, top, right, bottom = range_boundaries(match[1].decode().upper())
         if left and top and right and bottom:
             yield _Area(top, left, bottom, right)
 
@@ -245,7 +246,7 @@ class _Merged:
             (area for area in areas if area.last_row > after and area.first_column <= width), reverse=True
         )
         self._now: list[tuple[_Area, Cell]] = []
-        self._width, self._path = width, path
+        self._width, self._path, self._after = width, path, after
 
     def fill(self, line: int, texts: list[Cell]) -> None:
         """Change the cells of a row; rows come in their order."""
@@ -254,7 +255,8 @@ class _Merged:
             area = self._coming.pop()
             if area.last_row >= line:
                 here = area.first_row == line and area.first_column <= len(texts)
-                self._now.append((area, texts[area.first_column - 1] if here else ""))
+                nothing = "" if area.first_row > self._after else Unreadable("", _MERGED_HEADING)
+                self._now.append((area, texts[area.first_column - 1] if here else nothing))
                 if len(self._now) > self._width:
                     raise FileFault(self._path, "has merged cells that overlap: save it again as .xlsx", line=line)
         for area, value in self._now:
@@ -271,11 +273,11 @@ def _text(cell: Any) -> Cell:  # noqa: ANN401, PLR0911  (openpyxl has several cl
     if value is None:
         return ""
     if isinstance(value, str):
-        if cell.data_type == "e":
-            return Unreadable(value, why_unreadable(value) or f"holds the error {value}: fix it in the spreadsheet")
         if type(value) is Unreadable:
             return value
-        return (_ESCAPED.sub(lambda found: chr(int(found[1], 16)), value) if "_x" in value else value).strip()
+        if cell.data_type == "e":
+            return Unreadable(value, why_unreadable(value) or f"holds the error {value}: fix it in the spreadsheet")
+        return _unescaped(value) if "_x" in value else value.strip()
     if isinstance(value, datetime):
         # A workbook keeps a day as a time at midnight; only the format of the cell tells them apart.
         if (
@@ -287,17 +289,33 @@ def _text(cell: Any) -> Cell:  # noqa: ANN401, PLR0911  (openpyxl has several cl
         return value
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
-    if isinstance(value, int | float) and abs(value) >= 10**MOST_DIGITS:
-        return Unreadable(
-            str(value), f"holds {value}, a number of which Excel keeps {MOST_DIGITS} digits: make it a text"
-        )
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
+    if isinstance(value, int | float):
+        if abs(value) >= 10**MOST_DIGITS:
+            return Unreadable(
+                str(value), f"holds {value}, a number of which Excel keeps {MOST_DIGITS} digits: make it a text"
+            )
+        return shown_number(value, _number_format(cell))
     if isinstance(value, date | time):
         return value if isinstance(value, date) else value.isoformat()
     if isinstance(value, timedelta):
         return _clock(value)
     return str(value)
+
+
+def _unescaped(text: str) -> str:
+    """A text with the characters that XML cannot hold; one beyond the first 65,536 is written as two halves."""
+    halves = _ESCAPED.sub(lambda found: chr(int(found[1], 16)), text).encode("utf-16-le", "surrogatepass")
+    try:
+        return halves.decode("utf-16-le").strip()
+    except UnicodeDecodeError:
+        return Unreadable(halves.decode("utf-16-le", "replace"), _HALF)
+
+
+def _number_format(cell: Any) -> str:  # noqa: ANN401  (openpyxl's)
+    try:
+        return str(cell.number_format)
+    except IndexError:  # a style that the workbook does not have
+        return "General"
 
 
 def _clock(value: timedelta) -> str:

@@ -13,13 +13,15 @@ import pytest
 from exported import HEADER, MAPPING, changed, csv_file, read, workbook
 from openpyxl.worksheet.worksheet import Worksheet
 
+from sources.files.cell_texts import canonical
 from sources.files.source_file import FileFault
 
 # ---- cells that are not what they look like
 
 
 @pytest.mark.parametrize(
-    "text", ["#N/A", "#I/T", "#VÆRDI!", "#DIV/0!", "#DIVISION/0!", "#NAVN?", "#REFERENCE!", "#SPILL!", "########"]
+    "text",
+    ["#N/A", "#I/T", "#VÆRDI!", "#DIV/0!", "#DIVISION/0!", "#NAVN?", "#REFERENCE!", "#SPILL!", "Err:502", "Fejl:502"],
 )
 @pytest.mark.parametrize("column", ["Sag", "Udbytte", "Dato", "Titel"])
 def test_errors_as_text(tmp_path: Path, column: str, text: str):
@@ -27,6 +29,106 @@ def test_errors_as_text(tmp_path: Path, column: str, text: str):
     events, [refusal] = read(csv_file(tmp_path, changed(**{column: text})))
     assert events == []
     assert f"the column {column!r} holds the error {text}" in refusal.reason
+
+
+@pytest.mark.parametrize(
+    "text", ["#NV", "#BEZUG!", "#værdi!", "#REF", "#I/T!", "#N/A N/A", "\u200b#I/T", '="#I/T"', "#NOM?", "#VERDI!"]
+)
+def test_errors_of_other_programs(tmp_path: Path, text: str):
+    """In an id also in other languages, in lower case, without their sign, and with what nobody sees around them."""
+    events, [refusal] = read(csv_file(tmp_path, changed(Sag='"' + text.replace('"', '""') + '"')))
+    assert (events, refusal.field) == ([], "activity_id")
+    assert "holds the error #" in refusal.reason
+
+
+@pytest.mark.parametrize("text", ["####", "##########", "Loading...", "Indlæser…"])
+def test_what_spreadsheets_show_instead(tmp_path: Path, text: str):
+    """A column that is too narrow and a value that is not there yet are no formula to fix."""
+    events, [refusal] = read(csv_file(tmp_path, changed(Udbytte=text)))
+    assert events == []
+    assert f"holds {text}, " in refusal.reason
+    assert "formula" not in refusal.reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "NULL",
+        r"\N",
+        "(null)",
+        "NaN",
+        "nan",
+        "None",
+        "(tom)",
+        "(blank)",
+        "[Record]",
+        "[object Object]",
+        "undefined",
+        "=A2&B2",
+    ],
+)
+@pytest.mark.parametrize("template", ["{Sag}/{CVR-nr}", "Sag"])
+def test_no_ids(tmp_path: Path, template: str, text: str):
+    """What programs write where there is no value is no id, and no part of one: two activities would be one."""
+    mapping = MAPPING.replace("{Sag}/{CVR-nr}", template)
+    events, [refusal] = read(csv_file(tmp_path, changed(Sag=text, Titel=text)), mapping)
+    assert (events, refusal.field) == ([], "activity_id")
+    assert f"the column 'Sag' holds {'the formula ' * (text[0] == '=')}{text}" in refusal.reason
+
+
+@pytest.mark.parametrize(
+    "text", ["NULL-1", "Nullermand", "Nanna", "1E", "2018E1", "19E2", "17E10", "None of these", "A=B"]
+)
+def test_ids_like_those(tmp_path: Path, text: str):
+    """Only the whole cell; and a semester is no number."""
+    [event], refused = read(csv_file(tmp_path, changed(Sag=text)))
+    assert (event["data"]["activity_id"], refused) == (f"{text}/13748136", [])
+
+
+@pytest.mark.parametrize("text", ["#DIGITALISERING!", "#METOO?", "#python!", "19E2", "1,5E+03", "None", "(tom)", "#1"])
+def test_titles_are_texts(tmp_path: Path, text: str):
+    """A title is what people wrote, unless it is exactly an error."""
+    [event], refused = read(csv_file(tmp_path, changed(Titel=text)))
+    assert (event["data"]["title"], refused) == (text, [])
+
+
+def test_errors_in_lists(tmp_path: Path):
+    """Each of several outcomes in a cell is looked at."""
+    events, [refusal] = read(csv_file(tmp_path, changed(Udbytte="Kompetencer| #I/T ")))
+    assert events == []
+    assert refusal.reason == "the column 'Udbytte' holds the error #I/T: fix the formula in the spreadsheet"
+
+
+@pytest.mark.parametrize(
+    ("text", "outcomes"),
+    [
+        ("Ingen", []),
+        ("Ved ikke", None),
+        ("-", []),
+        ("|", None),
+        (" | | ", None),
+        ("Ved ikke|Kompetencer", ["new_competencies"]),
+    ],
+)
+def test_words_for_none(tmp_path: Path, text: str, outcomes: list[str] | None):
+    """A mapping says "none" with `-`, as a cell does, and "says nothing" with an empty text."""
+    mapping = MAPPING.replace("values = {", 'values = {"Ingen" = "-", "Ved ikke" = "", ')
+    [event], _ = read(csv_file(tmp_path, changed(Udbytte=text)), mapping)
+    assert event["data"].get("outcomes") == outcomes
+
+
+@pytest.mark.parametrize(
+    ("word", "value", "text"), [("SAND", "new_ideas", True), ("TRUE", "new_ideas", True), ("FALSK", "", False)]
+)
+def test_booleans(tmp_path: Path, word: str, value: str, text: bool):
+    """A mapping names true and false as Excel shows them, in Danish or in English."""
+
+    def fill(sheet: Worksheet) -> None:
+        sheet["E2"] = text
+
+    mapping = MAPPING.replace("values = {", f'values = {{"{word}" = "{value}", ')
+    [event], _ = read(workbook(tmp_path, fill), mapping)
+    assert event["data"].get("outcomes") == ([value] if value else None)
 
 
 @pytest.mark.parametrize("text", ["#1", "#N/A-12", "Sag #3!", "# Noter"])
@@ -37,12 +139,14 @@ def test_what_is_no_error(tmp_path: Path, text: str):
     assert refused == []
 
 
-@pytest.mark.parametrize(("column", "text"), [("CVR-nr", "1,37E+07"), ("Sag", "1.23457E+17"), ("Sag", "4E5")])
+@pytest.mark.parametrize(
+    ("column", "text"), [("CVR-nr", "1,37E+07"), ("Sag", "1.23457E+17"), ("Sag", "4E+05"), ("Sag", "\ufeff1,37E+07")]
+)
 def test_shortened_numbers(tmp_path: Path, column: str, text: str):
     """What Excel made of a long number has lost its last digits: two ids would become one."""
     events, [refusal] = read(csv_file(tmp_path, changed(**{column: text})))
     assert events == []
-    assert f"holds {text}, a number that Excel has shortened" in refusal.reason
+    assert f"holds {canonical(text)}, a number that Excel has shortened" in refusal.reason
 
 
 @pytest.mark.parametrize(
@@ -171,6 +275,7 @@ def test_strict_workbooks(tmp_path: Path):
         pytest.param("Idérør  \t é", id="several blanks"),
         pytest.param("\ufeffIdé\u200brør é\u200e", id="characters that nobody sees"),
         pytest.param("\u3164Idér\ufff9ør\U000e0020 é", id="more of them"),
+        pytest.param("Idérør é", id="as it is"),
         pytest.param('="Idérør é"'.replace('"', '""').join('""'), id="as a formula"),
     ],
 )
@@ -191,7 +296,8 @@ def test_words_have_one_form(tmp_path: Path):
 @pytest.mark.parametrize(
     "text",
     ["CVR 13748136", "CVR-nr. 13748136", "cvr: 13 74 81 36", '"=""13748136"""', "\u200b13748136\u200b", "13748136.0",
-     "DK-13748136", "\xa013748136"],
+     "DK-13748136", "\xa013748136", "dk 13.748.136", "CVR-nr.: DK 13748136", "13748136,00", "1374 8136", "137 481 36",
+     "13\xa074\xa081\xa036", "13-74-81-36", "13,748,136", "CVRnr.13748136", "CVR-nummer: 13748136", "DK CVR 13748136"],
 )  # fmt: skip
 def test_cvr_numbers(tmp_path: Path, text: str):
     """The number is read with its word, as a formula that is a text, with blanks, and as a decimal number."""
@@ -199,8 +305,34 @@ def test_cvr_numbers(tmp_path: Path, text: str):
     assert (event["subject"], event["data"]["activity_id"]) == ("13748136", "WS-1/13748136")
 
 
-@pytest.mark.parametrize("text", ["CVR 1374813", "13748136 25063864", "P 1003403547", "CVR 13748136 A/S"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "CVR 1374813",
+        "13748136 25063864",
+        "P 1003403547",
+        "CVR 13748136 A/S",
+        "NO 13748136",
+        "SE 13748136",
+        "DE13748136",
+    ],
+)
 def test_what_is_no_cvr_number(tmp_path: Path, text: str):
     """No number is made of more or fewer digits."""
     [event], _ = read(csv_file(tmp_path, changed(**{"CVR-nr": text})))
     assert event["subject"] == text
+
+
+@pytest.mark.parametrize("text", ["-13748136", "1374813.6", "13.748,136", "1 3748136", "13748136-"])
+def test_numbers_that_a_worker_would_read(tmp_path: Path, text: str):
+    """A decimal or negative number is no CVR number, though a worker would find one in its digits."""
+    events, [refusal] = read(csv_file(tmp_path, changed(**{"CVR-nr": text})))
+    assert (events, refusal.field) == ([], "subject")
+    assert f"{text!r} is not a way to write a CVR number" in refusal.reason
+
+
+@pytest.mark.parametrize("text", ["WS\u20101", "WS\u20111", "W\xadS-1"])
+def test_hyphens(tmp_path: Path, text: str):
+    """The hyphens of Unicode are the one on the keyboard; the soft one is not there."""
+    [event], _ = read(csv_file(tmp_path, changed(Sag=text)))
+    assert event["data"]["activity_id"] == "WS-1/13748136"

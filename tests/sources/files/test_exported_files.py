@@ -273,3 +273,13 @@ def test_every_line_is_named_in_words():
     """A refusal names the lines of its row, from the first to the last."""
     assert str(Refusal("f.csv", 3, "", "why", 5)) == "f.csv lines 3 to 5: why"
     assert re.fullmatch("f.csv line 3: time: why", str(Refusal("f.csv", 3, "time", "why", 3)))
+
+
+@pytest.mark.parametrize("template", ["{Sag}/{CVR-nr}", "{CVR-nr}/{Sag}", "Sag"])
+def test_bytes_of_another_encoding_in_an_id(tmp_path: Path, template: str):
+    """It is one refused row, in any kind of id."""
+    path = csv_file(tmp_path, *[changed(Sag=f"WS-ø{number}") for number in range(30)], changed(Sag="@"))
+    path.write_bytes(path.read_bytes().replace(b"@", b"\xe6"))
+    events, [refusal] = read(path, MAPPING.replace("{Sag}/{CVR-nr}", template))
+    assert len(events) == 30
+    assert "the column 'Sag' cannot be decoded" in refusal.reason

@@ -1,6 +1,7 @@
 """Workbooks as a stream of rows."""
 
 import inspect
+import unicodedata
 import zipfile
 from datetime import date, datetime, time
 from pathlib import Path
@@ -85,8 +86,14 @@ def test_sheet_by_name(tmp_path: Path):
     """The mapping can name the sheet; one that is missing is answered with those that exist."""
     path = saved(tmp_path, [["a"], ["1"]], before="Læs mig")
     assert read(path, "Aktiviteter") == [Row(2, ["1"])]
-    with pytest.raises(FileFault, match=r"no sheet 'Ark1'; its sheets are Læs mig, Aktiviteter"):
+    with pytest.raises(FileFault, match=r"no sheet 'Ark1'; its sheets are 'Læs mig', 'Aktiviteter'"):
         read(path, "Ark1")
+
+
+@pytest.mark.parametrize(("name", "wanted"), [("Data ", "Data"), (unicodedata.normalize("NFD", "Årsdata"), "Årsdata")])
+def test_names_of_sheets_have_one_form(tmp_path: Path, name: str, wanted: str):
+    """A blank at the end, or another form of an accent, is seen by nobody."""
+    assert read(saved(tmp_path, [["a"], ["1"]], name=name, before="Skjult"), wanted) == [Row(2, ["1"])]
 
 
 def test_size_is_checked_before_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
