@@ -118,7 +118,8 @@ def check_format(pattern: str, *, clock: bool) -> None:
             raise MomentError(f"the format {pattern!r} has no {part}")
     for part, larger in _NEEDS.items():
         if part in read and larger not in read:
-            raise MomentError(f"the format {pattern!r} has {part} and no {larger}")
+            article = "an" if part == "offset" else "a"
+            raise MomentError(f"the format {pattern!r} has {article} {part} and no {larger}")
     _check_texts(pattern)
     if ("I" in directives) != ("half of the day" in read):
         raise MomentError(f"the format {pattern!r} needs %I and %p for twelve hours, or %H for 24")

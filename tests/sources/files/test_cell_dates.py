@@ -202,7 +202,7 @@ def test_formats_that_are_read(pattern: str):
         pytest.param("%d-%m-%Y %y", False, "the year twice", id="twice in another way"),
         pytest.param("%d-%m-%Y %H:%M %p", True, "needs %I and %p", id="24 hours with a half of the day"),
         pytest.param("%d-%m-%Y %I:%M", True, "needs %I and %p", id="12 hours without one"),
-        pytest.param("%d-%m-%Y %H:%S", True, "has second and no minute", id="seconds without minutes"),
+        pytest.param("%d-%m-%Y %H:%S", True, "a second and no minute", id="seconds without minutes"),
         pytest.param("%Y-%m-%d %H:%M %Z", True, "%z reads Z, UTC, GMT and +02:00", id="name of a zone"),
         pytest.param("%c", True, "%c, which is not read", id="as the machine likes it"),
         pytest.param("%-d-%m-%Y", False, "%-, which is not read (%d and %m read one digit too)", id="glibc's own"),
@@ -230,7 +230,7 @@ def test_formats_that_are_read(pattern: str):
             pytest.param(pattern, False, "which reads no zone: write %H:%M and %z, or a day alone", id=pattern)
             for pattern in ("%Y-%m-%d 00:00:00 +0000", "%Y-%m-%dT00:00:00Z", "%d-%m-%Y UTC")
         ),
-        pytest.param("%d-%m-%Y %z", False, "has offset and no hour", id="offset of a day"),
+        pytest.param("%d-%m-%Y %z", False, "has an offset and no hour", id="offset of a day"),
         pytest.param("%d-%m-%Y %H:%M PM", True, "has 'PM' as a text: write %I for the hour and %p", id="PM"),
         pytest.param("%d-%m-%Y %H:%M a.m.", True, "has 'a.m' as a text: write %I", id="a.m."),
         pytest.param("%Y-%m-%d 23:00", False, "has the digits '2300' as a text", id="a clock as a text"),
