@@ -17,13 +17,14 @@ _DAY_LENGTH: Final = 10
 _OFFSET: Final = "[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?"
 _FRACTION: Final = "(?:[.,][0-9]{1,9})?"
 _ISO: Final = re.compile(
-    rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?P<clock>T[0-9]{{2}}(?::[0-9]{{2}}(?::[0-9]{{2}}{_FRACTION})?(?:Z|{_OFFSET})?)?"
-    rf"|[ ][0-9]{{2}}(?::[0-9]{{2}}(?:[ ]?Z|[ ]?[+][0-9:]+)?)?"
-    rf"|[ ][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}{_FRACTION}[ ]?(?:Z|{_OFFSET})?)?"
-    rf"|[0-9]{{8}}(?P<short>T[0-9]{{4}}(?:[0-9]{{2}}{_FRACTION})?(?:Z|{_OFFSET})?)?",
+    r"(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8})"
+    rf"(?P<clock>T[0-9]{{2}}(?::?[0-9]{{2}}(?::?[0-9]{{2}}{_FRACTION})?(?:Z|{_OFFSET})?)?"
+    r"|[ ][0-9]{2}:[0-9]{2}(?:[ ]?(?:Z|[+][0-9:]+))?"
+    rf"|[ ][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}{_FRACTION}[ ]?(?:Z|{_OFFSET})?)?",
     re.IGNORECASE,
 )
-"""What is read without a format. `10:00-11:00` after a blank is from ten to eleven, not an offset."""
+"""What is read without a format. After a blank `10:00-11:00` is from ten to eleven, not an offset, and digits alone may
+have lost their zeros (1009 is nine past ten, or 00:10:09)."""
 _DAY_AND_OFFSET: Final = re.compile(rf"([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})(Z|{_OFFSET})", re.IGNORECASE)
 """A day as XML has it."""
 
@@ -225,10 +226,9 @@ def read_iso(text: str) -> date | None:
     try:
         if found is None:
             return None
-        if not (found["clock"] or found["short"]):
+        if not found["clock"]:
             return date.fromisoformat(text)
-        day, clock = text[: _DAY_LENGTH if found["clock"] else 8], found["clock"] or found["short"]
-        return datetime.fromisoformat(f"{day}T{clock[1:].upper().replace(' ', '')}")
+        return datetime.fromisoformat(f"{found['day']}T{found['clock'][1:].upper().replace(' ', '')}")
     except ValueError:
         return None
 

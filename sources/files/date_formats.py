@@ -19,7 +19,7 @@ _PARTS: Final = {
 }  # fmt: skip
 """What a directive of a format reads. Others mean something else on another machine (`%x`, `%c`, `%Z`), or nothing."""
 _KNOWN: Final = ", ".join(f"%{directive}" for directive in _PARTS)
-_NEEDS: Final = {"minute": "hour", "second": "minute", "fraction": "second"}
+_NEEDS: Final = {"minute": "hour", "second": "minute", "fraction": "second", "offset": "hour"}
 _CLOCK: Final = frozenset("HIMSf")
 
 _MONTHS: Final = {
@@ -118,7 +118,8 @@ def check_format(pattern: str, *, clock: bool) -> None:
             raise MomentError(f"the format {pattern!r} has no {part}")
     for part, larger in _NEEDS.items():
         if part in read and larger not in read:
-            raise MomentError(f"the format {pattern!r} has a {part} and no {larger}")
+            article = "an" if part == "offset" else "a"
+            raise MomentError(f"the format {pattern!r} has {article} {part} and no {larger}")
     _check_texts(pattern)
     if ("I" in directives) != ("half of the day" in read):
         raise MomentError(f"the format {pattern!r} needs %I and %p for twelve hours, or %H for 24")
@@ -143,9 +144,10 @@ def _check_texts(pattern: str) -> None:
         if not zone and begun and (offset := _OFFSET.search(text)):
             zone = text[offset.start() :].strip()
         if zone in {"Z", "UTC", "GMT"} or (zone[:1] in "-+" and zone):
-            raise MomentError(
-                f"the format {pattern!r} has {zone!r} as a text, which reads no zone: write %z in its place"
+            advice = (
+                "write %z in its place" if {"%H", "%I"} & {*_split(pattern)} else "write %H:%M and %z, or a day alone"
             )
+            raise MomentError(f"the format {pattern!r} has {zone!r} as a text, which reads no zone: {advice}")
         if zone:
             raise MomentError(
                 f"the format {pattern!r} has {zone!r} as a text with the time, which may be a zone and is not read: "

@@ -28,6 +28,7 @@ DANISH = "%d-%m-%Y %H:%M"
         pytest.param("2018-05-03 14:05:09.1299999 +02:00", None, "2018-05-03T14:05:09.129+02:00", id="SQL Server"),
         pytest.param("2018-05-03 12:05:09.120+02", None, "2018-05-03T12:05:09.120+02:00", id="Postgres"),
         pytest.param("20180503T120509Z", None, "2018-05-03T12:05:09Z", id="ISO, short"),
+        pytest.param("20180503 14:05:09", None, "2018-05-03T14:05:09+02:00", id="SQL, day without hyphens"),
         pytest.param("2018-05-03T10", None, "2018-05-03T10:00:00+02:00", id="ISO hour"),
         pytest.param("\u200e3-5-2018\xa0 14:05\u200b", DANISH, "2018-05-03T14:05:00+02:00", id="invisible characters"),
         pytest.param('="03-05-2018 14:05"', DANISH, "2018-05-03T14:05:00+02:00", id="kept as a text"),
@@ -71,6 +72,10 @@ def test_moments_that_can_be_read(cell: str | date, pattern: str | None, written
         pytest.param("2018-05-03Z", None, "day without a time of day", id="XML day in UTC"),
         pytest.param("2018-W18-4T10:00", None, "is not a time like", id="week"),
         pytest.param("2018-05-03 10:00-11:00", None, "is not a time like", id="from ten to eleven"),
+        *(
+            pytest.param(f"20180503 {clock}", None, "is not a time like", id=f"zeros may be lost in {clock}")
+            for clock in ("10", "1009", "10509", "101009")
+        ),
         pytest.param("2018-05-03x10:00", None, "is not a time like", id="another separator"),
         pytest.param("2018-05-03T24:00:00", None, "is not a time like", id="24 hours"),
         pytest.param("03-05-2018 9.5", "%d-%m-%Y %H.%M", "both their digits", id="a minute of one digit"),
@@ -213,8 +218,6 @@ def test_formats_that_are_read(pattern: str):
                 ("%d-%m-%Y %H:%M GMT", "GMT"),
                 ("%Y-%m-%dT%H:%M:%S+00:00", "+00:00"),
                 ("%Y-%m-%dT%H:%M:%S.000Z", "Z"),
-                ("%Y-%m-%d 00:00:00 +0000", "+0000"),
-                ("%Y-%m-%dT00:00:00Z", "Z"),
                 ("UTC %Y-%m-%d %H:%M", "UTC"),
                 ("%Y-%m-%d %H:%M -01", "-01"),
             )
@@ -223,6 +226,11 @@ def test_formats_that_are_read(pattern: str):
             pytest.param(f"%d-%m-%Y %H:%M {text}", True, f"has {text!r} as a text with the time", id=text)
             for text in ("CET", "cest", "CEST", "EST", "BST", "dansktid")
         ),
+        *(
+            pytest.param(pattern, False, "which reads no zone: write %H:%M and %z, or a day alone", id=pattern)
+            for pattern in ("%Y-%m-%d 00:00:00 +0000", "%Y-%m-%dT00:00:00Z", "%d-%m-%Y UTC")
+        ),
+        pytest.param("%d-%m-%Y %z", False, "has an offset and no hour", id="offset of a day"),
         pytest.param("%d-%m-%Y %H:%M PM", True, "has 'PM' as a text: write %I for the hour and %p", id="PM"),
         pytest.param("%d-%m-%Y %H:%M a.m.", True, "has 'a.m' as a text: write %I", id="a.m."),
         pytest.param("%Y-%m-%d 23:00", False, "has the digits '2300' as a text", id="a clock as a text"),
