@@ -29,6 +29,7 @@ from brokers.admin import CheckedAdmin
 from brokers.attempts import attempts
 from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable, await_usable, explained, failed, needing, not_allowed, right
+from schemas.counts import counted
 from schemas.errors import CheckFailed
 
 EVENTS: Final = "activity.events.v1"
@@ -255,7 +256,7 @@ class TopicAdmin:
             if spec.name in states and states[spec.name].partitions != spec.partitions
         ]
         if wrong:
-            more = f" The same holds for {len(wrong) - 1} more topics." if len(wrong) > 1 else ""
+            more = f" The same holds for {counted(len(wrong) - 1, 'more topic')}." if len(wrong) > 1 else ""
             raise TopicFault(wrong[0] + more)
         return states
 
@@ -270,7 +271,7 @@ class TopicAdmin:
             state = states.get(spec.name)
             if state is None:
                 self._create(spec)
-                lines.append(f"Topic {spec.name} created with {spec.partitions} partitions.")
+                lines.append(f"Topic {spec.name} created with {counted(spec.partitions, 'partition')}.")
                 continue
             changes = _differing(spec, state)
             if changes:
@@ -344,8 +345,8 @@ class TopicAdmin:
                 if issubclass(error, RetriableError | AuthorizationError):
                     raise needing(error(answer["error_message"]), "Create", "topic", spec.name)
                 raise TopicFault(
-                    f"Topic {spec.name} cannot be created with {spec.partitions} partitions and "
-                    f"{spec.replication_factor} replicas: {answer['error_message'] or error.__name__}",
+                    f"Topic {spec.name} cannot be created with {counted(spec.partitions, 'partition')} and "
+                    f"{counted(spec.replication_factor, 'replica')}: {answer['error_message'] or error.__name__}",
                     spec.name,
                 )
             self._admin.wait_for_topics([spec.name], timeout_ms=self._timeout_ms)
@@ -369,8 +370,8 @@ class TopicAdmin:
 def partitions_differ(spec: TopicSpec, state: TopicState) -> str:
     """One sentence about a number of partitions that is not the wanted one."""
     return (
-        f"Topic {spec.name} has {state.partitions} partitions instead of {spec.partitions}, and the count is fixed for "
-        f"life: set CLUSTERTRACK_PARTITIONS={state.partitions}, or delete it if it is new and empty."
+        f"Topic {spec.name} has {counted(state.partitions, 'partition')} instead of {spec.partitions}, and the count "
+        f"is fixed for life: set CLUSTERTRACK_PARTITIONS={state.partitions}, or delete it if it is new and empty."
     )
 
 

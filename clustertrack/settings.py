@@ -343,7 +343,7 @@ _named: Final[set[str]] = set()
 
 
 def _name_misspelt() -> None:
-    for name, meant in misspelt(os.environ).items():
+    for name, meant in misspelt(name for name, value in os.environ.items() if value).items():
         if name not in _named:
             _named.add(name)
             advice = f"did you mean {meant}?" if meant else "see deploy/settings.env.example"

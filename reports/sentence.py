@@ -3,7 +3,7 @@
 from typing import Final
 
 from reports.model import AnnualReport, Figures
-from schemas.counts import counted, number
+from schemas.counts import counted, number, one_or_many
 
 THOUSAND: Final = 1000
 
@@ -28,7 +28,7 @@ def sentence(report: AnnualReport) -> str:
     new = report.new_competencies
     ideas = report.new_ideas
     products = report.new_products
-    were = "was" if new.companies == 1 else "were"
+    were = one_or_many(new.companies, "was", "were")
     return (
         f"{helped(report.helped.companies)}; "
         f"{companies(new.companies)}{_sizes(new, ' with fewer than 50 employees')} "
@@ -43,6 +43,6 @@ def _sizes(figures: Figures, words: str = "") -> str:
     if figures.companies == 0:
         return ""
     if figures.unknown_size == figures.companies:
-        return " (size unknown)" if figures.companies == 1 else " (sizes unknown)"
+        return f" ({one_or_many(figures.companies, 'size', 'sizes')} unknown)"
     unknown = f", {number(figures.unknown_size)} of unknown size" if figures.unknown_size else ""
     return f" ({number(figures.under_50)}{words}{unknown})"

@@ -12,6 +12,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NewType
 
+from schemas.counts import counted
+
 Lines = NewType("Lines", str)
 """Harmless lines, joined by newlines. Only this module makes them; scripts/house_rules.py looks after that."""
 
@@ -44,7 +46,7 @@ def visible(text: str, longest: int | None = None) -> str:
     kept = text if more <= 0 else text[:longest]
     shown = _escaped(kept.replace("\\", "\\\\"), _as_python, marks_at_start=0)
     shown = _LONG_GAP.sub(lambda gap: len(gap[0]) * "\\x20", shown)
-    return shown if more <= 0 else f"{shown}... (and {more:,} characters)"
+    return shown if more <= 0 else f"{shown}... (and {counted(more, 'character')})"
 
 
 def one_line(text: str) -> str:

@@ -13,6 +13,7 @@ from uuid import UUID
 from clickhouse_connect.driver.client import Client
 
 from schemas.addresses import TopicPartition
+from schemas.counts import counted
 from schemas.errors import CheckFailed
 from sinks.clickhouse import check_database_name
 
@@ -222,8 +223,8 @@ def check_topics(recorded: Mapping[str, TopicRecord], actual: Sequence[ActualTop
             )
         if topic.partitions != record.partitions:
             reasons.append(
-                f"Topic {name} has {topic.partitions} partitions and had {record.partitions}: the count is fixed for "
-                f"life, because it decides which partition a company is on. {RECREATE}"
+                f"Topic {name} has {counted(topic.partitions, 'partition')} and had {record.partitions}: the count is "
+                f"fixed for life, because it decides which partition a company is on. {RECREATE}"
             )
         for key, value in record.config.items():
             if topic.config.get(key) != value:

@@ -12,6 +12,7 @@ from clickhouse_connect.driver.client import Client
 
 from brokers import topics
 from brokers.connection import KafkaConnection
+from schemas.counts import counted
 from sinks import catalog
 
 log = structlog.get_logger()
@@ -48,8 +49,8 @@ def put_in_order(
             return dict(recorded)
         if name in states and states[name].partitions != known.partitions:
             raise topics.TopicFault(
-                f"Topic {name} was re-created with {states[name].partitions} partitions instead of {known.partitions}: "
-                "delete it, the next worker that starts makes it as it must be.",
+                f"Topic {name} was re-created with {counted(states[name].partitions, 'partition')} instead of "
+                f"{known.partitions}: delete it, the next worker that starts makes it as it must be.",
                 name,
             )
         spec = topics.TopicSpec(

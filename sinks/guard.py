@@ -23,6 +23,7 @@ from clickhouse_connect.driver.client import Client
 from brokers.connection import KafkaConnection
 from brokers.offsets import KafkaOffsets, Partition, Progress
 from brokers.topics import EVENTS, TopicAdmin
+from schemas.counts import counted
 from schemas.errors import CheckFailed, Unreachable
 from schemas.ledger import Ledger, LedgerUnavailable, Rows
 from sinks import catalog
@@ -86,7 +87,7 @@ def _delivers(offsets: KafkaOffsets, place: Partition, first: int, last: int) ->
 def older_than_commits(lost: list[Lost]) -> str:
     """One sentence about a ledger that lacks what its workers had committed, without the advice."""
     where = ", ".join(f"partition {piece.partition} offsets {piece.first} to {piece.last}" for piece in lost[:3])
-    more = f" and {len(lost) - 3} more partitions" if len(lost) > 3 else ""  # noqa: PLR2004  (as many as are named)
+    more = f" and {counted(len(lost) - 3, 'more partition')}" if len(lost) > 3 else ""  # noqa: PLR2004  (as many as are named)
     return (
         f"The ledger lacks what its workers had committed ({EVENTS} {where}{more}): it was restored from an older copy"
     )
@@ -226,9 +227,9 @@ class GuardedLedger:
         for name, (_, partitions) in actual.items():
             if name in self._belonging.partitions and partitions != self._belonging.partitions[name]:
                 raise CheckFailed(
-                    f"Topic {name} has {partitions} partitions now and had {self._belonging.partitions[name]} when it "
-                    f"was made: the count is fixed for life, because it decides where a company's records are. "
-                    f"{catalog.RECREATE}"
+                    f"Topic {name} has {counted(partitions, 'partition')} now and had "
+                    f"{self._belonging.partitions[name]} when it was made: the count is fixed for life, because it "
+                    f"decides where a company's records are. {catalog.RECREATE}"
                 )
 
     def _check_ledger(self, client: Client) -> None:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from schemas.counts import counted
 from schemas.events import Activity
 from schemas.ledger import (
     CompanyRow,
@@ -131,7 +132,7 @@ class LedgerWriter:
             # A proxy's page, or the answer to something else.
             self.close()
             raise LedgerUnavailable(
-                f"What answers at {self._config.address} does not confirm {block.num_rows} rows for {table} "
+                f"What answers at {self._config.address} does not confirm {counted(block.num_rows, 'row')} for {table} "
                 f"(written_rows: {written or 'missing'}): is it ClickHouse, or a proxy before it?"
             )
 

@@ -24,6 +24,7 @@ from brokers.connection import KafkaConnection
 from brokers.explain import explained, is_authorization, right
 from brokers.partitioning import key_hash
 from brokers.record_headers import LINE
+from schemas.counts import counted
 from schemas.errors import Unreachable
 
 MAX_RECORD: Final = 1024 * 1024
@@ -75,7 +76,7 @@ class DeliveryFailed(Unreachable):
 
     def __init__(self, *, place: SourceLine, confirmed: SourceLine | None, records: int, cause: str) -> None:
         until = (
-            f"{confirmed} is the last confirmed, with all before it ({records:,} records)"
+            f"{confirmed} is the last confirmed, with all before it ({counted(records, 'record')})"
             if confirmed
             else ("nothing is confirmed")
         )

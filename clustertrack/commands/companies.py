@@ -15,11 +15,13 @@ from brokers.codecs import require_codecs
 from clustertrack.progress import track
 from clustertrack.settings import Settings, load_settings
 from schemas.company import LATEST_REVISION_MS, CompanyVersion, read_company
+from schemas.counts import counted, number, one_or_many
 from schemas.errors import CheckFailed, UsageFault
 from schemas.screen import say, show
 from schemas.visible import json_lines, json_text
 from sources.files.buckets import BUCKETS, Buckets
-from sources.files.cell_dates import MomentError, read_moment
+from sources.files.cell_dates import read_moment
+from sources.files.date_formats import MomentError
 from sources.files.refused_rows import Refusal, RefusedRows
 from sources.publisher import Counter, DeliveryFailed, Publisher, kafka_publisher
 from sources.register.register_file import Loaded, Loader, Refusals, RegisterFile, spread_known
@@ -159,32 +161,37 @@ def _answer(file: Path, loaded: Loaded, shown: list[Refusal], revision: int, *, 
             show(json_text(example.decode()))
         say(_sentence(file, loaded, dry_run=dry_run))
     if loaded.unknown and not as_json:
-        rows = "1 refused row names" if loaded.unknown == 1 else f"{loaded.unknown:,} refused rows name"
+        name = one_or_many(loaded.unknown, "names", "name")
+        rows = f"{counted(loaded.unknown, 'refused row')} {name}"
         say(f"{rows} no company that can be read: nothing is withdrawn until the file is correct")
     if loaded.refused:
+        rows = f"{counted(loaded.refused, 'row')} {one_or_many(loaded.refused, 'was', 'were')}"
+        fix = one_or_many(loaded.refused, "it", "them")
         raise CheckFailed(
-            f"{loaded.refused:,} rows were refused and {loaded.left_out:,} companies left out: fix the "
-            f"rows in {file} and load it again"
+            f"{rows} refused and {counted(loaded.left_out, 'company', 'companies')} left out: fix {fix} in {file} and "
+            "load it again"
         )
 
 
 def _sentence(file: Path, loaded: Loaded, *, dry_run: bool) -> str:
+    companies = counted(loaded.companies, "company", "companies")
     if dry_run:
         text = (
-            f"{file}: {loaded.records:,} versions of {loaded.companies:,} companies would be sent, "
-            f"{loaded.refused:,} rows refused"
+            f"{file}: {counted(loaded.records, 'version')} of {companies} would be sent, "
+            f"{counted(loaded.refused, 'row')} refused"
         )
         if not loaded.unknown:
             text += "; other versions of these companies on Kafka would be withdrawn"
         return text
     text = (
-        f"{file}: {loaded.records - loaded.withdrawn:,} versions of {loaded.companies:,} companies sent "
-        f"({loaded.changed:,} new or changed), {loaded.withdrawn:,} withdrawn, {loaded.refused:,} rows refused"
+        f"{file}: {counted(loaded.records - loaded.withdrawn, 'version')} of "
+        f"{companies} sent ({number(loaded.changed)} new or changed), "
+        f"{number(loaded.withdrawn)} withdrawn, {counted(loaded.refused, 'row')} refused"
     )
     if loaded.refused_file:
         text += f" (in {loaded.refused_file})"
     if loaded.list_trouble:
         text += f"; {loaded.list_trouble}: --dry-run prints them all"
     if loaded.outdated:
-        text += f"; {loaded.outdated:,} companies stay as they are: Kafka has a newer extract of them"
+        text += f"; as they were, since Kafka has a newer extract: {counted(loaded.outdated, 'company', 'companies')}"
     return text

@@ -145,8 +145,10 @@ def _delete_resized(target: _Target) -> list[str]:
             with KafkaOffsets(target.settings.kafka.connection()) as offsets:
                 reading = offsets.read(app_id(target.settings.kafka.consumer_group, known), [name])
             if reading.workers:
-                raise TopicFault(f"{reading.workers} workers are running: stop them before {name} is deleted.", name)
-            left = f", with {reading.lag:,} records that were not counted: {_AGAIN[name]}"
+                raise TopicFault(
+                    f"Workers that are running: {reading.workers}. Stop them before {name} is deleted.", name
+                )
+            left = f", with {counted(reading.lag, 'record')} not counted: {_AGAIN[name]}"
         target.admin.delete(name)
         lines.append(f"Topic {name} deleted{left}.")
     return lines
@@ -245,8 +247,8 @@ def _differences(target: _Target) -> list[str]:
 def _resized(recorded: Mapping[str, catalog.TopicRecord], actual: Mapping[str, catalog.ActualTopic]) -> dict[str, str]:
     """Name -> sentence of topics that got more partitions since they were recorded: companies moved within them."""
     return {
-        name: f"Topic {name} was recorded with {recorded[name].partitions} partitions and now has {topic.partitions}: "
-        f"the count is fixed for life. {catalog.RECREATE}"
+        name: f"Topic {name} was recorded with {counted(recorded[name].partitions, 'partition')} and now has "
+        f"{topic.partitions}: the count is fixed for life. {catalog.RECREATE}"
         for name, topic in actual.items()
         if name in recorded
         and recorded[name].topic_id == topic.topic_id
@@ -256,7 +258,7 @@ def _resized(recorded: Mapping[str, catalog.TopicRecord], actual: Mapping[str, c
 
 def _recorded_line(before: catalog.TopicRecord | None, record: catalog.TopicRecord) -> str:
     if before is None:
-        return f"Topic {record.topic} recorded: id {record.topic_id}, {record.partitions} partitions."
+        return f"Topic {record.topic} recorded: id {record.topic_id}, {counted(record.partitions, 'partition')}."
     if before.topic_epoch != record.topic_epoch:
         if before.topic_id == record.topic_id:
             return f"Topic {record.topic} is read again from its beginning, as epoch {record.topic_epoch}."

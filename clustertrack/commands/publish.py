@@ -3,12 +3,13 @@
 import gc
 import sys
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from shlex import quote
-from typing import Any, Final
+from typing import Final
 
 import click
 
@@ -17,9 +18,13 @@ from brokers.explain import KafkaUnreachable
 from brokers.record_headers import STRUCTURED
 from clustertrack.progress import Reached, track
 from clustertrack.publish.outcome_text import Report
+from clustertrack.publish.snapshot import Plan, instant_of, make_plan, send_plan
+from clustertrack.publish.verify import verify
+from clustertrack.publish.verify_text import VerifyReport
 from clustertrack.registry import AnyClusters, registry_in_force, registry_of_file
 from clustertrack.settings import Settings, load_settings
 from schemas.errors import CheckFailed, UsageFault
+from schemas.event_time import EPOCH_ORDINAL
 from schemas.events import Clusters
 from schemas.screen import INTERRUPTED, say
 from sources.files.file_publisher import Conflicts, Input, Outcome, accepts_any, open_input, send, survey
@@ -27,6 +32,9 @@ from sources.files.judged_rows import FileJudge
 from sources.publisher import Counter, Publisher, kafka_publisher
 
 _EXAMPLES: Final = 3
+_AT_MOST: Final = 5
+"""Percent of what is counted of a source that a snapshot retracts unasked."""
+_DAY: Final = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command(
@@ -63,17 +71,38 @@ _EXAMPLES: Final = 3
 )
 @click.option("--send-invalid", is_flag=True, help="Send also what a worker would reject.")
 @click.option("--anyway", is_flag=True, help="Send a file of which a worker would reject every event.")
+@click.option(
+    "--snapshot",
+    is_flag=True,
+    help="The files are a full export: what the ledger counts of their sources and they lack is retracted.",
+)
+@click.option(
+    "--from", "first", type=_DAY, metavar="DAY", help="With --snapshot: first DAY of the export; else that of its rows."
+)
+@click.option("--to", "last", type=_DAY, metavar="DAY", help="With --snapshot: its last DAY; else that of its rows.")
+@click.option(
+    "--at-most",
+    type=click.FloatRange(0, 100),
+    metavar="PERCENT",
+    help="With --snapshot: stop when more of a source would be retracted.  [default: 5]",
+)
+@click.option("--yes", is_flag=True, help="With --snapshot: retract, however many there are.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def command(
     files: tuple[Path, ...],
     mapping: Path | None,
     exported_at: str | None,
     registry: Path | None,
+    first: datetime | None,
+    last: datetime | None,
+    at_most: float | None,
     *,
     dry_run: bool,
     verifying: bool,
     send_invalid: bool,
     anyway: bool,
+    snapshot: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Send activity from CSV, Excel (.xlsx) or JSON lines (.jsonl) files to Kafka.
@@ -89,24 +118,54 @@ def command(
     gc.freeze()
     if registry is not None and not dry_run:
         raise UsageFault("--registry goes with --dry-run: workers decide by the registry in force; leave it out")
-    if verifying and (dry_run or send_invalid or anyway):
-        raise UsageFault("--verify sends nothing: leave out --dry-run, --send-invalid and --anyway")
-    given = {"--mapping": mapping, "--exported-at": exported_at}
-    options = "".join(f" {name} {quote(str(value))}" for name, value in given.items() if value is not None)
-    report = Report(as_json=as_json, dry_run=dry_run, options=options)
+    if verifying and (dry_run or send_invalid or anyway or snapshot):
+        raise UsageFault("--verify sends nothing: leave out --dry-run, --send-invalid, --anyway and --snapshot")
+    if not snapshot and (first or last or yes or at_most is not None):
+        raise UsageFault("--from, --to, --at-most and --yes go with --snapshot: give it too, or leave them out")
+    days = {"--from": first, "--to": last}
+    report = Report(
+        as_json=as_json,
+        dry_run=dry_run,
+        reading=_written({"--mapping": mapping, "--exported-at": exported_at}),
+        sending=_written(
+            {
+                "--send-invalid": send_invalid,
+                "--anyway": anyway,
+                "--snapshot": snapshot,
+                **{name: None if day is None else day.date() for name, day in days.items()},
+                "--at-most": at_most,
+                "--yes": yes,
+            }
+        ),
+    )
     settings = load_settings()
-    judge = _judge(settings, registry, dry_run=dry_run)
     inputs = [open_input(path, mapping=mapping, exported_at=exported_at) for path in files]
     conflicts = survey(inputs, _checking)
+    now = int(time.time() * 1000)
+    instant = instant_of(inputs, exported_at, now) if snapshot else None
+    judge = _judge(settings, registry, now, dry_run=dry_run)
     if verifying:
         _verify(settings, inputs, judge, conflicts, as_json=as_json)
         return
-    kafka = settings.kafka.connection()
-    opened: Any = nullcontext(Counter()) if dry_run else kafka_publisher(kafka, topics.EVENTS, headers=[STRUCTURED])
-    with opened as publisher:
+    with ExitStack() as stack:
+        plan = None
+        if instant is not None:
+            plan = stack.enter_context(_plan(settings, inputs, judge, conflicts, instant, (first, last)))
+            most = _AT_MOST if at_most is None else at_most
+            needs_yes = plan.percent > most and not yes
+            report.plan(plan, needs_yes=needs_yes)
+            if needs_yes and not dry_run:
+                report.answer()
+                raise CheckFailed(
+                    f"{plan.percent:.1f} % of what is counted would be retracted, more than {most:g} %: nothing was "
+                    "sent; look at the plan, and repeat the command with --yes if it is right"
+                )
+        publisher: Publisher = Counter()
+        if not dry_run:
+            kafka = settings.kafka.connection()
+            publisher = stack.enter_context(kafka_publisher(kafka, topics.EVENTS, headers=[STRUCTURED]))
         for source in inputs:
             report.file(source)
-            invalid = _sends_rejected(source, judge, conflicts, send_invalid=send_invalid, anyway=anyway)
             sending = partial(
                 send,
                 judge=judge,
@@ -114,14 +173,24 @@ def command(
                 on_refusal=report.refusal,
                 examples=_EXAMPLES if dry_run else 0,
                 write_refused=not dry_run,
-                send_rejected=invalid,
+                send_rejected=_sends_rejected(source, judge, conflicts, send_invalid=send_invalid, anyway=anyway),
             )
             report.outcome(_send(source, publisher, sending))
+        if plan is not None:
+            with _interruptible(publisher):
+                send_plan(plan, inputs, publisher, judge=judge, conflicts=conflicts, track=_tracked)
+            report.snapshot_sent(plan)
     report.finish()
 
 
-def _judge(settings: Settings, registry: Path | None, *, dry_run: bool) -> FileJudge:
-    """The judgement of a worker with the same settings, of what arrives now.
+def _written(options: Mapping[str, object]) -> str:
+    """Options as they are written after a command; those that are not given are left out."""
+    given = {name: value for name, value in options.items() if value is not None and value is not False}
+    return "".join(f" {name}" if value is True else f" {name} {quote(str(value))}" for name, value in given.items())
+
+
+def _judge(settings: Settings, registry: Path | None, now: int, *, dry_run: bool) -> FileJudge:
+    """The judgement of a worker with the same settings, of what arrives now (ms since 1970 UTC).
 
     A dry run needs no Kafka: without it sources and clusters are not judged, which is said.
     """
@@ -133,14 +202,12 @@ def _judge(settings: Settings, registry: Path | None, *, dry_run: bool) -> FileJ
             raise
         say(f"sources and clusters are not judged (--registry FILE would): {error}", err=True)
         clusters = AnyClusters()
-    return FileJudge(clusters, int(time.time() * 1000), allow_personal_data=settings.worker.allow_personal_data)
+    return FileJudge(clusters, now, allow_personal_data=settings.worker.allow_personal_data)
 
 
 def _verify(
     settings: Settings, inputs: Sequence[Input], judge: FileJudge, conflicts: Conflicts, *, as_json: bool
 ) -> None:
-    from clustertrack.publish.verify import verify  # noqa: PLC0415  (sending needs no ClickHouse client)
-    from clustertrack.publish.verify_text import VerifyReport  # noqa: PLC0415  (sending needs no ClickHouse client)
     from sinks.clickhouse import open_ledger  # noqa: PLC0415  (sending needs no ClickHouse client)
 
     report = VerifyReport(as_json=as_json)
@@ -152,7 +219,7 @@ def _verify(
                 source,
                 judge=judge,
                 conflicts=conflicts,
-                track=lambda what, of: track(f"{what} {of.path.name}", of.path.stat().st_size),
+                track=_tracked,
                 on_row=report.row,
                 on_lacking=report.lacking,
             )
@@ -160,8 +227,39 @@ def _verify(
     report.finish()
 
 
+@contextmanager
+def _plan(
+    settings: Settings,
+    inputs: Sequence[Input],
+    judge: FileJudge,
+    conflicts: Conflicts,
+    instant: datetime,
+    days: tuple[datetime | None, datetime | None],
+) -> Iterator[Plan]:
+    from sinks.clickhouse import open_ledger  # noqa: PLC0415  (sending needs no ClickHouse client)
+
+    first, last = (None if day is None else day.toordinal() - EPOCH_ORDINAL for day in days)
+    with open_ledger(settings.clickhouse.connection()) as client:
+        plan = make_plan(
+            client,
+            settings.clickhouse.database,
+            inputs,
+            instant=instant,
+            days=(first, last),
+            judge=judge,
+            conflicts=conflicts,
+            track=_tracked,
+        )
+    with plan:
+        yield plan
+
+
+def _tracked(what: str, source: Input) -> AbstractContextManager[Reached]:
+    return track(f"{what} {source.path.name}", source.path.stat().st_size)
+
+
 def _checking(source: Input) -> AbstractContextManager[Reached]:
-    return track(f"checking {source.path.name}", source.path.stat().st_size)
+    return _tracked("checking", source)
 
 
 def _sends_rejected(source: Input, judge: FileJudge, conflicts: Conflicts, *, send_invalid: bool, anyway: bool) -> bool:
@@ -173,10 +271,16 @@ def _sends_rejected(source: Input, judge: FileJudge, conflicts: Conflicts, *, se
 
 
 def _send(source: Input, publisher: Publisher, sending: Callable[..., Outcome]) -> Outcome:
-    with track(f"sending {source.path.name}", source.path.stat().st_size) as reached:
-        try:
-            return sending(source, publisher, progress=reached)
-        except KeyboardInterrupt:
-            place = publisher.confirmed
-            say(f"stopped; last confirmed: {place or 'nothing'}; it is safe to run the command again", err=True)
-            sys.exit(INTERRUPTED)
+    with _tracked("sending", source) as reached, _interruptible(publisher):
+        return sending(source, publisher, progress=reached)
+
+
+@contextmanager
+def _interruptible(publisher: Publisher) -> Iterator[None]:
+    """Ctrl-C ends the command, and says how far it came."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        place = publisher.confirmed
+        say(f"stopped; last confirmed: {place or 'nothing'}; it is safe to run the command again", err=True)
+        sys.exit(INTERRUPTED)

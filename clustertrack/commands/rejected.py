@@ -22,6 +22,7 @@ from clustertrack.rejected.set_aside_checks import LEARNED_SECONDS, check_offset
 from clustertrack.rejected.store import Wanted, count_open, list_open, open_places, read_records
 from clustertrack.settings import load_settings
 from schemas.addresses import RecordAddress
+from schemas.counts import counted, one_or_many
 from schemas.errors import CheckFailed, UsageFault
 from schemas.faults import MAX_VALUE, SET_ASIDE
 from schemas.own_files import write_whole
@@ -326,7 +327,7 @@ def _finish_replay(results: Results, would: list[text.Would], *, dry_run: bool, 
 
 def _raise_if_refused(results: Results) -> None:
     if results.refused:
-        stay = "stays" if len(results.refused) == 1 else "stay"
+        stay = one_or_many(len(results.refused), "stays", "stay")
         raise CheckFailed(f"{text.records(len(results.refused))} {stay} as before: standard output says why.")
 
 
@@ -340,4 +341,4 @@ def _write_raw(record: RejectedRecord, raw: str) -> None:
         write_whole(Path(raw), record.payload)
     except OSError as error:
         raise UsageFault(f"{raw} cannot be written ({error.strerror}): choose another place with --raw.") from error
-    say(f"wrote {len(record.payload):,} bytes to {raw}", err=True)
+    say(f"wrote {counted(len(record.payload), 'byte')} to {raw}", err=True)

@@ -12,6 +12,7 @@ from clustertrack.settings import load_settings
 from clustertrack.simulator.build import STAGES, simulate
 from clustertrack.simulator.raw import publish_raw, read_raw
 from clustertrack.simulator.scenario import SCENARIOS
+from schemas.counts import counted
 from schemas.errors import UsageFault
 from schemas.screen import is_terminal, note_reached, say, show
 from schemas.visible import json_lines
@@ -70,12 +71,12 @@ def _send(path: Path, *, as_json: bool) -> None:
     settings = load_settings()
     total = sum(1 for _ in read_raw(path))
     with _shown(path.name, total) as reached:
-        _plain(f"sending {total:,} records of {path}")
-        number = publish_raw(path, EVENTS, settings.kafka.connection(), reached)
+        _plain(f"sending {counted(total, 'record')} of {path}")
+        sent = publish_raw(path, EVENTS, settings.kafka.connection(), reached)
     if as_json:
-        show(json_lines({"file": str(path), "sent": number}))
+        show(json_lines({"file": str(path), "sent": sent}))
     else:
-        say(f"{path}: {number:,} records sent")
+        say(f"{path}: {counted(sent, 'record')} sent")
 
 
 def _shown(what: str, total: int) -> AbstractContextManager[Reached]:

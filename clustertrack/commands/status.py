@@ -221,6 +221,6 @@ def _lines() -> Callable[[int, int], None]:
         nonlocal last
         if time.monotonic() - last >= LINE_SECONDS:
             last = time.monotonic()
-            say(f"counted {number(done)} of {number(total)} records", err=True)
+            say(f"counted {number(done)} of {counted(total, 'record')}", err=True)
 
     return told

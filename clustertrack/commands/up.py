@@ -23,6 +23,7 @@ from clustertrack.local.space import trouble_with
 from clustertrack.local.stack import LocalStack, Ports
 from clustertrack.local.supervisor import StoppedError, Supervisor, TaskRefused
 from clustertrack.settings import LAPTOP_PARTITIONS, Settings, WorkerSettings, load_settings
+from schemas.counts import counted
 from schemas.errors import UsageFault
 from schemas.own_folders import set_private_umask
 from schemas.screen import say
@@ -62,8 +63,8 @@ def command(data: Path | None, workers: int, port_base: int | None) -> None:
     partitions = settings.worker.partitions
     if workers > partitions:
         raise UsageFault(
-            f"{workers} workers cannot share {partitions} partitions: start at most {partitions}, "
-            "or set CLUSTERTRACK_PARTITIONS before the first start"
+            f"{counted(workers, 'worker')} cannot share {counted(partitions, 'partition')}: start at most "
+            f"{partitions}, or set CLUSTERTRACK_PARTITIONS before the first start"
         )
     ports = Ports.from_settings(settings) if port_base is None else Ports.from_base(port_base)
     ports.check(workers)

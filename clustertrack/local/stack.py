@@ -16,6 +16,7 @@ from clustertrack.local.probes import ready_at, sign_at
 from clustertrack.local.secrets import Secrets
 from clustertrack.local.supervisor import Service, Supervisor
 from clustertrack.settings import ClickHouseSettings, KafkaSettings, Settings, WorkerSettings, variables
+from schemas.counts import counted
 from schemas.errors import UsageFault
 
 _LARGEST_PORT: Final = 65535
@@ -190,7 +191,7 @@ class LocalStack:
         supervisor.run(self.migrate(), _MIGRATE_SECONDS)
         supervisor.run(self.sample_registry(), _MIGRATE_SECONDS)
         if self.workers:
-            tell(f"Starting {self.workers} worker{'s' if self.workers > 1 else ''}")
+            tell(f"Starting {counted(self.workers, 'worker')}")
             supervisor.start([self.worker(number) for number in range(self.workers)])
 
     def addresses(self) -> list[str]:

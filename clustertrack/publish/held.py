@@ -1,22 +1,26 @@
 """What the ledger holds of the activities of a file: their versions, rejected records, and what a file lacks."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
-
-from clickhouse_connect.driver.client import Client
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from clustertrack.publish.file_index import Part, Span, activity_mark
 from schemas.addresses import RecordAddress
+from schemas.event_time import EPOCH_ORDINAL
 from schemas.events import Activity
 from schemas.faults import Fault
 from sources.files.buckets import BUCKETS
 
-_COLUMNS: Final = (
-    "source, activity_id, revision, is_deleted, event_id, company_id, cluster, event_type, reported, derived, "
-    "outcomes_given, membership, details, toUInt16(occurred_on), toUnixTimestamp64Milli(recorded_at), "
-    "toUnixTimestamp64Milli(known_at)"
-)
-"""As `schemas.events.Activity` has them."""
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+_AS_NUMBERS: Final = {
+    "occurred_on": "toUInt16(occurred_on)",
+    "recorded_at": "toUnixTimestamp64Milli(recorded_at)",
+    "known_at": "toUnixTimestamp64Milli(known_at)",
+}
+_COLUMNS: Final = ", ".join(_AS_NUMBERS.get(name, name) for name in Activity._fields)
+"""Of a whole version, as `schemas.events.Activity` has them."""
 _SAME_TIME: Final = 100
 """Most versions of an activity that have one time and are looked at."""
 
@@ -43,7 +47,7 @@ class HeldActivity(NamedTuple):
     """Days since 1970."""
 
 
-def newest(client: Client, database: str, names: Sequence[ActivityName]) -> dict[ActivityName, Activity]:
+def newest(client: "Client", database: str, names: Sequence[ActivityName]) -> dict[ActivityName, Activity]:
     """The version that holds of each of these activities, where the ledger has one."""
     rows = client.query(
         f"SELECT {_COLUMNS} FROM {{db:Identifier}}.activity_revision "  # noqa: S608  (a constant)
@@ -55,7 +59,7 @@ def newest(client: Client, database: str, names: Sequence[ActivityName]) -> dict
 
 
 def of_time(
-    client: Client, database: str, wanted: Sequence[tuple[str, str, int]]
+    client: "Client", database: str, wanted: Sequence[tuple[str, str, int]]
 ) -> dict[ActivityName, list[Activity]]:
     """The versions of activities (source, activity_id, ms since 1970 UTC) that have that time."""
     rows = client.query(
@@ -76,7 +80,7 @@ def of_time(
     return found
 
 
-def rejected(client: Client, database: str, digests: Sequence[bytes]) -> dict[bytes, Rejected]:
+def rejected(client: "Client", database: str, digests: Sequence[bytes]) -> dict[bytes, Rejected]:
     """Of values by their SHA-256 the latest rejected record; the ledger keeps those for 90 days."""
     rows = client.query(
         "SELECT hex(SHA256(ifNull(payload, ''))) AS digest, topic, topic_epoch, partition, offset, faults "
@@ -90,7 +94,7 @@ def rejected(client: Client, database: str, digests: Sequence[bytes]) -> dict[by
     }
 
 
-def count_held(client: Client, database: str, source: str, span: Span) -> int:
+def count_held(client: "Client", database: str, source: str, span: Span) -> int:
     """How many activities of a source the ledger counts in a span."""
     [[number]] = client.query(
         "SELECT count() FROM {db:Identifier}.activity FINAL WHERE source = {source:String} "
@@ -100,7 +104,7 @@ def count_held(client: Client, database: str, source: str, span: Span) -> int:
     return int(number)
 
 
-def lacking(client: Client, database: str, source: str, span: Span, part: Part) -> Iterator[HeldActivity]:
+def lacking(client: "Client", database: str, source: str, span: Span, part: Part) -> Iterator[HeldActivity]:
     """The activities of a source that the ledger counts in a span, and that a part of a file has not; streamed."""
     with client.query_row_block_stream(
         "SELECT source, activity_id, revision, company_id, event_type, toUInt16(occurred_on) AS day "
@@ -113,6 +117,32 @@ def lacking(client: Client, database: str, source: str, span: Span, part: Part) 
             for row in block:
                 if activity_mark(row[0], row[1]) not in part.activities:
                     yield HeldActivity(*row)
+
+
+def gone(client: "Client", database: str, source: str, reason: str) -> Iterator[tuple[str, int]]:
+    """The activities (id, revision) of a source that are retracted with a reason that begins so; streamed."""
+    with client.query_row_block_stream(
+        "SELECT activity_id, max(revision) FROM {db:Identifier}.activity_revision "
+        "WHERE source = {source:String} AND activity_id IN "
+        "(SELECT activity_id FROM {db:Identifier}.activity_revision WHERE source = {source:String} AND is_deleted = 1 "
+        "AND startsWith(JSONExtractString(details, 'reason'), {reason:String})) GROUP BY activity_id "
+        "HAVING argMax(is_deleted, revision) = 1 "
+        "AND startsWith(JSONExtractString(argMax(details, revision), 'reason'), {reason:String})",
+        parameters={"db": database, "source": source, "reason": reason},
+    ) as blocks:
+        for block in blocks:
+            yield from block
+
+
+def held_as_dict(one: HeldActivity) -> dict[str, Any]:
+    """An activity of the ledger."""
+    return {
+        "source": one.source,
+        "activity_id": one.activity_id,
+        "company": f"{one.company_id:08d}",
+        "occurred_on": date.fromordinal(one.occurred_on + EPOCH_ORDINAL).isoformat(),
+        "type": one.event_type,
+    }
 
 
 def _activity(row: Sequence[Any]) -> Activity:

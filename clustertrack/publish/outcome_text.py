@@ -4,6 +4,9 @@ from shlex import quote
 from typing import Any, Final
 
 from clustertrack.publish.dry_run_text import columns_text, event_of, rows_text
+from clustertrack.publish.snapshot import Plan
+from clustertrack.publish.snapshot_text import plan_as_dict, plan_text
+from schemas.counts import counted, one_or_many
 from schemas.errors import CheckFailed
 from schemas.people import masked
 from schemas.screen import say, show
@@ -21,11 +24,16 @@ _IN_JSON: Final = 100_000
 class Report:
     """Says what was refused while the files are read, and what became of each file at the end."""
 
-    def __init__(self, *, as_json: bool, dry_run: bool, options: str = "") -> None:
-        """`options`: those that the command needs again, to name it in what to do next."""
-        self._options = options
+    def __init__(self, *, as_json: bool, dry_run: bool, reading: str = "", sending: str = "") -> None:
+        """Args that need an explanation:
+        reading: options that say how the files are read, to be named in what to do next.
+        sending: those that say what is sent.
+        """
+        self._reading = reading
+        self._sending = sending
         self._as_json = as_json
         self._dry_run = dry_run
+        self._plan: dict[str, Any] | None = None
         self._sources: list[Input] = []
         self._outcomes: list[Outcome] = []
         self._refusals: list[Refusal] = []
@@ -36,6 +44,20 @@ class Report:
         self._sources.append(source)
         if self._dry_run and not self._as_json:
             show(columns_text(source))
+
+    def plan(self, plan: Plan, *, needs_yes: bool) -> None:
+        """What a snapshot will retract."""
+        self._plan = {**plan_as_dict(plan), "needs_yes": needs_yes}
+        if not self._as_json:
+            show(plan_text(plan))
+            if self._dry_run and needs_yes:
+                say(f"  {plan.percent:.1f} % is so much that it is only retracted with --yes")
+
+    def snapshot_sent(self, plan: Plan) -> None:
+        """A snapshot is done."""
+        if not self._as_json and not plan.refused:
+            retractions = "1 retraction" if plan.retracted == 1 else f"{plan.retracted:,} retractions"
+            say(f"{retractions} {'would be sent' if self._dry_run else 'sent'}")
 
     def refusal(self, refusal: Refusal) -> None:
         """One row cannot be sent, or has a fault for which a worker would reject it."""
@@ -79,19 +101,27 @@ class Report:
         sendable = sum(outcome.events for outcome in self._outcomes)
         if self._dry_run:
             first = ["  fix the rows in the export, and look again; or"] if refused else []
-            send = f"  send what is right: clustertrack publish {names}{self._options}"
-            return (
-                ["", "Nothing was sent. Next:", *first, send]
-                if sendable
-                else ["", "Nothing was sent, and nothing can be."]
-            )
+            send = f"  send what is right: clustertrack publish {names}{self._reading}{self._sending}"
+            next_ = ["Nothing was sent. Next:", *first, send] if sendable else ["Nothing was sent, and nothing can be."]
+            return ["", *next_]
         if not sendable:
             return []
-        see = f"clustertrack publish --verify {names}{self._options}"
+        see = f"clustertrack publish --verify {names}{self._reading}"
         return [f"What became of it, when `clustertrack status --wait 60` has returned: {see}"]
 
     def finish(self) -> None:
         """Print the JSON answer, or what to do next; raise CheckFailed when rows were refused."""
+        refused = self.answer()
+        if self._plan and self._plan["refused"] and not refused:
+            raise CheckFailed("Nothing was retracted: rows that a worker would reject have no activity; fix them")
+        if refused:
+            rows = f"{counted(refused, 'row')} {one_or_many(refused, 'was', 'were')}"
+            them = one_or_many(refused, "it", "them")
+            do = f"fix {them}" if self._dry_run else f"fix {them} in the .refused file, then publish that"
+            raise CheckFailed(f"{rows} refused: {do}; everything else {'can be' if self._dry_run else 'is'} sent")
+
+    def answer(self) -> int:
+        """Print the JSON answer, or what to do next. Returns how many rows were refused."""
         refused = sum(outcome.refused for outcome in self._outcomes)
         if self._as_json:
             answer = {
@@ -103,14 +133,12 @@ class Report:
                 "files": [_as_dict(*one) for one in zip(self._sources, self._outcomes, strict=True)],
                 "refusals": [refusal._asdict() for refusal in self._refusals],
             }
+            if self._plan is not None:
+                answer["snapshot"] = self._plan
             show(json_lines(answer))
-        else:
-            show(as_lines(self._next(refused)))
-        if refused:
-            one = refused == 1
-            rows, them = ("1 row was", "it") if one else (f"{refused:,} rows were", "them")
-            do = f"fix {them}" if self._dry_run else f"fix {them} in the .refused file, then publish that"
-            raise CheckFailed(f"{rows} refused: {do}; everything else {'can be' if self._dry_run else 'is'} sent")
+        elif lines := self._next(refused):
+            show(as_lines(lines))
+        return refused
 
 
 def _as_dict(source: Input, outcome: Outcome) -> dict[str, Any]:

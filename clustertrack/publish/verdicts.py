@@ -74,6 +74,11 @@ def verdict(
     )
 
 
+def says_the_same(row: Activity, holds: Activity | None) -> bool:
+    """Whether the version that holds says what a row says."""
+    return holds is not None and not _differences(row, holds)
+
+
 def faults_text(faults: Sequence[Fault]) -> str:
     """Faults as a part of a sentence."""
     parts = []

@@ -1,28 +1,28 @@
 """`publish --verify`: reads files again, and asks the ledger what became of each row. Memory is bounded."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final
-
-from clickhouse_connect.driver.client import Client
+from typing import TYPE_CHECKING, Final
 
 from clustertrack.publish import held
 from clustertrack.publish.file_index import FileIndex, Span
 from clustertrack.publish.held import HeldActivity
-from clustertrack.publish.verdicts import Status, Verdict, faults_text, verdict
+from clustertrack.publish.verdicts import Status, Verdict, faults_text, says_the_same, verdict
 from schemas.events import Activity
 from schemas.faults import Fault
-from sources.files.event_builder import Event
-from sources.files.file_publisher import Conflicts, Input, Table
+from sources.files.file_publisher import Conflicts, Input, events_of
 from sources.files.judged_rows import FileJudge
 from sources.files.refused_rows import Refusal
 
-_ROWS: Final = 250
-"""Rows that are looked up at once, and characters of their names: all of it is in the address of a request."""
-_NAMES: Final = 40_000
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+_ROWS: Final = 1_000
+_NAMES: Final = 60_000
+"""Rows that are looked up at once, and characters of their names: a request has a limit."""
 
 Track = Callable[[str, Input], AbstractContextManager[Callable[[int], object]]]
 """Shows how much of a file is done."""
@@ -39,17 +39,8 @@ class Verified:
     spans: dict[str, Span] = field(default_factory=dict)
 
 
-def events_of(
-    source: Input, judge: FileJudge, conflicts: Conflicts, progress: Callable[[int], object]
-) -> Iterator[tuple[int, Event | Refusal, Activity | list[Fault]]]:
-    """Each row: its line, its event, and the activity that a worker makes of it, or why it rejects it."""
-    records = source.records(progress, conflicts, None) if isinstance(source, Table) else source.records(progress, None)
-    for line, record in records:
-        yield line, record, [] if isinstance(record, Refusal) else judge.activity(record)
-
-
 def verify(
-    client: Client,
+    client: "Client",
     database: str,
     source: Input,
     *,
@@ -119,18 +110,19 @@ def verify(
 
 
 def _look_up(
-    client: Client,
+    client: "Client",
     database: str,
     rows: Sequence[tuple[int, Activity, bytes]],
     wrong: Sequence[tuple[int, list[Fault], bytes]],
     tell: Callable[[Verdict], object],
 ) -> None:
     names = [(row.source, row.activity_id) for _, row, _ in rows]
-    times = [(row.source, row.activity_id, row.recorded_at) for _, row, _ in rows]
     holds = held.newest(client, database, names) if names else {}
-    same_time = held.of_time(client, database, times) if names else {}
-    unseen = [digest for (_, row, digest), name in zip(rows, names, strict=True) if not _is_held(row, holds.get(name))]
-    dead = held.rejected(client, database, [*unseen, *(digest for *_, digest in wrong)]) if unseen or wrong else {}
+    other = [one for one, name in zip(rows, names, strict=True) if not says_the_same(one[1], holds.get(name))]
+    times = [(row.source, row.activity_id, row.recorded_at) for _, row, _ in other]
+    same_time = held.of_time(client, database, times) if times else {}
+    digests = [digest for *_, digest in (*other, *wrong)]
+    dead = held.rejected(client, database, digests) if digests else {}
     for (line, row, digest), name in zip(rows, names, strict=True):
         tell(verdict(line, row, holds.get(name), same_time.get(name, ()), dead.get(digest)))
     for line, faults, digest in wrong:
@@ -139,7 +131,3 @@ def _look_up(
             tell(Verdict(line, "missing", why=f"a worker would reject it: {faults_text(faults)}"))
         else:
             tell(Verdict(line, "rejected", why=f"{faults_text(found.faults)}; see {found.place}"))
-
-
-def _is_held(row: Activity, holds: Activity | None) -> bool:
-    return holds is not None and holds.recorded_at == row.recorded_at

@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any, Final
 
 from clustertrack.publish.dry_run_text import danish_day
-from clustertrack.publish.held import HeldActivity
+from clustertrack.publish.held import HeldActivity, held_as_dict
 from clustertrack.publish.verdicts import AS_PLANNED, MEANING, Verdict
 from clustertrack.publish.verify import Verified
 from schemas.errors import CheckFailed
@@ -94,17 +94,6 @@ class VerifyReport:
                 f"{rows} not counted as in the file: see above why; for what was just sent, "
                 "wait until `clustertrack status --wait 60` returns"
             )
-
-
-def held_as_dict(one: HeldActivity) -> dict[str, Any]:
-    """An activity of the ledger."""
-    return {
-        "source": one.source,
-        "activity_id": one.activity_id,
-        "company": f"{one.company_id:08d}",
-        "occurred_on": _iso(one.occurred_on),
-        "type": one.event_type,
-    }
 
 
 def _row_as_dict(found: Verdict) -> dict[str, Any]:

@@ -134,7 +134,7 @@ def verdict_of(result: Reconciliation) -> str:
 
 
 def _all(offsets: int) -> str:
-    return "the only offset is" if offsets == 1 else f"all {number(offsets)} offsets are"
+    return one_or_many(offsets, "the only offset is", f"all {number(offsets)} offsets are")
 
 
 def _fault(count: int, noun: str, words: str) -> str:

@@ -198,7 +198,7 @@ def _payload(record: RejectedRecord) -> Lines:
         return _titled("payload", as_lines(["  not kept: it was not read"]))
     if payload is None:
         return _titled("payload", as_lines(["  none: a tombstone" if record.whole else "  none of it could be kept"]))
-    size = f"{number(len(payload))} bytes"
+    size = counted(len(payload), "byte")
     if record.original is not None:
         size += f" of {number(record.original.size)}"
         size += f", SHA-256 of all {record.original.sha256.hex()}" if record.original.sha256 else ""

@@ -10,6 +10,7 @@ from kafka.errors import KafkaError, KafkaTimeoutError
 from brokers.connection import KafkaConnection
 from brokers.explain import await_usable, explained, is_authorization, right
 from clustertrack.rejected.outgoing import Outgoing
+from schemas.counts import counted
 from schemas.errors import Unreachable
 from sources.publisher import MAX_RECORD
 
@@ -44,7 +45,7 @@ class KafkaTopic:
         except KafkaError as error:
             lacks = f"the user lacks the right {right('Write', 'topic', self.name)}" if is_authorization(error) else ""
             raise Unreachable(
-                f"Kafka did not confirm {len(records) - confirmed} of {len(records)} records "
+                f"Kafka did not confirm {len(records) - confirmed} of {counted(len(records), 'record')} "
                 f"({lacks or type(error).__name__}): "
                 "repeat the command when Kafka answers; a record that arrives twice is counted once"
             ) from error

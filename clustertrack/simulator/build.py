@@ -16,7 +16,7 @@ from clustertrack.simulator.layouts import LAYOUTS, mapping_toml
 from clustertrack.simulator.noise import RAW, Entry, Files, spread
 from clustertrack.simulator.refused import unusable_rows
 from clustertrack.simulator.register import register_csv
-from clustertrack.simulator.scenario import Scenario, random
+from clustertrack.simulator.scenario import SCENARIOS, Scenario, random
 from clustertrack.simulator.simulated_clusters import ISO, JSONL, Source, registry_toml
 from clustertrack.simulator.truth import figures
 from clustertrack.simulator.world import World, draw_world
@@ -79,7 +79,7 @@ def _simulate(scenario: Scenario, out: Path, seed: int, progress: Callable[[str]
     _add_bad_ones(files, world, histories, scenario, seed)
     progress("register")
     _write(out / "companies.csv", register_csv(world))
-    _write(out / "registry.toml", registry_toml(world.clusters, world.institutions))
+    _write(out / "registry.toml", _registry(world, scenario, seed))
     _write(out / "README.txt", _README.format(scenario=scenario.name, seed=seed))
     written = Written()
     for file, entries in files.items():
@@ -91,6 +91,15 @@ def _simulate(scenario: Scenario, out: Path, seed: int, progress: Callable[[str]
     truth |= _account(written, histories, noise, world) | {"details": details}
     _write(out / TRUTH, _json(truth))
     return truth
+
+
+def _registry(world: World, scenario: Scenario, seed: int) -> str:
+    """One registry for the data of all scenarios: the small ones of `examples/` count in the demo, too."""
+    worlds = [world if one.name == scenario.name else draw_world(one, seed) for one in SCENARIOS.values()]
+    return registry_toml(
+        [cluster for one in worlds for cluster in one.clusters],
+        {cvr for one in worlds for cvr in one.institutions if one is world or cvr not in world.companies},
+    )
 
 
 def _add_bad_ones(files: Files, world: World, histories: list[History], scenario: Scenario, seed: int) -> None:

@@ -17,6 +17,7 @@ class Scenario:
     """Sizes of one simulated world; counts of companies are distinct companies after mergers as at 31 December 2018."""
 
     name: str
+    prefix: str  # of slugs and sources, so that one registry can hold the clusters of all scenarios
     clusters: int
     helped: int
     helped_under_50: int
@@ -70,6 +71,7 @@ def _published_chains() -> tuple[tuple[date, ...], ...]:
 
 PUBLISHED: Final = Scenario(
     name="published",
+    prefix="syn",
     clusters=38,
     helped=18_058,
     helped_under_50=13_012,
@@ -106,6 +108,7 @@ PUBLISHED: Final = Scenario(
 
 SMALL: Final = Scenario(
     name="small",
+    prefix="lille",
     clusters=6,
     helped=20,
     helped_under_50=13,

@@ -1,5 +1,6 @@
 """The invented cluster registry, and how each source (a CRM) writes its exports."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -18,6 +19,8 @@ FIRST_DAY: Final = date(2016, 1, 1)
 OLD_FIRST_DAY: Final = date(1990, 1, 1)
 """One cluster is old enough for a day before 2000, so that such a day has one fault only."""
 LAST_DAY: Final = date(2019, 12, 31)
+DOCUMENTED: Final = ("food-bio", "https://crm.foodbio.example")
+"""The cluster of the documentation's examples, and its source: they count wherever simulated data do."""
 LISTED_FROM: Final = date(2007, 1, 1)
 """First day of every institution."""
 
@@ -61,13 +64,13 @@ EXCEL: Final = "activity-excel.xlsx"
 
 def registry(scenario: Scenario) -> tuple[list[Cluster], list[Source]]:
     """The clusters, all valid in 2017-2019, and their sources; some share a source, some have two."""
-    slugs = ["syn-" + theme.lower().translate(_ASCII) for theme in _THEMES[: scenario.clusters]]
+    slugs = [f"{scenario.prefix}-" + theme.lower().translate(_ASCII) for theme in _THEMES[: scenario.clusters]]
     groups = [slugs[0:3], slugs[3:5], slugs[5:7], slugs[7:9]] if len(slugs) > 9 else [slugs[0:2]]
     grouped = [slug for group in groups for slug in group]
     by_cluster: dict[str, list[str]] = {slug: [] for slug in slugs}
     sources: list[tuple[str, tuple[str, ...]]] = []
     for number, group in enumerate(groups, 1):
-        sources.append((f"https://crm.syn-faelles-{number}.example", tuple(group)))
+        sources.append((f"https://crm.{scenario.prefix}-faelles-{number}.example", tuple(group)))
     sources.extend((f"https://crm.{slug}.example", (slug,)) for slug in slugs[len(grouped) :])
     moved = slugs[-2:] if len(slugs) > 9 else []
     sources.extend((f"https://arkiv.{slug}.example", (slug,)) for slug in moved)
@@ -77,7 +80,7 @@ def registry(scenario: Scenario) -> tuple[list[Cluster], list[Source]]:
     clusters = [
         Cluster(
             slug,
-            f"Syntetisk klynge for {theme.lower()}",
+            f"Syntetisk klynge for {theme.lower()}" + ("" if scenario.prefix == "syn" else f" ({scenario.prefix})"),
             OLD_FIRST_DAY if number == len(slugs) - 1 else FIRST_DAY,
             LAST_DAY if number % 5 == 4 else None,
             tuple(by_cluster[slug]),
@@ -103,10 +106,12 @@ def _habits(number: int, uri: str, owners: tuple[str, ...], groups: int) -> Sour
     return Source(uri, owners, home, row_ids=number % 2 == 0, bare_joins=home in JSONL and number % 3 == 0)
 
 
-def registry_toml(clusters: list[Cluster], institutions: list[int]) -> str:
-    """The registry as operators write it."""
+def registry_toml(clusters: Iterable[Cluster], institutions: Iterable[int]) -> str:
+    """The registry as operators write it, with the cluster of the documentation."""
     parts = ["# Synthetic: nothing in this registry exists. Written by `clustertrack simulate`.\n"]
-    for one in clusters:
+    slug, source = DOCUMENTED
+    documented = Cluster(slug, "Syntetisk klynge for dokumentationens eksempler", FIRST_DAY, None, (source,))
+    for one in (documented, *clusters):
         until = f"valid_to = {one.valid_to.isoformat()}\n" if one.valid_to else ""
         names = ", ".join(f'"{uri}"' for uri in one.sources)
         parts.append(

@@ -1,101 +1,34 @@
 """Days and times as exports write them, without a guess: what cannot be read for certain is refused with a sentence."""
 
 import re
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from schemas.bounded_cache import RememberedTexts
 from schemas.event_time import COPENHAGEN
+from sources.files.cell_texts import canonical
+from sources.files.date_formats import MomentError, reader
 
 _DAY_LENGTH: Final = 10
-"""Characters of the longest ISO 8601 form of a day alone (`2018-05-03`); the shortest with a time of day has 13."""
+"""Characters of the longest ISO 8601 form of a day alone (`2018-05-03`)."""
 
-_PARTS: Final = {
-    "Y": "year", "y": "year", "m": "month", "b": "month", "B": "month", "d": "day", "H": "hour", "I": "hour",
-    "p": "half of the day", "M": "minute", "S": "second", "f": "fraction", "z": "offset",
-}  # fmt: skip
-"""What a directive of a format reads. Others mean something else on another machine (`%x`, `%c`, `%Z`), or nothing."""
-_KNOWN: Final = ", ".join(f"%{directive}" for directive in _PARTS)
-_NEEDS: Final = {"minute": "hour", "second": "minute", "fraction": "second"}
-_EXCEL: Final = {
-    "yyyy": "%Y", "åååå": "%Y", "yy": "%y", "åå": "%y", "dd": "%d", "d": "%d", "hh": "%H", "h": "%H", "tt": "%H",
-    "t": "%H", "ss": "%S", "s": "%S",
-}  # fmt: skip
-"""What the letters of Excel's formats are here, English and Danish; m is a month, and after an hour a minute."""
+_OFFSET: Final = "[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?"
+_FRACTION: Final = "(?:[.,][0-9]{1,9})?"
+_ISO: Final = re.compile(
+    rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?P<clock>T[0-9]{{2}}(?::[0-9]{{2}}(?::[0-9]{{2}}{_FRACTION})?(?:Z|{_OFFSET})?)?"
+    rf"|[ ][0-9]{{2}}(?::[0-9]{{2}}(?:[ ]?Z|[ ]?[+][0-9:]+)?)?"
+    rf"|[ ][0-9]{{2}}:[0-9]{{2}}:[0-9]{{2}}{_FRACTION}[ ]?(?:Z|{_OFFSET})?)?"
+    rf"|[0-9]{{8}}(?P<short>T[0-9]{{4}}(?:[0-9]{{2}}{_FRACTION})?(?:Z|{_OFFSET})?)?",
+    re.IGNORECASE,
+)
+"""What is read without a format. `10:00-11:00` after a blank is from ten to eleven, not an offset."""
+_DAY_AND_OFFSET: Final = re.compile(rf"([0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}})(Z|{_OFFSET})", re.IGNORECASE)
+"""A day as XML has it."""
 
-_DIRECTIVES: Final = {
-    "%Y": r"(\d{4})",
-    "%m": r"(\d{1,2})",
-    "%d": r"(\d{1,2})",
-    "%H": r"(\d{1,2})",
-    "%M": r"(\d{1,2})",
-    "%S": r"(\d{1,2})",
-}
-"""In the order of datetime's arguments."""
 _CLOCKS: Final = (["%H", "%M"], ["%H", "%M", "%S"])
 """What the time of day of a usual format reads."""
-
-
-class MomentError(ValueError):
-    """The cell cannot be read as wanted; the message says why, in words for the owner of the file."""
-
-
-def check_format(pattern: str, *, clock: bool) -> None:
-    """Make sure that a strptime format reads one instant, or day, and the same one on every machine.
-
-    Args:
-        pattern: the format as the mapping states it.
-        clock: whether it needs a time of day.
-
-    Raises:
-        MomentError: with what to write instead.
-    """
-    directives = re.findall(r"%(.?)", pattern.replace("%%", ""), re.DOTALL)
-    if not directives:
-        raise MomentError(f"the format {pattern!r} has no %: write {_from_excel(pattern) or '%d-%m-%Y %H:%M'!r}")
-    read: list[str] = []
-    for directive in directives:
-        part = _PARTS.get(directive)
-        if part is None:
-            advice = " (give the zone with `timezone`)" if directive == "Z" else ""
-            raise MomentError(f"the format {pattern!r} has %{directive}, which is not read{advice}; known are {_KNOWN}")
-        if part in read:
-            raise MomentError(f"the format {pattern!r} has the {part} twice")
-        read.append(part)
-    for part in ("year", "month", "day"):
-        if part not in read:
-            raise MomentError(f"the format {pattern!r} has no {part}")
-    for part, larger in _NEEDS.items():
-        if part in read and larger not in read:
-            raise MomentError(f"the format {pattern!r} has a {part} and no {larger}")
-    if ("I" in directives) != ("half of the day" in read):
-        raise MomentError(f"the format {pattern!r} needs %I and %p for twelve hours, or %H for 24")
-    if clock and "hour" not in read:
-        raise MomentError(
-            f"the format {pattern!r} has no hour: the time of a version needs a time of day; without such a column "
-            "leave fields.time out and give exported_at"
-        )
-
-
-def _from_excel(pattern: str) -> str | None:
-    """The format in our directives, when Excel's letters are recognised in it."""
-    hours = False
-    parts: list[str] = []
-    for run in re.findall(r"([^\W\d_])(\1*)|(.)", pattern.lower(), re.DOTALL):
-        text = run[0] + run[1] or run[2]
-        if not run[0]:
-            parts.append(text)
-        elif text in ("m", "mm"):
-            parts.append("%M" if hours else "%m")
-        elif text in _EXCEL:
-            hours = hours or _EXCEL[text] == "%H"
-            parts.append(_EXCEL[text])
-        else:
-            return None
-    found = "".join(parts)
-    return found if {"%d", "%m"} <= {*re.findall("%.", found)} else None
 
 
 def localise(naive: datetime, zone: ZoneInfo) -> datetime:
@@ -134,18 +67,27 @@ def read_moment(cell: str | date, pattern: str | None, zone: ZoneInfo) -> dateti
         MomentError: empty, unreadable, a day alone, or a time that does not exist.
     """
     if isinstance(cell, str):
-        if not cell:
+        text = canonical(cell)
+        if not text:
             raise MomentError("is empty")
-        moment = _parse(cell, pattern) if pattern else _parse_iso(cell)
+        if pattern:
+            moment = reader(pattern).read(text)
+        else:
+            found = read_iso(text)
+            if found is None and not _DAY_AND_OFFSET.fullmatch(text):
+                raise MomentError(
+                    f"{text[:40]!r} is not a time like 2018-05-03T14:05:09+02:00, and the mapping gives no format"
+                )
+            if not isinstance(found, datetime):
+                raise MomentError(f"{text!r} is a day without a time of day")
+            moment = found
     elif isinstance(cell, datetime):
         moment = cell
     else:
         raise MomentError(f"{cell.isoformat()} is a day without a time of day")
-    # Milliseconds are what orders versions; spreadsheets keep days as fractions and come out a microsecond off.
-    extra = moment.microsecond % 1000
     try:
-        if extra:
-            moment += timedelta(microseconds=(1000 - extra) if extra >= 500 else -extra)  # noqa: PLR2004  (half a millisecond)
+        # Milliseconds are what orders versions. The rest is cut, as it could carry a time into the next year.
+        moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
         moment = localise(moment, zone) if moment.tzinfo is None else moment
         moment.astimezone(UTC)
     except OverflowError:
@@ -165,19 +107,19 @@ def read_day(cell: str | date, pattern: str | None, zone: ZoneInfo) -> str:
     Raises:
         MomentError: empty or unreadable.
     """
-    clock = not isinstance(cell, str)
+    clock = True
     if isinstance(cell, str):
-        if not cell:
+        text = canonical(cell)
+        if not text:
             raise MomentError("is empty")
         if pattern:
-            cell, clock = _parse(cell, pattern), "%H" in pattern or "%I" in pattern
-        elif len(cell) <= _DAY_LENGTH:
-            try:
-                return date.fromisoformat(cell).isoformat()
-            except ValueError:
-                raise MomentError(f"{cell!r} is not a day like 2018-05-03, and the mapping gives no format") from None
+            found: date | None = reader(pattern).read(text)
+            clock = "%H" in pattern or "%I" in pattern
         else:
-            cell, clock = _parse_iso(cell), True
+            found = read_iso(text) or _day_in_denmark(text)
+        if found is None:
+            raise MomentError(f"{text[:40]!r} is not a day like 2018-05-03, and the mapping gives no format")
+        cell = found
     if not isinstance(cell, datetime):
         return cell.isoformat()
     if not clock or (cell.tzinfo is None and zone.key == COPENHAGEN.key):
@@ -187,6 +129,23 @@ def read_day(cell: str | date, pattern: str | None, zone: ZoneInfo) -> str:
         return instant.astimezone(COPENHAGEN).date().isoformat()
     except OverflowError:
         raise MomentError(f"{str(cell)[:40]!r} is the end of all calendars, not a day") from None
+
+
+def listed(cell: str | date, pattern: str) -> str | date:
+    """A cell for the list of refused rows, which is read in the format first and as ISO 8601 then.
+
+    A day of a workbook is ISO 8601 there, unless the format would read another day from that (`%Y-%d-%m`).
+    """
+    if isinstance(cell, str):
+        return cell
+    try:
+        return (
+            cell
+            if reader(pattern).read(str(cell)).date() == date(cell.year, cell.month, cell.day)
+            else cell.strftime(pattern)
+        )
+    except MomentError:
+        return cell
 
 
 def rfc3339(moment: datetime) -> str:
@@ -221,8 +180,10 @@ class TimeTexts:
 
     def _day(self, text: str) -> tuple[str, str]:
         try:
-            day = _parse(text, self._day_pattern)
+            day = reader(self._day_pattern).read(text)
         except MomentError:
+            return "", ""
+        if not MINYEAR < day.year < MAXYEAR:  # a zone may lead out of the calendar
             return "", ""
         steady = _steady(day.date(), self._zone)
         written = "" if steady is None else rfc3339(day.replace(tzinfo=steady))
@@ -230,48 +191,35 @@ class TimeTexts:
 
     def _clock(self, text: str) -> str:
         try:
-            return datetime.strptime(text, self._clock_pattern).time().isoformat()  # noqa: DTZ007  (a time of day)
-        except ValueError:
+            return reader(f"%Y-%m-%d {self._clock_pattern}").read(f"2000-01-01 {text}").time().isoformat()
+        except MomentError:
             return ""
 
 
-def _parse_iso(text: str) -> datetime:
-    if len(text) <= _DAY_LENGTH:
-        try:
-            date.fromisoformat(text)
-        except ValueError:
-            pass
-        else:
-            raise MomentError(f"{text!r} is a day without a time of day")
-    else:
-        try:
-            return datetime.fromisoformat(text)
-        except ValueError:
-            pass
-    raise MomentError(f"{text[:40]!r} is not a time like 2018-05-03T14:05:09+02:00, and the mapping gives no format")
+def read_iso(text: str) -> date | None:
+    """The day or the time, with a zone or without, that a canonical text is in ISO 8601; None where it is neither.
 
-
-def _parse(text: str, pattern: str) -> datetime:
-    quick = _quick(pattern)
-    try:
-        if quick is not None and (match := quick[0].fullmatch(text)):
-            return datetime(*map(int, match.group(*quick[1])))  # type: ignore[arg-type]  # noqa: DTZ001  (the caller adds the zone)
-        return datetime.strptime(text, pattern)  # noqa: DTZ007  (the caller adds the zone)
-    except ValueError:
-        raise MomentError(f"{text[:40]!r} is not written as {pattern}") from None
-
-
-@lru_cache(maxsize=64)
-def _quick(pattern: str) -> tuple[re.Pattern[str], tuple[int, ...]] | None:
-    """The usual numeric formats, five times as fast as strptime; None for all others.
-
-    Returns:
-        A regular expression, and its groups in the order of datetime's arguments.
+    A week is no day, and what else `fromisoformat` takes was not meant.
     """
-    parts = re.split(r"(%.)", pattern)
-    directives = parts[1::2]
-    order = list(_DIRECTIVES)
-    if len(directives) < 3 or sorted(directives) != sorted(order[: len(directives)]):  # noqa: PLR2004  (a day)
+    found = _ISO.fullmatch(text)
+    try:
+        if found is None:
+            return None
+        if not (found["clock"] or found["short"]):
+            return date.fromisoformat(text)
+        day, clock = text[: _DAY_LENGTH if found["clock"] else 8], found["clock"] or found["short"]
+        return datetime.fromisoformat(f"{day}T{clock[1:].upper().replace(' ', '')}")
+    except ValueError:
         return None
-    groups = tuple(directives.index(directive) + 1 for directive in order[: len(directives)])
-    return re.compile("".join(_DIRECTIVES.get(part) or re.escape(part) for part in parts), re.ASCII), groups
+
+
+def _day_in_denmark(text: str) -> date | None:
+    """The day of a text like `2018-05-03+02:00`, where that is a day in Denmark."""
+    found = _DAY_AND_OFFSET.fullmatch(text)
+    try:
+        if found is None:
+            return None
+        begin = datetime.fromisoformat(f"{found[1]}T00:00:00{found[2].upper()}")
+        return begin.date() if begin.astimezone(COPENHAGEN).replace(tzinfo=None) == begin.replace(tzinfo=None) else None
+    except (ValueError, OverflowError):
+        return None

@@ -8,6 +8,7 @@ What a cell says is remembered column by column, as most columns repeat a few wo
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -17,18 +18,18 @@ from zoneinfo import ZoneInfo
 from pydantic_core import from_json, to_json
 
 from schemas.bounded_cache import RememberedTexts
-from schemas.cvr import format_cvr, read_cvr
 from schemas.envelope import DETAILS
 from schemas.errors import UsageFault
 from schemas.field_rules import NOT_RETRACTED
 from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
-from sources.files.cell_dates import MomentError, TimeTexts, read_day, read_moment, rfc3339
-from sources.files.cell_texts import FREE_TEXT, NO_ID, canonical, cvr_text, why_no_id, why_unreadable
+from sources.files.cell_dates import TimeTexts, listed, read_day, read_moment, rfc3339
+from sources.files.cell_texts import FREE_TEXT, NO_ID, canonical, why_no_id, why_unreadable
 from sources.files.conflicts import digest, mark
+from sources.files.date_formats import MomentError
 from sources.files.mapping import HOLE, RETRACTED, ColumnRule
 from sources.files.mapping import Mapping as FileMapping
 from sources.files.refused_rows import Refusal
-from sources.files.sound_rows import SoundRows, UnbuildableError, as_text
+from sources.files.sound_rows import SoundRows, UnbuildableError, as_text, company_of
 from sources.files.spreadsheet import Cell, Row, heading
 from sources.publisher import MAX_VALUE
 
@@ -103,9 +104,11 @@ class Builder:
         self._mapping = mapping
         self._header = header
         self._file = str(file)
+        self._padded = padded
         self._was_refused = was_refused
         self._zone = mapping.zone
-        self._exported_at = exported_at
+        self.exported_at: Final = exported_at
+        """The instant of the export, where it is stated."""
         if "time" not in mapping.fields and exported_at is None:
             raise UsageFault(
                 f"{file} has no `time`: map a column with date and time of the last change, or give the instant of the "
@@ -122,7 +125,7 @@ class Builder:
             for name, rule in mapping.fields.items()
             if name not in ("time", "occurred_on")
         }
-        self._company = RememberedTexts(_company, _COMPANIES, _SHORT)
+        self._company = RememberedTexts(company_of, _COMPANIES, _SHORT)
         self._type = RememberedTexts(_full_type, _WORDS, _SHORT)
         self._plain = [(name, self._readers[name]) for name in _PLAIN if name in mapping.fields]
         self._outcomes = RememberedTexts(self._read_outcomes, _WORDS, _SHORT)
@@ -159,7 +162,7 @@ class Builder:
     @property
     def fixed(self) -> dict[str, str]:
         """Fields that are the same in every row, with what they say."""
-        time = None if "time" in self._columns or self._exported_at is None else rfc3339(self._exported_at)
+        time = None if "time" in self._columns or self.exported_at is None else rfc3339(self.exported_at)
         stated = {"source": self._mapping.source, "type": self._mapping.type, "time": time}
         return {name: value for name, value in stated.items() if value is not None}
 
@@ -201,6 +204,17 @@ class Builder:
             return self._build(row, conflicts)
         except UnbuildableError as fault:
             return Refusal(self._file, row.line, fault.field, fault.reason, row.last)
+
+    def listed(self, row: Row) -> list[Cell]:
+        """The cells of a row for the list of refused rows, where they are read again as they were here."""
+        cells = list(row.cells or ())
+        if self._padded:
+            cells += [""] * (len(self._header) - len(cells))
+        for name, rule in self._mapping.fields.items():
+            index = self._columns[name][0]
+            if rule.format and name not in self._templates and index < len(cells):
+                cells[index] = listed(cells[index], rule.format)
+        return cells
 
     # ---- columns
 
@@ -264,7 +278,7 @@ class Builder:
         """A dated cell: as the workbook keeps it, or the text of a column or template."""
         if name not in self._templates:
             return cells[self._columns[name][0]]
-        texts = iter([as_text(cells[index]) for index in self._columns[name]])
+        texts = iter([canonical(as_text(cells[index])) for index in self._columns[name]])
         return HOLE.sub(lambda _: next(texts), self._mapping.fields[name].column).strip()
 
     # ---- rows
@@ -279,7 +293,7 @@ class Builder:
 
     def _moment(self, cells: Sequence[Cell]) -> datetime:
         if "time" not in self._columns:
-            return self._exported_at  # type: ignore[return-value]  # the constructor has seen to it
+            return self.exported_at  # type: ignore[return-value]  # the constructor has seen to it
         try:
             return self._dated(read_moment, "time", self._cell("time", cells))
         except MomentError as fault:
@@ -344,25 +358,26 @@ class Builder:
         if "occurred_on" not in self._columns:
             return None
         cell = self._cell("occurred_on", cells)
-        # Without an activity_id the day of `time` is used.
-        if cell == "" and "activity_id" not in self._columns:
-            return None
         try:
             return self._days[cell] if isinstance(cell, str) else self._read_day(cell)
         except MomentError as fault:
             raise UnbuildableError("occurred_on", str(fault)) from None
 
-    def _read_day(self, cell: Cell) -> str:
+    def _read_day(self, cell: Cell) -> str | None:
+        # Without an activity_id the day of `time` is used.
+        if "activity_id" not in self._columns and isinstance(cell, str) and not canonical(cell):
+            return None
         return self._dated(read_day, "occurred_on", cell)
 
     def _dated(self, read: Callable[[Cell, str | None, ZoneInfo], _Read], name: str, cell: Cell) -> _Read:
         pattern = self._mapping.fields[name].format
-        if pattern and self._was_refused:
-            try:
-                return read(cell, None, self._zone)
-            except MomentError:
-                pass
-        return read(cell, pattern, self._zone)
+        try:
+            return read(cell, pattern, self._zone)
+        except MomentError:
+            if pattern and self._was_refused:
+                with suppress(MomentError):
+                    return read(cell, None, self._zone)
+            raise
 
     def _read_outcomes(self, text: str) -> list[str] | None:
         if not text:
@@ -375,20 +390,6 @@ class Builder:
             if said := self._outcome_words.get(item, item):
                 items.append(said)
         return [] if items == [_NONE] else items or None
-
-
-def _company(written: str) -> tuple[int | None, str]:
-    """The CVR number and the subject: its 8 digits, or the text where it is none; `-13748136` and `1374813.6` raise."""
-    digits = cvr_text(written)
-    cvr = read_cvr(digits)
-    if isinstance(cvr, str):
-        return None, written
-    subject = format_cvr(cvr)
-    if digits != subject:
-        raise UnbuildableError(
-            "subject", f"{written!r} is not a way to write a CVR number: write its 8 digits, as {subject} if it is that"
-        )
-    return cvr, subject
 
 
 def _full_type(kind: str) -> tuple[str, bool]:

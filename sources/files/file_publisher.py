@@ -14,13 +14,19 @@ from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 from schemas.errors import UsageFault
+from schemas.event_time import COPENHAGEN
+from schemas.events import Activity
+from schemas.faults import Fault
 from sources.files.buckets import Buckets
-from sources.files.cell_dates import MomentError
+from sources.files.cell_dates import read_moment
 from sources.files.conflicts import CONTENTS, find_conflicts, note
+from sources.files.date_formats import MomentError
 from sources.files.event_builder import Builder, Event
 from sources.files.jsonlines import JsonLines
 from sources.files.judged_rows import FileJudge, refusals, together
@@ -92,10 +98,7 @@ class Table:
         self.sheet = SHEETS[path.suffix.lower()](path, rules)
         given = len(COLUMNS) if self.sheet.was_refused else 0
         rules = rules or own_names(path, self.sheet.header[given:])
-        try:
-            instant = rules.exported(exported_at)
-        except MomentError as fault:
-            raise UsageFault(f"--exported-at: {fault}") from None
+        instant = read_exported_at(exported_at, rules.zone) if exported_at else rules.exported(None)
         self.builder = Builder(
             rules,
             header=self.sheet.header,
@@ -150,7 +153,7 @@ class Table:
             self.row = row
             built = self.builder.build(row, conflicts)
             if refused is not None and isinstance(built, Refusal):
-                refused.add(built, _as_written(row))
+                refused.add(built, _as_written(self, row))
             yield row.line, built
 
     def refused_rows(self) -> RefusedRows:
@@ -160,6 +163,18 @@ class Table:
 
 
 Input = Table | JsonLines
+
+
+def read_exported_at(text: str, zone: ZoneInfo = COPENHAGEN) -> datetime:
+    """The instant of the export as it is given on the command line.
+
+    Raises:
+        UsageFault
+    """
+    try:
+        return read_moment(text.strip(), None, zone)
+    except MomentError as fault:
+        raise UsageFault(f"--exported-at: {fault}") from None
 
 
 def open_input(path: Path, *, mapping: Path | None, exported_at: str | None) -> Input:
@@ -196,6 +211,15 @@ def survey(inputs: Sequence[Input], progress: Callable[[Table], AbstractContextM
             with progress(table) as reached:
                 suspects -= table.contradicting(suspects, reached, apart=apart)
     return {version: why for version, why in conflicts.items() if version not in suspects}
+
+
+def events_of(
+    source: Input, judge: FileJudge, conflicts: Conflicts, progress: Progress
+) -> Iterator[tuple[int, Event | Refusal, Activity | list[Fault]]]:
+    """Each row: its line, its event, and the activity that a worker makes of it, or why it rejects it."""
+    records = source.records(progress, conflicts, None) if isinstance(source, Table) else source.records(progress, None)
+    for line, record in records:
+        yield line, record, [] if isinstance(record, Refusal) else judge.activity(record)
 
 
 def accepts_any(source: Input, judge: FileJudge, conflicts: Conflicts, progress: Progress) -> bool:
@@ -283,7 +307,7 @@ def send(
 def _keep(refused: RefusedRows | RefusedLines | None, source: Input, found: Sequence[Refusal]) -> None:
     """Write the row that a file is at to its list."""
     if isinstance(refused, RefusedRows) and isinstance(source, Table):
-        refused.add(together(found), _as_written(source.row))
+        refused.add(together(found), _as_written(source, source.row))
     elif isinstance(refused, RefusedLines) and isinstance(source, JsonLines):
         refused.add(source.line)
 
@@ -312,7 +336,5 @@ SHEETS: Final = {".csv": _delimited, ".tsv": _delimited, ".xlsx": _workbook}
 """Ending of a table's name -> how it is opened. A new kind is a line here."""
 
 
-def _as_written(row: Row) -> list[object]:
-    if row.cells is None:
-        return [row.raw]
-    return list(row.cells)
+def _as_written(table: Table, row: Row) -> Sequence[object]:
+    return [row.raw] if row.cells is None else table.builder.listed(row)

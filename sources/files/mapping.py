@@ -19,8 +19,9 @@ from schemas.envelope import EventData
 from schemas.errors import UsageFault
 from schemas.own_files import read_within
 from schemas.people import masked
-from sources.files.cell_dates import MomentError, check_format, read_moment
+from sources.files.cell_dates import read_moment
 from sources.files.cell_texts import canonical
+from sources.files.date_formats import MomentError, check_format
 
 _ATTRIBUTES: Final = ("subject", "id", "source", "type", "time")
 FIELDS: Final = (*_ATTRIBUTES, *EventData.__annotations__)
@@ -31,6 +32,9 @@ HOLE: Final = re.compile(r"\{([^{}]+)\}")
 
 _SHOWN: Final = 300
 """Characters of a message or key that are shown."""
+
+_OTHER_ZONES: Final = ("localtime", "posixrules", "Factory", "posix/", "right/")
+"""Names that are read too, and mean what this machine has, no zone, or one with leap seconds."""
 
 RETRACTED: Final = "activity.retracted"
 _BOOLEANS: Final = (("SAND", "TRUE"), ("FALSK", "FALSE"))
@@ -58,9 +62,11 @@ def _known_encoding(name: str) -> str:
 
 def _known_zone(name: str) -> str:
     try:
-        ZoneInfo(name)
+        known = not name.startswith(_OTHER_ZONES) and bool(ZoneInfo(name).key)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError(f"{name!r} is not a time zone like Europe/Copenhagen") from None
+        known = False
+    if not known:
+        raise ValueError(f"{name!r} is not a time zone like Europe/Copenhagen")
     return name
 
 

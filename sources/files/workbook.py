@@ -280,7 +280,11 @@ def _text(cell: Any) -> Cell:  # noqa: ANN401, PLR0911  (openpyxl has several cl
         return _unescaped(value) if "_x" in value else value.strip()
     if isinstance(value, datetime):
         # A workbook keeps a day as a time at midnight; only the format of the cell tells them apart.
-        if (value.hour, value.minute, value.second) == (0, 0, 0) and not _shows_clock(cell.number_format):
+        if (
+            value.tzinfo is None
+            and (value.hour, value.minute, value.second) == (0, 0, 0)
+            and not _shows_clock(cell.number_format)
+        ):
             return value.date()
         return value
     if isinstance(value, bool):

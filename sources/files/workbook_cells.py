@@ -7,6 +7,7 @@ from openpyxl.utils.cell import coordinate_to_tuple
 from openpyxl.worksheet._reader import FORMULA_TAG, VALUE_TAG, WorkSheetParser
 
 from sources.files.cell_texts import Unreadable
+from sources.files.workbook_moments import restore_moment
 
 _REFERENCE: Final = re.compile(
     r"[+=(\s]*+(?:(?:_xlfn\.|IFERROR\(|IFNA\()\s?)*+"
@@ -55,6 +56,7 @@ class CellParser(WorkSheetParser):
         kind = element.get("t", "n")
         try:
             cell = super().parse_cell(element)
+            restore_moment(cell, kind, element.findtext(VALUE_TAG, ""))
         except (ArithmeticError, IndexError, TypeError, ValueError):
             row, column = self.row_counter, self.col_counter
             if place := element.get("r"):

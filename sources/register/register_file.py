@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from schemas.company import OPTIONAL_COLUMNS, REQUIRED_COLUMNS, CompanyVersion, version_from_row
+from schemas.counts import counted
 from schemas.cvr import CvrError, parse_cvr
 from schemas.faults import Fault
 from schemas.people import masked
@@ -133,7 +134,10 @@ class RegisterFile:
         if any(name for name in header[width:]):
             return header[width], f"the row ends after {width} of {len(header)} columns"
         if any(row.cells[len(header) :]):
-            return "", f"the row has {width} cells and the header {len(header)}: quote the cell with a separator"
+            return (
+                "",
+                f"the row has {counted(width, 'cell')} and the header {len(header)}: quote the cell with a separator",
+            )
         for column, cell in zip(header, row.cells, strict=False):
             if cell and not column:
                 return "", f"a cell under no heading is filled ({cell}): a cell has shifted, or a heading is missing"

@@ -72,7 +72,7 @@ def test_partitions_that_are_added_end_the_worker_and_have_a_way_out(stack: Stac
     assert "migrate --recreate" in stack.run("migrate", expect=1).stderr
     assert "migrate --recreate" in stack.run("worker", "--check", expect=1).stderr
     said = stack.run("migrate", "--recreate").stdout
-    assert f"Topic {EVENTS} deleted, with 1 records that were not counted: publish them again." in said
+    assert f"Topic {EVENTS} deleted, with 1 record not counted: publish them again." in said
 
     stack.workers.clear()
     worker = stack.start_worker("worker-2")

@@ -54,7 +54,7 @@ def test_dry_run_needs_no_kafka(run: Run, path: Path):
     assert isinstance(result.exception, CheckFailed)
     assert "refused: " in result.stdout
     assert '"revision":1579071600000' in result.stdout
-    assert "2 versions of 2 companies would be sent, 1 rows refused" in result.stdout
+    assert "2 versions of 2 companies would be sent, 1 row refused" in result.stdout
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
 

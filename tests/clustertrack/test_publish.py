@@ -3,18 +3,21 @@
 import json
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
+import schemas
 from brokers import topics
 from clustertrack.commands.publish import command
 from clustertrack.local.ports import free_ports
-from schemas.errors import CheckFailed, ClustertrackError
+from schemas.errors import CheckFailed, ClustertrackError, UsageFault
+from schemas.registry_document import read_sample
 
 Run = Callable[..., Result]
 PARTITIONS = 4
@@ -118,6 +121,7 @@ def test_missing_file(run: Run, tmp_path: Path):
 
 WRONG = ROW.replace("13748136,", "13748137,", 1)
 ELSEWHERE = ROW.replace("foodbio", "unknown")
+SAMPLE = ("--registry", Path(schemas.__file__).with_name("registry.toml"))
 
 
 @pytest.mark.usefixtures("nowhere")
@@ -125,14 +129,24 @@ def test_a_dry_run_judges_like_the_worker(run: Run, tmp_path: Path):
     """Every fault of every row is shown, and how many rows would be accepted, rejected and refused."""
     path = tmp_path / "export.csv"
     path.write_text(HEADER + ROW + BAD + ELSEWHERE.replace("2018-05-03,", "1918-05-03,"))
-    result = run(path, "--dry-run")
+    result = run(path, "--dry-run", *SAMPLE)
     assert fault(result, CheckFailed).startswith("2 rows were refused")
     assert f"refused: {path} line 4: source: the cluster registry does not list this source" in result.stdout
     assert f"refused: {path} line 4: occurred_on: the day is before 2000 (1918-05-03)" in result.stdout
     assert "1 event would be sent, 2 refused; 1 of the refused rows would be rejected by a worker" in result.stdout
-    answer = json.loads(run(path, "--dry-run", "--json").stdout)
+    answer = json.loads(run(path, "--dry-run", "--json", *SAMPLE).stdout)
     assert [answer[count] for count in ("events", "accepted", "rejected", "refused")] == [1, 1, 1, 2]
     assert {one["code"] for one in answer["refusals"]} == {"", "unknown_source", "date_too_early"}
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_a_dry_run_without_kafka(run: Run, tmp_path: Path):
+    """Everything but sources and clusters is judged, and what is not is said."""
+    path = tmp_path / "export.csv"
+    path.write_text(HEADER + ELSEWHERE + WRONG)
+    result = run(path, "--dry-run")
+    assert "sources and clusters are not judged (--registry FILE would): Kafka at" in result.stderr
+    assert "1 event would be sent, 1 refused" in result.stdout
 
 
 @pytest.mark.usefixtures("nowhere")
@@ -179,15 +193,38 @@ def test_what_a_worker_would_reject(run: Run, tmp_path: Path, rows: str, options
         assert "none would be accepted" in run(path, "--dry-run", *options).stdout
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param(["--verify", "--dry-run"], "--verify sends nothing", id="verify and dry run"),
+        pytest.param(["--verify", "--snapshot"], "--verify sends nothing", id="verify and snapshot"),
+        pytest.param(["--yes"], "go with --snapshot", id="yes"),
+        pytest.param(["--from", "2018-01-01"], "go with --snapshot", id="from"),
+        pytest.param(["--at-most", "0"], "go with --snapshot", id="at most"),
+        pytest.param(["--snapshot"], "needs the instant", id="no instant"),
+        pytest.param(["--snapshot", "--exported-at", "x"], "--exported-at: 'x' is not a time", id="no time"),
+    ],
+)
+def test_options_that_do_not_go_together(run: Run, tmp_path: Path, options: list[str], message: str):
+    """They are refused with a sentence, before anything is asked or sent."""
+    path = tmp_path / "export.csv"
+    path.write_text(HEADER + ROW)
+    assert message in fault(run(path, *options), UsageFault)
+
+
 @pytest.fixture
 def events_topic(kafka: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An events topic of the test's own, to which the command sends."""
-    topic = f"events-{uuid.uuid4().hex[:8]}"
+    """An events topic of the test's own, to which the command sends, and a topic with the sample registry."""
+    topic, registry = (f"{name}-{uuid.uuid4().hex[:8]}" for name in ("events", "registry"))
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap)
     monkeypatch.setattr(topics, "EVENTS", topic)
+    monkeypatch.setattr(topics, "REGISTRY", registry)
     admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
-    admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
+    admin.create_topics([NewTopic(topic, PARTITIONS, 1), NewTopic(registry, 1, 1)])
     admin.close()
+    sample = read_sample(1)
+    with closing(KafkaProducer(bootstrap_servers=kafka.bootstrap)) as producer:
+        producer.send(registry, key=sample.key, value=sample.to_json()).get(30)
     return topic
 
 
@@ -224,10 +261,11 @@ def test_everything_arrives(run: Run, kafka: Any, events_topic: str, tmp_path: P
 
 
 @pytest.mark.integration
-def test_topic_is_missing(run: Run, kafka: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """Without the topic the command says to migrate first."""
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", kafka.bootstrap)
-    monkeypatch.setattr(topics, "EVENTS", "nobody-made-this")
+@pytest.mark.usefixtures("events_topic")
+@pytest.mark.parametrize("topic", ["EVENTS", "REGISTRY"])
+def test_topic_is_missing(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, topic: str):
+    """Without the topics the command says to migrate first."""
+    monkeypatch.setattr(topics, topic, "nobody-made-this")
     path = tmp_path / "export.csv"
     path.write_text(HEADER + ROW)
     assert "run `clustertrack migrate` first" in fault(run(path))

@@ -6,6 +6,9 @@ The truth was drawn by the simulator before any event was; it shares no code wit
 import csv
 import hashlib
 import json
+import re
+import shlex
+import shutil
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -13,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pages import ROOT, Page
 from stack import Stack
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
@@ -147,3 +151,91 @@ def test_the_same_files_again_change_nothing(run: Run) -> None:
     run.publish()
     assert [run.stack.report(year) for year in (2017, 2018, 2019)] == before
     assert json.loads(run.stack.run("reconcile", "--json").stdout)["whole"] is True
+
+
+EXAMPLES = ROOT / "examples"
+EXPORT = (
+    "CVR-nr;Workshop;Type;Dato;Opdateret;Udbytte;Titel\r\n"
+    "13748136;WS-900;Kursus;03-05-2018;03-05-2018 14:05;Kompetencer;Digitale tvillinger\r\n"
+    "13585628;WS-900;Kursus;03-05-2018;03-05-2018 14:05;Idéer;Digitale tvillinger\r\n"
+    "10150817;WS-901;Projekt;04-05-2018;04-05-2018 14:05;Idéer|Kompetencer;Genbrug\r\n"
+    "24256790;WS-902;Kursus;5. maj;05-05-2018 14:05;;Rundvisning\r\n"
+)
+"""An export that fits the mapping of docs/crm-teams.md; the day of its last row cannot be read."""
+
+
+def statuses(run: Run, source: str = "") -> Counter[str]:
+    """Receipts of a source by status, of all sources without one; without those of records that were sent on."""
+    return Counter(
+        status
+        for status, sender in run.stack.query("SELECT status, source FROM impact.receipt FINAL")
+        if status != "rerouted" and source in sender
+    )
+
+
+def command(run: Run, folder: Path, line: str, expect: int = 0) -> str:
+    """Run a command as a page shows it, in a folder; what it prints."""
+    words = shlex.split(line.partition("#")[0])
+    assert words.pop(0) == "clustertrack"
+    arguments = [found for word in words for found in sorted(map(str, folder.glob(word))) or [word]]
+    done = run.stack.run(*arguments, expect=expect, seconds=300)
+    return str(done.stdout) + str(done.stderr)
+
+
+def test_every_command_of_the_examples_counts(run: Run, tmp_path: Path) -> None:
+    """Where the demo's registry is in force, `examples/README.txt` can be followed: what is planned is counted."""
+    folder = tmp_path / "examples"
+    shutil.copytree(EXAMPLES, folder)
+    lines = re.findall(r"clustertrack .*", (folder / "README.txt").read_text(encoding="utf-8"))
+    commands = {line.split()[1]: line for line in lines[1:]}
+    assert list(commands) == ["registry", "companies", "publish", "simulate"]
+    before = statuses(run)
+    assert "nothing changed" in command(run, folder, commands["registry"])
+    command(run, folder, commands["companies"])
+    command(run, folder, commands["publish"], expect=1)  # rows are refused on purpose
+    command(run, folder, commands["simulate"])
+    run.stack.wait_counted(120)
+    planned = json.loads((folder / "truth.json").read_text(encoding="utf-8"))["receipts"]
+    assert dict(statuses(run) - before) == {status: count for status, count in planned.items() if count}
+
+
+def test_every_command_for_crm_teams_counts(run: Run, tmp_path: Path) -> None:
+    """Events, mapping and commands of docs/crm-teams.md: everything that they publish is counted in the demo."""
+    page = Page("docs/crm-teams.md")
+    [mapping] = page.blocks("toml")
+    (tmp_path / "export.mapping.toml").write_text(mapping, encoding="utf-8")
+    (tmp_path / "export.csv").write_bytes(EXPORT.encode("cp1252"))
+    (tmp_path / "register.csv").write_bytes((EXAMPLES / "companies.csv").read_bytes())
+    (tmp_path / "events.jsonl").write_text("".join(f"{json.dumps(json.loads(text))}\n" for text in page.blocks("json")))
+    [look, send] = re.findall(r"^clustertrack publish export\.csv .*", page.text, re.MULTILINE)
+    [fixed] = re.findall(r"^clustertrack publish export\.csv\.refused.*", page.text, re.MULTILINE)
+    assert "1 refused" in command(run, tmp_path, look, expect=1)
+    command(run, tmp_path, send, expect=1)
+    refused = tmp_path / "export.csv.refused.csv"
+    refused.write_bytes(refused.read_bytes().replace(b"5. maj", b"05-05-2018"))
+    command(run, tmp_path, fixed)
+    assert "`clustertrack companies load register.csv`" in page.text
+    command(run, tmp_path, "clustertrack companies load register.csv")
+    command(run, tmp_path, "clustertrack publish events.jsonl")
+    for text in page.blocks("python"):
+        exec(text.replace("127.0.0.1:9092", run.stack.bootstrap), {})  # noqa: S102  (as the page shows it)
+    run.stack.wait_counted(120)
+    found = statuses(run, "foodbio")
+    assert found["rejected"] == 0
+    assert found["accepted"] >= 4 + 1
+    assert found["retracted"] == 1
+    clusters = {one["cluster"]: one for one in run.stack.report(2018)["clusters"]}
+    assert clusters["food-bio"]["helped"]["companies"] == 4
+
+
+def test_every_command_of_the_first_page_runs(run: Run, tmp_path: Path) -> None:
+    """What docs/index.md says to try while the demo runs: the dry run accepts the example, the commands end well."""
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "demo").symlink_to(run.folder.parent)
+    shutil.copytree(EXAMPLES, tmp_path / "examples")
+    lines = [line for block in Page("docs/index.md").blocks("sh") for line in block.splitlines()]
+    commands = [part for line in lines if line.startswith("clustertrack") for part in line.split(" && ")]
+    assert len(commands) == 7
+    for line in commands:
+        refuses = 1 if "--dry-run" in line else 0
+        command(run, tmp_path, line, expect=refuses)

@@ -1,4 +1,4 @@
-"""`publish --verify` on the whole pipeline: what became of each row of a file, and what the file lacks."""
+"""`publish --verify` and `--snapshot` on the whole pipeline: what became of a file, what a full export takes back."""
 
 import json
 from collections.abc import Iterator
@@ -44,11 +44,11 @@ class Files:
         self.stack = stack
         self.folder = folder
 
-    def write(self, name: str, rows: str) -> Path:
+    def write(self, name: str, rows: str, source: str = "foodbio") -> Path:
         """A file with its mapping."""
         path = self.folder / name
         path.write_text(HEADER + rows)
-        path.with_suffix(".mapping.toml").write_text(MAPPING)
+        path.with_suffix(".mapping.toml").write_text(MAPPING.replace("foodbio", source))
         return path
 
     def publish(self, path: Path, *options: str, expect: int = 0) -> Any:
@@ -118,3 +118,113 @@ def test_a_later_version_holds(files: Files):
     assert (row["status"], row["why"]) == ("other_content", "a later version holds")
     assert [one["field"] for one in row["differences"]] == ["occurred_on", "title"]
     files.stack.run("publish", "--verify", str(later))
+
+
+def test_long_names_fit_a_request(files: Files):
+    """Many ids of 200 letters that are no ASCII are looked up like any other."""
+    rows = "".join(f"{'æ' * 185}{n:05};13748136;2018-05-03;2018-06-01T08:00:00Z;A\n" for n in range(1_200))
+    path = files.write("long.csv", rows)
+    (answer,) = json.loads(files.stack.run("publish", "--verify", "--json", str(path), expect=1).stdout)["files"]
+    assert answer["rows"]["missing"] == 1_200
+
+
+FULL = [f"{n};13748136;2022-05-{n:02};2022-06-01T08:00:00Z;A" for n in range(1, 31)]
+AS_OF = "--exported-at=2022-07-01T08:00:00Z"
+
+
+def export(files: Files, *without: int, more: str = "") -> Path:
+    """A full export of 30 activities, without some of them."""
+    rows = [row for number, row in enumerate(FULL, 1) if number not in without]
+    return files.write("full.csv", "\n".join(rows) + "\n" + more, "made")
+
+
+def counted(files: Files) -> set[int]:
+    """The numbers of the activities that count."""
+    rows = files.stack.query("SELECT activity_id FROM impact.activity FINAL WHERE source = 'https://crm.made.example'")
+    return {int(name.split("/")[0]) for (name,) in rows}
+
+
+@pytest.fixture
+def full(files: Files) -> set[int]:
+    """All thirty are counted."""
+    files.publish(export(files))
+    return set(range(1, 31))
+
+
+def test_what_an_export_lacks_is_retracted(files: Files, full: set[int]):
+    """With the time and the instant of the export as reason; repeated it retracts nothing more."""
+    path = export(files, 7)
+    answer = files.publish(path, "--snapshot", AS_OF)
+    (source,) = answer["snapshot"]["sources"]
+    assert (source["held"], source["retracted"], source["newer"], answer["snapshot"]["percent"]) == (30, 1, 0, 3.33)
+    assert counted(files) == full - {7}
+    rows = files.stack.query(
+        "SELECT details, toString(recorded_at), company_id FROM impact.activity_revision WHERE is_deleted = 1 "
+        "AND source = 'https://crm.made.example'"
+    )
+    reason = '{"reason":"absent from the export of 2022-07-01T08:00:00Z"}'
+    assert rows == [(reason, "2022-07-01 08:00:00.000", 13748136)]
+    again = files.publish(path, "--snapshot", AS_OF)
+    assert again["snapshot"]["retracted"] == 0
+    assert counted(files) == full - {7}
+
+
+def test_what_is_in_a_later_export_again_comes_back(files: Files):
+    """Though its own time is earlier than the retraction's; a retraction by a person stays."""
+    retraction = {
+        "specversion": "1.0",
+        "id": "r-8",
+        "source": "https://crm.made.example",
+        "type": "org.clustertrack.activity.retracted.v1",
+        "subject": "13748136",
+        "time": "2022-06-15T08:00:00Z",
+        "data": {"activity_id": "8/13748136", "reason": "entered twice"},
+    }
+    (files.folder / "retraction.jsonl").write_text(json.dumps(retraction))
+    files.publish(files.folder / "retraction.jsonl")
+    answer = files.publish(export(files), "--snapshot", "--exported-at=2022-07-02T08:00:00Z")
+    assert answer["snapshot"]["revived"] == 1
+    assert counted(files) == set(range(1, 31)) - {8}
+    days = files.stack.query("SELECT toString(occurred_on) FROM impact.activity FINAL WHERE activity_id = '7/13748136'")
+    assert days == [("2022-05-07",)]
+
+
+def test_a_large_share_needs_yes(files: Files):
+    """Above 5 %, or what --at-most says, nothing is sent; --yes retracts."""
+    path = export(files, 8, 1, 2, 3, 30)
+    before = counted(files)
+    assert before == set(range(1, 31)) - {8}
+    later = "--exported-at=2022-07-03T08:00:00Z"
+    whole = ("--from=2022-05-01", "--to=2022-05-31")
+    done = files.stack.run("publish", str(path), "--snapshot", later, *whole, expect=1)
+    assert "1. maj 2022 to 31. maj 2022: 29 counted, 4 of them absent (13.8 %)" in done.stdout
+    assert "13.8 % of what is counted would be retracted, more than 5 %: nothing was sent" in done.stderr
+    dry = files.stack.run("publish", str(path), "--snapshot", later, *whole, "--dry-run").stdout
+    assert "13.8 % is so much that it is only retracted with --yes" in dry
+    assert "4 retractions would be sent" in dry
+    assert dry.rstrip().endswith("--snapshot --from 2022-05-01 --to 2022-05-31")
+    files.stack.wait_counted(60)
+    assert counted(files) == before
+    files.publish(path, "--snapshot", later, *whole, "--at-most=20")
+    assert counted(files) == before - {1, 2, 3, 30}
+
+
+def test_a_file_with_refused_rows_retracts_nothing(files: Files):
+    """The refused row may be the one that seems to be absent."""
+    before = counted(files)
+    path = export(files, 8, 1, 2, 3, 30, 4, more="4;13748136;;2022-06-01T08:00:00Z;A\n")
+    answer = files.publish(path, "--snapshot", "--exported-at=2022-07-04T08:00:00Z", "--yes", expect=1)
+    assert (answer["refused"], answer["snapshot"]["refused"], answer["snapshot"]["retracted"]) == (1, 1, 0)
+    assert counted(files) == before
+
+
+def test_what_was_recorded_after_the_export_stays(files: Files):
+    """An activity that was entered or corrected after the export was made cannot be in it."""
+    files.publish(files.write("new.csv", "40;13748136;2022-05-20;2022-08-01T08:00:00Z;A\n", "made"))
+    before = counted(files)
+    path = export(files, 8, 1, 2, 3, 30)
+    answer = files.publish(path, "--snapshot", "--exported-at=2022-07-05T08:00:00Z")
+    (source,) = answer["snapshot"]["sources"]
+    assert (source["retracted"], source["newer"]) == (0, 1)
+    assert 40 in before
+    assert counted(files) == before

@@ -5,6 +5,7 @@ Each test is about a kind of trouble that exports are reported to have, in sever
 
 import json
 import re
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,67 @@ def test_lists_of_refused_rows(tmp_path: Path):
     events, [refusal] = read(path, f'sheet = "Aktiviteter"\n{MAPPING}')
     assert [event["data"]["activity_id"] for event in events] == ["WS-1/25063864", "WS-3/92840344"]
     assert refusal.line == 3
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "day"),
+    [
+        ("%Y-%d-%m", "2018-05-03", "2018-03-05"),
+        ("%d-%m-%Y", "03-05-2018", "2018-05-03"),
+        ("%Y%d%m", "20180503", "2018-03-05"),
+    ],
+)
+def test_dates_of_a_list_are_read_as_in_its_file(tmp_path: Path, pattern: str, text: str, day: str):
+    """A day of the list is the day that it was in the file, also where ISO 8601 would read another one."""
+    mapping = MAPPING.replace('"Dato", format = "%d-%m-%Y"', f'"Dato", format = "{pattern}"')
+    path = tmp_path / "export.csv.refused.csv"
+    path.write_text(f"line;field;reason;{';'.join(HEADER)}\n2;x;y;{';'.join(changed(Dato=text))}\n", encoding="utf-8")
+    for file in (csv_file(tmp_path, changed(Dato=text)), path):
+        [event], _ = read(file, mapping)
+        assert event["data"]["occurred_on"] == day
+
+
+@pytest.mark.parametrize("pattern", ["%Y-%d-%m", "%Y-%m-%d", "%d. %B %Y", "%d-%m-%Y"])
+def test_days_of_a_workbook_in_a_list(tmp_path: Path, pattern: str):
+    """The list of a workbook keeps the days of its cells, also where the mapping has a format for texts."""
+    mapping = MAPPING.replace('"Dato", format = "%d-%m-%Y"', f'"Dato", format = "{pattern}"')
+    path = workbook(tmp_path, lambda sheet: sheet.append([13748136, "", date(2018, 5, 3), datetime(2018, 5, 4, 10)]))
+    rules = path.with_suffix(".mapping.toml")
+    rules.write_text(mapping, encoding="utf-8")
+    table = open_input(path, mapping=rules, exported_at=None)
+    assert isinstance(table, Table)
+    refused = table.refused_rows()
+    assert len(list(table.records(lambda _: None, {}, refused))) == 2
+    listed = refused.finish()
+    assert listed is not None
+    fixed = tmp_path / "fixed.csv"
+    fixed.write_text(listed.read_text("utf-8-sig").replace("13748136;;", "13748136;WS-2;"), encoding="utf-8")
+    [event], refusals = read(fixed, mapping)
+    assert refusals == []
+    assert (event["data"]["occurred_on"], event["time"]) == ("2018-05-03", "2018-05-04T10:00:00+02:00")
+
+
+def quoted(text: str) -> str:
+    """A cell as CSV writes it."""
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"'
+
+
+@pytest.mark.parametrize("blank", ["", "\xa0", "\u200e", '=""'])
+def test_days_that_say_nothing(tmp_path: Path, blank: str):
+    """Without an activity_id the day is that of `time`, also where the cell only looks filled."""
+    mapping = MAPPING.replace('activity_id = "{Sag}/{CVR-nr}"', 'id = "{Sag}/{CVR-nr}"')
+    [event], refused = read(csv_file(tmp_path, changed(Dato=quoted(blank))), mapping)
+    assert refused == []
+    assert "occurred_on" not in event["data"]
+
+
+@pytest.mark.parametrize("day", ['="03-05-2018"', "\u200e03-05-2018", "03-05-2018\xa0"])
+def test_days_and_times_in_two_columns(tmp_path: Path, day: str):
+    """Each of the columns is read in its canonical form."""
+    mapping = MAPPING.replace('"Opdateret", format', '"{Dato} {Titel}", format')
+    [event], _ = read(csv_file(tmp_path, changed(Dato=quoted(day), Titel="9:05")), mapping)
+    assert event["time"] == "2018-05-03T09:05:00+02:00"
 
 
 def test_lists_of_refused_rows_without_a_mapping(tmp_path: Path):

@@ -11,6 +11,7 @@ from samples import SOURCE
 
 from brokers.judging import LARGEST, Judge
 from brokers.record_headers import STRUCTURED
+from schemas.envelope import EventData
 from schemas.faults import CODES, Fault
 from schemas.indicators import EVENT_TYPES
 from sources.files.event_builder import Event
@@ -60,7 +61,30 @@ EVENTS = st.builds(
 )
 
 
-@given(st.lists(EVENTS, max_size=40), st.booleans())
+SOUND = {
+    "id": "e-1",
+    "source": SOURCE,
+    "type": TYPE.format("company.joined"),
+    "subject": "13748136",
+    "time": "2018-05-03T14:05:09Z",
+}
+ALMOST = st.builds(
+    lambda other, names: {
+        **other,
+        **{name: sound for name, sound in SOUND.items() if name not in names},
+        "data": {
+            "occurred_on": "2018-05-01",
+            "activity_id": "WS-1",
+            **{name: said for name, said in other["data"].items() if name in names},
+        },
+    },
+    EVENTS,
+    st.sets(st.sampled_from(["id", "source", "type", "subject", "time", *EventData.__annotations__]), max_size=2),
+)
+"""Events that are sound but for two fields at most: of most of them the parts have been accepted before."""
+
+
+@given(st.lists(EVENTS | ALMOST, max_size=40), st.booleans())
 def test_a_made_event_is_judged_as_its_record(events: list[dict[str, Any]], allowed: bool):
     """Remembering what was accepted changes nothing: each event has the faults that the worker finds in its bytes."""
     judge, worker = (
@@ -71,6 +95,15 @@ def test_a_made_event_is_judged_as_its_record(events: list[dict[str, Any]], allo
         value = to_json(one)
         found = worker.record(None, value, (STRUCTURED,), ARRIVED)
         assert judge(Event(None, value, one))[1] == (found if isinstance(found, list) else [])
+
+
+def test_a_day_that_follows_from_the_time_is_judged_each_time():
+    """The cluster ended between two events that differ in nothing but their time."""
+    judge = FileJudge(CLUSTERS, ARRIVED, allow_personal_data=False)
+    for time, codes in (("2018-05-02T10:00:00Z", []), ("2018-05-03T10:00:00Z", ["outside_cluster_span"])):
+        one = {"specversion": "1.0", **SOUND, "source": ENDED, "time": time, "datacontenttype": "application/json"}
+        event = {**one, "data": {}}
+        assert [fault.code for fault in judge(Event(None, to_json(event), event))[1]] == codes
 
 
 def test_a_value_that_is_too_long():

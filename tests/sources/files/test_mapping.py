@@ -50,6 +50,13 @@ def test_exported_at_can_be_overridden(tmp_path: Path):
     assert mapping.exported("2021-07-01T12:00") == datetime.fromisoformat("2021-07-01T12:00:00+02:00")
 
 
+@pytest.mark.parametrize("name", ["localtime", "posixrules", "Factory", "posix/Europe/Paris", "right/Europe/Paris"])
+def test_zones_of_the_machine(tmp_path: Path, name: str):
+    """A zone that is another one on another machine, or counts leap seconds, is none."""
+    with pytest.raises(UsageFault, match=f"timezone: '{name}' is not a time zone like"):
+        load_mapping(written(tmp_path, f'timezone = "{name}"\n{WHOLE}'))
+
+
 def test_toml_instant(tmp_path: Path):
     """TOML's own instants are taken as well as text."""
     text = WHOLE.replace('"2020-01-15T08:00:00+01:00"', "2020-01-15T08:00:00+01:00")
