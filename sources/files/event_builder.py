@@ -18,19 +18,18 @@ from zoneinfo import ZoneInfo
 from pydantic_core import from_json, to_json
 
 from schemas.bounded_cache import RememberedTexts
-from schemas.cvr import format_cvr, read_cvr
 from schemas.envelope import DETAILS
 from schemas.errors import UsageFault
 from schemas.field_rules import NOT_RETRACTED
 from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
 from sources.files.cell_dates import TimeTexts, listed, read_day, read_moment, rfc3339
-from sources.files.cell_texts import FREE_TEXT, NO_ID, canonical, cvr_text, why_no_id, why_unreadable
+from sources.files.cell_texts import FREE_TEXT, NO_ID, canonical, why_no_id, why_unreadable
 from sources.files.conflicts import digest, mark
 from sources.files.date_formats import MomentError
 from sources.files.mapping import HOLE, RETRACTED, ColumnRule
 from sources.files.mapping import Mapping as FileMapping
 from sources.files.refused_rows import Refusal
-from sources.files.sound_rows import SoundRows, UnbuildableError, as_text
+from sources.files.sound_rows import SoundRows, UnbuildableError, as_text, company_of
 from sources.files.spreadsheet import Cell, Row, heading
 from sources.publisher import MAX_VALUE
 
@@ -108,7 +107,7 @@ class Builder:
             for name, rule in mapping.fields.items()
             if name not in ("time", "occurred_on")
         }
-        self._company = RememberedTexts(_company, _COMPANIES, _SHORT)
+        self._company = RememberedTexts(company_of, _COMPANIES, _SHORT)
         self._type = RememberedTexts(_full_type, _WORDS, _SHORT)
         self._plain = [(name, self._readers[name]) for name in _PLAIN if name in mapping.fields]
         self._outcomes = RememberedTexts(self._read_outcomes, _WORDS, _SHORT)
@@ -367,20 +366,6 @@ class Builder:
             if said := self._outcome_words.get(item, item):
                 items.append(said)
         return [] if items == [_NONE] else items or None
-
-
-def _company(written: str) -> tuple[int | None, str]:
-    """The CVR number and the subject: its 8 digits, or the text where it is none; `-13748136` and `1374813.6` raise."""
-    digits = cvr_text(written)
-    cvr = read_cvr(digits)
-    if isinstance(cvr, str):
-        return None, written
-    subject = format_cvr(cvr)
-    if digits != subject:
-        raise UnbuildableError(
-            "subject", f"{written!r} is not a way to write a CVR number: write its 8 digits, as {subject} if it is that"
-        )
-    return cvr, subject
 
 
 def _full_type(kind: str) -> tuple[str, bool]:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Final, cast
 
-from sources.files.cell_texts import FREE_TEXT, Unreadable, may_be_unreadable, why_unreadable
+from schemas.cvr import format_cvr, read_cvr
+from sources.files.cell_texts import FREE_TEXT, Unreadable, cvr_text, may_be_unreadable, why_unreadable
 from sources.files.shown_numbers import Shown
 from sources.files.spreadsheet import Cell, Row
 
@@ -147,6 +148,20 @@ class SoundRows:
             if _NOT_UTF8.search(texts[index]):
                 column = self._header[index]
                 raise UnbuildableError(name, f"the column {column!r} cannot be decoded: not the file's encoding")
+
+
+def company_of(written: str) -> tuple[int | None, str]:
+    """The CVR number and the subject: its 8 digits, or the text where it is none; `-13748136` and `1374813.6` raise."""
+    digits = cvr_text(written)
+    cvr = read_cvr(digits)
+    if isinstance(cvr, str):
+        return None, written
+    subject = format_cvr(cvr)
+    if digits != subject:
+        raise UnbuildableError(
+            "subject", f"{written!r} is not a way to write a CVR number: write its 8 digits, as {subject} if it is that"
+        )
+    return cvr, subject
 
 
 def as_text(cell: Cell) -> str:
