@@ -14,6 +14,8 @@ from schemas.visible import NOTHING_TO_SEE
 
 _LINE_CONTROLS: Final = "\t\n\v\f\r\x85"
 """Control characters that are blanks."""
+_NO_CHARACTER: Final = 0xFFFE
+"""The last two code points of each plane are no characters."""
 _BLANKS: Final = re.compile(r"\s+")
 _FIRST: Final = (" ", "=")
 _AS_TEXT: Final = re.compile(r'="([^"]*)"')
@@ -62,7 +64,11 @@ def _seen(text: str) -> str:
         character
         for character in text
         if character in _LINE_CONTROLS
-        or (character not in NOTHING_TO_SEE and unicodedata.category(character) not in ("Cc", "Cf"))
+        or (
+            character not in NOTHING_TO_SEE
+            and unicodedata.category(character) not in ("Cc", "Cf")
+            and ord(character) & _NO_CHARACTER != _NO_CHARACTER
+        )
     )
 
 

@@ -311,7 +311,7 @@ class Builder:
         return Event(None if cvr is None else subject.encode(), value, event)
 
     def _read_row(self, row: Row) -> tuple[Sequence[Cell], Sequence[str]]:
-        """Its cells; of a retraction whatever is in the columns of what it has not."""
+        """Its cells; of a retraction without a look at the columns of what it has not."""
         try:
             return self._rows.read(row)
         except UnbuildableError as fault:

@@ -29,6 +29,8 @@ _OTHER_KINDS: Final = (
     (b"%PDF", "a PDF: export the table itself"),
 )
 
+_NO_CHANCE: Final = 2
+"""Characters beyond ASCII that are UTF-8 and are no coincidence, where they are a tenth of all."""
 _ESCAPED: Final = re.compile("[\udc80-\udcff]")
 _BEYOND_ASCII: Final = re.compile("[^\x00-\x7f\udc80-\udcff]")
 
@@ -130,6 +132,12 @@ def find_encoding(path: Path, head: bytes, stated: str | None, advice: str) -> s
                 path,
                 f"is UTF-8{but}, and its mapping states {stated}: remove `encoding` from the mapping",
                 line=line if bad else None,
+            )
+        if good >= _NO_CHANCE and good * 10 >= bad:
+            raise FileFault(
+                path,
+                f"is not UTF-8, and {good:,} characters elsewhere are: it mixes encodings, save all of it in one",
+                line=line,
             )
         return stated
     if bad and not is_utf8:

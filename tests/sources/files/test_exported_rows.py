@@ -237,6 +237,20 @@ def test_a_stated_encoding_that_is_nearly_wrong(tmp_path: Path, stated: str):
         read(path, f'encoding = "{stated}"\n{MAPPING}')
 
 
+def test_encodings_that_are_mixed(tmp_path: Path):
+    """Two exports joined in one file cannot be read in the encoding of one of them."""
+    path = csv_file(tmp_path, *[changed(Titel="Blåbær på Ærø")] * 2)
+    path.write_bytes(path.read_bytes() + ";".join(changed(Titel="Grøn æøå")).encode("cp1252"))
+    with pytest.raises(FileFault, match="line 4 is not UTF-8, and 10 characters elsewhere are: it mixes encodings"):
+        read(path, f'encoding = "cp1252"\n{MAPPING}')
+
+
+def test_what_is_no_character(tmp_path: Path):
+    """U+FFFE and U+FFFF are dropped from ids and words like all else that nobody sees."""
+    [event], _ = read(csv_file(tmp_path, changed(Sag="WS\ufffe-1\uffff", Udbytte="Kompetencer\U0001ffff")))
+    assert (event["data"]["activity_id"], event["data"]["outcomes"]) == ("WS-1/13748136", ["new_competencies"])
+
+
 @pytest.mark.parametrize("name", ["utf-16", "utf-32"])
 @pytest.mark.parametrize("order", ["le", "be"])
 def test_wide_encodings_without_mark(tmp_path: Path, name: str, order: str):
