@@ -15,6 +15,8 @@ from sources.files.no_values import BARE_ERRORS, ERRORS, LOADING, NO_IDS
 
 _LINE_CONTROLS: Final = "\t\n\v\f\r\x85"
 """Control characters that are blanks."""
+_NO_CHARACTER: Final = 0xFFFE
+"""The last two code points of each plane are no characters."""
 _BLANKS: Final = re.compile(r"\s+")
 _FIRST: Final = (" ", "=")
 _HYPHENS: Final = str.maketrans("\u2010\u2011", "--")
@@ -84,7 +86,11 @@ def _seen(text: str) -> str:
         character
         for character in text
         if character in _LINE_CONTROLS
-        or (character not in NOTHING_TO_SEE and unicodedata.category(character) not in ("Cc", "Cf"))
+        or (
+            character not in NOTHING_TO_SEE
+            and unicodedata.category(character) not in ("Cc", "Cf")
+            and ord(character) & _NO_CHARACTER != _NO_CHARACTER
+        )
     )
 
 

@@ -99,6 +99,8 @@ class Builder:
         self._columns = {name: self._resolve(name, rule) for name, rule in mapping.fields.items()}
         self._rows = SoundRows(header, self._columns, padded=padded)
         self._templates = {name for name, rule in mapping.fields.items() if HOLE.search(rule.column)}
+        others = {index for name in self._columns if name not in NOT_RETRACTED for index in self._columns[name]}
+        self._not_retracted = {index for name in NOT_RETRACTED for index in self._columns.get(name, ())} - others
         # By field: of two files with one mapping the columns may be in another order.
         self._said = list(dict.fromkeys(index for _, indices in sorted(self._columns.items()) for index in indices))
         self._subject = self._columns["subject"][0] if len(self._columns["subject"]) == 1 else -1
@@ -260,6 +262,11 @@ class Builder:
         activity_id = readers["activity_id"](texts, subject) if "activity_id" in readers else None
         return source, subject, cvr, activity_id, readers["id"](texts, subject) if "id" in readers else None
 
+    def _kind(self, texts: Sequence[str], subject: str = "") -> tuple[str, bool]:
+        """The type of the event, and whether it retracts."""
+        read = self._readers.get("type")
+        return self._type[read(texts, subject) if read else str(self._mapping.type)]
+
     def _moment(self, cells: Sequence[Cell]) -> datetime:
         if "time" not in self._columns:
             return self.exported_at  # type: ignore[return-value]  # the constructor has seen to it
@@ -285,25 +292,18 @@ class Builder:
         return round(self._moment(cells).timestamp() * 1000)
 
     def _build(self, row: Row, conflicts: Mapping[bytes, str]) -> Event:
-        cells, texts = self._rows.read(row)
+        cells, texts = self._read_row(row)
         source, subject, cvr, activity_id, own_id = self._names(texts)
         time = self._time(cells)
-        readers = self._readers
-        kind, retracted = self._type[readers["type"](texts, subject) if "type" in readers else str(self._mapping.type)]
-        data: dict[str, Any] = {}
-        if activity_id is not None:
-            data["activity_id"] = activity_id
-        if not retracted and (day := self._day(cells)):
-            data["occurred_on"] = day
-        if "outcomes" in readers and (outcomes := self._outcomes[readers["outcomes"](texts, subject)]) is not None:
-            data["outcomes"] = outcomes
-        for name, read in self._plain:
-            if text := read(texts, subject):
-                data[name] = text
+        kind, retracted = self._kind(texts, subject)
+        data: dict[str, Any] = {} if activity_id is None else {"activity_id": activity_id}
         if retracted:
-            if "occurred_on" in self._columns and self._cell("occurred_on", cells) != "":
-                self.left_out.add("occurred_on")
-            self.left_out.update(name for name in NOT_RETRACTED if data.pop(name, None) is not None)
+            self._note_left_out(texts)
+        else:
+            self._state(data, cells, texts, subject)
+        for name, read in self._plain:
+            if not (retracted and name in NOT_RETRACTED) and (text := read(texts, subject)):
+                data[name] = text
         if conflicts:
             activity = activity_id or own_id
             if activity and (why := conflicts.get(mark(source, activity, self._milliseconds(cells)))):
@@ -329,6 +329,32 @@ class Builder:
                 "", f"its event would have {len(value):,} bytes, more than Kafka takes ({MAX_VALUE:,})"
             )
         return Event(None if cvr is None else subject.encode(), value, event)
+
+    def _read_row(self, row: Row) -> tuple[Sequence[Cell], Sequence[str]]:
+        """Its cells; of a retraction without a look at the columns of what it has not."""
+        try:
+            return self._rows.read(row)
+        except UnbuildableError as fault:
+            if fault.field not in NOT_RETRACTED:
+                raise
+            cells, texts = self._rows.read(row, unread=self._not_retracted)
+            if not self._kind(texts)[1]:
+                raise
+            return cells, texts
+
+    def _note_left_out(self, texts: Sequence[str]) -> None:
+        for name in NOT_RETRACTED:
+            if any(texts[index] for index in self._columns.get(name, ())):
+                self.left_out.add(name)
+
+    def _state(self, data: dict[str, Any], cells: Sequence[Cell], texts: Sequence[str], subject: str) -> None:
+        """Day and outcomes of an activity."""
+        if day := self._day(cells):
+            data["occurred_on"] = day
+        if "outcomes" in self._readers:
+            outcomes = self._outcomes[self._readers["outcomes"](texts, subject)]
+            if outcomes is not None:
+                data["outcomes"] = outcomes
 
     def _day(self, cells: Sequence[Cell]) -> str | None:
         if "occurred_on" not in self._columns:

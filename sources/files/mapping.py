@@ -75,6 +75,12 @@ def _instant_as_text(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime | date | time) else value
 
 
+def _one_character(separator: str) -> str:
+    if len(separator) != 1 or separator in '"\r\n':
+        raise ValueError(f'{separator!r} is not a separator: write one character, such as ";", "," or "\\t" for a tab')
+    return separator
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -93,6 +99,15 @@ class ColumnRule(_Strict):
     format: Annotated[str, Field(min_length=2, max_length=100)] | None = None
     values: dict[str, str] | None = None
     separator: Annotated[str, Field(min_length=1)] = "|"
+
+    @model_validator(mode="after")
+    def _words_differ(self) -> "ColumnRule":
+        seen: dict[str, tuple[str, str]] = {}
+        for cell, value in (self.values or {}).items():
+            other, said = seen.setdefault(canonical(cell), (cell, value))
+            if said != value:
+                raise ValueError(f"values: {other!r} and {cell!r} are one text, and say {said!r} and {value!r}")
+        return self
 
     @property
     def words(self) -> dict[str, str]:
@@ -116,7 +131,7 @@ class Mapping(_Strict):
     type: Annotated[str, Field(min_length=1)] | None = None
     exported_at: Annotated[str | None, BeforeValidator(_instant_as_text)] = None
     encoding: Annotated[str, AfterValidator(_known_encoding)] | None = None
-    separator: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    separator: Annotated[str, AfterValidator(_one_character)] | None = None
     timezone: Annotated[str, AfterValidator(_known_zone)] = "Europe/Copenhagen"
     sheet: Annotated[str, Field(min_length=1)] | None = None
     fields: dict[Annotated[str, AfterValidator(_known_field)], Annotated[ColumnRule, BeforeValidator(_text_or_table)]]

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime
 from typing import Final, cast
 
@@ -64,8 +65,10 @@ class SoundRows:
             return None
         return cast("Sequence[str]", row.cells)
 
-    def read(self, row: Row) -> tuple[Sequence[Cell], Sequence[str]]:
-        """The cells of a row that has what the mapping needs: as they are, and as text."""
+    def read(self, row: Row, unread: AbstractSet[int] = frozenset()) -> tuple[Sequence[Cell], Sequence[str]]:
+        """The cells of a row that has what the mapping needs: as they are, and as text. Columns of `unread` may hold
+        anything.
+        """
         cells = row.cells
         if cells is None or row.problem:
             raise UnbuildableError("", row.problem)
@@ -73,8 +76,8 @@ class SoundRows:
         if self._padded:
             if len(cells) < width:
                 cells = [*cells, *[""] * (width - len(cells))]
-            cells = self._as_fields_need(cells)
-            self._check_values(cells)
+            cells = self._as_fields_need(cells, unread)
+            self._check_values(cells, unread)
             self._check_headings(cells)
             return cells, [cell if isinstance(cell, str) else as_text(cell) for cell in cells]
         texts = cast("Sequence[str]", cells)
@@ -83,14 +86,14 @@ class SoundRows:
         together = "".join(texts)
         whole = together.isascii() or _is_whole(together)
         if not whole:
-            self._check_decoded(texts)
+            self._check_decoded(texts, unread)
         if not whole or may_be_unreadable(together):
-            self._check_values(texts)
+            self._check_values(texts, unread)
         if self._nameless:
             self._check_headings(texts)
         return texts, texts
 
-    def _as_fields_need(self, cells: Sequence[Cell]) -> Sequence[Cell]:
+    def _as_fields_need(self, cells: Sequence[Cell], unread: AbstractSet[int]) -> Sequence[Cell]:
         """Numbers as their cells show them, but for CVR numbers; no dates for ids alone."""
         needed = list(cells)
         for index, name in self.used:
@@ -101,15 +104,15 @@ class SoundRows:
                 why = "" if index in self._lenient else cell.why
             elif index in self._alone and isinstance(cell, date):
                 why = f"holds the date {as_text(cell)} where an id or a word is expected: make the column a text"
-            if why:
+            if why and index not in unread:
                 raise UnbuildableError(name, f"the column {self._header[index]!r} {why}")
         return needed
 
-    def _check_values(self, cells: Sequence[Cell]) -> None:
+    def _check_values(self, cells: Sequence[Cell], unread: AbstractSet[int]) -> None:
         """A cell that shows an error, or what Excel made of a number, does not hold what it held."""
         for index, name in self.used:
             cell = cells[index]
-            if not isinstance(cell, str):
+            if index in unread or not isinstance(cell, str):
                 continue
             free = index in self._free
             if type(cell) is Unreadable:
@@ -143,9 +146,9 @@ class SoundRows:
                 "", f"the row has {len(texts)} cells and the header {width}: look for a separator that is missing"
             )
 
-    def _check_decoded(self, texts: Sequence[str]) -> None:
+    def _check_decoded(self, texts: Sequence[str], unread: AbstractSet[int]) -> None:
         for index, name in self.used:
-            if _NOT_UTF8.search(texts[index]):
+            if index not in unread and _NOT_UTF8.search(texts[index]):
                 column = self._header[index]
                 raise UnbuildableError(name, f"the column {column!r} cannot be decoded: not the file's encoding")
 

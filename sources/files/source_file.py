@@ -29,6 +29,8 @@ _OTHER_KINDS: Final = (
     (b"%PDF", "a PDF: export the table itself"),
 )
 
+_NO_CHANCE: Final = 2
+"""Characters beyond ASCII that are UTF-8 and are no coincidence, where they are a tenth of all."""
 _ESCAPED: Final = re.compile("[\udc80-\udcff]")
 _BEYOND_ASCII: Final = re.compile("[^\x00-\x7f\udc80-\udcff]")
 
@@ -105,8 +107,8 @@ def find_encoding(path: Path, head: bytes, stated: str | None, advice: str) -> s
     lies beyond ASCII is (a few broken rows are refused one by one later). Else it is refused: cp1252 and MacRoman
     cannot be told apart, and a wrong guess writes wrong names permanently.
 
-    A stated encoding of which the file shows the contrary is refused: letters beyond ASCII that are all UTF-8 come
-    about by chance in no other encoding.
+    A stated encoding of which the file shows the contrary is refused by the same measure: letters beyond ASCII that are
+    UTF-8 come about by chance in no other encoding.
 
     Raises:
         FileFault
@@ -115,24 +117,50 @@ def find_encoding(path: Path, head: bytes, stated: str | None, advice: str) -> s
         if head.startswith(mark):
             return name
     if stated and is_wide(stated):
-        return stated
+        return _with_order(path, head, stated)
     if b"\0" in head:
         line = head.count(b"\n", 0, head.index(b"\0")) + 1
         raise FileFault(path, ZERO_BYTE, line=line)
     if stated and codecs.lookup(stated).name == "utf-8":
         return stated
     good, bad, line = _utf8_evidence(path)
+    is_utf8 = bad * 10 <= good
     if stated:
-        if good and not bad:
-            raise FileFault(path, f"is UTF-8, and its mapping states {stated}: remove `encoding` from the mapping")
+        if good and is_utf8:
+            but = f" but for {'1 byte' if bad == 1 else f'{bad:,} bytes'}" if bad else ""
+            raise FileFault(
+                path,
+                f"is UTF-8{but}, and its mapping states {stated}: remove `encoding` from the mapping",
+                line=line if bad else None,
+            )
+        if good >= _NO_CHANCE and good * 10 >= bad:
+            raise FileFault(
+                path,
+                f"is not UTF-8, and {good:,} characters elsewhere are: it mixes encodings, save all of it in one",
+                line=line,
+            )
         return stated
-    if bad and bad * 10 > good:
+    if bad and not is_utf8:
         raise FileFault(
             path,
             f"is not UTF-8: {advice}",
             line=line,
         )
     return "utf-8"
+
+
+def _with_order(path: Path, head: bytes, stated: str) -> str:
+    """A wide encoding with the order of its bytes; where neither mark nor name says it, the zero bytes do."""
+    name = codecs.lookup(stated).name
+    if name not in _WIDE:
+        return stated
+    size = 2 if name == "utf-16" else 4
+    first, last = head[0::size].count(0), head[size - 1 :: size].count(0)
+    if first == last:
+        raise FileFault(
+            path, f"is not {stated}, or hides the order of its bytes: state {name}-le, {name}-be or another"
+        )
+    return f"{name}-{'be' if first > last else 'le'}"
 
 
 def _utf8_evidence(path: Path) -> tuple[int, int, int]:

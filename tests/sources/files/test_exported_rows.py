@@ -198,3 +198,63 @@ def test_contradictions_of_two_files(tmp_path: Path, other: str):
     conflicts = survey(tables, lambda _: nullcontext(lambda _: None))
     records = [record for table in tables for _, record in table.records(lambda _: None, conflicts, None)]
     assert [isinstance(record, Refusal) for record in records] == [other == "Idéer"] * 2
+
+
+@pytest.mark.parametrize(("separator", "cell"), [("|", "|"), ("|", " | | "), (",", ","), (",", "\u200b, ,")])
+def test_outcomes_of_separators_only(tmp_path: Path, separator: str, cell: str):
+    """A list of nothing says nothing, as an empty cell does; "none" is a cell of its own."""
+    mapping = MAPPING.replace('separator = "|"', f'separator = "{separator}"')
+    [event], _ = read(csv_file(tmp_path, changed(Udbytte=cell)), mapping)
+    assert "outcomes" not in event["data"]
+    [event], _ = read(csv_file(tmp_path, changed(Udbytte="-")), mapping)
+    assert event["data"]["outcomes"] == []
+
+
+@pytest.mark.parametrize(
+    "cells", [{"Dato": "aflyst i maj"}, {"Dato": "#I/T"}, {"Udbytte": "#I/T"}, {"Dato": "#I/T", "Udbytte": "#REF!"}]
+)
+def test_retractions_are_not_refused_for_what_they_have_not(tmp_path: Path, cells: dict[str, str]):
+    """A day or outcomes that cannot be read are left out of a retraction, and refused of an activity."""
+    mapping = MAPPING.replace(
+        'type = "workshop.attended"\n[fields]',
+        '[fields]\ntype = {column = "Titel", values = {"Aflyst" = "activity.retracted", "Vand" = "workshop.attended"}}',
+    ).replace('title = "Titel"', 'reason = "Titel"')
+    [event], refused = read(csv_file(tmp_path, changed(Titel="Aflyst", **cells)), mapping)
+    assert (event["data"], refused) == ({"activity_id": "WS-1/13748136", "reason": "Aflyst"}, [])
+    if set(cells.values()) & {"#I/T", "aflyst i maj"} and "Dato" in cells:
+        events, [refusal] = read(csv_file(tmp_path, changed(**cells)), mapping)
+        assert (events, refusal.field) == ([], "occurred_on")
+    events, [refusal] = read(csv_file(tmp_path, changed(Titel="Aflyst", Sag="#I/T")), mapping)
+    assert (events, refusal.field) == ([], "activity_id")
+
+
+@pytest.mark.parametrize("stated", ["cp1252", "latin-1"])
+def test_a_stated_encoding_that_is_nearly_wrong(tmp_path: Path, stated: str):
+    """A few bytes that are not UTF-8 do not make a file of UTF-8 something else."""
+    path = csv_file(tmp_path, *[changed(Titel="Blåbær på Ærø")] * 20)
+    path.write_bytes(path.read_bytes() + ";".join(changed(Titel="Blå")).encode("cp1252"))
+    with pytest.raises(FileFault, match=f"line 22 is UTF-8 but for 1 byte, and its mapping states {stated}"):
+        read(path, f'encoding = "{stated}"\n{MAPPING}')
+
+
+def test_encodings_that_are_mixed(tmp_path: Path):
+    """Two exports joined in one file cannot be read in the encoding of one of them."""
+    path = csv_file(tmp_path, *[changed(Titel="Blåbær på Ærø")] * 2)
+    path.write_bytes(path.read_bytes() + ";".join(changed(Titel="Grøn æøå")).encode("cp1252"))
+    with pytest.raises(FileFault, match="line 4 is not UTF-8, and 10 characters elsewhere are: it mixes encodings"):
+        read(path, f'encoding = "cp1252"\n{MAPPING}')
+
+
+def test_what_is_no_character(tmp_path: Path):
+    """U+FFFE and U+FFFF are dropped from ids and words like all else that nobody sees."""
+    [event], _ = read(csv_file(tmp_path, changed(Sag="WS\ufffe-1\uffff", Udbytte="Kompetencer\U0001ffff")))
+    assert (event["data"]["activity_id"], event["data"]["outcomes"]) == ("WS-1/13748136", ["new_competencies"])
+
+
+@pytest.mark.parametrize("name", ["utf-16", "utf-32"])
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_wide_encodings_without_mark(tmp_path: Path, name: str, order: str):
+    """The zero bytes show the order of the bytes."""
+    path = csv_file(tmp_path, changed(Titel="Blåbær"), encoding=f"{name}-{order}")
+    [event], refused = read(path, f'encoding = "{name}"\n{MAPPING}')
+    assert (event["data"]["title"], refused) == ("Blåbær", [])

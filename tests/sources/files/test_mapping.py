@@ -72,7 +72,15 @@ def test_toml_instant(tmp_path: Path):
         pytest.param('source = "https://crm.foodbio.example"\n', "", "source: give it once, either", id="no source"),
         pytest.param("[fields]", '[fields]\nsource = "CRM"', "source: give it once, either", id="source twice"),
         pytest.param('"cp1252"', '"cp99999"', "encoding: 'cp99999' is not a text encoding", id="unknown encoding"),
-        pytest.param('";"', '";;"', "separator: String should have at most 1", id="long separator"),
+        pytest.param('";"', '";;"', "separator: ';;' is not a separator: write one char", id="long separator"),
+        pytest.param('";"', '""', "separator: '' is not a separator: write one char", id="no separator"),
+        pytest.param('";"', '"tab"', r"separator: 'tab' is not .* for a tab", id="a word as separator"),
+        pytest.param(
+            '{"Kursus" = "workshop.attended"}',
+            '{"Kursus" = "workshop.attended", "Kursus " = "project.started"}',
+            "values: 'Kursus' and 'Kursus ' are one text, and say 'workshop.attended' and 'project.started'",
+            id="one word twice",
+        ),
         pytest.param(
             '"2020-01-15T08:00:00+01:00"', '"2020-01-15"', "exported_at: .* day without a time", id="day alone"
         ),
