@@ -185,13 +185,14 @@ def test_chains_of_mergers(published: Exports):
 
 def test_clusters(published: Exports):
     """38 clusters, valid from 2017 to 2019; sources that speak for several clusters, clusters with several sources."""
-    assert len(published.clusters) == 38
-    for cluster in published.clusters:
+    clusters = [cluster for cluster in published.clusters if cluster["slug"].startswith("syn-")]  # not of the examples
+    assert len(clusters) == 38
+    for cluster in clusters:
         assert cluster["valid_from"] <= date(2017, 1, 1)
         assert cluster.get("valid_to", date(2019, 12, 31)) >= date(2019, 12, 31)
-    sources = [source for cluster in published.clusters for source in cluster["sources"]]
+    sources = [source for cluster in clusters for source in cluster["sources"]]
     assert len(set(sources)) < len(sources)
-    assert any(len(cluster["sources"]) > 1 for cluster in published.clusters)
+    assert any(len(cluster["sources"]) > 1 for cluster in clusters)
 
 
 def test_times_lie_in_the_past(published: Exports):
