@@ -37,10 +37,10 @@ end in .example. Every mistake is here on purpose, as CRMs make them.
 
   registry.toml       clusters and institutions    clustertrack registry load registry.toml
   companies.csv       company register             clustertrack companies load companies.csv
-  activity-*          exports of CRMs              clustertrack publish --send-invalid activity-*.{{jsonl,csv,xlsx}}
+  activity-*          exports of CRMs              clustertrack publish --send-invalid activity-*.jsonl activity-*.csv activity-*.xlsx
   raw.jsonl           records under wrong keys     clustertrack simulate --raw-publish raw.jsonl
   truth.json          what must come out
-"""
+"""  # noqa: E501  (a command is copied as one line)
 
 
 def simulate(

@@ -20,7 +20,7 @@ from stack import Stack, wait_for
 from brokers.partitioning import partition_of
 from brokers.topics import COMPANIES as REGISTER
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.extended, pytest.mark.timeout(300)]
 
 CODECS = ("gzip", "snappy", "lz4", "zstd")
 GROWTH = 400 * 2**20

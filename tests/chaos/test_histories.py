@@ -14,7 +14,7 @@ from tally.judge import Cluster
 from tally.look_back import disagreements, look_back
 from tally.report import expected_report, printed
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.extended, pytest.mark.timeout(300)]
 
 COMPANIES = "companies.v1"
 TALES = tales(SEED, Load.size(1000))

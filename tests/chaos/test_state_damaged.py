@@ -28,7 +28,7 @@ from stack import wait_for
 from brokers.partitioning import partition_of
 from clustertrack.local.child import Child
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.extended, pytest.mark.timeout(300)]
 
 WORKER: Final = "keeper"
 SET_ASIDE: Final = "the marks of a partition cannot be used: set aside, read again from the changelog"

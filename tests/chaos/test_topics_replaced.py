@@ -14,7 +14,7 @@ from stack import Stack, wait_for
 
 from brokers.partitioning import partition_of
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.extended, pytest.mark.timeout(300)]
 
 KEPT = 3
 """The partition where nothing expires."""

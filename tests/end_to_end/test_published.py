@@ -235,7 +235,7 @@ def test_every_command_of_the_first_page_runs(run: Run, tmp_path: Path) -> None:
     shutil.copytree(EXAMPLES, tmp_path / "examples")
     lines = [line for block in Page("docs/index.md").blocks("sh") for line in block.splitlines()]
     commands = [part for line in lines if line.startswith("clustertrack") for part in line.split(" && ")]
-    assert len(commands) == 7
+    assert len(commands) == 8
     for line in commands:
         refuses = 1 if "--dry-run" in line else 0
         command(run, tmp_path, line, expect=refuses)

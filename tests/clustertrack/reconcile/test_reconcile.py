@@ -206,7 +206,7 @@ def test_every_day_when_asked_for(pipeline: Pipeline):
     with connect(pipeline.config) as client:
         [[receipts]] = client.query("SELECT count() FROM receipt FINAL").result_rows
     assert receipts >= end
-    assert line == ["unknown", today, f"{receipts:,}", "0", "0", "0", f"{receipts:,}", "0", "0", "0"]
+    assert line == ["unknown", today, f"{receipts:,}", f"{receipts:,}"]  # columns of zeros are left out
 
 
 @pytest.mark.integration
