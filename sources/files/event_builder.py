@@ -215,10 +215,10 @@ class Builder:
                 return lambda texts, _: values.get(canonical(texts[index]), texts[index]) if values else texts[index]
             if name in _IDS and not values:  # seldom the same twice
                 return lambda texts, _: self._id(name, index, canonical(texts[index]))
-            # Of several outcomes in a cell each is looked up for itself.
-            words = {} if name == "outcomes" else values
+            if name == "outcomes":  # each of several is read for itself, and their separator may be a line break
+                return lambda texts, _: texts[index]
             most = _COMPANIES if name == "subject" else _WORDS
-            known = RememberedTexts(lambda text: words.get(canonical(text), canonical(text)), most, _SHORT)
+            known = RememberedTexts(lambda text: values.get(canonical(text), canonical(text)), most, _SHORT)
             return lambda texts, _: known[texts[index]]
 
         first, *literals = parts[::2]
@@ -231,7 +231,7 @@ class Builder:
             for index, literal in holes:
                 if index == own:
                     text += subject + literal
-                elif cell := canonical(texts[index]):
+                elif cell := texts[index] if name == "outcomes" else canonical(texts[index]):
                     text += (self._id(name, index, cell) if cell[0] in checked else cell) + literal
                 else:
                     raise UnbuildableError(name, f"the column {self._header[index]!r} is empty")

@@ -219,6 +219,18 @@ def test_escaped_characters(tmp_path: Path):
     assert (event["data"]["outcomes"], event["data"]["title"]) == (["new_competencies"], "a_b")
 
 
+@pytest.mark.parametrize("text", ["Kompetencer_x000D_\nIdéer", "Kompetencer\r\n Idéer ", "Kompetencer\n\nIdéer\n"])
+def test_a_line_for_each_outcome(tmp_path: Path, text: str):
+    """Lines of a cell are outcomes where the mapping says so, whatever ends them."""
+    mapping = MAPPING.replace('separator = "|"', 'separator = "\\n"')
+
+    def fill(sheet: Worksheet) -> None:
+        sheet["E2"] = text
+
+    [event], _ = read(workbook(tmp_path, fill), mapping)
+    assert event["data"]["outcomes"] == ["new_competencies", "new_ideas"]
+
+
 def test_hours_that_are_counted(tmp_path: Path):
     """`[h]:mm` is a time of day, before ten o'clock too."""
     mapping = MAPPING.replace('{column = "Opdateret", format = "%d-%m-%Y %H:%M"}', '"{Opdateret} {Titel}"')
