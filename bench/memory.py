@@ -17,11 +17,12 @@ from typing import Any
 
 import generate
 from contest import Arena, events_file, produce
+from free_ports import free_ports
 from ground import STOP_SECONDS, check, resident_mb, running, say
 from latency import Load
 from stack import wait_for
 
-from clustertrack.local.ports import HOST, free_ports
+from clustertrack.local.ports import HOST
 
 CHUNK = 2**16
 

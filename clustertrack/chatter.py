@@ -15,6 +15,7 @@ QUIET_SECONDS: Final = 5.0
 """So long without a complaint means that Kafka answers: attempts are never further apart."""
 _TALKERS: Final = ("aiokafka", "kafka", "faust", "mode", "asyncio")
 """Libraries; their errors are warnings to us, who go on. What ends the worker is its last line."""
+_CLIENTS: Final = ("aiokafka", "kafka")
 _AWAY: Final = (
     "connect",
     "NotReady",
@@ -53,6 +54,9 @@ class Chatter(logging.Filter):
         if record.levelno < logging.WARNING:
             return False
         library = record.name.partition(".")[0]
+        if library in _CLIENTS and record.exc_info and isinstance(record.exc_info[1], OSError):
+            # A connection that broke: where in the client it was noticed explains nothing.
+            record.msg, record.args, record.exc_info = f"{record.getMessage()}: {record.exc_info[1]}", (), None
         if library not in _TALKERS or record.exc_info or record.levelno == logging.CRITICAL:
             return True
         record.levelno, record.levelname = logging.WARNING, "WARNING"

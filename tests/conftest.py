@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from free_ports import free_ports
 from quick_kafka import ready_to_start
 from runs import NODES, SCALE, SEED
 
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child, Command
-from clustertrack.local.ports import HOST, free_ports
+from clustertrack.local.ports import HOST
 from clustertrack.local.probes import ready_at
 
 START_SECONDS = 60

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from click.testing import CliRunner
+from free_ports import free_ports
 from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import ConfigResource, ConfigResourceType
 from samples import event
@@ -19,7 +20,6 @@ from secured import Secured, acl
 
 from brokers.topics import COMPANIES, ENRICHED, EVENTS, REGISTRY, app_id
 from clustertrack.cli import root
-from clustertrack.local.ports import free_ports
 from schemas.registry_document import read_sample
 from sinks import catalog
 from sinks.clickhouse import ClickHouse, connect

@@ -13,12 +13,13 @@ from typing import Final
 
 import pytest
 from chaos import Load, conclude
+from free_ports import free_ports
 from prometheus_client import CollectorRegistry
 from runs import ALONE, LONG_FORM
 from stack import wait_for
 
 from clustertrack.local.child import Command
-from clustertrack.local.ports import HOST, free_ports
+from clustertrack.local.ports import HOST
 from clustertrack.local.probes import get, ready_at, sign_at
 from clustertrack.local.supervisor import Service, Supervisor
 from clustertrack.local.watch import Limits

@@ -64,7 +64,7 @@ def test_an_open_transaction(load: Load, producer: KafkaProducer) -> None:
     load.invalid += stack.partitions
     load.publish(load.size(40))
     waiting = stack.run("status", "--wait", "2", expect=1)
-    assert "wait for a publisher to end its transaction" in waiting.stdout
+    assert "waiting for publishers to end their transactions: " in waiting.stdout
     producer.commit_transaction()
     conclude(load, "transaction that stays open for a while", faults=1)
     assert worker.stop(20)

@@ -80,6 +80,15 @@ def test_what_is_never_left_out(log: Log):
     assert len(log.lines) == 6
 
 
+def test_a_connection_that_broke_has_no_traceback(log: Log):
+    """Its cause is part of the line."""
+    try:
+        raise ConnectionResetError(104, "Connection reset by peer")
+    except OSError as error:
+        log.say("kafka.net", logging.ERROR, "%s: Error receiving", "conn", exc_info=(type(error), error, None))
+    assert log.lines == [("WARNING", "conn: Error receiving: [Errno 104] Connection reset by peer")]
+
+
 def test_all_of_it_while_looking_for_a_fault():
     """LOG_LEVEL=DEBUG shows everything."""
     chatter = Chatter(lambda: 0.0, verbose=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from free_ports import free_ports
 from kafka import KafkaAdminClient
 from kafka.admin import NewTopic
 
@@ -16,7 +17,6 @@ from brokers import topics
 from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable
 from clustertrack.commands.companies import command
-from clustertrack.local.ports import free_ports
 from schemas.company import read_company, standing
 from schemas.errors import CheckFailed, UsageFault
 from sources.register.register_topic import read_topic

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import pytest
 import structlog
+from free_ports import free_ports
 from hostile import FORGED, HOSTILE, tricks
 from samples import CVRS, event
 from stack import Stack
 
 from brokers.topics import EVENTS
 from clustertrack.cli import VERBS, main
-from clustertrack.local.ports import free_ports
 
 TEXTS = list(HOSTILE.values())
 NAMES = [text for text in TEXTS if "\0" not in text and "\ud800" not in text]

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from free_ports import free_ports
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 
 import schemas
 from brokers import topics
 from clustertrack.commands.publish import command
-from clustertrack.local.ports import free_ports
 from schemas.errors import CheckFailed, ClustertrackError, UsageFault
 from schemas.registry_document import read_sample
 

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from free_ports import free_ports
 
-from clustertrack.local.ports import HOST, free_ports
+from clustertrack.local.ports import HOST
 
 ROOT = Path(__file__).parents[2]
 STEPS = ROOT / "scripts" / "demo_steps.py"

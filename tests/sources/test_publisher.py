@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from free_ports import free_ports
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import NewTopic
 from quick_kafka import ready_to_start
@@ -18,7 +19,6 @@ from brokers.partitioning import key_hash
 from brokers.record_headers import STRUCTURED
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child
-from clustertrack.local.ports import free_ports
 from schemas.errors import Unreachable
 from sources.publisher import (
     MAX_VALUE,

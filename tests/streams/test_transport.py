@@ -10,9 +10,10 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
+from free_ports import free_ports
 from tcp_proxy import TcpProxy
 
-from clustertrack.local.ports import HOST, free_ports
+from clustertrack.local.ports import HOST
 from streams import silence
 from streams.transport import FETCH_WAIT_MS, Delivery, check_alive
 

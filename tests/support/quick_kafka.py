@@ -17,11 +17,12 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from free_ports import free_ports
+
 from clustertrack.local import java, kafka_jars
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child, Command
 from clustertrack.local.files import folder_lock
-from clustertrack.local.ports import free_ports
 
 START_SECONDS: Final = 90
 _DUMP_SECONDS: Final = 60

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from free_ports import free_ports
 from kafka.admin import (
     ACL,
     ACLFilter,
@@ -24,7 +25,7 @@ from quick_kafka import ready_to_start
 from brokers.connection import KafkaConnection
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child
-from clustertrack.local.ports import HOST, free_ports
+from clustertrack.local.ports import HOST
 
 USERS = ("publisher", "loader", "worker", "reader", "replayer", "migrator", "nobody")
 SASL, TLS, SASL_TLS, LOST = range(4)

@@ -16,6 +16,7 @@ from typing import Any
 import clickhouse_connect
 from click.testing import CliRunner, Result
 from clickhouse_connect.driver.client import Client
+from free_ports import free_ports
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
 from quick_kafka import cluster, ready_to_start
 
@@ -24,7 +25,7 @@ from clustertrack.cli import root
 from clustertrack.local import child
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child, Command
-from clustertrack.local.ports import HOST, free_ports
+from clustertrack.local.ports import HOST
 from clustertrack.local.probes import get, ready_at
 from clustertrack.local.secrets import secret_files
 
@@ -163,7 +164,10 @@ class Stack:
     def wait_for_kafka(self) -> None:
         """Wait until all brokers work. Each one is asked: the others know it before it takes connections."""
         for one in self.bootstrap.split(","):
-            wait_for(lambda one=one: local_kafka.is_ready(one, self.nodes), START_SECONDS, "Kafka")
+            try:
+                wait_for(lambda one=one: local_kafka.is_ready(one, self.nodes), START_SECONDS, "Kafka")
+            except AssertionError as error:
+                raise AssertionError(f"{error}: {[broker.last_words() for broker in self.brokers]}") from error
 
     def restart_broker(self, *numbers: int) -> None:
         """Start brokers again (by default the first) after a test stopped them, and wait until all work."""

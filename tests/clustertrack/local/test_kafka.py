@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from free_ports import free_ports
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.admin import NewTopic
 from quick_kafka import cluster, ready_to_start
@@ -13,7 +14,6 @@ from clustertrack.local import java, kafka_jars
 from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child
 from clustertrack.local.kafka import CLUSTER_ID, KafkaNode, check_folder
-from clustertrack.local.ports import free_ports
 from schemas.errors import UsageFault
 
 

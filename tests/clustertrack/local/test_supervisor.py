@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from free_ports import free_ports
 from prometheus_client import CollectorRegistry
 
 from clustertrack.local.child import Command
-from clustertrack.local.ports import free_ports
 from clustertrack.local.probes import ready_at, sign_at
 from clustertrack.local.supervisor import Service, StoppedError, Supervisor
 from clustertrack.local.watch import Limits

@@ -221,7 +221,7 @@ def test_escaped_characters(tmp_path: Path):
 
 @pytest.mark.parametrize("text", ["Kompetencer_x000D_\nIdéer", "Kompetencer\r\n Idéer ", "Kompetencer\n\nIdéer\n"])
 def test_a_line_for_each_outcome(tmp_path: Path, text: str):
-    """Lines of a cell are outcomes where the mapping says so, whatever ends them."""
+    """Lines of a cell are outcomes where the mapping says so, however they end."""
     mapping = MAPPING.replace('separator = "|"', 'separator = "\\n"')
 
     def fill(sheet: Worksheet) -> None:
