@@ -118,7 +118,8 @@ class Report:
             rows = f"{counted(refused, 'row')} {one_or_many(refused, 'was', 'were')}"
             them = one_or_many(refused, "it", "them")
             do = f"fix {them}" if self._dry_run else f"fix {them} in the .refused file, then publish that"
-            raise CheckFailed(f"{rows} refused: {do}; everything else {'can be' if self._dry_run else 'is'} sent")
+            rest = f"; everything else {'can be' if self._dry_run else 'is'} sent"
+            raise CheckFailed(f"{rows} refused: {do}{rest if any(one.events for one in self._outcomes) else ''}")
 
     def answer(self) -> int:
         """Print the JSON answer, or what to do next. Returns how many rows were refused."""
