@@ -24,7 +24,7 @@ from schemas.classifications import (
     parse_region,
     region_of,
 )
-from schemas.cvr import CvrError, parse_cvr
+from schemas.cvr import CvrError, parse_cvr, sound_cvr
 from schemas.faults import Fault, fault
 from schemas.register_dates import DayError, parse_day, sound_day
 
@@ -71,10 +71,6 @@ _CODED: Final = (CvrError, ClassificationError, DayError)
 """Errors that carry the code of a fault."""
 
 
-def _sound_cvr(cvr: int) -> int:
-    return parse_cvr(f"{cvr:08d}" if cvr >= 0 else "")
-
-
 def _sound_region(nuts: str) -> str:
     if parse_region(nuts) != nuts:
         raise ClassificationError("unknown_region", nuts)
@@ -87,7 +83,7 @@ def _sound_legal_form(code: str) -> str:
     return code
 
 
-_Cvr = Annotated[int, AfterValidator(_sound_cvr)]
+_Cvr = Annotated[int, AfterValidator(sound_cvr)]
 _Day = Annotated[date, AfterValidator(sound_day)]
 
 

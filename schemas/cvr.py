@@ -46,6 +46,15 @@ def read_cvr(text: str) -> int | str:
     return _parsed[text] if len(text) <= _LONGEST else _code(text[:_LONGEST])
 
 
+def sound_cvr(cvr: int) -> int:
+    """A number as it is, if it is a CVR number.
+
+    Raises:
+        CvrError
+    """
+    return parse_cvr(format_cvr(cvr) if cvr >= 0 else "")
+
+
 def format_cvr(cvr: int) -> str:
     """8 digits, as the number is written in a subject and in a Kafka key."""
     return f"{cvr:08d}"

@@ -29,6 +29,11 @@ _MINUTES: Final = {
 _SECONDS: Final = {f":{second:02}": second * 1000 for second in range(60)}
 
 
+def day_of(days: int) -> date:
+    """The calendar day that is so many days after 1970-01-01, as the ledger keeps it."""
+    return date.fromordinal(days + EPOCH_ORDINAL)
+
+
 def to_ms(instant: datetime) -> int:
     """Milliseconds since 1970 UTC of an aware time, rounded down."""
     return (instant - _EPOCH) // timedelta(milliseconds=1)

@@ -32,7 +32,7 @@ from schemas.binding import parse
 from schemas.bounded_toml import read_toml
 from schemas.clusters import Cluster, ClusterRegistry, Text
 from schemas.company import LATEST_REVISION_MS
-from schemas.cvr import parse_cvr
+from schemas.cvr import parse_cvr, sound_cvr
 from schemas.errors import UsageFault
 from schemas.faults import Fault, fault
 from schemas.register_dates import sound_day
@@ -58,16 +58,12 @@ def _number(cvr: object) -> object:
     return parse_cvr(cvr) if isinstance(cvr, str) else cvr
 
 
-def _sound_cvr(cvr: int) -> int:
-    return parse_cvr(f"{cvr:08d}" if cvr >= 0 else "")
-
-
 class Institution(BaseModel):
     """A public knowledge institution in one span of days, both ends included."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    cvr: Annotated[int, BeforeValidator(_number), AfterValidator(_sound_cvr)]
+    cvr: Annotated[int, BeforeValidator(_number), AfterValidator(sound_cvr)]
     valid_from: Annotated[date, AfterValidator(sound_day)]
     valid_to: Annotated[date, AfterValidator(sound_day)] | None = None
     reason: Text

@@ -16,7 +16,7 @@ import pydantic_core
 from schemas.bounded_cache import Remembered
 from schemas.classifications import kind_of, size_band
 from schemas.company import CompanyVersion, attributes_as_at, canonical
-from schemas.event_time import EPOCH_ORDINAL
+from schemas.event_time import EPOCH_ORDINAL, day_of
 from schemas.registry_document import Institution
 
 _CACHED: Final = 131_072
@@ -113,7 +113,7 @@ class Register:
             head, tail = story[1][bisect_right(story[0], days)]
             return b"%b%b%b" % (head, _iso_days[days], tail)
         if cvr in self._naming:
-            cvr, _ = canonical(cvr, _date(days), self._naming_of)
+            cvr, _ = canonical(cvr, day_of(days), self._naming_of)
         company = self._companies.get(cvr)
         if company is None:
             return b'{"cvr":"%08d","known":false,"as_at":"%b"}' % (cvr, _iso_days[days])
@@ -124,7 +124,7 @@ class Register:
         if text is None:
             if self._texts >= _CACHED:
                 self._forget()
-            text = company.texts[state] = _described(company.versions, _date(days), listed=state[1])
+            text = company.texts[state] = _described(company.versions, day_of(days), listed=state[1])
             self._texts += 1
         return b"%b%b%b" % (text[0], _iso_days[days], text[1])
 
@@ -132,7 +132,7 @@ class Register:
         if self._texts >= _CACHED:
             self._forget()
         begins = tuple(company.begins)
-        texts = tuple(_described(company.versions, _date(day), listed=False) for day in (begins[0] - 1, *begins))
+        texts = tuple(_described(company.versions, day_of(day), listed=False) for day in (begins[0] - 1, *begins))
         self._stories[cvr] = begins, texts
         self._texts += len(texts)
         head, tail = texts[bisect_right(begins, days)]
@@ -140,7 +140,7 @@ class Register:
 
     def _is_listed(self, cvr: int, days: int) -> bool:
         spans = self._institutions.get(cvr)
-        return spans is not None and any(span.holds(_date(days)) for span in spans)
+        return spans is not None and any(span.holds(day_of(days)) for span in spans)
 
     def _forget(self) -> None:
         for company in self._companies.values():
@@ -195,12 +195,8 @@ _REPEATED: Final = frozenset({"legal_form", "nuts", "industry_scheme", "industry
 _ALL_FIELDS: Final = set(CompanyVersion.model_fields)
 
 
-def _date(days: int) -> date:
-    return date.fromordinal(days + EPOCH_ORDINAL)
-
-
 def _iso_day(days: int) -> bytes:
-    return _date(days).isoformat().encode()
+    return day_of(days).isoformat().encode()
 
 
 _iso_days: Final = Remembered(_iso_day, 16_384)

@@ -11,6 +11,7 @@ from brokers import topics
 from clustertrack.registry import find_registry, registry_of_file
 from clustertrack.registry_effect import Effect, effect_on_ledger
 from clustertrack.settings import Settings, load_settings
+from schemas.counts import counted
 from schemas.errors import CheckFailed, ClustertrackError, UsageFault
 from schemas.registry_change import LostCluster, RegistryChange, as_dict, described
 from schemas.registry_document import SAMPLE, Registry, read_sample
@@ -140,7 +141,7 @@ def _say_done(file: str, change: RegistryChange, effect: Effect, *, dry_run: boo
         say(f"{file}: {what} in force from now on, as revision {after.revision}")
     if effect.waiting:
         which = "" if len(effect.sources) > _SHOWN else "".join(f" --source {source}" for source in effect.sources)
-        records = "1 record" if effect.waiting == 1 else f"{effect.waiting:,} records"
+        records = counted(effect.waiting, "record")
         say(
             f"{records} rejected as unknown_source can be replayed {'then' if dry_run else 'now'}: "
             f"clustertrack rejected replay --reason unknown_source{which} --note 'registry loaded'"

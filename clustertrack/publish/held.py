@@ -1,12 +1,11 @@
 """What the ledger holds of the activities of a file: their versions, rejected records, and what a file lacks."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from clustertrack.publish.file_index import Part, Span, activity_mark
 from schemas.addresses import RecordAddress
-from schemas.event_time import EPOCH_ORDINAL
+from schemas.event_time import day_of
 from schemas.events import Activity
 from schemas.faults import Fault
 from sources.files.buckets import BUCKETS
@@ -140,7 +139,7 @@ def held_as_dict(one: HeldActivity) -> dict[str, Any]:
         "source": one.source,
         "activity_id": one.activity_id,
         "company": f"{one.company_id:08d}",
-        "occurred_on": date.fromordinal(one.occurred_on + EPOCH_ORDINAL).isoformat(),
+        "occurred_on": day_of(one.occurred_on).isoformat(),
         "type": one.event_type,
     }
 

@@ -56,7 +56,7 @@ class Report:
     def snapshot_sent(self, plan: Plan) -> None:
         """A snapshot is done."""
         if not self._as_json and not plan.refused:
-            retractions = "1 retraction" if plan.retracted == 1 else f"{plan.retracted:,} retractions"
+            retractions = counted(plan.retracted, "retraction")
             say(f"{retractions} {'would be sent' if self._dry_run else 'sent'}")
 
     def refusal(self, refusal: Refusal) -> None:
@@ -80,8 +80,7 @@ class Report:
 
     def _sentence(self, outcome: Outcome) -> str:
         verb = "would be sent" if self._dry_run else "sent"
-        events = "1 event" if outcome.events == 1 else f"{outcome.events:,} events"
-        text = f"{outcome.file}: {events} {verb}, {outcome.refused:,} refused"
+        text = f"{outcome.file}: {counted(outcome.events, 'event')} {verb}, {outcome.refused:,} refused"
         if outcome.refused_file:
             text += f" (in {outcome.refused_file})"
         if outcome.list_trouble:

@@ -7,11 +7,9 @@ this one. Ids follow from content: sending again is harmless.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
-from hashlib import blake2b
+from datetime import datetime
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from pydantic_core import from_json, to_json
@@ -20,14 +18,15 @@ from clustertrack.publish import held
 from clustertrack.publish.file_index import FileIndex, Span, activity_mark
 from clustertrack.publish.held import HeldActivity
 from schemas.errors import UsageFault
-from schemas.event_time import EPOCH_ORDINAL, to_ms
+from schemas.event_time import day_of, to_ms
 from schemas.events import RETRACTION, Activity
 from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
 from schemas.own_files import nameless_file
 from sources.files.cell_dates import rfc3339
 from sources.files.event_builder import Event
-from sources.files.file_publisher import Conflicts, Input, Table, events_of, read_exported_at
+from sources.files.file_publisher import Conflicts, Input, Table, Track, events_of, read_exported_at
 from sources.files.judged_rows import FileJudge
+from sources.files.made_events import cloud_event, content_id
 from sources.publisher import Publisher, SourceLine
 
 if TYPE_CHECKING:
@@ -39,8 +38,6 @@ _IN_MEMORY: Final = 1024 * 1024
 _SHOWN: Final = 1000
 """Activities that are kept to be shown."""
 _MOST_REVIVED: Final = 500_000
-
-Track = Callable[[str, Input], AbstractContextManager[Callable[[int], object]]]
 
 
 @dataclass
@@ -209,25 +206,14 @@ def retraction(activity: HeldActivity, instant: datetime) -> bytes:
 
 def revival(event: Mapping[str, Any], activity: Activity, instant: datetime) -> bytes:
     """The event of a row again, as the version of the export: it is in there again."""
-    day = date.fromordinal(activity.occurred_on + EPOCH_ORDINAL).isoformat()
+    day = day_of(activity.occurred_on).isoformat()
     data = {**event["data"], "activity_id": activity.activity_id, "occurred_on": day}
     return _event(activity.source, event["type"], f"{activity.company_id:08d}", rfc3339(instant), data)
 
 
 def _event(source: str, kind: str, subject: str, time: str, data: Mapping[str, Any]) -> bytes:
-    content = to_json([source, kind, subject, time, data])
-    return to_json(
-        {
-            "specversion": "1.0",
-            "id": blake2b(content, digest_size=16).hexdigest(),
-            "source": source,
-            "type": kind,
-            "subject": subject,
-            "time": time,
-            "datacontenttype": "application/json",
-            "data": data,
-        }
-    )
+    event_id = content_id([source, kind, subject, time, data])
+    return to_json(cloud_event(event_id, source=source, kind=kind, subject=subject, time=time, data=data))
 
 
 def send_plan(

@@ -1,12 +1,12 @@
 """What `publish --snapshot` would retract, as it is shown before anything is sent."""
 
-from datetime import date
 from typing import Any, Final
 
 from clustertrack.publish.dry_run_text import danish_day, danish_time
 from clustertrack.publish.held import held_as_dict
 from clustertrack.publish.snapshot import Plan, SourcePlan
-from schemas.event_time import EPOCH_ORDINAL, to_ms
+from schemas.counts import counted, one_or_many
+from schemas.event_time import day_of, to_ms
 from schemas.visible import Lines, as_lines, stacked, table
 from sources.files.cell_dates import rfc3339
 
@@ -17,7 +17,7 @@ def plan_text(plan: Plan) -> Lines:
     """What would be retracted of each source, the first activities, and why nothing is where rows are refused."""
     head = f"Snapshot of the export of {danish_time(to_ms(plan.instant))}:"
     if plan.refused:
-        rows = "1 row has" if plan.refused == 1 else f"{plan.refused:,} rows have"
+        rows = f"{counted(plan.refused, 'row')} {one_or_many(plan.refused, 'has', 'have')}"
         return as_lines([head, f"  nothing is retracted: {rows} no activity, which may be one that seems to be absent"])
     parts = [as_lines([head, *(f"  {_source(one)}" for one in plan.sources)])]
     shown = [[one.activity_id, f"{one.company_id:08d}", _day(one.occurred_on), one.event_type] for one in plan.shown]
@@ -61,8 +61,8 @@ def _source(one: SourcePlan) -> str:
 
 
 def _day(days: int) -> str:
-    return danish_day(date.fromordinal(days + EPOCH_ORDINAL))
+    return danish_day(day_of(days))
 
 
 def _iso(days: int) -> str:
-    return date.fromordinal(days + EPOCH_ORDINAL).isoformat()
+    return day_of(days).isoformat()

@@ -2,11 +2,10 @@
 
 import json
 from collections.abc import Sequence
-from datetime import date
 from typing import Final, Literal, NamedTuple
 
 from clustertrack.publish.held import Rejected
-from schemas.event_time import EPOCH_ORDINAL
+from schemas.event_time import day_of
 from schemas.events import Activity
 from schemas.faults import CODES, Fault
 
@@ -106,7 +105,7 @@ def _said(version: Activity) -> dict[str, str]:
         outcomes = ", ".join(version.reported) or "none"
         said |= {
             "type": version.event_type,
-            "occurred_on": date.fromordinal(version.occurred_on + EPOCH_ORDINAL).isoformat(),
+            "occurred_on": day_of(version.occurred_on).isoformat(),
             "outcomes": outcomes if version.outcomes_given else "not stated",
             "cluster": version.cluster,
             "membership": version.membership,

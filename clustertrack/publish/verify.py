@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
@@ -13,7 +12,7 @@ from clustertrack.publish.held import HeldActivity
 from clustertrack.publish.verdicts import Status, Verdict, faults_text, says_the_same, verdict
 from schemas.events import Activity
 from schemas.faults import Fault
-from sources.files.file_publisher import Conflicts, Input, events_of
+from sources.files.file_publisher import Conflicts, Input, Track, events_of
 from sources.files.judged_rows import FileJudge
 from sources.files.refused_rows import Refusal
 
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 _ROWS: Final = 1_000
 _NAMES: Final = 60_000
 """Rows that are looked up at once, and characters of their names: a request has a limit."""
-
-Track = Callable[[str, Input], AbstractContextManager[Callable[[int], object]]]
-"""Shows how much of a file is done."""
 
 
 @dataclass

@@ -1,14 +1,14 @@
 """What `publish --verify` says: rows that are not counted as they are in the file, counts, and what the file lacks."""
 
-from datetime import date
 from typing import Any, Final
 
 from clustertrack.publish.dry_run_text import danish_day
 from clustertrack.publish.held import HeldActivity, held_as_dict
 from clustertrack.publish.verdicts import AS_PLANNED, MEANING, Verdict
 from clustertrack.publish.verify import Verified
+from schemas.counts import counted, one_or_many
 from schemas.errors import CheckFailed
-from schemas.event_time import EPOCH_ORDINAL
+from schemas.event_time import day_of
 from schemas.people import masked
 from schemas.screen import say, show
 from schemas.visible import as_lines, json_lines, table
@@ -74,7 +74,7 @@ class VerifyReport:
 
     def _say_lacking(self, done: Verified) -> None:
         for source, (first, last) in done.spans.items():
-            say(f"  days of {source}: {danish_day(_day(first))} to {danish_day(_day(last))}")
+            say(f"  days of {source}: {danish_day(day_of(first))} to {danish_day(day_of(last))}")
         if not done.lacking:
             say("  the ledger counts nothing in these days that the file lacks")
             return
@@ -89,7 +89,7 @@ class VerifyReport:
         if self._as_json:
             show(json_lines({"files": self._files}))
         if self._not_counted:
-            rows = "1 row is" if self._not_counted == 1 else f"{self._not_counted:,} rows are"
+            rows = f"{counted(self._not_counted, 'row')} {one_or_many(self._not_counted, 'is', 'are')}"
             raise CheckFailed(
                 f"{rows} not counted as in the file: see above why; for what was just sent, "
                 "wait until `clustertrack status --wait 60` returns"
@@ -121,9 +121,5 @@ MEANING_OF_ONE: Final = {
 }
 
 
-def _day(days: int) -> date:
-    return date.fromordinal(days + EPOCH_ORDINAL)
-
-
 def _iso(days: int) -> str:
-    return _day(days).isoformat()
+    return day_of(days).isoformat()

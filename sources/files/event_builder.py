@@ -26,6 +26,7 @@ from sources.files.cell_dates import TimeTexts, listed, read_day, read_moment, r
 from sources.files.cell_texts import FREE_TEXT, NO_ID, canonical, why_no_id, why_unreadable
 from sources.files.conflicts import digest, mark
 from sources.files.date_formats import MomentError
+from sources.files.made_events import cloud_event, content_id
 from sources.files.mapping import HOLE, RETRACTED, ColumnRule
 from sources.files.mapping import Mapping as FileMapping
 from sources.files.refused_rows import Refusal
@@ -311,18 +312,8 @@ class Builder:
         if own_id is None:
             # The instant of the export is no part of the row: the same row exported again keeps its id.
             stated = time if "time" in self._columns else None
-            content = to_json([source, activity_id, kind, subject, stated, data])
-            own_id = blake2b(content, digest_size=16).hexdigest()
-        event = {
-            "specversion": "1.0",
-            "id": own_id,
-            "source": source,
-            "type": kind,
-            "subject": subject,
-            "time": time,
-            "datacontenttype": "application/json",
-            "data": data,
-        }
+            own_id = content_id([source, activity_id, kind, subject, stated, data])
+        event = cloud_event(own_id, source=source, kind=kind, subject=subject, time=time, data=data)
         value = to_json(event)
         if len(value) > MAX_VALUE:
             raise UnbuildableError(

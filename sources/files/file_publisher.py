@@ -43,6 +43,8 @@ _REFUSED_LINES: Final = re.compile(r".*\.(?:jsonl|ndjson)\.refused(?:-[0-9]+)?",
 
 Progress = Callable[[int], object]
 """Called with how many bytes of the file have been read."""
+Track = Callable[[str, "Input"], AbstractContextManager[Progress]]
+"""Shows how much of a file is done, and what for."""
 Conflicts = dict[bytes, str]
 """Mark of a version -> what contradicts itself in it (`sources.files.conflicts`)."""
 
