@@ -18,7 +18,7 @@ import faust
 import structlog
 
 from brokers.connection import KafkaConnection
-from brokers.topics import COMPANIES, ENRICHED, EVENTS, READ, REGISTRY, REJECTED
+from brokers.topics import COMPANIES, ENRICHED, EVENTS, KEYS, READ, REGISTRY, REJECTED
 from schemas.faults import SET_ASIDE
 from schemas.ledger import Ledger
 from streams import record_batches, silence
@@ -29,7 +29,7 @@ from streams.faultpoints import reach_record
 from streams.liveness import Vitals
 from streams.outbox import KafkaOutbox
 from streams.reference import Reference
-from streams.reference_step import process_companies, process_registry
+from streams.reference_step import process_companies, process_keys, process_registry
 from streams.seen import STORE_OPTIONS, STORE_URL, TABLE, RocksSeen
 from streams.transport import SCHEME, Delivery
 
@@ -65,7 +65,7 @@ class WorkerConfig:
     """Consumer group and Faust app: it carries the ledger's id."""
     kafka: KafkaConnection
     topics: Mapping[str, TopicInfo]
-    """The topics that workers read: events, companies, registry."""
+    """The topics that workers read: events, companies, registry, keys."""
     changelog_id: str
     """Topic id of the changelog of marks: those of another one are not used."""
     data_dir: Path
@@ -147,11 +147,11 @@ def build(config: WorkerConfig, *, ledger: Ledger) -> Worker:
         outbox=KafkaOutbox(producer, outputs, table.changelog_topic_name),
         **common,
     )
-    companies, registries = (
+    companies, registries, keys = (
         Pipeline(name=name, step=step, seen=None, outbox=KafkaOutbox(producer, outputs, None), **common)
-        for name, step in (("companies", process_companies), ("registry", process_registry))
+        for name, step in (("companies", process_companies), ("registry", process_registry), ("keys", process_keys))
     )
-    pipelines = {EVENTS: events, COMPANIES: companies, REGISTRY: registries}
+    pipelines = {EVENTS: events, COMPANIES: companies, REGISTRY: registries, KEYS: keys}
     vitals = Vitals(
         now=monotonic,
         delivery=delivery,
