@@ -89,9 +89,9 @@ def _require_harmless(file: str, change: RegistryChange, effect: Effect) -> None
     """Raise CheckFailed where a source that is in use would lose a cluster."""
     used = [one for one in change.lost if effect.not_asked or one.source in effect.activities]
     if used:
-        sources = len({one.source for one in used})
+        sources = counted(len({one.source for one in used}), "source")
         raise CheckFailed(
-            f"{file}: {sources} source{'s' if sources > 1 else ''} with activity in the ledger would lose a cluster, "
+            f"{file}: {sources} with activity in the ledger would lose a cluster, "
             "and what they send for it would be rejected; nothing was sent: correct the file, or repeat with --yes"
         )
 
@@ -134,7 +134,8 @@ def _say_unchanged(file: str, before: Registry, *, as_json: bool) -> None:
 
 def _say_done(file: str, change: RegistryChange, effect: Effect, *, dry_run: bool) -> None:
     after = change.after
-    what = f"{len(after.by_source.names):,} clusters, {len({one.cvr for one in after.institutions}):,} institutions"
+    institutions = len({one.cvr for one in after.institutions})
+    what = f"{counted(len(after.by_source.names), 'cluster')}, {counted(institutions, 'institution')}"
     if dry_run:
         say(f"{file}: {what} would be in force; nothing was sent")
     else:

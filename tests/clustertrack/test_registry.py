@@ -114,7 +114,7 @@ def test_a_worker_waits_for_a_registry(stack: Stack, tmp_path: Path):
     assert "No registry is loaded" in refused
     said = load(stack, BASE)
     assert "no registry was loaded before" in said
-    assert "1 clusters, 0 institutions in force from now on" in said
+    assert "1 cluster, 0 institutions in force from now on" in said
     stack.wait_ready(worker)
     counted(stack)
     assert figures(stack) == {"companies": 2, "participants_other": 1}
