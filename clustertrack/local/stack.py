@@ -16,7 +16,7 @@ from clustertrack.local.probes import ready_at, sign_at
 from clustertrack.local.secrets import Secrets
 from clustertrack.local.supervisor import Service, Supervisor
 from clustertrack.settings import ClickHouseSettings, KafkaSettings, Settings, WorkerSettings, variables
-from schemas.counts import counted
+from schemas.counts import counted, one_or_many
 from schemas.errors import UsageFault
 
 _LARGEST_PORT: Final = 65535
@@ -89,8 +89,9 @@ class Ports:
         taken = taken_ports(ports)
         if taken:
             names = ", ".join(str(port) for port in taken)
+            are = one_or_many(len(taken), f"port {names} on {HOST} is", f"ports {names} on {HOST} are")
             raise UsageFault(
-                f"port {names} on {HOST} is taken: stop what listens there (another `clustertrack up`?), "
+                f"{are} taken: stop what listens there (another `clustertrack up`?), "
                 "or choose other ports with --port-base"
             )
 
