@@ -200,7 +200,10 @@ class KafkaPublisher:
         self._producer = producer
         self._topic = topic
         # A topic's number of partitions is fixed for life.
-        self._partitions = [TopicPartition(topic, n) for n in range(len(producer.partitions_for(topic)))]
+        places = [TopicPartition(topic, number) for number in range(len(producer.partitions_for(topic)))]
+        accumulator = producer._accumulator
+        # Each with what the accumulator keeps for it.
+        self._partitions = [(place, accumulator._tp_lock(place), accumulator._batches[place]) for place in places]
         self._without_key = 0
         self._file, self._name = "", b""
         self._headers = list(headers)
@@ -232,21 +235,19 @@ class KafkaPublisher:
         `send` itself takes a third of the time of sending: for serializers, types, its partitioner, a size estimate and
         a line of debug output that is never written. Its accumulator opens a batch, and we append to that as it would.
         """
-        accumulator = self._producer._accumulator
         if key is None:
             self._without_key += 1
             number = self._without_key
         else:
             number = key_hash(key)
-        place = self._partitions[number % len(self._partitions)]
+        place, lock, batches = self._partitions[number % len(self._partitions)]
         headers = [*self._headers, (LINE, b"%b:%d" % (self._file_name(line.file), line.line))]
-        with accumulator._tp_lock(place):  # the sender takes batches away under it
-            batches = accumulator._batches[place]
+        with lock:  # the sender takes batches away under it
             if batches and (written := batches[-1].records.append(None, key, value, headers)) is not None:
                 confirmation = _Confirmation(batches[-1].produce_future, written.offset)
                 batches[-1]._record_futures.append(confirmation)
                 return confirmation
-        future, *_ = accumulator.append(place, None, key, value, headers)
+        future, *_ = self._producer._accumulator.append(place, None, key, value, headers)
         self._producer._sender.wakeup()
         return future
 
