@@ -35,9 +35,10 @@ from schemas.errors import CheckFailed
 EVENTS: Final = "activity.events.v1"
 COMPANIES: Final = "companies.v1"
 REGISTRY: Final = "registry.v1"
+KEYS: Final = "keys.v1"
 ENRICHED: Final = "activity.enriched.v1"
 REJECTED: Final = "activity.rejected.v1"
-READ: Final = (EVENTS, COMPANIES, REGISTRY)
+READ: Final = (EVENTS, COMPANIES, REGISTRY, KEYS)
 """The topics that workers read and carry into the ledger."""
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
@@ -101,6 +102,7 @@ def worker_rights(app_id: str) -> dict[str, tuple[str, ...]]:
         EVENTS: ("Read", "Write", "DescribeConfigs"),
         COMPANIES: ("Read", "DescribeConfigs"),
         REGISTRY: ("Read", "DescribeConfigs"),
+        KEYS: ("Read", "DescribeConfigs"),
         ENRICHED: ("Write", "DescribeConfigs"),
         REJECTED: ("Write", "DescribeConfigs"),
         changelog_topic(app_id): ("Read", "Write", "DescribeConfigs"),
@@ -110,7 +112,7 @@ def worker_rights(app_id: str) -> dict[str, tuple[str, ...]]:
 def topic_specs(
     app_id: str, *, partitions: int, replication_factor: int = 1, min_insync_replicas: int = 1
 ) -> list[TopicSpec]:
-    """The five topics and the changelog of one ledger."""
+    """The six topics and the changelog of one ledger."""
 
     def kept(days: int, largest: int) -> dict[str, str]:
         # Without retention.bytes a broker's own limit could delete events that nobody has read.
@@ -131,6 +133,7 @@ def topic_specs(
         EVENTS: kept(EVENTS_KEPT_DAYS, EVENT_BYTES),
         COMPANIES: compacted,
         REGISTRY: compacted,
+        KEYS: compacted,
         ENRICHED: kept(ENRICHED_KEPT_DAYS, DERIVED_BYTES),
         REJECTED: kept(REJECTED_KEPT_DAYS, DERIVED_BYTES),
         changelog_topic(app_id): compacted,

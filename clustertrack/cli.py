@@ -17,6 +17,7 @@ VERBS: Final = {
     "publish": "Send activity from CSV, Excel or JSON lines files to Kafka.",
     "companies": "Load the company register.",
     "registry": "Load the registry of clusters and institutions.",
+    "keys": "Create, list and revoke keys of the HTTP collector.",
     "simulate": "Write synthetic clusters, companies and activity.",
     "status": "Show lag and receipts; wait until all is counted.",
     "report": "Print the annual statistics.",

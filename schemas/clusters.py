@@ -16,6 +16,8 @@ from schemas.faults import Fault, fault
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")]
 """One line without blanks around it."""
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
+"""Names a cluster, in every figure."""
 _Source = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[!-~]+$")]
 
 
@@ -24,7 +26,7 @@ class Cluster(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    slug: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
+    slug: Slug
     name: Text
     """In Danish, as it calls itself."""
     name_en: Text | None = None
@@ -83,6 +85,11 @@ class ClusterRegistry:
         """Clusters that the source speaks for on a day, in the order of the alphabet."""
         eras = self._eras.get(source)
         return () if eras is None else eras.slugs[bisect_right(eras.begins, day)]
+
+    def ever_speaks_for(self, source: str, slug: str) -> bool:
+        """Whether the cluster lists the source, on any day."""
+        eras = self._eras.get(source)
+        return eras is not None and any(slug in slugs for slugs in eras.slugs)
 
     def changes_of(self, source: str) -> Sequence[date]:
         """Days from which on a source speaks for other clusters than the day before."""

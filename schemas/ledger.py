@@ -11,6 +11,7 @@ from schemas.company import CompanyVersion
 from schemas.errors import ClustertrackError
 from schemas.events import Activity
 from schemas.faults import Fault
+from schemas.keys import KeyVersion
 from schemas.registry_document import Registry
 
 Status = Literal["duplicate", "rejected", "rerouted", "accepted", "retracted"]
@@ -89,6 +90,14 @@ class RegistryRow(NamedTuple):
     """Milliseconds since 1970-01-01 UTC."""
 
 
+class KeyRow(NamedTuple):
+    """A version of a publisher's key and when it became known: a row of `collector_key`."""
+
+    version: KeyVersion
+    known_at: int
+    """Milliseconds since 1970-01-01 UTC."""
+
+
 @dataclass(slots=True)
 class Rows:
     """What a group of records adds to the ledger. Receipts are stored last: a receipt proves its row."""
@@ -96,19 +105,21 @@ class Rows:
     activities: list[Activity] = field(default_factory=list)
     companies: list[CompanyRow] = field(default_factory=list)
     registries: list[RegistryRow] = field(default_factory=list)
+    keys: list[KeyRow] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
 
     @property
     def facts(self) -> tuple[list[Any], ...]:
         """All but the receipts."""
-        return self.activities, self.companies, self.registries, self.rejected
+        return self.activities, self.companies, self.registries, self.keys, self.rejected
 
     def extend(self, other: "Rows") -> None:
         """Append the rows of another group."""
         self.activities += other.activities
         self.companies += other.companies
         self.registries += other.registries
+        self.keys += other.keys
         self.rejected += other.rejected
         self.receipts += other.receipts
 
@@ -127,7 +138,7 @@ class Ledger(Protocol):
     """Stores rows. Blocking; called from one thread at a time."""
 
     def insert(self, rows: Rows) -> None:
-        """Store all rows: activities, companies, registries and rejections first, then receipts.
+        """Store all rows: activities, companies, registries, keys and rejections first, then receipts.
 
         May be repeated with the same rows, in whole or cut otherwise: the ledger's figures do not change.
 

@@ -15,6 +15,7 @@ from schemas.counts import counted
 from schemas.events import Activity
 from schemas.ledger import (
     CompanyRow,
+    KeyRow,
     LedgerRefused,
     LedgerUnavailable,
     Original,
@@ -153,6 +154,7 @@ def _tables(rows: Rows) -> Sequence[tuple[str, Sequence[Any], Callable[[Any], pa
         ("activity_revision", rows.activities, _activities),
         ("company_version", rows.companies, _companies),
         ("registry_version", rows.registries, _registries),
+        ("collector_key", rows.keys, _keys),
         ("rejected", rows.rejected, _rejected),
         ("receipt", rows.receipts, _receipts),
     )
@@ -228,6 +230,23 @@ def _registries(rows: Sequence[RegistryRow]) -> pa.Table:
         {
             "revision": pa.array([row.version.revision for row in rows], pa.uint64()),
             "content": pa.array([row.version.to_json() for row in rows], pa.binary()),
+            "known_at": _ms([row.known_at for row in rows]),
+        }
+    )
+
+
+def _keys(rows: Sequence[KeyRow]) -> pa.Table:
+    versions = [row.version for row in rows]
+    return pa.table(
+        {
+            "id": pa.array([version.id for version in versions]),
+            "revision": pa.array([version.revision for version in versions], pa.uint64()),
+            "cluster": pa.array([version.cluster for version in versions]),
+            "hash": pa.array([bytes.fromhex(version.hash) for version in versions], pa.binary(32)),
+            "created_at": _ms([version.created for version in versions]),
+            "expires": pa.array([version.expires for version in versions], pa.date32()),
+            "revoked_at": pa.array([version.revoked for version in versions], pa.int64()).cast(_MS),
+            "note": pa.array([version.note for version in versions]),
             "known_at": _ms([row.known_at for row in rows]),
         }
     )

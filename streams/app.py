@@ -20,7 +20,7 @@ import structlog
 from brokers import record_batches, silence
 from brokers.batches import Record
 from brokers.connection import KafkaConnection
-from brokers.topics import COMPANIES, ENRICHED, EVENTS, READ, REGISTRY, REJECTED
+from brokers.topics import COMPANIES, ENRICHED, EVENTS, KEYS, READ, REGISTRY, REJECTED
 from schemas.faults import SET_ASIDE
 from schemas.ledger import Ledger
 from streams import worker_metrics as metrics
@@ -30,7 +30,7 @@ from streams.faultpoints import reach_record
 from streams.liveness import Vitals
 from streams.outbox import KafkaOutbox
 from streams.reference import Reference
-from streams.reference_step import process_companies, process_registry
+from streams.reference_step import process_companies, process_keys, process_registry
 from streams.seen import STORE_OPTIONS, STORE_URL, TABLE, RocksSeen
 from streams.transport import SCHEME, Delivery
 
@@ -66,7 +66,7 @@ class WorkerConfig:
     """Consumer group and Faust app: it carries the ledger's id."""
     kafka: KafkaConnection
     topics: Mapping[str, TopicInfo]
-    """The topics that workers read: events, companies, registry."""
+    """The topics that workers read: events, companies, registry, keys."""
     changelog_id: str
     """Topic id of the changelog of marks: those of another one are not used."""
     data_dir: Path
@@ -148,11 +148,11 @@ def build(config: WorkerConfig, *, ledger: Ledger) -> Worker:
         outbox=KafkaOutbox(producer, outputs, table.changelog_topic_name),
         **common,
     )
-    companies, registries = (
+    companies, registries, keys = (
         Pipeline(name=name, step=step, seen=None, outbox=KafkaOutbox(producer, outputs, None), **common)
-        for name, step in (("companies", process_companies), ("registry", process_registry))
+        for name, step in (("companies", process_companies), ("registry", process_registry), ("keys", process_keys))
     )
-    pipelines = {EVENTS: events, COMPANIES: companies, REGISTRY: registries}
+    pipelines = {EVENTS: events, COMPANIES: companies, REGISTRY: registries, KEYS: keys}
     vitals = Vitals(
         now=monotonic,
         delivery=delivery,

@@ -1,7 +1,7 @@
-"""The step of records that say what events are judged by, on their way into the ledger. Pure.
+"""The step of records that say what events are judged by, and who may publish, on their way into the ledger. Pure.
 
-Versions of companies and of the registry: their topics are compacted, so the records have no receipts; what cannot be
-read goes to `rejected` like any other record.
+Versions of companies, of the registry and of publishers' keys: their topics are compacted, so the records have no
+receipts; what cannot be read goes to `rejected` like any other record.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,8 @@ from typing import TypeVar
 from brokers.batches import Record, cut_of, weight
 from schemas.company import CompanyVersion, read_company
 from schemas.faults import Fault, fault
-from schemas.ledger import CompanyRow, RegistryRow
+from schemas.keys import KeyVersion, read_key
+from schemas.ledger import CompanyRow, KeyRow, RegistryRow
 from schemas.registry_document import Registry, read_registry
 from streams.decide import Batch, PartitionInfo, reject
 
@@ -37,6 +38,13 @@ def process_registry(place: PartitionInfo, records: Sequence[Record], condemned:
     return batch
 
 
+def process_keys(place: PartitionInfo, records: Sequence[Record], condemned: Mapping[int, str]) -> Batch:
+    """Decide on records of one partition of the topic of keys; as `process_companies`."""
+    batch, found = _process(place, records, condemned, _read_key_record)
+    batch.rows.keys += [KeyRow(version, known_at) for version, known_at in found]
+    return batch
+
+
 def read_company_record(record: Record) -> CompanyVersion | list[Fault]:
     """What a record of the register says, or all that is wrong with it; for the ledger and the register in memory."""
     return _cut(record) or read_company(record.key, record.value, record.timestamp)
@@ -45,6 +53,10 @@ def read_company_record(record: Record) -> CompanyVersion | list[Fault]:
 def read_registry_record(record: Record) -> Registry | list[Fault]:
     """What a record of the registry's topic says, or what is wrong with it; for the ledger and for decisions."""
     return _cut(record) or read_registry(record.key, record.value, record.timestamp)
+
+
+def _read_key_record(record: Record) -> KeyVersion | list[Fault]:
+    return _cut(record) or read_key(record.key, record.value, record.timestamp)
 
 
 def _cut(record: Record) -> list[Fault]:

@@ -1,7 +1,7 @@
 """What a worker tells Prometheus. Names and labels are part of the product: docs/operators.md lists them.
 
-Labels are few and bounded: `pipeline` is `events`, `companies` or `registry`; outcomes and reasons are the codes of
-receipts and faults. Event-to-stored time is measured from the record's LogAppendTime by the worker's clock.
+Labels are few and bounded: `pipeline` is `events`, `companies`, `registry` or `keys`; outcomes and reasons are the
+codes of receipts and faults. Event-to-stored time is measured from the record's LogAppendTime by the worker's clock.
 """
 
 from collections import Counter as Count
@@ -19,6 +19,7 @@ EVENTS: Final = Counter(
 )
 COMPANIES: Final = Counter("clustertrack_company_versions_total", "Company versions carried into the ledger")
 REGISTRIES: Final = Counter("clustertrack_registry_versions_total", "Registry versions carried into the ledger")
+KEYS: Final = Counter("clustertrack_key_versions_total", "Versions of publishers' keys carried into the ledger")
 REJECTED: Final = Counter("clustertrack_rejected_total", "Rejected records by topic and reason", ["topic", "reason"])
 BATCH_RECORDS: Final = Histogram(
     "clustertrack_batch_records", "Records in a delivered group", ["pipeline"], buckets=(1, 10, 100, 1000, 5000, 20000)
@@ -71,6 +72,8 @@ def observe(pipeline: str, rows: Rows, size: int, seconds: float) -> None:
         COMPANIES.inc(len(rows.companies))
     if rows.registries:
         REGISTRIES.inc(len(rows.registries))
+    if rows.keys:
+        KEYS.inc(len(rows.keys))
     if rows.receipts:
         now = time()
         for receipt in (rows.receipts[0], rows.receipts[-1]):

@@ -14,6 +14,7 @@ from brokers.offsets import KafkaOffsets
 from brokers.topics import (
     COMPANIES,
     EVENTS,
+    KEYS,
     READ,
     REGISTRY,
     TopicAdmin,
@@ -129,6 +130,7 @@ _AGAIN: Final = {
     EVENTS: "publish them again",
     COMPANIES: "load the company register again",
     REGISTRY: "load the registry again",
+    KEYS: "create new keys",
 }
 
 

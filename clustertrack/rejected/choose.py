@@ -43,7 +43,7 @@ def check_words(client: Client, settings: Settings, wanted: Wanted) -> None:
     for option, given, known, where in (
         ("--reason", wanted.reasons, {*faults.CODES, *company.CODES, *reasons}, "is no fault code"),
         ("--source", wanted.sources, sources, "is no source of a rejected record or of the cluster registry"),
-        ("--topic", wanted.topics, {topics.EVENTS, topics.COMPANIES}, "is no topic that workers read"),
+        ("--topic", wanted.topics, {*topics.READ}, "is no topic that workers read"),
     ):
         for word in given:
             if word not in known:

@@ -151,8 +151,8 @@ _KEPT: Final = (EDITED_FROM, LINE)
 """Headers of ours that say where a record comes from: a replay comes from there too."""
 
 _NO_RETURN: Final = (
-    "{topic} is compacted, where an old version sent again would take the place of a newer one: load the fixed "
-    "extract (clustertrack companies load FILE) and discard it"
+    "{topic} is compacted, where an old version sent again would take the place of a newer one: send a new version "
+    "(clustertrack companies load, registry load or keys) and discard it"
 )
 
 

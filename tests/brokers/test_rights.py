@@ -32,6 +32,7 @@ SPELLED = {"DescribeConfigs": "DESCRIBE_CONFIGS", "AlterConfigs": "ALTER_CONFIGS
 VERBS = {
     "publisher": [["publish", "events.jsonl"]],
     "loader": [["companies", "load", "companies.csv"], ["registry", "load", "registry.toml"]],
+    "issuer": [["keys", "create", "--cluster", "food-bio"], ["keys", "list"]],
     "worker": [["worker", "--check"]],
     "reader": [["status"], ["reconcile"]],
     "migrator": [["migrate"], ["migrate", "--check"]],
@@ -95,7 +96,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with files to publish and to load."""
     (tmp_path / "events.jsonl").write_bytes(event(13748136, "one") + b"\n")
     (tmp_path / "companies.csv").write_text((ROOT / "examples" / "companies.csv").read_text())
-    another = f'[[cluster]]\nslug = "c"\nname = "{uuid.uuid4()}"\nvalid_from = 2020-01-01\nsources = ["urn:c"]\n'
+    another = f'[[cluster]]\nslug = "food-bio"\nname = "{uuid.uuid4()}"\nvalid_from = 2020-01-01\nsources = ["urn:c"]\n'
     (tmp_path / "registry.toml").write_text(another)  # what is in force already would not be sent
     monkeypatch.chdir(tmp_path)
     return tmp_path

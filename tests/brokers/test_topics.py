@@ -16,6 +16,7 @@ from brokers.topics import (
     COMPANIES,
     ENRICHED,
     EVENTS,
+    KEYS,
     REGISTRY,
     REJECTED,
     TopicAdmin,
@@ -43,7 +44,7 @@ def admin(kafka: _Broker) -> Iterator[TopicAdmin]:
 
 @pytest.fixture
 def specs() -> list[TopicSpec]:
-    """The six topics under names of this test's own."""
+    """The seven topics under names of this test's own."""
     prefix = uuid.uuid4().hex[:8]
     return [replace(spec, name=f"{prefix}.{spec.name}") for spec in topic_specs(APP, partitions=3)]
 
@@ -52,7 +53,7 @@ def test_names():
     """Group, app and changelog carry the ledger's id; the topics do not."""
     assert app_id("clustertrack", LEDGER) == f"clustertrack-{LEDGER}"
     assert [spec.name for spec in topic_specs(APP, partitions=1)] == [
-        EVENTS, COMPANIES, REGISTRY, ENRICHED, REJECTED, f"clustertrack-{LEDGER}-seen-changelog",
+        EVENTS, COMPANIES, REGISTRY, KEYS, ENRICHED, REJECTED, f"clustertrack-{LEDGER}-seen-changelog",
     ]  # fmt: skip
 
 
@@ -62,6 +63,7 @@ def test_names():
         pytest.param(EVENTS, "delete", 30, 1_048_576, id="events"),
         pytest.param(COMPANIES, "compact", None, 1_048_576, id="companies"),
         pytest.param(REGISTRY, "compact", None, 1_048_576, id="registry"),
+        pytest.param(KEYS, "compact", None, 1_048_576, id="keys"),
         pytest.param(ENRICHED, "delete", 30, 2_097_152, id="enriched"),
         pytest.param(REJECTED, "delete", 90, 2_097_152, id="rejected"),
         pytest.param(changelog_topic(APP), "compact", None, 1_048_576, id="changelog"),
@@ -87,8 +89,8 @@ def test_ensure(admin: TopicAdmin, specs: list[TopicSpec]):
     assert admin.differences(specs) == []
     assert admin.ensure(specs) == []
     states = admin.describe([spec.name for spec in specs])
-    assert [state.partitions for state in states.values()] == [3] * 6
-    assert len({uuid.UUID(state.topic_id) for state in states.values()}) == 6
+    assert [state.partitions for state in states.values()] == [3] * 7
+    assert len({uuid.UUID(state.topic_id) for state in states.values()}) == 7
     assert all(state.config["message.timestamp.type"] == "LogAppendTime" for state in states.values())
 
 

@@ -11,14 +11,14 @@ from kafka.admin import ConfigResource, ConfigResourceType
 
 from brokers.connection import KafkaConnection
 from brokers.explain import KafkaUnreachable
-from brokers.topics import COMPANIES, ENRICHED, EVENTS, REGISTRY, REJECTED, TopicAdmin, TopicFault, app_id
+from brokers.topics import COMPANIES, ENRICHED, EVENTS, KEYS, REGISTRY, REJECTED, TopicAdmin, TopicFault, app_id
 from clustertrack.cli import root
 from schemas.errors import CheckFailed, UsageFault
 from sinks import catalog
 from sinks.clickhouse import ClickHouse, ClickHouseUnreachable, connect
 from sinks.migrator import load
 
-TOPICS = (EVENTS, COMPANIES, REGISTRY, ENRICHED, REJECTED)
+TOPICS = (EVENTS, COMPANIES, REGISTRY, KEYS, ENRICHED, REJECTED)
 Run = Callable[..., Result]
 
 

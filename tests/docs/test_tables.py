@@ -16,7 +16,7 @@ from clustertrack.local.clickhouse.metrics import Metrics
 from clustertrack.local.stack import Ports
 from clustertrack.local.supervisor import Supervisor
 from clustertrack.reconcile.account_metrics import ReconcileMetrics
-from schemas import company, faults, registry_document
+from schemas import company, faults, keys, registry_document
 from schemas.envelope import Envelope, EventData
 from schemas.indicators import DERIVED, EVENT_TYPES, TYPE_PREFIX, TYPE_SUFFIX
 from sources.files.file_publisher import JSON_LINES, SHEETS
@@ -118,19 +118,21 @@ def test_metrics_are_made_in_these_files():
     assert makers == METRIC_FILES
 
 
-@pytest.mark.parametrize(
-    ("place", "codes"),
-    [
-        pytest.param(0, faults.CODES, id="events"),
-        pytest.param(1, company.CODES, id="register"),
-        pytest.param(2, registry_document.CODES, id="registry"),
-    ],
-)
-def test_fault_codes(place: int, codes: dict[str, str]):
+FAULT_CODES = {
+    "events": faults.CODES,
+    "register": company.CODES,
+    "registry": registry_document.CODES,
+    "keys": keys.CODES,
+}
+
+
+@pytest.mark.parametrize("kind", FAULT_CODES)
+def test_fault_codes(kind: str):
     """The tables of fault codes are those of the code, word for word."""
     rows = [(coded(code)[0], meaning) for code, meaning in CRM_TEAMS.table("code", "what is wrong")]
-    before = sum(map(len, (faults.CODES, company.CODES)[:place]))
-    part = rows[before : before + len(codes)] if place < 2 else rows[before:]
+    codes, at = FAULT_CODES[kind], [*FAULT_CODES].index(kind)
+    before = sum(map(len, [*FAULT_CODES.values()][:at]))
+    part = rows[before : before + len(codes)] if at < len(FAULT_CODES) - 1 else rows[before:]
     wanted = "\n".join(f"| `{code}` | {meaning} |" for code, meaning in codes.items())
     assert dict(part) == codes, f"the table should be\n{wanted}"
 

@@ -145,6 +145,7 @@ def test_publish_refused_exactly_the_rows_without_an_event(run: Run) -> None:
     assert found == Counter((row["file"], row["line"], row["field"]) for row in run.truth["refused"])
 
 
+@pytest.mark.extended
 def test_the_same_files_again_change_nothing(run: Run) -> None:
     """Everything is published a second time: the reports are the same, to the last digit of their hashes."""
     before = [run.stack.report(year) for year in (2017, 2018, 2019)]

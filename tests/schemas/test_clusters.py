@@ -97,6 +97,7 @@ def test_resolve_agrees_with_a_search(listed: list[Cluster], questions: list[tup
         on_day = {s for s, c in of_source.items() if c.valid_from <= day and (c.valid_to is None or day <= c.valid_to)}
         found = registry.resolve(source, day, wanted)
         assert registry.knows(source) == bool(of_source)
+        assert {slug for slug in "abc" if registry.ever_speaks_for(source, slug)} == of_source.keys()
         if not of_source:
             assert isinstance(found, Fault)
             assert found.code == "unknown_source"
@@ -125,6 +126,23 @@ def test_a_cluster_may_change_its_crm():
     assert registry.resolve(FOOD, date(2018, 12, 31), None) == "food-bio"
     assert registry.resolve("urn:new", date(2019, 1, 1), None) == "food-bio"
     assert registry.names["food-bio"] == "Food & Bio 2"
+
+
+@pytest.mark.parametrize(
+    ("source", "slug", "speaks"),
+    [
+        pytest.param(FOOD, "food-bio", True, id="until 2018"),
+        pytest.param(SHARED, "kelp", True, id="one of two"),
+        pytest.param(SHARED, "wool", True, id="the other"),
+        pytest.param(SHARED, "food-bio", False, id="another's cluster"),
+        pytest.param(FOOD, "", False, id="no slug"),
+        pytest.param(FOOD, "food", False, id="part of a slug"),
+        pytest.param("https://nobody.example", "food-bio", False, id="unknown source"),
+    ],
+)
+def test_ever_speaks_for(registry: ClusterRegistry, source: str, slug: str, *, speaks: bool):
+    """A source belongs to each cluster that lists it on any day, however long ago."""
+    assert registry.ever_speaks_for(source, slug) is speaks
 
 
 def test_clusters_in_a_year(registry: ClusterRegistry):

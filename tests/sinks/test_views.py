@@ -37,6 +37,7 @@ VIEWS = {
     "registry_known": f"known = {NOW}",
     "cluster_known": f"known = {NOW}",
     "institution_at": f"as_at = '2018-12-31', known = {NOW}",
+    "collector_key_known": f"known = {NOW}",
     "company_canonical": f"as_at = '2018-12-31', known = {NOW}",
     "company_at": f"as_at = '2018-12-31', known = {NOW}",
     "fact": f"from = '2018-01-01', to = '2018-12-31', as_at = '2018-12-31', known = {NOW}",

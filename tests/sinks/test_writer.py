@@ -14,7 +14,18 @@ from twins import MemoryLedger
 from schemas.company import CompanyVersion
 from schemas.events import Activity
 from schemas.faults import Fault
-from schemas.ledger import CompanyRow, Ledger, LedgerRefused, LedgerUnavailable, Receipt, RegistryRow, Rejection, Rows
+from schemas.keys import KeyVersion
+from schemas.ledger import (
+    CompanyRow,
+    KeyRow,
+    Ledger,
+    LedgerRefused,
+    LedgerUnavailable,
+    Receipt,
+    RegistryRow,
+    Rejection,
+    Rows,
+)
 from schemas.registry_document import read_sample
 from sinks import writer as writer_module
 from sinks.clickhouse import ClickHouse, ClickHouseFault
@@ -62,7 +73,20 @@ COMPANY = CompanyRow(
     1_800_000_000_000,
 )
 REGISTRY = RegistryRow(read_sample(1_790_000_000_000), 1_800_000_000_000)
-ALL = Rows([ACTIVITY], [COMPANY], [REGISTRY], [REJECTION], [RECEIPT])
+KEY = KeyRow(
+    KeyVersion(
+        id="abcdefgh",
+        cluster="food-bio",
+        hash="00ff" * 16,
+        created=1_790_000_000_000,
+        expires=date(2149, 6, 6),
+        revoked=1_790_000_000_001,
+        note="CRM, tæst",
+        revision=1_790_000_000_001,
+    ),
+    1_800_000_000_000,
+)
+ALL = Rows([ACTIVITY], [COMPANY], [REGISTRY], [KEY], [REJECTION], [RECEIPT])
 
 SETTINGS = [
     pytest.param("parts_to_throw_insert=1, parts_to_delay_insert=1", 252, id="too many parts"),
@@ -140,6 +164,23 @@ class TestClickHouse:
             f"SELECT revision, content, toUnixTimestamp64Milli(known_at) FROM {database}.registry_version"
         ).result_rows[0]
         assert registry == (REGISTRY.version.revision, REGISTRY.version.to_json().decode(), REGISTRY.known_at)
+        key = client.query(
+            "SELECT id, revision, cluster, lower(hex(hash)), toUnixTimestamp64Milli(created_at), expires, "
+            "toUnixTimestamp64Milli(revoked_at), note, toUnixTimestamp64Milli(known_at) "
+            f"FROM {database}.collector_key"
+        ).result_rows[0]
+        version = KEY.version
+        assert key == (
+            version.id,
+            version.revision,
+            version.cluster,
+            version.hash,
+            version.created,
+            version.expires,
+            version.revoked,
+            version.note,
+            KEY.known_at,
+        )
 
     def test_the_same_rows_again_change_nothing(self, writer: LedgerWriter, client: Client, database: str) -> None:
         """An insert whose answer was lost is simply repeated."""
@@ -147,9 +188,17 @@ class TestClickHouse:
         writer.insert(ALL)
         counts = [
             client.query(f"SELECT count() FROM {database}.{table} FINAL").result_rows[0][0]
-            for table in ("activity_revision", "company_version", "registry_version", "rejected", "receipt", "activity")
+            for table in (
+                "activity_revision",
+                "company_version",
+                "registry_version",
+                "collector_key",
+                "rejected",
+                "receipt",
+                "activity",
+            )
         ]
-        assert counts == [1, 1, 1, 1, 1, 1]
+        assert counts == [1] * 7
 
     def test_nothing_to_store_is_fine(self, writer: LedgerWriter) -> None:
         """No rows, no insert."""

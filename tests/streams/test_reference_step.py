@@ -10,10 +10,11 @@ from twins import Record
 
 from schemas.company import CompanyVersion
 from schemas.faults import MAX_FAULTS
-from schemas.ledger import CompanyRow, RegistryRow
+from schemas.keys import KeyVersion
+from schemas.ledger import CompanyRow, KeyRow, RegistryRow
 from schemas.registry_document import read_sample
 from streams.decide import Batch, PartitionInfo
-from streams.reference_step import process_companies, process_registry
+from streams.reference_step import process_companies, process_keys, process_registry
 
 PLACE = PartitionInfo("companies.v1", 2, 1, 3)
 VERSION = CompanyVersion(cvr=CVRS[0], valid_from=date(2018, 1, 1), revision=5, name="Æblegården", employees=49)
@@ -112,4 +113,24 @@ def test_a_version_of_the_registry_becomes_a_row():
         ("registry.v1", 2, "invalid_registry"),
     ]
     assert [output.to for output in batch.outputs] == ["rejected", "rejected"]
+    assert batch.rows.receipts == []
+
+
+def test_a_version_of_a_key_becomes_a_row():
+    """It is known from when its record arrived; one that breaks a rule is rejected, its faults without a value."""
+    made = KeyVersion(id="abcdefgh", cluster="food-bio", hash="0" * 64, created=5, revision=5)
+    revoked = made.model_copy(update={"revoked": 6, "revision": 6})
+    broken = made.to_json().replace(b"food-bio", b"Food!")
+    records = [
+        Record(0, made.to_json(), key=made.key, timestamp=100),
+        Record(1, broken, key=made.key),
+        Record(2, None, key=made.key),
+        Record(3, revoked.to_json(), key=made.key, timestamp=200),
+    ]
+    batch = process_keys(PartitionInfo("keys.v1", 0, 1, 3), records, {})
+    assert batch.rows.keys == [KeyRow(made, 100), KeyRow(revoked, 200)]
+    assert [(row.topic, row.offset, row.faults) for row in batch.rows.rejected] == [
+        ("keys.v1", 1, (("cluster", "invalid_key", ""),)),
+        ("keys.v1", 2, (("", "tombstone", ""),)),
+    ]
     assert batch.rows.receipts == []

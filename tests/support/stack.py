@@ -325,7 +325,10 @@ class Stack:
 
     def report(self, year: int, **environment: Any) -> dict[str, Any]:
         """The annual report as JSON."""
-        return dict(json.loads(self.run("report", "--year", str(year), "--format", "json", **environment).stdout))
+        command = ("report", "--year", str(year), "--format", "json")
+        # In a process of its own only where its environment matters.
+        done = self.run(*command, **environment) if environment else self.run_here(*command)
+        return dict(json.loads(done.stdout))
 
     def close(self) -> None:
         """Stop all processes, the workers first."""

@@ -28,6 +28,7 @@ class MemoryLedger:
     activities: dict[tuple[str, str, int], Activity] = field(default_factory=dict)
     companies: dict[tuple[int, Any, int], Any] = field(default_factory=dict)
     registries: dict[int, Any] = field(default_factory=dict)
+    keys: dict[tuple[str, int], Any] = field(default_factory=dict)
     rejected: dict[tuple[str, int, int, int], Rejection] = field(default_factory=dict)
     receipts: dict[tuple[str, int, int, int], Receipt] = field(default_factory=dict)
     refuses: Callable[[Activity], bool] = lambda _activity: False
@@ -57,6 +58,8 @@ class MemoryLedger:
             self.companies[row.version.cvr, row.version.valid_from, row.version.revision] = row
         for one in rows.registries:
             self.registries.setdefault(one.version.revision, one)
+        for key in rows.keys:
+            self.keys.setdefault((key.version.id, key.version.revision), key)
         for rejection in rows.rejected:
             self.rejected[rejection.topic, rejection.topic_epoch, rejection.partition, rejection.offset] = rejection
         rank = {"duplicate": 1, "rejected": 2, "rerouted": 3, "accepted": 4, "retracted": 5}

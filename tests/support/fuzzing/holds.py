@@ -86,6 +86,7 @@ def storable(rows: Rows) -> None:
         (rows.activities, writer._activities),
         (rows.companies, writer._companies),
         (rows.registries, writer._registries),
+        (rows.keys, writer._keys),
         (rows.rejected, writer._rejected),
         (rows.receipts, writer._receipts),
     )
