@@ -14,6 +14,7 @@ VERBS: Final = {
     "up": "Run the whole pipeline on this machine: Kafka, ClickHouse, workers.",
     "migrate": "Create or check the Kafka topics and the ClickHouse schema.",
     "worker": "Run one worker: Kafka -> checked, deduplicated, enriched -> ledger.",
+    "collector": "Take events of CRMs over HTTP, and publish them.",
     "publish": "Send activity from CSV, Excel or JSON lines files to Kafka.",
     "companies": "Load the company register.",
     "registry": "Load the registry of clusters and institutions.",

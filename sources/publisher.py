@@ -11,7 +11,7 @@ everything is confirmed.
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import PurePath
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -23,7 +23,7 @@ from brokers.partitioning import key_hash
 from brokers.record_headers import LINE
 from schemas.counts import counted
 from schemas.errors import Unreachable
-from sources.topic_producer import DELIVERY_MS, MAX_RECORD, REQUEST_MS, TopicProducer, topic_producer, why_not_sent
+from sources.topic_producer import DELIVERY_MS, MAX_RECORD, REQUEST_MS, TopicProducer, open_producer, why_not_sent
 
 MAX_VALUE: Final = MAX_RECORD - 512
 """Bytes of a value that certainly fit: a batch adds 61 bytes, a record up to 30, its key and its headers up to 350."""
@@ -237,6 +237,6 @@ def kafka_publisher(
     Raises:
         KafkaUnreachable, CheckFailed, Unreachable
     """
-    opened = topic_producer(kafka, topic, connect_ms=connect_ms, request_ms=request_ms, delivery_ms=delivery_ms)
-    with opened as producer:
+    producer = open_producer(kafka, topic, connect_ms=connect_ms, request_ms=request_ms, delivery_ms=delivery_ms)
+    with closing(producer):
         yield KafkaPublisher(producer, headers=headers, patience=(delivery_ms + request_ms) / 1000)

@@ -1,7 +1,7 @@
 """kafka-python's idempotent producer (acks=all) of one topic, whose records are appended below its `send`."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from typing import Any, Final
 
 from kafka import KafkaProducer
@@ -26,15 +26,19 @@ _REQUEST: Final = 4 * MAX_RECORD
 
 
 class TopicProducer:
-    """Use `topic_producer` to open one. It has no limit on what it holds (kafka-python 3 has lost its
-    `buffer_memory`): the caller needs one.
+    """Use `open_producer` to open one. It has no limit on what it holds (kafka-python 3 has lost its `buffer_memory`):
+    the caller needs one.
     """
 
-    def __init__(self, producer: KafkaProducer, topic: str) -> None:
+    def __init__(self, producer: KafkaProducer) -> None:
         self._producer = producer
-        self.topic: Final = topic
-        # A topic's number of partitions is fixed for life.
-        self._partitions = [TopicPartition(topic, n) for n in range(len(producer.partitions_for(topic)))]
+        self.topic = ""
+        self._partitions: list[TopicPartition] = []
+
+    def use(self, topic: str) -> None:
+        """Send to this topic from now on; its number of partitions is fixed for life."""
+        self.topic = topic
+        self._partitions = [TopicPartition(topic, n) for n in range(len(self._producer.partitions_for(topic)))]
 
     def append(self, number: int, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]]) -> Any:  # noqa: ANN401  (kafka-python carries no types)
         """Hand over a record, to the partition that is the remainder of `number`; returns kafka-python's future.
@@ -53,6 +57,19 @@ class TopicProducer:
     def flush(self, seconds: float) -> None:
         """Wait until everything is confirmed or has failed; raises KafkaTimeoutError."""
         self._producer.flush(timeout=seconds)
+
+    def close(self) -> None:
+        """Close at once: what was not flushed may be lost, or arrive."""
+        producer = self._producer
+        try:
+            producer.close(timeout=_CLOSE_SECONDS)
+        except KafkaTimeoutError:
+            # kafka-python 3.0 gives up here with its thread running, and tries again, noisily, when the object is
+            # collected.
+            producer._sender.force_close()
+            producer._sender.join(_CLOSE_SECONDS)
+            with suppress(KafkaTimeoutError):
+                producer.close(timeout=_CLOSE_SECONDS)
 
     @property
     def trouble(self) -> str:
@@ -77,8 +94,7 @@ def first_line(error: BaseException) -> str:
     return (str(error).split("\n", 1)[0].strip() or type(error).__name__)[:200]
 
 
-@contextmanager
-def topic_producer(
+def open_producer(
     kafka: KafkaConnection,
     topic: str,
     *,
@@ -86,8 +102,8 @@ def topic_producer(
     request_ms: int = REQUEST_MS,
     delivery_ms: int = DELIVERY_MS,
     linger_ms: int = LINGER_MS,
-) -> Iterator[TopicProducer]:
-    """A producer of `topic`, closed at the end. The caller flushes: leaving without it may leave records unconfirmed.
+) -> TopicProducer:
+    """A producer of `topic`, to be closed.
 
     Args:
         kafka: where the brokers are.
@@ -102,7 +118,7 @@ def topic_producer(
     """
     require_topic(kafka, topic, needs="Write", timeout_ms=connect_ms)
     write = right("Write", "topic", topic)
-    with explained(kafka, needs=write, note=NOTHING_SENT):
+    with explained(kafka, needs=write, note=NOTHING_SENT), ExitStack() as undo:
         producer = KafkaProducer(
             **kafka.for_kafka_python(),
             acks="all",
@@ -116,22 +132,8 @@ def topic_producer(
             request_timeout_ms=request_ms,
             delivery_timeout_ms=max(delivery_ms, request_ms + linger_ms),
         )
-    try:
-        with explained(kafka, needs=write, note=NOTHING_SENT):
-            opened = TopicProducer(producer, topic)
-        yield opened
-    finally:
-        _close(producer)
-
-
-def _close(producer: KafkaProducer) -> None:
-    """Close at once: everything was flushed, or has failed and is reported, so there is nothing worth waiting for."""
-    try:
-        producer.close(timeout=_CLOSE_SECONDS)
-    except KafkaTimeoutError:
-        # kafka-python 3.0 gives up here with its thread running, and tries again, noisily, when the object is
-        # collected.
-        producer._sender.force_close()
-        producer._sender.join(_CLOSE_SECONDS)
-        with suppress(KafkaTimeoutError):
-            producer.close(timeout=_CLOSE_SECONDS)
+        opened = TopicProducer(producer)
+        undo.callback(opened.close)
+        opened.use(topic)
+        undo.pop_all()
+    return opened
