@@ -39,7 +39,7 @@ from sources.topic_producer import open_producer
 _LINGER_MS: Final = 0
 """How long an event waits for others: many small requests to Kafka would cost more than they gain."""
 _CONNECT_MS: Final = 4_000
-_GRACE_SECONDS: Final = 5
+GRACE_SECONDS: Final = 5
 """What a stop may take beyond the time in which Kafka has to confirm."""
 _PROBED_SECONDS: Final = 2.0
 """How long Kafka's last answer holds: anybody may ask for /readyz, and each answer would be a connection."""
@@ -184,7 +184,7 @@ class _Process:
             access_log=False,
             log_config=None,
             log_level="error",  # each request that is no HTTP would be a line
-            timeout_graceful_shutdown=int(own.confirm_seconds) + _GRACE_SECONDS,
+            timeout_graceful_shutdown=int(own.confirm_seconds) + GRACE_SECONDS,
             timeout_keep_alive=own.keep_alive_seconds,
         )
         server = QuietServer(config)
