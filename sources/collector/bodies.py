@@ -45,9 +45,19 @@ class Body:
         length: the Content-Length, None without one.
         limits: of this body.
         budget: of all requests together.
+        arrived: all of it is there already, so nothing has to be waited for.
     """
 
-    def __init__(self, receive: Receive, encoding: str, length: int | None, limits: BodyLimits, budget: Budget) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        encoding: str,
+        length: int | None,
+        limits: BodyLimits,
+        budget: Budget,
+        *,
+        arrived: bool = False,
+    ) -> None:
         if encoding and encoding not in (*_GZIP, "identity"):
             raise ProblemError(
                 HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -57,7 +67,7 @@ class Body:
             )
         if length is not None and length > limits.size:
             raise _too_large(limits)
-        self._receive, self._limits, self._budget = receive, limits, budget
+        self._receive, self._limits, self._budget, self._arrived = receive, limits, budget, arrived
         self._gunzip = Gunzip() if encoding in _GZIP else None
         self._held = 0
         self._more = True
@@ -105,19 +115,7 @@ class Body:
 
     async def _next(self) -> bytes:
         """What comes next, as it comes."""
-        clock = asyncio.get_running_loop().time
-        now = clock()
-        self._end = self._end or now + self._limits.seconds
-        try:
-            async with asyncio.timeout_at(min(self._end, now + self._limits.idle_seconds)):
-                message = await self._receive()
-        except TimeoutError:
-            raise ProblemError(
-                HTTPStatus.REQUEST_TIMEOUT,
-                "too_slow",
-                f"the body did not come within {self._limits.seconds:g} s, or nothing of it for "
-                f"{self._limits.idle_seconds:g} s: send it again, in smaller parts",
-            ) from None
+        message = await (self._receive() if self._arrived else self._in_time())
         if message["type"] != "http.request":
             raise DisconnectedError
         self._more = message.get("more_body", False)
@@ -126,6 +124,20 @@ class Body:
         if self.received > self._limits.size:
             raise _too_large(self._limits)
         return piece
+
+    async def _in_time(self) -> MutableMapping[str, Any]:
+        now = asyncio.get_running_loop().time()
+        self._end = self._end or now + self._limits.seconds
+        try:
+            async with asyncio.timeout_at(min(self._end, now + self._limits.idle_seconds)):
+                return await self._receive()
+        except TimeoutError:
+            raise ProblemError(
+                HTTPStatus.REQUEST_TIMEOUT,
+                "too_slow",
+                f"the body did not come within {self._limits.seconds:g} s, or nothing of it for "
+                f"{self._limits.idle_seconds:g} s: send it again, in smaller parts",
+            ) from None
 
     def _unpack(self, packed: bytes) -> Iterator[bytes]:
         return iter((packed,)) if self._gunzip is None else self._gunzip.unpack(packed)

@@ -13,6 +13,10 @@ MAX_HEAD_BYTES: Final = 64 << 10
 """Of a request's line and headers, as in uvicorn's slower protocol."""
 
 
+ARRIVED: Final = "clustertrack.arrived"
+"""In the scope of a request whose body is there as a whole."""
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """Cuts off a request whose head is too long, and lets a request end its connection: `scope["abort"]`."""
 
@@ -117,6 +121,7 @@ class CollectorProtocol(BoundedProtocol):
         """All of the request is read."""
         self._in_body = False
         self._wait(None)
+        self.scope[ARRIVED] = True  # type: ignore[typeddict-unknown-key]  # ours
         super().on_message_complete()
         if self.cycle.response_complete and self.timeout_keep_alive_task is None:
             # The rest of a body came after its answer, and ended the wait for another request.

@@ -29,6 +29,7 @@ from sources.collector.problems import PROBLEM_TYPE, ProblemError
 from sources.collector.work import Tools, Work
 
 JSON_TYPE: Final = "application/json"
+_CLIENT_GONE: Final = 499
 RETRY_SECONDS: Final = 5
 """When a publisher may send again what Kafka has not confirmed."""
 _BEARER: Final = b"bearer "
@@ -82,31 +83,43 @@ class Collector:
         self._requests = Rate(limits.requests_per_second, limits.requests_per_second * limits.burst_seconds)
         self._events = Rate(limits.events_per_second, limits.events_per_second * limits.burst_seconds)
         self._in_work = 0
+        self._json = JsonEvents()
+        metrics.IN_WORK.set_function(lambda: self._in_work)
+        metrics.HELD_BYTES.set_function(lambda: budget.held)
         self.inspector: Inspector | None = None
         """By the registry in force; None before there is one."""
 
-    async def serve(self, headers: RawHeaders, receive: Receive, *, publish: bool) -> Answer | None:
-        """Answer one request; None when nobody reads the answer."""
+    async def serve(
+        self, headers: RawHeaders, receive: Receive, *, publish: bool, arrived: bool = False
+    ) -> Answer | None:
+        """Answer one request.
+
+        Args:
+            headers: as they came, names in lower case.
+            receive: of ASGI.
+            publish: False only judges.
+            arrived: all of the body is there already, so nothing has to be waited for.
+
+        Returns:
+            None when nobody reads the answer.
+        """
         path = "events" if publish else "validate"
         began = time.monotonic()
         self._in_work += 1
-        metrics.IN_WORK.set(self._in_work)
         try:
-            answer = await self._serve(headers, receive, publish=publish)
+            answer = await self._serve(headers, receive, publish=publish, arrived=arrived)
         except ProblemError as problem:
             answer = problem_answer(problem)
         except DisconnectedError:
-            metrics.REQUESTS.labels(path, "499").inc()
+            metrics.requests(path, _CLIENT_GONE).inc()
             return None
         finally:
             self._in_work -= 1
-            metrics.IN_WORK.set(self._in_work)
-            metrics.HELD_BYTES.set(self._budget.held)
-        metrics.REQUESTS.labels(path, str(answer.status)).inc()
-        metrics.SECONDS.labels(path).observe(time.monotonic() - began)
+        metrics.requests(path, answer.status).inc()
+        metrics.seconds(path).observe(time.monotonic() - began)
         return answer
 
-    async def _serve(self, headers: RawHeaders, receive: Receive, *, publish: bool) -> Answer:
+    async def _serve(self, headers: RawHeaders, receive: Receive, *, publish: bool, arrived: bool) -> Answer:
         why, inspector = self._waits_for(), self.inspector
         if why or inspector is None:
             raise ProblemError(
@@ -124,7 +137,7 @@ class Collector:
         if self._in_work > self._limits.requests_at_once:
             raise no_room()
         work = Work(self._tools, inspector, holder.cluster, publish=publish)
-        body = self._body(headers, receive, mode)
+        body = self._body(headers, receive, mode, arrived=arrived)
         problem: ProblemError | None = None
         try:
             if mode is Mode.LINES:
@@ -168,7 +181,7 @@ class Collector:
             )
         self._requests.use(key, 1, now)
 
-    def _body(self, headers: RawHeaders, receive: Receive, mode: Mode) -> Body:
+    def _body(self, headers: RawHeaders, receive: Receive, mode: Mode, *, arrived: bool) -> Body:
         limits = self._limits
         size = limits.lines_bytes if mode is Mode.LINES else limits.body_bytes
         named = dict(headers)
@@ -180,17 +193,18 @@ class Collector:
             int(length) if length.isdigit() else None,
             BodyLimits(size, limits.idle_seconds, limits.body_seconds),
             self._budget,
+            arrived=arrived,
         )
 
     async def _take(self, work: Work, mode: Mode, headers: RawHeaders, body: bytes) -> None:
         if mode is Mode.DATA:
             await work.take((binary_event(headers, body),))
         elif mode is Mode.EVENT:
-            await work.take((JsonEvents().event(body),))
+            await work.take((self._json.event(body),))
         else:
             try:
                 # Before any of it is published, all of it is read.
-                candidates = list(JsonEvents().batch(body, self._limits.batch_events))
+                candidates = list(self._json.batch(body, self._limits.batch_events))
             except TooManyError:
                 raise _too_many(self._limits.batch_events) from None
             except BodyError as error:
@@ -199,15 +213,15 @@ class Collector:
 
     async def _take_lines(self, work: Work, body: Body) -> None:
         """Judge and send lines while they come; what was sent before something is wrong is answered for."""
-        lines, events = LineSplitter(), JsonEvents()
+        lines = LineSplitter()
         async for piece in body.pieces():
-            await self._take_some(work, events, list(lines.feed(piece)))
+            await self._take_some(work, list(lines.feed(piece)))
             body.release()
-        await self._take_some(work, events, list(lines.rest()))
+        await self._take_some(work, list(lines.rest()))
 
-    async def _take_some(self, work: Work, events: JsonEvents, lines: Sequence[bytes]) -> None:
+    async def _take_some(self, work: Work, lines: Sequence[bytes]) -> None:
         room = self._limits.lines_events - work.events
-        await work.take(events.event(line) for line in lines[:room])
+        await work.take(self._json.event(line) for line in lines[:room])
         if work.not_taken is not None:
             raise _not_taken(work.not_taken)
         if len(lines) > room:

@@ -212,6 +212,7 @@ class KafkaShipment:
         self._futures: list[Any] = []
         self._settled = count(1)
         self.done: asyncio.Future[None] = loop.create_future()
+        self._waiter: asyncio.Future[None] | None = None
         self.error: BaseException | None = None
         """Why the last record that failed was not confirmed."""
 
@@ -239,12 +240,18 @@ class KafkaShipment:
 
     def finish(self) -> None:
         """Nothing more will come of it; in the event loop."""
-        if not self.done.done():
-            self.done.set_result(None)
+        _wake(self.done)
+        if self._waiter is not None:
+            _wake(self._waiter)
 
     async def confirmed(self, seconds: float) -> Sequence[Place | None]:
         """Where each of the records is; see `Shipment`."""
-        await asyncio.wait([self.done], timeout=seconds)
+        if not self.done.done():
+            # Not asyncio.wait, which takes as long as judging an event.
+            self._waiter = self._loop.create_future()
+            timer = self._loop.call_later(seconds, _wake, self._waiter)
+            await self._waiter
+            timer.cancel()
         if not self.done.done():
             self._late(f"nothing came back in {seconds:.0f} s")
         places: list[Place | None] = []
@@ -252,3 +259,8 @@ class KafkaShipment:
             found = future.value if future is not None and future.succeeded() else None
             places.append(None if found is None else Place(found.partition, found.offset))
         return places or [None] * len(self.records)
+
+
+def _wake(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)

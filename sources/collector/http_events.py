@@ -163,7 +163,7 @@ def _text(raw: bytes | None) -> str | None:
 
 class JsonEvents:
     """Reads events out of JSON, byte for byte, and finds names that one object has twice: parsers differ in which of
-    the two counts. One for each request.
+    the two counts. Not for several threads.
     """
 
     def __init__(self) -> None:

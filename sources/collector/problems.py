@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+from pydantic_core import to_json
+
 PROBLEM_TYPE: Final = "application/problem+json"
 
 
@@ -44,4 +46,12 @@ class ProblemError(Exception):
             "detail": self.detail,
             **(events or {}),
         }
+        return as_json(document)
+
+
+def as_json(document: Mapping[str, Any]) -> bytes:
+    """The body of an answer. What it repeats of a request may hold half a pair of surrogates, which is no UTF-8."""
+    try:
+        return to_json(document)
+    except ValueError:
         return json.dumps(document, separators=(",", ":")).encode()

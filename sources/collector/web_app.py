@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from sources.collector.api_description import RESPONSES, SECURITY, description_of, request_of
+from sources.collector.bounded_protocol import ARRIVED
 from sources.collector.collector import Answer, Collector, problem_answer
 from sources.collector.problems import ProblemError
 
@@ -45,6 +46,11 @@ def web_app(collector: Collector, health: Callable[[], State], ready: Callable[[
         redirect_slashes=False,
     )
 
+    async def serve(request: Request, *, publish: bool) -> Response:
+        scope = request.scope
+        arrived = scope.get(ARRIVED, False)
+        return _response(await collector.serve(scope["headers"], request.receive, publish=publish, arrived=arrived))
+
     @app.post(
         "/v1/events",
         summary="Publish events",
@@ -53,7 +59,7 @@ def web_app(collector: Collector, health: Callable[[], State], ready: Callable[[
     )
     async def publish(request: Request) -> Response:
         """Judge events and publish those that are accepted; answers when Kafka has them."""
-        return _response(await collector.serve(request.scope["headers"], request.receive, publish=True))
+        return await serve(request, publish=True)
 
     @app.post(
         "/v1/events:validate",
@@ -63,7 +69,7 @@ def web_app(collector: Collector, health: Callable[[], State], ready: Callable[[
     )
     async def validate(request: Request) -> Response:
         """Answer what publishing would, and publish nothing."""
-        return _response(await collector.serve(request.scope["headers"], request.receive, publish=False))
+        return await serve(request, publish=False)
 
     @app.api_route("/healthz", methods=_EVERYTHING, include_in_schema=False)
     async def healthz() -> Response:

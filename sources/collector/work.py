@@ -1,7 +1,6 @@
 """The events of one request: judged in portions, handed over, and answered for one by one in the order sent."""
 
 import asyncio
-import json
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -16,6 +15,7 @@ from sources.collector.confirmed import Confirmed, digest_of
 from sources.collector.delivery import Delivery, NotTakenError, Shipment
 from sources.collector.http_events import Candidate
 from sources.collector.inspection import OTHER_CLUSTER, Inspector, OutRecord, message_of
+from sources.collector.problems import as_json
 
 AT_ONCE: Final = 100
 """Events that are judged without a break for the event loop; the largest ones take ten times as long as usual ones."""
@@ -194,14 +194,14 @@ class Work:
 
     def to_json(self) -> bytes:
         """The same as the body of an answer."""
-        return json.dumps(self.document(), separators=(",", ":")).encode()
+        return as_json(self.document())
 
     def count(self) -> None:
         """Put what became of the events into the metrics."""
         if self._publish:
             for outcome, number in self._counts.items():
                 if number:
-                    metrics.EVENTS.labels(self._cluster, outcome).inc(number)
+                    metrics.events(self._cluster, outcome).inc(number)
 
 
 def _by_size(candidates: Iterable[Candidate]) -> Iterable[Candidate]:

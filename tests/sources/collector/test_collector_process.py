@@ -10,10 +10,13 @@ import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cloudevents.core.bindings.http import to_binary_event, to_structured_event
+from cloudevents.core.v1.event import CloudEvent
 from collecting import FOOD, FOOD_KEY, WATER, WATER_KEY, Broker, RunningCollector
 from pages import Page
 from samples import CVRS, event
@@ -128,6 +131,24 @@ def test_the_example_for_crm_teams_works_as_it_is(collector: RunningCollector):
     assert said.keys() == page.keys()
     assert said["events"][0].keys() == page["events"][0].keys()
     assert said["events"][0]["status"] == "accepted"
+
+
+@pytest.mark.parametrize("convert", [to_binary_event, to_structured_event], ids=["binary", "structured"])
+def test_the_sdk_of_cloudevents(broker: Broker, collector: RunningCollector, convert: Any):
+    """Events that the Python SDK makes, in both of its modes, with letters that headers have to encode."""
+    data = {"activity_id": f"sdk-{convert.__name__}", "occurred_on": "2018-05-03", "title": "Blåbær"}
+    attributes = {
+        "id": "Euro € 😀",
+        "source": FOOD,
+        "type": "org.clustertrack.workshop.attended.v1",
+        "subject": "13748136",
+        "time": datetime(2018, 5, 3, 14, 5, 9, tzinfo=UTC),
+        "datacontenttype": "application/json",
+    }
+    message = convert(CloudEvent(attributes, data))
+    answer = collector.send(message.body, None, **message.headers)
+    assert (answer.status, answer.json["events"][0]["id"]) == (202, "Euro € 😀")
+    assert len(stored(broker, "sdk")) > 0
 
 
 def test_health_and_metrics(collector: RunningCollector):
