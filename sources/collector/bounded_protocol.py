@@ -116,6 +116,8 @@ class CollectorProtocol(BoundedProtocol):
         self._wait(None)
         self._in_body, self._headers = True, 0
         super().on_headers_complete()
+        if not self.cycle.keep_alive:
+            self.cycle.transport = _ClosesLate(self)  # type: ignore[assignment]  # what uvicorn uses of a transport
 
     def on_message_complete(self) -> None:
         """All of the request is read."""
@@ -134,6 +136,14 @@ class CollectorProtocol(BoundedProtocol):
         super().on_response_complete()
         if self._in_body and self.cycle.response_complete and not self.transport.is_closing():
             self._wait(self.LINGER_SECONDS)
+
+    def close_late(self) -> None:
+        """The answer is written, and was the last; the rest of the body may still come."""
+        if self._in_body:
+            self._refused = True
+            self._end_writing()
+        else:
+            self.transport.close()
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # asyncio keeps the connection open where it is true
         """The client sends no more; it may still read."""
@@ -191,8 +201,12 @@ class CollectorProtocol(BoundedProtocol):
         self._refused = True
         self._wait(None)
         self.transport.write(b"".join([*head, b"\r\n", body]))
+        self._end_writing()
+
+    def _end_writing(self) -> None:
         if self.transport.can_write_eof():
             self.transport.write_eof()
+        self.flow.resume_reading()
         self._wait(self.LINGER_SECONDS)
 
     def _wait(self, seconds: float | None) -> None:
@@ -220,3 +234,12 @@ class CollectorProtocol(BoundedProtocol):
         if self._writing is not None:
             self._writing.cancel()
             self._writing = None
+
+
+class _ClosesLate:
+    """The transport of a connection that ends with its answer, without cutting off a body that is still being sent."""
+
+    def __init__(self, protocol: CollectorProtocol) -> None:
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+        self.close = protocol.close_late

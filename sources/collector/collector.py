@@ -1,5 +1,6 @@
 """Serves requests of publishers: who they are, what they may send, the events that they sent, and the answer."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from sources.collector.http_events import (
     Mode,
     RawHeaders,
     TooManyError,
+    TooManyPartsError,
     binary_event,
     mode_of,
 )
@@ -30,6 +32,10 @@ from sources.collector.work import Tools, Work
 
 JSON_TYPE: Final = "application/json"
 _CLIENT_GONE: Final = 499
+_LONG: Final = 64 << 10
+"""Bytes of a body that takes a while."""
+_BREAK_AFTER: Final = 0.1
+"""Seconds after which others come first."""
 RETRY_SECONDS: Final = 5
 """When a publisher may send again what Kafka has not confirmed."""
 _BEARER: Final = b"bearer "
@@ -84,6 +90,8 @@ class Collector:
         self._events = Rate(limits.events_per_second, limits.events_per_second * limits.burst_seconds)
         self._in_work = 0
         self._json = JsonEvents()
+        self._long = asyncio.Lock()
+        """For bodies that take a while: one after the other, so that the others have their turns in between."""
         metrics.IN_WORK.set_function(lambda: self._in_work)
         metrics.HELD_BYTES.set_function(lambda: budget.held)
         self.inspector: Inspector | None = None
@@ -142,8 +150,14 @@ class Collector:
         try:
             if mode is Mode.LINES:
                 await self._take_lines(work, body)
+            elif len(content := await body.whole()) > _LONG:
+                async with self._long:
+                    began = time.monotonic()
+                    await self._take(work, mode, headers, content)
+                    if (took := time.monotonic() - began) > _BREAK_AFTER:
+                        await asyncio.sleep(took / 10)  # short requests need several rounds of the loop
             else:
-                await self._take(work, mode, headers, await body.whole())
+                await self._take(work, mode, headers, content)
         except ProblemError as error:
             problem = error
         finally:
@@ -207,6 +221,12 @@ class Collector:
                 candidates = list(self._json.batch(body, self._limits.batch_events))
             except TooManyError:
                 raise _too_many(self._limits.batch_events) from None
+            except TooManyPartsError:
+                raise ProblemError(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                    "too_many_parts",
+                    "the body has far more lists and objects than events have: correct what writes it",
+                ) from None
             except BodyError as error:
                 raise ProblemError(HTTPStatus.BAD_REQUEST, "unreadable_body", str(error)) from None
             await work.take(candidates)
@@ -214,18 +234,24 @@ class Collector:
     async def _take_lines(self, work: Work, body: Body) -> None:
         """Judge and send lines while they come; what was sent before something is wrong is answered for."""
         lines = LineSplitter()
+        most = self._limits.lines_events
         async for piece in body.pieces():
-            await self._take_some(work, list(lines.feed(piece)))
+            await self._take_some(work, lines.feed(piece))
             body.release()
-        await self._take_some(work, list(lines.rest()))
+            if lines.number > most:
+                raise _too_many(most)
+            await work.ease()
+        await self._take_some(work, lines.rest())
+        if lines.number > most:
+            raise _too_many(most)
 
     async def _take_some(self, work: Work, lines: Sequence[bytes]) -> None:
         room = self._limits.lines_events - work.events
-        await work.take(self._json.event(line) for line in lines[:room])
+        async with self._long:
+            await asyncio.sleep(0)  # many pieces may be there already
+            await work.take(self._json.event(line) for line in lines[:room])
         if work.not_taken is not None:
             raise _not_taken(work.not_taken)
-        if len(lines) > room:
-            raise _too_many(self._limits.lines_events)
 
 
 def token_of(headers: RawHeaders) -> str:
@@ -283,5 +309,5 @@ def _too_many(most: int) -> ProblemError:
     return ProblemError(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "too_many_events",
-        f"the body has more than {most:,} events: send them in several requests",
+        f"the body has more than {most:,} events or lines: send them in several requests",
     )

@@ -29,6 +29,10 @@ _PAIR: Final = re.compile(rb"\\(.)", re.DOTALL)
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _BLANKS: Final = re.compile(r"[ \t\n\r]*")
 _CHARSET: Final = re.compile(r"""\bcharset\s*=\s*"?([^";\s]*)""", re.IGNORECASE)
+MOST_PARTS: Final = 16
+"""Lists and objects for each event: a good one has three, and texts may hold brackets."""
+_MORE: Final = 1_000
+"""Events for which there are always enough: one may hold many brackets."""
 _BOM: Final = b"\xef\xbb\xbf"
 
 CODES: Final[dict[str, str]] = {
@@ -52,6 +56,10 @@ class Mode(Enum):
 
 class MediaError(Exception):
     """The content type says nothing that can be read here; the message is a sentence."""
+
+
+class TooManyPartsError(Exception):
+    """The body has more lists and objects than its events can have."""
 
 
 class BodyError(Exception):
@@ -184,6 +192,8 @@ class JsonEvents:
         value = value.removeprefix(_BOM)
         if len(value) > LARGEST:  # the judge says so; it is not worth reading
             return Candidate(None, None, value, (STRUCTURED,))
+        if (parts := _parts(value)) > MOST_PARTS * _MORE:
+            return Candidate(None, None, value, (STRUCTURED,), (fault("", "too_many_fields", parts),))
         try:
             text = value.decode()
             begin = _end_of_blanks(text, 0)
@@ -206,7 +216,10 @@ class JsonEvents:
         Raises:
             BodyError: it is no JSON array to its end.
             TooManyError: it has more events.
+            TooManyPartsError: it would take long to read.
         """
+        if _parts(body) > MOST_PARTS * (most + _MORE):
+            raise TooManyPartsError
         try:
             text = body.removeprefix(_BOM).decode()
         except UnicodeDecodeError as error:
@@ -254,6 +267,11 @@ class JsonEvents:
         return "data." if found is event.get("data") else ""
 
 
+def _parts(body: bytes) -> int:
+    """How many lists and objects there are at most: counting takes no time, making them a microsecond each."""
+    return body.count(b"[") + body.count(b"{")
+
+
 def _first_twice(names: list[str]) -> str:
     """The first of the names that is there twice."""
     seen: set[str] = set()
@@ -277,28 +295,37 @@ def _said(error: BaseException) -> str:
 
 
 class LineSplitter:
-    """Cuts a body into lines as its pieces come; empty and blank lines are none.
+    """Cuts a body into lines as its pieces come; blank lines hold nothing, and are counted.
 
     Of a line that is longer than any event only as much is kept as shows it.
     """
 
     def __init__(self) -> None:
         self._begun = bytearray()
+        self.number = 0
+        """Of the lines so far."""
 
-    def feed(self, piece: bytes) -> Iterator[bytes]:
+    def feed(self, piece: bytes) -> list[bytes]:
         """The lines that end in this piece, without their ends."""
         first, *others = piece.split(b"\n")
+        self.number += len(others)
         self._keep(first)
-        for line in others:
-            whole = bytes(self._begun).removesuffix(b"\r")
-            self._begun.clear()
-            if whole.strip():
-                yield whole
-            self._keep(line)
+        ended: list[bytes] = []
+        for part in others:
+            ended += self._taken()
+            self._keep(part)
+        return ended
 
-    def rest(self) -> Iterator[bytes]:
+    def rest(self) -> list[bytes]:
         """The last line, where nothing ends it."""
-        yield from self.feed(b"\n")
+        left = self._taken()
+        self.number += len(left)
+        return left
+
+    def _taken(self) -> list[bytes]:
+        whole = bytes(self._begun).removesuffix(b"\r")
+        self._begun.clear()
+        return [whole] if whole.strip() else []
 
     def _keep(self, part: bytes) -> None:
         self._begun += part[: LARGEST + 1 - len(self._begun)]

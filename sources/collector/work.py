@@ -17,11 +17,11 @@ from sources.collector.http_events import Candidate
 from sources.collector.inspection import OTHER_CLUSTER, Inspector, OutRecord, message_of
 from sources.collector.problems import as_json
 
-AT_ONCE: Final = 100
+AT_ONCE: Final = 50
 """Events that are judged without a break for the event loop; the largest ones take ten times as long as usual ones."""
-_PORTION: Final = 256 << 10
+_PORTION: Final = 64 << 10
 """Bytes of events, likewise."""
-_AHEAD: Final = 20
+_AHEAD: Final = 40
 """Portions of one request that may be unconfirmed before it waits for the first of them."""
 _FAULTS: Final = 10_000
 """Faults that one answer lists; of further events only the first one, so that no answer grows without end."""
@@ -77,8 +77,11 @@ class Work:
             if self._answers:
                 await asyncio.sleep(0)
             self._take_portion(portion)
-            while len(self._sent) > _AHEAD:
-                await self._confirm(self._sent.popleft())
+
+    async def ease(self) -> None:
+        """Wait while more is unconfirmed than one request should have."""
+        while len(self._sent) > _AHEAD:
+            await self._confirm(self._sent.popleft())
 
     async def finish(self) -> None:
         """Wait until everything is confirmed, or has had its time."""

@@ -82,7 +82,7 @@ class Bench:
     async def serve(
         self, pieces: list[bytes | None], content_type: str = STRUCTURED, *, publish: bool = True, **headers: Any
     ) -> Any:
-        """Serve a request; None among the pieces is a client that goes away, and after the last nothing comes."""
+        """Serve a request; None among the pieces is a client that goes away, an empty one the end."""
         fields = {"authorization": f"Bearer {KEY}", "content-type": content_type}
         fields |= {name.replace("_", "-"): value for name, value in headers.items()}
         left = list(pieces)
@@ -93,7 +93,11 @@ class Bench:
             piece = left.pop(0)
             if piece is None:
                 return {"type": "http.disconnect"}
-            return {"type": "http.request", "body": piece, "more_body": bool(left) or len(pieces) > 1}
+            return {
+                "type": "http.request",
+                "body": piece,
+                "more_body": bool(left) or (len(pieces) > 1 and piece != b""),
+            }
 
         raw = [(name.encode(), value.encode()) for name, value in fields.items() if value]
         answer = await self.collector.serve(raw, receive, publish=publish)
@@ -261,6 +265,8 @@ def test_keys(headers: dict[str, Any], status: int):
         pytest.param(lambda b: b.answer(b"", content_length="200001"), 413, "body_too_large", id="says so"),
         pytest.param(lambda b: b.answer(b"[", BATCH), 400, "unreadable_body", id="no list"),
         pytest.param(lambda b: b.answer(batch(*[b"1"] * 21), BATCH), 413, "too_many_events", id="too many"),
+        pytest.param(lambda b: b.answer(b"[[" + b"[]," * 50_000 + b"1]]", BATCH), 413, "too_many_parts", id="parts"),
+        pytest.param(lambda b: b.answer(b"\n" * 1000, LINES), 413, "too_many_events", id="blank lines"),
         pytest.param(lambda b: asyncio.run(b.serve([b"{", b'"'])), 408, "too_slow", id="half a body"),
     ],
 )
@@ -296,6 +302,7 @@ def test_a_client_that_goes_away_is_not_answered():
         pytest.param([event() + b"\n", b"{"], 408, "too_slow", id="slow"),
         pytest.param([event() + b"\n", b"x" * 400_001], 413, "body_too_large", id="too large"),
         pytest.param([event() + b"\n", b"1\n" * 300], 413, "too_many_events", id="too many"),
+        pytest.param([event() + b"\n", b"1\n" * 299 + b"1", b""], 413, "too_many_events", id="one too many, unended"),
     ],
 )
 def test_lines_that_end_badly(pieces: list[bytes], status: int, code: str):
@@ -306,6 +313,13 @@ def test_lines_that_end_badly(pieces: list[bytes], status: int, code: str):
     assert (answer.status, said["code"]) == (status, code)
     assert said["events"][0]["status"] == "accepted"
     assert len(bench.delivery.sent) == 1
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"], ids=["no end", "end"])
+def test_as_many_lines_as_there_may_be(end: bytes):
+    """All of them are answered for, whether the last one has an end or not."""
+    status, said = Bench().send(b"\n".join([event()] * 300) + end, LINES)
+    assert (status, len(said["events"])) == (202, 300)
 
 
 def test_kafka_confirms_a_part():

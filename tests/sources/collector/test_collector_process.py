@@ -264,6 +264,8 @@ def test_a_body_of_ten_megabytes(collector: RunningCollector):
     found = exchange(collector, request(bytes(10_000_000)), small)
     assert found.count(b"HTTP/1.1 ") == 2
     assert b"HTTP/1.1 202" in found
+    last = exchange(collector, request(bytes(10_000_000), b"connection: close"))
+    assert b"body_too_large" in last
 
 
 def test_a_thousand_connections_at_once(broker: Broker, collector: RunningCollector):

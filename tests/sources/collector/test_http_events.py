@@ -13,6 +13,7 @@ from sources.collector.http_events import (
     MediaError,
     Mode,
     TooManyError,
+    TooManyPartsError,
     binary_event,
     decoded,
     mode_of,
@@ -151,8 +152,8 @@ def test_a_list_of_events():
         pytest.param(b"[{}] []", "more follows", id="two"),
         pytest.param(b"[{},{", "event 1", id="cut off"),
         pytest.param(b"[\xff]", "not UTF-8 at byte 1", id="no UTF-8"),
-        pytest.param(b"[" * 100_000, "nested too deeply", id="deep"),
-        pytest.param(b'{"a":' * 100_000, "no JSON array", id="deep objects"),
+        pytest.param(b"[" * 10_000, "nested too deeply", id="deep"),
+        pytest.param(b'{"a":' * 10_000, "no JSON array", id="deep objects"),
     ],
 )
 def test_lists_that_cannot_be_read(body: bytes, said: str):
@@ -165,6 +166,8 @@ def test_too_many_events():
     """They are counted while they are read."""
     with pytest.raises(TooManyError):
         list(JsonEvents().batch(b"[1,2,3]", 2))
+    with pytest.raises(TooManyPartsError):
+        list(JsonEvents().batch(b"[" + b"{}," * 20_000 + b"1]", 10))
 
 
 @pytest.mark.parametrize(
@@ -190,7 +193,8 @@ def test_names_that_are_there_twice(value: bytes, fields: list[str]):
         pytest.param(b"", "invalid_json", id="empty"),
         pytest.param(b"{} {}", "invalid_json", id="two"),
         pytest.param(b"\xff", "invalid_utf8", id="no UTF-8"),
-        pytest.param(b"[" * 100_000, "invalid_json", id="deep"),
+        pytest.param(b"[" * 10_000, "invalid_json", id="deep"),
+        pytest.param(b"[" * 100_000, "too_many_fields", id="deeper"),
     ],
 )
 def test_an_event_that_cannot_be_read(value: bytes, code: str):
