@@ -8,11 +8,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from struct import Struct
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple
 
 import pydantic_core
 
-from brokers.batches import HEADER_WEIGHT, BoundedRecord, Cut, weight
+from brokers.batches import HEADER_WEIGHT, BoundedRecord, Record, cut_of, weight
 from brokers.judging import LARGEST, MAX_OWN_BYTES, Judge, kept
 from brokers.partitioning import homes
 from brokers.record_headers import (
@@ -55,30 +55,6 @@ _pack: Final = MARK.pack
 _NOWHERE: Final = (NO_PARTITION, 0)
 _new: Final = tuple.__new__
 """A NamedTuple from a whole tuple at once: its own constructor takes twice as long."""
-
-
-class Record(Protocol):
-    """A record as the Kafka client gives it."""
-
-    @property
-    def offset(self) -> int:
-        """Kafka's offset."""
-
-    @property
-    def timestamp(self) -> int:
-        """Milliseconds since 1970 UTC, by LogAppendTime."""
-
-    @property
-    def key(self) -> bytes | None:
-        """As it came."""
-
-    @property
-    def value(self) -> bytes | None:
-        """As it came."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes | None]]:
-        """As they came."""
 
 
 class Unread(NamedTuple):
@@ -234,11 +210,6 @@ def reject(batch: Batch, place: PartitionInfo, record: Record, faults: list[Faul
     else:
         output = Output("rejected", place.partition, None, None, ours)
     batch.outputs.append(output)
-
-
-def cut_of(record: object) -> Cut | None:
-    """What of a record could not be read or kept; None for one that is whole."""
-    return record.cut if isinstance(record, BoundedRecord) else None
 
 
 def origin_of(place: PartitionInfo, record: Record) -> bytes:
