@@ -1,39 +1,53 @@
-"""One random history in a ledger, which all tests of this folder read."""
+"""One random history in a ledger, which all tests of this folder only read."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from clickhouse_connect.driver.client import Client
-from ledgers import client, ledger, server
 from published import Published
 
 from clustertrack.rejected.actions import ActionBook
 from schemas.ledger import Rows
-from sinks.clickhouse import ClickHouse
+from sinks.clickhouse import ClickHouse, connect
+from sinks.migrator import migrate
 from sinks.writer import LedgerWriter
 
-__all__ = ["client", "ledger", "server"]
-
-STEPS = 300
+DATABASE = "test_receipts"
 
 
-def store(server: ClickHouse, ledger: Client, database: str, history: Published) -> None:
-    """Write a history as workers do: in groups, the last third twice as after a crash, and not merged."""
-    writer = LedgerWriter(ClickHouse(host=server.host, port=server.port, database=database))
-    third = len(history.rows) // 3
-    for rows in (history.rows[:third], history.rows[third:], history.rows[-third:]):
-        merged = Rows()
-        for some in rows:
-            for name in ("activities", "companies", "registries", "rejected", "receipts"):
-                getattr(merged, name).extend(getattr(some, name))
-        writer.insert(merged)
-    writer.close()
-    ActionBook(ledger, database).write(history.actions)
+@pytest.fixture(scope="package")
+def history() -> Published:
+    """A history of about a day and a half, a week ago: the ledger drops old rejected records."""
+    return Published(seed=7, steps=300, begins=datetime.now(UTC).replace(microsecond=0) - timedelta(days=7))
 
 
-@pytest.fixture
-def history(server: ClickHouse, ledger: Client, database: str) -> Published:
-    """A history of about two days, a week ago: the ledger drops old rejected records."""
-    made = Published(seed=7, steps=STEPS, begins=datetime.now(UTC).replace(microsecond=0) - timedelta(days=7))
-    store(server, ledger, database, made)
-    return made
+@pytest.fixture(scope="package")
+def address(clickhouse) -> ClickHouse:
+    """Where the ledger is."""
+    return ClickHouse(host=clickhouse.host, port=clickhouse.port, database=DATABASE)
+
+
+@pytest.fixture(scope="package")
+def ledger(address: ClickHouse, history: Published) -> Iterator[Client]:
+    """The history as workers store it: in groups, the last third twice as after a crash, and not merged."""
+    with closing(connect(address, database="default")) as first:
+        migrate(first, DATABASE)
+        with closing(connect(address)) as client:
+            writer = LedgerWriter(address)
+            third = len(history.rows) // 3
+            for some in (history.rows[:third], history.rows[third:], history.rows[-third:]):
+                writer.insert(_together(some))
+            writer.close()
+            ActionBook(client, DATABASE).write(history.actions)
+            yield client
+        first.command(f"DROP DATABASE {DATABASE}")
+
+
+def _together(some: list[Rows]) -> Rows:
+    rows = Rows()
+    for one in some:
+        for name in ("activities", "companies", "registries", "rejected", "receipts"):
+            getattr(rows, name).extend(getattr(one, name))
+    return rows
