@@ -18,7 +18,7 @@ SPAN = (date(2018, 8, 1), date(2019, 6, 30))
 
 
 def hash_of(event: Sent) -> str:
-    """As docs/crm-teams.md has a publisher compute it from the event alone."""
+    """As a publisher computes it, from the event alone."""
     outcomes = "-" if event.outcomes is None else ",".join(sorted(event.outcomes))
     text = f"{event.company:08d}|{event.kind}|{event.day}|{outcomes}|"
     return hashlib.sha256(text.encode()).hexdigest()
@@ -88,8 +88,8 @@ def test_without_days_nothing_is_extra(ledger: Client, history: Published):
     )
 
 
-def test_the_hash_of_the_documentation():
-    """The hash that docs/crm-teams.md shows."""
+def test_the_hash_that_publishers_compute():
+    """The text that `reports.receipts.compare` gives as its example; outcomes in any order are the same."""
     content = Content("13748136", "workshop.attended", date(2018, 5, 3), ("new_products", "new_ideas"))
     text = "13748136|workshop.attended|2018-05-03|new_ideas,new_products|"
     assert content.hash == hashlib.sha256(text.encode()).hexdigest()
