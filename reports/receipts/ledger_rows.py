@@ -59,11 +59,11 @@ ORDER BY log_time DESC, {_PLACE} LIMIT {{most:UInt32}}
 """  # noqa: S608  (joined from the constants of this file)
 _REJECTED: Final = f"""
 WITH found AS ({_FOUND})
-SELECT f.*, toString(r.status), r.origin_partition, r.origin_offset, a.action, a.acted_at, a.sent_to, s.arrived
+SELECT f.*, r.status, r.origin_partition, r.origin_offset, a.action, a.acted_at, a.sent_to, s.arrived
 FROM found AS f
 LEFT JOIN
 (
-    SELECT {_PLACE}, status, origin_partition, origin_offset FROM receipt
+    SELECT {_PLACE}, toString(status) AS status, origin_partition, origin_offset FROM receipt
     WHERE ({_PLACE}) IN (SELECT {_PLACE} FROM found) ORDER BY {_PLACE}, rank DESC LIMIT 1 BY {_PLACE}
 ) AS r USING ({_PLACE})
 LEFT JOIN

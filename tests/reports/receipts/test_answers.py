@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -146,6 +147,41 @@ def test_activities_of_a_history(ledger: Client, history: Published):
         assert said_rejected(answer.rejected) == expected_rejected(history, rejected)
         assert activity_id in sentence(answer)
     assert set(expected.values()) == {"accepted", "retracted", "rejected"}
+
+
+def test_a_rejected_record_is_stored_before_its_receipt(ledger: Client, history: Published):
+    """Between the two it is rejected and open all the same."""
+    row = next(row for rows in history.rows for row in rows.rejected if row.source == OURS)
+    payload = (row.payload or b"").replace(b'"id": "', b'"id": "early ')
+    early = row._replace(offset=10**6, payload=payload)
+    ledger.insert(
+        "rejected",
+        [(early.topic, early.partition, early.offset, datetime.now(UTC), early.source, list(early.faults), payload)],
+        column_names=["topic", "partition", "offset", "log_time", "source", "faults", "payload"],
+    )
+    answer = of_event(ledger, SOURCES, OURS, f"early {json.loads(row.payload or b'')['id']}")
+    assert (answer.state, answer.rejected[0].closed, answer.rejected[0].record.sent_on_from) == ("rejected", "", None)
+
+
+def test_figures_count_as_the_answers_say(ledger: Client, history: Published):
+    """The view that all figures are counted from agrees with the model of how an activity counts."""
+    for year in (2018, 2019):
+        rows = ledger.query(
+            "SELECT source, activity_id, occurred_on, company_id, size_band, kind, "
+            "arraySort(groupArrayIf(outcome, reported AND outcome != 'helped')), "
+            "arraySort(groupArrayIf(outcome, derived AND outcome != 'helped')) "
+            f"FROM fact(from = '{year}-01-01', to = '{year}-12-31', as_at = '{year}-12-31', "
+            "known = '2200-01-01 00:00:00') GROUP BY ALL"
+        ).result_rows
+        expected = {}
+        for key in history.activities():
+            versions = history.versions(*key)
+            found = expected_counted(versions[0][0]) if versions else None
+            if found is not None and found[0] == year:
+                _, day, _, reported, derived, company, _, band, kind, _ = found
+                expected[key] = (day, int(company), band, kind, list(reported), list(derived))
+        assert {row[:2]: row[2:] for row in rows} == expected
+        assert len(expected) > 20
 
 
 def test_only_own_sources_are_asked_about(ledger: Client):
