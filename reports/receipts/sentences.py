@@ -4,9 +4,10 @@ from datetime import datetime
 
 from reports.as_known import COPENHAGEN
 from reports.receipts.answer_model import Answer, CountedAs, Rejected, Version
+from schemas.classifications import UNKNOWN
 from schemas.counts import counted, one_or_many
 from schemas.faults import CODES, Fault
-from schemas.indicators import LABELS
+from schemas.indicators import HELPED, LABELS
 
 
 def sentence(answer: Answer) -> str:
@@ -32,9 +33,9 @@ def sentence(answer: Answer) -> str:
 def _in_ledger(what: str, answer: Answer, version: Version) -> list[str]:
     by = answer.by
     if answer.state == "duplicate":
-        first = f"{what} repeats event {version.event_id}, which was received {_at(_arrived(version))}: it counts once."
+        first = f"{what} repeats event {version.event_id}, which was received {_at(_arrived(version))}."
     elif answer.state == "corrected" and by is not None:
-        first = f"{what} was accepted, and corrected by event {by.event_id}, received {_at(_arrived(by))}."
+        first = f"{what} was accepted; event {by.event_id}, received {_at(_arrived(by))}, corrects it."
     elif answer.state == "retracted":
         last = by or version
         first = f"{what} was retracted by event {last.event_id}, received {_at(_arrived(last))}: it does not count."
@@ -45,6 +46,8 @@ def _in_ledger(what: str, answer: Answer, version: Version) -> list[str]:
     said = [first]
     if answer.counted is not None:
         said.append(_counts(answer.counted, by or version))
+    elif answer.state == "duplicate":
+        said.append(f"Its activity was retracted by event {(by or version).event_id}: it does not count.")
     if waiting := sum(one.is_open for one in answer.rejected):
         said.append(
             f"{counted(waiting, 'rejected record')} about it {one_or_many(waiting, 'waits', 'wait')} for somebody."
@@ -56,19 +59,19 @@ def _counts(found: CountedAs, newest: Version) -> str:
     name = f"{found.name} (CVR {found.company})" if found.name else f"CVR {found.company}"
     merged = f", into which CVR {newest.company} was merged" if found.company != newest.company else ""
     if found.kind == "other":
-        who = f"{name}{merged}, a public body or institution, which is counted apart from companies"
+        what = "a public body or institution: these are counted apart from companies"
     elif not found.in_register:
-        who = f"{name}{merged}, which the register lacks: of unknown size"
-    elif found.size_band == "unknown":
-        who = f"{name}{merged}, of unknown size"
+        what = "which the register lacks: its size is unknown"
+    elif found.size_band == UNKNOWN:
+        what = "whose size is unknown"
     else:
-        who = f"{name}{merged}, with {found.size_band} employees"
-    outcomes = [
+        what = f"with {found.size_band} employees"
+    figures = [
+        LABELS[HELPED],
         *(f"{LABELS[name]} (reported)" for name in found.reported),
         *(f"{LABELS[name]} (derived)" for name in found.derived),
     ]
-    effect = f" and for {' and '.join(outcomes)}" if outcomes else ""
-    return f"It counts in {found.year} (on {found.day}) as help{effect}, for {who}."
+    return f"It counts in {found.year}, with its day {found.day}, in {'; '.join(figures)}; for {name}{merged}, {what}."
 
 
 def _rejected(one: Rejected) -> str:
