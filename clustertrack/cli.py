@@ -22,6 +22,7 @@ VERBS: Final = {
     "simulate": "Write synthetic clusters, companies and activity.",
     "status": "Show lag and receipts; wait until all is counted.",
     "report": "Print the annual statistics.",
+    "receipts": "Say what became of an event or an activity.",
     "rejected": "List, show, replay and discard rejected records.",
     "reconcile": "Prove that every Kafka record is accounted for.",
 }

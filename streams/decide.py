@@ -139,14 +139,14 @@ def process_batch(
     known = iter(seen(keys) if keys else ())
     topic, topic_epoch, partition, partitions = place
     origin = f"{place.named}/{partition}/".encode()
-    before, behind = (topic, topic_epoch, partition), (PIPELINE_VERSION, NO_PARTITION, *_NOWHERE)
+    before, behind = (topic, topic_epoch, partition), (PIPELINE_VERSION, NO_PARTITION, *_NOWHERE, "")
     for record, event in zip(records, judged, strict=True):
         if isinstance(event, list):
             _reject_event(batch, place, record, event)
             continue
         key, activity, text, came_from = event
         mark = next(known)
-        source, activity_id, revision, is_deleted, _, company_id = activity[:6]
+        source, activity_id, revision, is_deleted, event_id, company_id = activity[:6]
         offset, arrived = record.offset, record.timestamp
         belongs, company_key = homes[company_id]
         belongs %= partitions
@@ -168,7 +168,8 @@ def process_batch(
                 activity = activity._replace(revision=revision)
             if first[:_PLACE] != _pack(topic_epoch, offset, PIPELINE_VERSION)[:_PLACE]:
                 revision = with_pipeline(revision, first[_PLACE])
-                receipts.append(_receipt(place, record, came_from, "duplicate", source, "", activity_id, revision))
+                repeated = _receipt(place, record, came_from, "duplicate", source, "", activity_id, revision)
+                receipts.append(repeated._replace(event_id=event_id))
                 continue
         status: Status = "retracted" if is_deleted else "accepted"
         activities.append(activity)
@@ -303,6 +304,7 @@ def _receipt(
             PIPELINE_VERSION,
             sent_to,
             *(origin or _NOWHERE),
+            "",
         ),
     )
 
