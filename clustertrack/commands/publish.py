@@ -145,7 +145,8 @@ def command(
     instant = instant_of(inputs, exported_at, now) if snapshot else None
     judge = _judge(settings, registry, now, report, dry_run=dry_run)
     if verifying:
-        _verify(settings, inputs, judge, conflicts, as_json=as_json)
+        reader = FileJudge(AnyClusters(), now, allow_personal_data=True)
+        _verify(settings, inputs, reader, judge, conflicts, as_json=as_json)
         return
     with ExitStack() as stack:
         plan = None
@@ -206,7 +207,13 @@ def _judge(settings: Settings, registry: Path | None, now: int, report: Report, 
 
 
 def _verify(
-    settings: Settings, inputs: Sequence[Input], judge: FileJudge, conflicts: Conflicts, *, as_json: bool
+    settings: Settings,
+    inputs: Sequence[Input],
+    reader: FileJudge,
+    judge: FileJudge,
+    conflicts: Conflicts,
+    *,
+    as_json: bool,
 ) -> None:
     from sinks.clickhouse import open_ledger  # noqa: PLC0415  (sending needs no ClickHouse client)
 
@@ -217,6 +224,7 @@ def _verify(
                 client,
                 settings.clickhouse.database,
                 source,
+                reader=reader,
                 judge=judge,
                 conflicts=conflicts,
                 track=_tracked,
