@@ -2,8 +2,8 @@
 
 from typing import Any, Final
 
-from clustertrack.publish.dry_run_text import danish_day
 from clustertrack.publish.held import HeldActivity, held_as_dict
+from clustertrack.publish.snapshot_text import spelled_days
 from clustertrack.publish.verdicts import AS_PLANNED, MEANING, Verdict
 from clustertrack.publish.verify import Verified
 from schemas.counts import counted, number, one_or_many
@@ -86,8 +86,8 @@ class VerifyReport:
         self._begin()
 
     def _say_lacking(self, done: Verified) -> None:
-        for source, (first, last) in done.spans.items():
-            say(f"  days of {source}: {danish_day(day_of(first))} to {danish_day(day_of(last))}")
+        for source, span in done.spans.items():
+            say(f"  days of {source}: {spelled_days(span)}")
         if not done.spans:
             say("  no row has a day: what the file lacks cannot be asked")
             return

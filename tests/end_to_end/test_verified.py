@@ -230,6 +230,23 @@ def test_what_was_recorded_after_the_export_stays(files: Files):
     assert counted(files) == before
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        pytest.param(
+            "1900-01-01", "1950-01-01", "no row of it on these days, only 1. maj 2022 to 30. maj 2022", id="before 1970"
+        ),
+        pytest.param("2020-06-01", "9999-12-31", "1. juni 2020 to 6. juni 2149: ", id="an open end"),
+        pytest.param("2023-01-01", None, "nothing is compared, as its rows are on other days", id="after its rows"),
+    ],
+)
+def test_days_on_which_the_export_has_no_row(files: Files, first: str, last: str | None, said: str):
+    """It is said that nothing of the file is on them; days that no ledger has are cut."""
+    days = [f"--from={first}", *([f"--to={last}"] if last else [])]
+    plan = files.stack.run("publish", str(export(files)), "--snapshot", AS_OF, *days, "--dry-run").stdout
+    assert said in plan
+
+
 CLEAN = 'slug = "clean"\nname = "CLEAN"'
 
 
