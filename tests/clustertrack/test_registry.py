@@ -233,6 +233,11 @@ def test_a_record_that_breaks_a_rule_is_rejected(stack: Stack):
     assert stack.query("SELECT reason, registry_revision FROM rejected WHERE topic = 'registry.v1'") == [
         ("invalid_registry", 0)
     ]
+    listed = run(stack, "rejected", "list", "--reason", "invalid_registry", "--topic", REGISTRY)
+    assert "\n  registry version 5\n" in listed
+    [place] = re.findall(r"^registry\.v1/\S+", listed, re.MULTILINE)
+    assert "invalid_registry" in run(stack, "rejected", "show", place)
+    assert "clustertrack registry load FILE" in run(stack, "rejected", "replay", place, expect=1)
     assert followed(stack) == before
 
 
