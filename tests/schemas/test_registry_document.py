@@ -84,12 +84,24 @@ BIG = "".join(
         ),
         pytest.param(CLUSTER + INSTITUTION.replace("university", " "), ["reason = ' '"], id="blank reason"),
         pytest.param(
-            CLUSTER + INSTITUTION.replace("2018-01-01", "0999-01-01"), ["valid_from = '0999-01-01'"], id="too early"
+            CLUSTER + INSTITUTION.replace("2018-01-01", "0999-01-01"),
+            ["valid_from = '0999-01-01'", "correct the year"],
+            id="too early",
         ),
         pytest.param(
             CLUSTER + INSTITUTION + "valid_to = 2017-12-31\n", ["institution 13748136", "swap"], id="ends before"
         ),
-        pytest.param(CLUSTER + INSTITUTION * 2, ["institution 13748136", "overlap"], id="institution twice"),
+        pytest.param(
+            CLUSTER + INSTITUTION * 2, ["institution 13748136", "overlap", "or leave one out"], id="institution twice"
+        ),
+        pytest.param(
+            CLUSTER.replace("Kelp", "").replace("urn:", "urn: ")
+            + INSTITUTION.replace("2018", "0018")
+            + INSTITUTION * 2,
+            ["4 mistakes: (1) cluster 'kelp': name = ''", "(2) cluster 'kelp': sources", "(3) inst", "(4) inst"],
+            id="several",
+        ),
+        pytest.param(CLUSTER * 40, ["the first 20 mistakes: (1) ", "(20) cluster 'kelp' is listed twice"], id="many"),
         pytest.param(BIG, ["bytes as one record"], id="too large"),
     ],
 )
