@@ -179,7 +179,9 @@ def show_(place: str, raw: str | None, as_json: bool) -> None:
     help="Send the event in FILE in place of the one record named, as a new event.",
 )
 @click.option("--note", default="", help="Why; kept with the action.")
-@click.option("--dry-run", is_flag=True, help="Send nothing; say what would be sent, and how it is judged here.")
+@click.option(
+    "--dry-run", is_flag=True, help="Send nothing; say what would be sent, and how workers would judge it now."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def replay(wanted: Wanted, everything: bool, edit: Path | None, note: str, dry_run: bool, as_json: bool) -> None:
     """Send rejected records again, when their cause is fixed.
