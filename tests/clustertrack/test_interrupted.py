@@ -56,6 +56,17 @@ def test_a_full_disk(environment: dict[str, str], verb: str):
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_closed_output(environment: dict[str, str], verb: str):
+    """Also where no output is: one sentence and exit code 1."""
+    command = ["sh", "-c", f'exec "$0" -m clustertrack {verb} >&-', sys.executable]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: standard output cannot be written (it is closed): open it, and run the command again\n"
+    )
+
+
 def test_ctrl_c_while_waiting(environment: dict[str, str]):
     """`status --wait` says how many records are left."""
     producer = KafkaProducer(bootstrap_servers=[environment["KAFKA_BOOTSTRAP_SERVERS"]])

@@ -53,3 +53,39 @@ def test_another_file_that_cannot_be_written():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("error: list.csv cannot be written (No space left on device)")
+
+
+def closed(verb: str, streams: str) -> subprocess.CompletedProcess[str]:
+    """A verb, started by a shell that closes standard streams (`>&- 2>&- <&-`)."""
+    command = f'exec "$0" -m clustertrack {verb} {streams}'
+    return subprocess.run(
+        ["sh", "-c", command, sys.executable], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("verb", ["--help", "--version", "publish examples/activity-crm-1.jsonl --dry-run"])
+@pytest.mark.parametrize("others", ["", "<&-"], ids=["stdout", "stdin too"])
+def test_a_closed_output(verb: str, others: str):
+    """A result that cannot be printed is a sentence and exit code 1."""
+    done = closed(verb, f">&- {others}")
+    assert done.returncode == 1
+    last = "error: standard output cannot be written (it is closed): open it, and run the command again"
+    assert done.stderr.splitlines()[-1] == last
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("verb", "code"), [("--version", 0), ("no-such-verb", 2), ("report --year 2018 --format x", 2)]
+)
+@pytest.mark.parametrize("streams", ["2>&-", "2>&- <&-", "<&-", "2>/dev/full"])
+def test_closed_words(verb: str, code: int, streams: str):
+    """Without standard error or input a command does the same, and its exit code says what became of it."""
+    done = closed(verb, streams)
+    assert done.returncode == code
+    assert ("clustertrack, version" in done.stdout) == (code == 0)
+    assert "Traceback" not in done.stderr
+
+
+def test_all_closed():
+    """Only the exit code is left."""
+    assert closed("--version", ">&- 2>&- <&-").returncode == 1
