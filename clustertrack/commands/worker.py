@@ -34,6 +34,7 @@ from sinks.guard import MIGRATE, Belonging, GuardedLedger, lost_receipts, older_
 from sinks.replaced import replaced, sentence
 from sinks.set_aside import ordered_offsets
 from sinks.writer import LedgerWriter
+from streams import silence
 from streams.app import TopicInfo, Worker, WorkerConfig, build
 
 STOP_SECONDS: Final = 18.0
@@ -89,6 +90,7 @@ def _work(
         worker.app.delivery.learn(now)
 
     learn(aside)
+    silence.answered.append(chatter.answered)
 
     @worker.app.task  # type: ignore[untyped-decorator]
     async def watch() -> None:
