@@ -58,8 +58,9 @@ def root() -> None:
     Settings come from the environment (KAFKA_BOOTSTRAP_SERVERS, CLICKHOUSE_HOST, CLUSTERTRACK_...); the defaults fit
     the stack that `clustertrack up` starts.
 
-    Exit codes: 0 fine, 1 the check failed, 2 usage, 3 a service could not be reached.
+    Exit codes: 0 fine, 1 the check failed, 2 usage, 3 a service could not be reached, 130 stopped with Ctrl-C.
     """
+    screen.take_interrupts()
     if still_set := [name for name in GONE if os.environ.get(name)]:
         screen.say(
             f"{' and '.join(still_set)}: no longer read. Put clusters and institutions into one file like "

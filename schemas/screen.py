@@ -111,8 +111,6 @@ def run(command: click.Command, name: str) -> NoReturn:
     """Run a command as a process: what a user can cause ends it with one sentence and its exit code."""
     _open_closed_streams()
     hook_in()
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # until here Ctrl-C had nothing to tell
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         require_asserts()
         code = command.main(prog_name=name, standalone_mode=False)
@@ -125,7 +123,7 @@ def run(command: click.Command, name: str) -> NoReturn:
     except click.ClickException as error:
         say(f"error: {click_sentence(error)}", err=True)
         sys.exit(error.exit_code)
-    except click.Abort:  # Ctrl-C, as Click tells it
+    except (click.Abort, KeyboardInterrupt):  # Ctrl-C, as Click tells it, and as Python does
         _end_interrupted()
     except OSError as error:
         _end_unwritten(error)
@@ -135,8 +133,15 @@ def run(command: click.Command, name: str) -> NoReturn:
 _reached = ""
 
 
+def take_interrupts() -> None:
+    """From here on Ctrl-C is an exception, and ends the command with the sentence of how far it came."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    note_reached("nothing was done yet")
+
+
 def note_reached(how_far: str) -> None:
-    """Note how far the command has come, for the sentence that ends it after Ctrl-C."""
+    """Note how far the command has come, for the sentence that ends it after Ctrl-C or at an output that is full."""
     global _reached  # noqa: PLW0603  (a process runs one command)
     _reached = how_far
 
@@ -157,7 +162,8 @@ def _end_unwritten(error: OSError) -> NoReturn:
     _write_off(sys.stdout)
     what = error.filename or ("standard output" if closed else "the output, or a file,")  # a stream tells no name
     why, do = ("it is closed", "open it") if closed else (error.strerror, "make room")
-    say(f"error: {what} cannot be written ({why}): {do}, and run the command again", err=True)
+    how_far = f"{_reached}; " if _reached else ""
+    say(f"error: {what} cannot be written ({why}): {how_far}{do}, and run the command again", err=True)
     sys.exit(1)
 
 

@@ -11,7 +11,7 @@ everything is confirmed.
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -22,10 +22,12 @@ from kafka.structs import TopicPartition
 from brokers.admin import CONNECT_MS, NOTHING_SENT, require_topic
 from brokers.connection import KafkaConnection
 from brokers.explain import explained, is_authorization, right
+from brokers.kafka_python import close_producer
 from brokers.partitioning import key_hash
 from brokers.record_headers import LINE
 from schemas.counts import counted
 from schemas.errors import Unreachable
+from schemas.screen import note_reached
 
 MAX_RECORD: Final = 1024 * 1024
 """Bytes of one record batch that the events topic takes (`max.message.bytes`)."""
@@ -35,7 +37,6 @@ MAX_VALUE: Final = MAX_RECORD - 512
 _LONGEST_NAME: Final = 255
 """Bytes of a file's name: file systems take no more."""
 
-_CLOSE_SECONDS: Final = 1
 _REQUEST_MS: Final = 15_000
 _DELIVERY_MS: Final = 60_000
 """A broker that restarts is back within seconds; after a minute a person should know."""
@@ -167,6 +168,11 @@ class KafkaPublisher:
         self.records = 0
         self.confirmed: SourceLine | None = None
 
+    @property
+    def handed_over(self) -> bool:
+        """Whether there was anything to send."""
+        return bool(self.records or self._pending)
+
     def send(self, key: bytes | None, value: bytes, place: SourceLine) -> None:
         """Hand over one record, waiting while too much is unconfirmed."""
         try:
@@ -286,24 +292,17 @@ def kafka_publisher(
     try:
         with explained(kafka, needs=write, note=NOTHING_SENT):
             publisher = KafkaPublisher(producer, topic, headers=headers, patience=(delivery_ms + request_ms) / 1000)
+    except BaseException:
+        close_producer(producer)
+        raise
+    try:
         yield publisher
     finally:
-        _close(producer)
+        if publisher.handed_over:
+            note_reached(f"Kafka confirmed {counted(publisher.records, 'record')}")
+        close_producer(producer)
 
 
 def _first_line(error: BaseException) -> str:
     """What an error says, short enough for a sentence."""
     return (str(error).split("\n", 1)[0].strip() or type(error).__name__)[:200]
-
-
-def _close(producer: KafkaProducer) -> None:
-    """Close at once: everything was flushed, or has failed and is reported, so there is nothing worth waiting for."""
-    try:
-        producer.close(timeout=_CLOSE_SECONDS)
-    except KafkaTimeoutError:
-        # kafka-python 3.0 gives up here with its thread running, and tries again, noisily, when the object is
-        # collected.
-        producer._sender.force_close()
-        producer._sender.join(_CLOSE_SECONDS)
-        with suppress(KafkaTimeoutError):
-            producer.close(timeout=_CLOSE_SECONDS)

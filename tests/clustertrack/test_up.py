@@ -251,7 +251,7 @@ def test_survives_the_death_of_kafka_and_of_itself(up, wait_until):
     wait_until(lambda: not first.listening(), 20, "all ports to be free")
     second = up()
 
-    assert second.end(signal.SIGINT) == 0
+    assert second.end(signal.SIGINT) == 130
 
 
 @pytest.mark.integration
