@@ -8,6 +8,7 @@ from typing import Final, NoReturn
 import click
 
 from clustertrack import __version__
+from clustertrack.gone import GONE
 from schemas import screen
 
 VERBS: Final = {
@@ -24,9 +25,6 @@ VERBS: Final = {
     "rejected": "List, show, replay and discard rejected records.",
     "reconcile": "Prove that every Kafka record is accounted for.",
 }
-
-GONE: Final = ("CLUSTERTRACK_CLUSTERS", "CLUSTERTRACK_INSTITUTIONS")
-"""Variables that named files of reference data, which workers now read from Kafka."""
 
 
 class _Verbs(click.Group):

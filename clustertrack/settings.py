@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from brokers.connection import KafkaConnection
+from clustertrack.gone import GONE
 from schemas.errors import UsageFault
 from schemas.own_files import TooLarge, read_within
 from schemas.screen import say
@@ -125,8 +126,11 @@ class _SecretFile(PydanticBaseSettingsSource):
             raise UsageFault(f"{name} and {variable} are both set: unset one of them")
         try:
             return read_within(Path(place), _MAX_SECRET).decode().rstrip("\r\n"), field_name, False
-        except (OSError, TooLarge, UnicodeDecodeError) as error:
-            raise UsageFault(f"{variable} names {place}, which cannot be read ({error}): correct the path") from error
+        except TooLarge:
+            raise
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise UsageFault(f"{variable} names {place}, which cannot be read ({why}): correct the path") from error
 
     def __call__(self) -> dict[str, Any]:
         secret = self._group.SECRET
@@ -317,20 +321,20 @@ def variables() -> list[str]:
     return named + [f"{group.variable(group.SECRET)}_FILE" for group in GROUPS if group.SECRET]
 
 
-_FAMILIES: Final = ("CLUSTERTRACK_", "KAFKA_", "CLICKHOUSE_")
-_OTHERS: Final = frozenset({"CLUSTERTRACK_FAULT"})
-"""Of our family, and no setting: tests end a worker with it (`streams.faultpoints`)."""
+_OTHERS: Final = frozenset({"CLUSTERTRACK_FAULT", *GONE})
+"""Of our family, and no setting: tests end a worker with the first (`streams.faultpoints`), `clustertrack.cli` names
+the others."""
 
 
 def misspelt(environ: Iterable[str]) -> dict[str, str]:
     """Variables that look like ours and are not -> the one that was probably meant, empty where none is like it.
 
-    Kafka and ClickHouse have variables of their own: of their families only what is nearly one of ours.
+    Others have variables too: of theirs, as those of Kafka and ClickHouse, only what is nearly one of ours.
     """
     ours = variables()
     found = {}
     for name in sorted(environ):
-        if not name.startswith(_FAMILIES) or name in ours or name in _OTHERS:
+        if name.upper() in ours or name in _OTHERS:  # names of settings are read in either case
             continue
         meant = closest(name, ours, cutoff=0.85)
         if meant or name.startswith("CLUSTERTRACK_"):

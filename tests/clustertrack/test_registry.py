@@ -15,7 +15,8 @@ from samples import CVRS, event
 from stack import Stack, answer, wait_for
 
 from brokers.topics import EVENTS, REGISTRY, REJECTED
-from clustertrack.cli import GONE, root
+from clustertrack.cli import root
+from clustertrack.gone import GONE
 from schemas.errors import ClustertrackError
 
 pytestmark = pytest.mark.integration
