@@ -112,22 +112,30 @@ def run(command: click.Command, name: str) -> NoReturn:
     _open_closed_streams()
     hook_in()
     try:
+        sys.exit(_ended(command, name))
+    except KeyboardInterrupt:  # while it ended, or before it began
+        _end_interrupted()
+
+
+def _ended(command: click.Command, name: str) -> int:
+    """Run a command; its exit code."""
+    try:
         require_asserts()
         code = command.main(prog_name=name, standalone_mode=False)
     except ClustertrackError as error:
         say(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         show(as_lines(error.format_message().split("\n")), err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.ClickException as error:
         say(f"error: {click_sentence(error)}", err=True)
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):  # Ctrl-C, as Click tells it, and as Python does
+        return error.exit_code
+    except click.Abort:  # Ctrl-C, as Click tells it
         _end_interrupted()
     except OSError as error:
         _end_unwritten(error)
-    sys.exit(code if isinstance(code, int) else 0)
+    return code if isinstance(code, int) else 0
 
 
 _reached = ""
