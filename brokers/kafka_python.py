@@ -1,7 +1,7 @@
 """kafka-python's consumers, changed to read batches within bounds, valid or not (see `brokers.batches`), and the end
 of its producers.
 
-Commands read with kafka-python; workers read with aiokafka: `streams.record_batches`.
+Commands read with kafka-python; workers read with aiokafka: `brokers.record_batches`.
 """
 
 from collections.abc import Iterator

@@ -33,12 +33,15 @@ def fitted(rows: Sequence[Sequence[str]], width: int, *, texts: int = 1) -> Line
     from rich.text import Text  # noqa: PLC0415  (the same)
 
     shown = [[visible(cell) for cell in row] for row in rows]
-    least = [max(cell_len(word) for cell in column for word in cell.split(" ")) for column in zip(*shown, strict=True)]
-    if sum(least) + GAP * (len(least) - 1) > width:
+    columns = list(zip(*shown, strict=True))
+    least = [max(cell_len(word) for cell in column for word in cell.split(" ")) for column in columns]
+    room = width - GAP * (len(columns) - 1)
+    if sum(least) > room:
         return stacked([_block(rows[0], row) for row in rows[1:]], between=1)
+    widths = _shared(room, least, [max(map(cell_len, column)) for column in columns])
     made = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
-    for position, (title, widest_word) in enumerate(zip(shown[0], least, strict=True)):
-        made.add_column(Text(title), justify="left" if position < texts else "right", min_width=widest_word)
+    for position, (title, share) in enumerate(zip(shown[0], widths, strict=True)):
+        made.add_column(Text(title), justify="left" if position < texts else "right", width=share)
     for row in shown[1:]:
         made.add_row(*map(Text, row))
     # Neither the terminal nor the environment has a say: no colours, and this width.
@@ -46,6 +49,17 @@ def fitted(rows: Sequence[Sequence[str]], width: int, *, texts: int = 1) -> Line
     with console.capture() as printed:
         console.print(made)
     return as_lines(line.rstrip() for line in printed.get().rstrip("\n").split("\n"))
+
+
+def _shared(room: int, least: Sequence[int], wanted: Sequence[int]) -> list[int]:
+    """Widths of columns: each has the least that it needs, and who lacks most of what it wants gets more first."""
+    widths = list(least)
+    for _ in range(room - sum(least)):
+        lacks = [want - width for want, width in zip(wanted, widths, strict=True)]
+        if max(lacks) <= 0:
+            break
+        widths[lacks.index(max(lacks))] += 1
+    return widths
 
 
 def _block(titles: Sequence[str], row: Sequence[str]) -> Lines:

@@ -1,7 +1,7 @@
 """The report for people: the published sentence, the figures beneath, and what they rest on."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from reports.as_known import COPENHAGEN, danish_day
@@ -83,9 +83,11 @@ def _nothing_known(report: AnnualReport) -> str:
         return ""
     if report.ledger_begins is None:
         return "The ledger holds no activity yet: publish some, and wait for it with `clustertrack status --wait 60`."
+    # The seconds after it are rounded up, as the option has no fractions of them here.
+    begun = (report.ledger_begins + timedelta(seconds=1)).astimezone(COPENHAGEN).replace(microsecond=0)
     return (
         f"The ledger knew nothing {_asked(report)}: its first activity became known on "
-        f"{danish_day(report.ledger_begins)}. Name that day or a later one."
+        f"{danish_day(report.ledger_begins)}. Name that time or a later one: --as-known-on {begun:%Y-%m-%dT%H:%M:%S}"
     )
 
 

@@ -143,7 +143,7 @@ def command(
     conflicts = survey(inputs, _checking)
     now = int(time.time() * 1000)
     instant = instant_of(inputs, exported_at, now) if snapshot else None
-    judge = _judge(settings, registry, now, dry_run=dry_run)
+    judge = _judge(settings, registry, now, report, dry_run=dry_run)
     if verifying:
         _verify(settings, inputs, judge, conflicts, as_json=as_json)
         return
@@ -175,7 +175,7 @@ def command(
                 write_refused=not dry_run,
                 send_rejected=_sends_rejected(source, judge, conflicts, send_invalid=send_invalid, anyway=anyway),
             )
-            report.outcome(_send(source, publisher, sending))
+            report.outcome(_send(source, publisher, sending, "judging" if dry_run else "sending"))
         if plan is not None:
             with _interruptible(publisher):
                 send_plan(plan, inputs, publisher, judge=judge, conflicts=conflicts, track=_tracked)
@@ -189,7 +189,7 @@ def _written(options: Mapping[str, object]) -> str:
     return "".join(f" {name}" if value is True else f" {name} {quote(str(value))}" for name, value in given.items())
 
 
-def _judge(settings: Settings, registry: Path | None, now: int, *, dry_run: bool) -> FileJudge:
+def _judge(settings: Settings, registry: Path | None, now: int, report: Report, *, dry_run: bool) -> FileJudge:
     """The judgement of a worker with the same settings, of what arrives now (ms since 1970 UTC).
 
     A dry run needs no Kafka: without it sources and clusters are not judged, which is said.
@@ -200,7 +200,7 @@ def _judge(settings: Settings, registry: Path | None, now: int, *, dry_run: bool
     except (KafkaUnreachable, CheckFailed) as error:
         if not dry_run:
             raise
-        say(f"sources and clusters are not judged (--registry FILE would): {error}", err=True)
+        report.not_judged(str(error))
         clusters = AnyClusters()
     return FileJudge(clusters, now, allow_personal_data=settings.worker.allow_personal_data)
 
@@ -270,8 +270,8 @@ def _sends_rejected(source: Input, judge: FileJudge, conflicts: Conflicts, *, se
     return send_invalid if some else anyway
 
 
-def _send(source: Input, publisher: Publisher, sending: Callable[..., Outcome]) -> Outcome:
-    with _tracked("sending", source) as reached, _interruptible(publisher):
+def _send(source: Input, publisher: Publisher, sending: Callable[..., Outcome], doing: str) -> Outcome:
+    with _tracked(doing, source) as reached, _interruptible(publisher):
         return sending(source, publisher, progress=reached)
 
 

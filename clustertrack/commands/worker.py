@@ -16,7 +16,7 @@ import structlog
 from clickhouse_connect.driver.client import Client
 from prometheus_client import REGISTRY
 
-from brokers import topics
+from brokers import silence, topics
 from brokers.codecs import require_codecs
 from brokers.explain import not_allowed
 from brokers.offsets import KafkaOffsets, Partition, Progress
@@ -35,7 +35,6 @@ from sinks.guard import MIGRATE, Belonging, GuardedLedger, lost_receipts, older_
 from sinks.replaced import replaced, sentence
 from sinks.set_aside import ordered_offsets
 from sinks.writer import LedgerWriter
-from streams import silence
 from streams.app import TopicInfo, Worker, WorkerConfig, build
 
 STOP_SECONDS: Final = 18.0

@@ -38,6 +38,13 @@ class Report:
         self._outcomes: list[Outcome] = []
         self._refusals: list[Refusal] = []
         self._said = 0
+        self._unsaid = 0
+        self._not_judged = ""
+
+    def not_judged(self, why: str) -> None:
+        """Sources and clusters cannot be judged in this dry run."""
+        self._not_judged = why
+        say(f"sources and clusters are not judged (--registry FILE would): {why}", err=True)
 
     def file(self, source: Input) -> None:
         """A file is about to be read."""
@@ -68,12 +75,17 @@ class Report:
                 self._refusals.append(refusal)
         elif self._dry_run or self._said <= _SHOWN:
             say(f"{'to be rejected' if refusal.sent else 'refused'}: {refusal}")
+        else:
+            self._unsaid += 1
 
     def outcome(self, outcome: Outcome) -> None:
         """One file is done."""
         self._outcomes.append(outcome)
         if self._as_json:
             return
+        if self._unsaid:
+            say(f"and {counted(self._unsaid, 'more fault')}: --dry-run prints them all")
+            self._unsaid = 0
         if rows := rows_text(outcome.examples):
             show(rows)
         say(self._sentence(outcome))
@@ -88,8 +100,10 @@ class Report:
         if outcome.rejected:
             whose = "of the events" if outcome.events > outcome.accepted else "of the refused rows"
             text += f"; {outcome.rejected:,} {whose} would be rejected by a worker"
-        if outcome.rejected and not outcome.accepted and not outcome.events:
+        if _is_held_back(outcome):
             text += ", and none would be accepted: check source and mapping; --anyway sends them all the same"
+        if self._not_judged:
+            text += "; their sources and clusters are not judged"
         if outcome.left_out:
             text += f"; left out of retractions, which have none: {', '.join(outcome.left_out)}"
         return text
@@ -101,8 +115,10 @@ class Report:
         if self._dry_run:
             first = ["  fix the rows in the export, and look again; or"] if refused else []
             send = f"  send what is right: clustertrack publish {names}{self._reading}{self._sending}"
-            next_ = ["Nothing was sent. Next:", *first, send] if sendable else ["Nothing was sent, and nothing can be."]
-            return ["", *next_]
+            if sendable:
+                return ["", "Nothing was sent. Next:", *first, send]
+            held = any(map(_is_held_back, self._outcomes))
+            return ["", "Nothing was sent." if held else "Nothing was sent, and nothing can be."]
         if not sendable:
             return []
         see = f"clustertrack publish --verify {names}{self._reading}"
@@ -116,7 +132,10 @@ class Report:
         if refused:
             rows = f"{counted(refused, 'row')} {one_or_many(refused, 'was', 'were')}"
             them = one_or_many(refused, "it", "them")
-            do = f"fix {them}" if self._dry_run else f"fix {them} in the .refused file, then publish that"
+            lists = [str(one.refused_file) for one in self._outcomes if one.refused_file]
+            do = f"fix {them}" + (
+                f" in {', '.join(lists)}, then publish {one_or_many(len(lists), 'that', 'those')}" if lists else ""
+            )
             rest = f"; everything else {'can be' if self._dry_run else 'is'} sent"
             raise CheckFailed(f"{rows} refused: {do}{rest if any(one.events for one in self._outcomes) else ''}")
 
@@ -130,6 +149,8 @@ class Report:
                 "accepted": sum(outcome.accepted for outcome in self._outcomes),
                 "rejected": sum(outcome.rejected for outcome in self._outcomes),
                 "refused": refused,
+                "not_judged": ["source", "data.cluster"] if self._not_judged else [],
+                "not_judged_because": self._not_judged or None,
                 "files": [_as_dict(*one) for one in zip(self._sources, self._outcomes, strict=True)],
                 "refusals": [refusal._asdict() for refusal in self._refusals],
             }
@@ -139,6 +160,11 @@ class Report:
         elif lines := self._next(refused):
             show(as_lines(lines))
         return refused
+
+
+def _is_held_back(outcome: Outcome) -> bool:
+    """Whether a file is not sent because a worker would reject all of it."""
+    return bool(outcome.rejected and not outcome.accepted and not outcome.events)
 
 
 def _as_dict(source: Input, outcome: Outcome) -> dict[str, Any]:

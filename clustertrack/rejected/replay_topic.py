@@ -13,7 +13,7 @@ from brokers.kafka_python import close_producer
 from clustertrack.rejected.outgoing import Outgoing
 from schemas.counts import counted
 from schemas.errors import Unreachable
-from sources.publisher import MAX_RECORD
+from sources.topic_producer import MAX_RECORD
 
 _CONNECT_MS: Final = 10_000
 _REQUEST_MS: Final = 10_000

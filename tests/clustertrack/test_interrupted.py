@@ -23,6 +23,7 @@ VERBS = (
     "reconcile --json",
     "rejected list",
     "rejected list --closed",
+    "receipts --source a --id b",
     "status",
     "status --json",
 )

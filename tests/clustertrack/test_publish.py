@@ -146,7 +146,25 @@ def test_a_dry_run_without_kafka(run: Run, tmp_path: Path):
     path.write_text(HEADER + ELSEWHERE + WRONG)
     result = run(path, "--dry-run")
     assert "sources and clusters are not judged (--registry FILE would): Kafka at" in result.stderr
-    assert "1 event would be sent, 1 refused" in result.stdout
+    assert (
+        "1 event would be sent, 1 refused; 1 of the refused rows would be rejected by a worker; their sources and "
+        "clusters are not judged"
+    ) in result.stdout
+    answer = json.loads(run(path, "--dry-run", "--json").stdout)
+    assert answer["not_judged"] == ["source", "data.cluster"]
+    assert "Kafka at" in answer["not_judged_because"]
+    judged = json.loads(run(path, "--dry-run", "--json", *SAMPLE).stdout)
+    assert (judged["not_judged"], judged["not_judged_because"]) == ([], None)
+
+
+@pytest.mark.usefixtures("nowhere")
+def test_a_file_that_is_held_back(run: Run, tmp_path: Path):
+    """Of a file that is wrong as a whole it is not said that nothing can be sent: --anyway does."""
+    path = tmp_path / "export.csv"
+    path.write_text(HEADER + ELSEWHERE)
+    shown = run(path, "--dry-run", *SAMPLE).stdout
+    assert "--anyway sends them all the same" in shown
+    assert shown.endswith("\nNothing was sent.\n")
 
 
 @pytest.mark.usefixtures("nowhere")
@@ -229,13 +247,26 @@ def events_topic(kafka: Any, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("events_topic")
+def test_what_is_not_printed_is_counted(run: Run, tmp_path: Path):
+    """Of many faults the first are printed, the others are counted, and where to see them is said."""
+    lines = tmp_path / "events.jsonl"
+    lines.write_bytes(b"not JSON\n" * 61)
+    shown = run(lines, "--send-invalid", "--anyway").stdout
+    assert shown.count("to be rejected: ") == 20
+    assert "and 41 more faults: --dry-run prints them all\n" in shown
+
+
+@pytest.mark.integration
 def test_everything_arrives(run: Run, kafka: Any, events_topic: str, tmp_path: Path):
     """Events and JSON lines arrive under their keys; refused rows are next to the file; the exit code says so."""
     table, lines = tmp_path / "export.csv", tmp_path / "events.jsonl"
     table.write_text(HEADER + ROW + BAD)
     lines.write_bytes(b'{"subject": "13585628"}\nnot JSON\n')
     result = run(table, lines, "--send-invalid", "--anyway")
-    assert fault(result, CheckFailed).startswith("1 row was refused: fix it in the .refused file")
+    assert fault(result, CheckFailed).startswith(
+        f"1 row was refused: fix it in {table}.refused.csv, then publish that; everything"
+    )
     assert f"{lines}: 2 events sent, 0 refused; 2 of the events would be rejected by a worker" in result.stdout
     assert (
         (tmp_path / "export.csv.refused.csv").read_text().splitlines()[1].startswith("3,occurred_on,is empty,13748136,")

@@ -1,6 +1,10 @@
+import string
+from collections import Counter
 from datetime import UTC, date, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from reports.annual import published_mapping
 from reports.layout import fitted
@@ -141,7 +145,8 @@ def test_a_year_without_data_is_sensible():
         pytest.param({}, "The ledger holds no activity yet: publish some", id="empty ledger"),
         pytest.param(
             {"as_known_on": date(2026, 11, 2), "ledger_begins": BEGINS},
-            "The ledger knew nothing at the end of 2026-11-02: its first activity became known on 2026-11-04.",
+            "The ledger knew nothing at the end of 2026-11-02: its first activity became known on 2026-11-04. Name "
+            "that time or a later one: --as-known-on 2026-11-04T",
             id="the ledger began later",
         ),
     ],
@@ -149,7 +154,7 @@ def test_a_year_without_data_is_sensible():
 def test_what_cannot_be_known_is_not_shown_as_zero(known: dict[str, object], words: str):
     """A year to come, or a ledger that began later, is said; there are no figures."""
     text = shown(EMPTY.model_copy(update=known))
-    assert words in text
+    assert words in " ".join(text.split())
     assert " 0" not in text
 
 
@@ -165,6 +170,20 @@ def test_a_table_that_cannot_fit_is_stacked():
     assert fitted([("name", "first", "second"), ("a", "1", ""), ("b", "2", "3")], 8) == (
         "a\n  first  1\n\nb\n  first   2\n  second  3"
     )
+
+
+_WORDS = st.text(string.ascii_letters, min_size=1, max_size=14)
+_CELLS = st.lists(_WORDS, min_size=1, max_size=6).map(" ".join)
+
+
+@given(
+    st.lists(st.lists(_CELLS, min_size=5, max_size=5), min_size=2, max_size=4), st.integers(20, 130), st.integers(1, 2)
+)
+def test_no_word_is_lost_in_any_width(rows: list[list[str]], width: int, texts: int):
+    """Every word of every row is shown whole, next to others or below them."""
+    shown = fitted(rows, width, texts=texts)
+    words = Counter(word for row in rows[1:] for cell in row for word in cell.split(" "))
+    assert not words - Counter(shown.split())
 
 
 def test_columns_are_aligned():

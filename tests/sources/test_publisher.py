@@ -150,6 +150,19 @@ def test_largest_value_fits_the_topic(kafka: Any):
 
 
 @pytest.mark.integration
+def test_batches_that_the_topic_does_not_take_are_split(kafka: Any):
+    """Of a topic that takes no batch as large as ours, every record is confirmed when it is there, in its order."""
+    topic = make_topic(kafka.bootstrap, **{"max.message.bytes": str(64 * 1024)})
+    values = [b"%d %b" % (number, b"x" * 1000) for number in range(600)]
+    with kafka_publisher(KafkaConnection(kafka.bootstrap), topic) as publisher:
+        for line, value in enumerate(values, 1):
+            publisher.send(b"13748136", value, SourceLine("export.csv", line))
+        publisher.flush()
+        assert publisher.records == len(values)
+    assert [record.value for record in read_all(kafka.bootstrap, topic)] == values
+
+
+@pytest.mark.integration
 def test_missing_topic_is_named(kafka: Any):
     """A topic that does not exist ends the command with what to do, within the time limit."""
     opened = kafka_publisher(KafkaConnection(kafka.bootstrap), "nobody-made-this", connect_ms=1_500)
@@ -187,8 +200,8 @@ def test_stopped_while_the_client_is_stuck(kafka: Any, monkeypatch: pytest.Monke
     def interrupted(held: ExitStack) -> None:
         with kafka_publisher(KafkaConnection(kafka.bootstrap), topic) as publisher:
             publisher.send(b"13748136", b"x", SourceLine("export.csv", 1))
-            ((place, _),) = publisher._producer._accumulator._batches.items()
-            held.enter_context(publisher._producer._accumulator._tp_lock(place))
+            for _, lock, _ in publisher._producer._partitions:
+                held.enter_context(lock)
             raise KeyboardInterrupt
 
     with ExitStack() as held:
