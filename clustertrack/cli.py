@@ -8,7 +8,7 @@ from typing import Final, NoReturn
 import click
 
 from clustertrack import __version__
-from clustertrack.gone import GONE
+from clustertrack.former_settings import GONE
 from schemas import screen
 
 VERBS: Final = {

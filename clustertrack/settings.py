@@ -17,7 +17,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_va
 from pydantic_settings import SettingsConfigDict
 
 from brokers.connection import KafkaConnection
-from clustertrack.gone import GONE
+from clustertrack.former_settings import GONE
 from clustertrack.settings_group import SettingsGroup
 from schemas.errors import UsageFault
 from schemas.screen import say

@@ -16,7 +16,7 @@ from stack import Stack, answer, wait_for
 
 from brokers.topics import EVENTS, REGISTRY, REJECTED
 from clustertrack.cli import root
-from clustertrack.gone import GONE
+from clustertrack.former_settings import GONE
 from schemas.errors import ClustertrackError
 
 pytestmark = pytest.mark.integration

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from brokers.connection import KafkaConnection
-from clustertrack.gone import GONE
+from clustertrack.former_settings import GONE
 from clustertrack.settings import GROUPS, load_settings, misspelt, variables
 from schemas.errors import UsageFault
 
