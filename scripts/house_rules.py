@@ -162,6 +162,7 @@ def named_hosts(path: Path) -> Iterator[str]:
 SCREENS = {
     "schemas/screen.py": ("sys.stdout", "sys.stderr"),
     "schemas/visible.py": ("Lines",),
+    "clustertrack/__main__.py": ("os.write",),  # before anything is imported
     "clustertrack/progress.py": ("rich", "Console"),
     "reports/layout.py": ("rich", "Console", "print"),  # into a text, which becomes lines
     "clustertrack/logs.py": ("StreamHandler", "sys.stderr"),

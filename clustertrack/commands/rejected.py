@@ -223,11 +223,12 @@ def replay(wanted: Wanted, everything: bool, edit: Path | None, note: str, dry_r
                     if len(results.replayed) > text.SHOWN:
                         say(f"replayed {text.records(len(results.replayed))}", err=True)
             except KeyboardInterrupt:
-                note_reached(f"{text.records(len(results.replayed))} replayed")
                 raise
             except BaseException:  # cancellation too
                 say(f"stopped after {text.records(len(results.replayed))}; repeating is safe", err=True)
                 raise
+            finally:
+                note_reached(f"{text.records(len(results.replayed))} replayed")
     _finish_replay(results, [], dry_run=False, as_json=as_json)
 
 
@@ -262,8 +263,8 @@ def discard(wanted: Wanted, everything: bool, note: str, dry_run: bool, as_json:
             ]
             if not dry_run:
                 book.write(actions)
+                note_reached(f"{text.records(len(discarded) + len(actions))} discarded")
             discarded += actions
-            note_reached(f"{text.records(len(discarded))} discarded")
     if as_json:
         answer = {"dry_run": dry_run, "discarded": [rejected_json.action_dict(action) for action in discarded]}
         show(json_lines({**answer, "refused": rejected_json.refused_dicts(results)}))
@@ -307,6 +308,7 @@ def set_aside_(place: str, reason: str, dry_run: bool, as_json: bool) -> None:
         order = Order(*where, last, datetime.now(UTC), replays.user(), reason[:MAX_VALUE])
         if not dry_run:
             write_order(client, database, order)
+            note_reached("the order was written")
     if as_json:
         show(json_lines({"dry_run": dry_run, "order": rejected_json.order_dict(order)}))
         return

@@ -16,8 +16,9 @@ from samples import CVRS, event
 from stack import Stack, answer, wait_for
 
 from brokers.topics import EVENTS, REGISTRY, REJECTED
-from clustertrack.cli import GONE, root
+from clustertrack.cli import root
 from clustertrack.commands import registry as registry_command
+from clustertrack.former_settings import GONE
 from schemas.errors import ClustertrackError
 from schemas.registry_document import read_file
 from sources.publisher import kafka_publisher
