@@ -145,7 +145,7 @@ def _previous(client: Client, year: int, bound: MappingOf[str, str]) -> Previous
 
 
 def _national(rows: Sequence[_Row]) -> dict[str, NationalFigures]:
-    """The four national figures by outcome."""
+    """The national figures by outcome."""
     found = {row.outcome: row.figures for row in rows if row.cluster is None}
     sums = Counter[str]()
     for row in rows:

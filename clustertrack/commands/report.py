@@ -60,7 +60,7 @@ class DayOrInstant(click.ParamType):
     help="Write to FILE (UTF-8) instead of standard output; an existing file is replaced.",
 )
 def command(year: int, as_known_on: date | datetime | None, format_: str, out: Path | None) -> None:
-    """Print the annual statistics: companies helped, new competencies, new ideas, new products.
+    """Print the annual statistics: companies helped, and companies with each outcome.
 
     Text fits the terminal; in a pipe or a file it has up to 120 columns.
     """

@@ -3,6 +3,7 @@
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import people_rates
 import printed_pages
@@ -10,6 +11,7 @@ import pytest
 from pages import ROOT, Page, coded, pages
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
+from pydantic import TypeAdapter
 
 from brokers.topics import DAY_MS, topic_specs
 from clustertrack.local.clickhouse.metrics import Metrics
@@ -18,7 +20,8 @@ from clustertrack.local.supervisor import Supervisor
 from clustertrack.reconcile.account_metrics import ReconcileMetrics
 from schemas import company, faults, keys, registry_document
 from schemas.envelope import Envelope, EventData
-from schemas.indicators import DERIVED, EVENT_TYPES, TYPE_PREFIX, TYPE_SUFFIX
+from schemas.field_rules import LATEST_DAY
+from schemas.indicators import DERIVED, EVENT_TYPES, OUTCOMES, TYPE_PREFIX, TYPE_SUFFIX
 from sources.collector import collector_metrics, http_events
 from sources.files.file_publisher import JSON_LINES, SHEETS
 from sources.files.mapping import FIELDS, ColumnRule, Mapping
@@ -148,6 +151,23 @@ def test_fields_of_an_event():
     wanted = {name for name in Envelope.__annotations__ if name != "data"}
     wanted |= {f"data.{name}" for name in EventData.__annotations__}
     assert found - {"data"} == wanted
+
+
+def longest(schema: dict[str, Any]) -> int | None:
+    """The most characters of a text, by its JSON schema."""
+    return next((kind["maxLength"] for kind in schema.get("anyOf", [schema]) if "maxLength" in kind), None)
+
+
+def test_limits_of_the_fields():
+    """The table says how long a text may be, how far ahead a day, and which outcomes there are."""
+    data = {f"data.{name}": of for name, of in TypeAdapter(EventData).json_schema()["properties"].items()}
+    schema = TypeAdapter(Envelope).json_schema()["properties"] | data
+    rows = {name: row for row in CRM_TEAMS.table("field", "meaning", "refused when") for name in coded(row[0])}
+    limits = {name: re.search(r"over (\d+) characters", rows[name][2]) for name in schema if name in rows}
+    found = {name: int(said[1]) if said else None for name, said in limits.items()}
+    assert found == {name: longest(schema[name]) for name in found}
+    assert f"more than {LATEST_DAY} days after" in rows["data.occurred_on"][2]
+    assert tuple(coded(rows["data.outcomes"][1])) == OUTCOMES
 
 
 def test_types_of_events():
