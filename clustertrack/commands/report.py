@@ -8,11 +8,12 @@ import click
 
 from clustertrack.settings import load_settings
 from reports.annual import annual_report, cluster_names, published_mapping
-from reports.as_known import COPENHAGEN, FIRST_YEAR, LAST_YEAR
+from reports.as_known import FIRST_YEAR, LAST_YEAR
 from reports.table import annual_csv
 from reports.text import WIDTH, annual_text
 from schemas import own_files
 from schemas.errors import UsageFault
+from schemas.event_time import COPENHAGEN
 from schemas.screen import note_reached, say, show, width_of_results
 from schemas.visible import json_text
 from sinks.clickhouse import open_ledger

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from clustertrack.publish.dry_run_text import danish_day
+from clustertrack.publish.dry_run_text import day_in_words
 from clustertrack.publish.held import HeldActivity, held_as_dict
 from clustertrack.publish.verdicts import AS_PLANNED, MEANING, Verdict
 from clustertrack.publish.verify import Verified
@@ -74,7 +74,7 @@ class VerifyReport:
 
     def _say_lacking(self, done: Verified) -> None:
         for source, (first, last) in done.spans.items():
-            say(f"  days of {source}: {danish_day(day_of(first))} to {danish_day(day_of(last))}")
+            say(f"  days of {source}: {day_in_words(day_of(first))} to {day_in_words(day_of(last))}")
         if not done.lacking:
             say("  the ledger counts nothing in these days that the file lacks")
             return
