@@ -122,6 +122,25 @@ def test_metrics_are_made_in_these_files():
                     if names & {"Counter", "Gauge", "Histogram", "Summary", "Info"}:
                         makers.add(str(path.relative_to(ROOT)))
     assert makers == METRIC_FILES
+    [files] = [files for rule, files in ARCHITECTURE.table("rule", "file") if rule == "metrics"]
+    assert {*coded(files)} == METRIC_FILES
+
+
+def test_alerts():
+    """The signs that the operators watch name every alert."""
+    signs = OPERATORS.table("sign", "what it means, what to do", "alert")
+    alerts = re.findall(r"- alert: (\w+)", (ROOT / "deploy" / "alerts.yml").read_text(encoding="utf-8"))
+    assert sorted(name for *_, names in signs for name in coded(names)) == sorted(alerts)
+
+
+FLOW = ("schemas", "brokers", "sources", "streams", "sinks", "reports")
+
+
+@pytest.mark.parametrize("folder", FLOW)
+def test_every_file_of_the_flow_is_on_the_map(folder: str):
+    """The page of the architecture names every file of the folders that a record passes."""
+    files = [path for kind in ("py", "sql") for path in (ROOT / folder).rglob(f"*.{kind}") if path.stem != "__init__"]
+    assert [name for path in files if (name := str(path.relative_to(ROOT))) not in ARCHITECTURE.text] == []
 
 
 FAULT_CODES = {
