@@ -26,8 +26,10 @@ VIEW = re.compile(r"\b(?:views? `?|FROM (?:\$\{DATABASE\}\.|impact\.)?)([a-z]+_[
 MADE = re.compile(r"CREATE (?:TABLE|VIEW|MATERIALIZED VIEW) IF NOT EXISTS \$\{DATABASE\}\.(\w+)")
 LINK = re.compile(r"(docs/[\w-]+\.md)#([\w-]+)")
 
-ELSEWHERE = {"CHANGELOG.md", "CONTRIBUTING.md", "deploy/README.md"}
-"""Pages that name what was there once, what someone may add, and what an operator makes."""
+ELSEWHERE = {"CHANGELOG.md", "deploy/README.md"}
+"""Pages that name what was there once, and what an operator makes."""
+IN_EXAMPLES = {"CONTRIBUTING.md": {"impact_annual_by_legal_form"}}
+"""Names of a page that its examples add."""
 
 
 def of_python(path: Path) -> Iterator[str]:
@@ -53,7 +55,7 @@ def texts() -> Iterator[tuple[str, str]]:
             yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
 
 
-TEXTS = [pytest.param(text, id=name) for name, text in texts() if text.strip()]
+TEXTS = [pytest.param(name, text, id=name) for name, text in texts() if text.strip()]
 
 
 @cache
@@ -96,9 +98,14 @@ def resolves(dotted: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("text", TEXTS)
-def test_what_is_named_exists(text: str):
+@pytest.mark.parametrize(("name", "text"), TEXTS)
+def test_what_is_named_exists(name: str, text: str):
     """No text sends its reader to something that was renamed or removed."""
+    assert set(missing_names(text)) == IN_EXAMPLES.get(name, set())
+
+
+def missing_names(text: str) -> list[str]:
+    """What a text names and nobody finds."""
     missing = [name for name in FILE.findall(text) if not exists(name)]
     missing += [name for name in BARE.findall(text) if name not in file_names()]
     missing += [name for name in MODULE.findall(text) if not resolves(name)]
@@ -106,7 +113,7 @@ def test_what_is_named_exists(text: str):
     missing += [name for name in SETTING.findall(text) if name not in read_variables()]
     missing += [name for name in VIEW.findall(text) if name not in tables_and_views()]
     missing += [f"{page}#{anchor}" for page, anchor in LINK.findall(text) if anchor not in Page(page).anchors]
-    assert missing == []
+    return missing
 
 
 @pytest.mark.parametrize(
@@ -124,5 +131,4 @@ def test_what_is_named_exists(text: str):
 )
 def test_what_is_missing_is_found(text: str):
     """Each kind of name that leads nowhere is seen."""
-    with pytest.raises(AssertionError, match="== \\[\\]"):
-        test_what_is_named_exists(text)
+    assert len(missing_names(text)) == 1
