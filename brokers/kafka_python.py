@@ -15,7 +15,7 @@ from brokers.batches import read_batch, unpacked
 from brokers.connection import KafkaConnection
 
 
-class BoundedBatch(DefaultRecordBatch):  # type: ignore[misc]
+class BoundedBatch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python has no types
     """A batch of records like kafka-python's, whose iteration never ends at what it holds."""
 
     def __iter__(self) -> Iterator[Any]:

@@ -90,11 +90,11 @@ def _work(
 
     learn(aside)
 
-    @worker.app.task  # type: ignore[untyped-decorator]
+    @worker.app.task  # type: ignore[untyped-decorator]  # Faust has no types
     async def watch() -> None:
         await ledger.watch(worker.app.crash, learn)
 
-    @worker.app.task  # type: ignore[untyped-decorator]
+    @worker.app.task  # type: ignore[untyped-decorator]  # Faust has no types
     async def say_what_is_over() -> None:
         while True:
             await asyncio.sleep(1)
@@ -262,7 +262,7 @@ def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, ca
     )
 
 
-class _Service(faust.Worker):  # type: ignore[misc]
+class _Service(faust.Worker):  # type: ignore[misc]  # Faust has no types
     """Faust's process service, without its own logging and debugging, and with a bounded stop."""
 
     def _setup_logging(self) -> None:

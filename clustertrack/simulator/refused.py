@@ -14,7 +14,8 @@ from clustertrack.simulator.simulated_clusters import DANISH, DANISH_PLAIN, EXCE
 from clustertrack.simulator.world import World
 
 Damage = Literal["", "undecodable", "short", "long", "quote"]
-SHORT: Final = 3  # cells that are left of a row that ends early
+SHORT: Final = 3
+"""Cells that are left of a row that ends early."""
 
 
 @dataclass(frozen=True, slots=True)

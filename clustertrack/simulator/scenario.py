@@ -9,7 +9,8 @@ from typing import Final
 
 OUTCOMES: Final = ("new_competencies", "new_ideas", "new_products")
 YEARS: Final = (2017, 2018, 2019)
-YEAR: Final = 2018  # the year whose figures are given; its neighbours are counted
+YEAR: Final = 2018
+"""The year whose figures are given; its neighbours are counted."""
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,8 @@ _SCOPE: Final = re.compile(r": In scope SELECT formatQuerySingleLine\(.*\)(?=\. 
 """What the engine adds to the message about a text that it cannot read."""
 FILE: Final = b"/dev/fd/" + secrets.token_hex(16).encode()
 """What the gate sees in a statement for the file that the server gives to the engine; no client can know this name."""
-_NO_SUCH_DATABASE: Final = 336  # "Database engine must be specified for ATTACH": nothing is recorded under the name
+_NO_SUCH_DATABASE: Final = 336
+"""The engine says "Database engine must be specified for ATTACH": nothing is recorded under the name."""
 
 
 _OWN: Final = State("default", frozenset())
@@ -74,7 +75,7 @@ class Written(NamedTuple):
 
 def _connect(path: Path, options: str = "") -> Any:
     # A "?" would begin options of the engine.
-    return _chdb.connect(str(path).replace("?", "%3F") + options)  # type: ignore[attr-defined]
+    return _chdb.connect(str(path).replace("?", "%3F") + options)  # type: ignore[attr-defined]  # chDB has no types
 
 
 class Connection:

@@ -24,7 +24,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """The head is read."""
         self._head = 0
         super().on_headers_complete()
-        self.scope["abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
+        self.scope["abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]  # ASGI lets servers add keys
 
     def on_body(self, body: bytes) -> None:
         """So is this; headers may follow after the last piece."""
