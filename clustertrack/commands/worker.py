@@ -48,7 +48,7 @@ def command(*, check: bool) -> None:
     """Run one worker: takes activity from Kafka, checks, deduplicates and enriches it, and writes the ledger.
 
     Workers of one ledger share the partitions; start one per core, each with its own CLUSTERTRACK_DATA_DIR and
-    METRICS_PORT. It serves /metrics, /healthz and /readyz on METRICS_HOST:METRICS_PORT and stops within 20 seconds
+    METRICS_PORT. Each serves /metrics, /healthz and /readyz on METRICS_HOST:METRICS_PORT and stops within 20 seconds
     after SIGTERM.
 
     \b

@@ -78,7 +78,7 @@ def unusable_rows(
     kinds: int,
     each: int,
 ) -> Iterator[Unusable]:
-    """Rows of one spreadsheet: so many of its first kinds, each about companies that no true event is about."""
+    """Rows of one spreadsheet, `each` of its first `kinds`, all about companies that no true event is about."""
     for kind, name, changed, damage in _KINDS[layout.file][:kinds]:
         for _ in range(each):
             first, second = rng.sample(world.never, 2)

@@ -44,7 +44,7 @@ PARAMETER = re.compile(r"\{(\w+):")
 def test_rates_of_false_alarms():
     """The shares that CRM teams read are those that the script measures, on samples that are large enough."""
     measured = people_rates.rates()
-    rows = CRM_TEAMS.table("sample", "refused", "of", "share")
+    rows = CRM_TEAMS.table("sample", "rejected", "of", "share")
     assert rows == [[name, str(refused), str(of), f"{refused / of:.1%}"] for name, (refused, of) in measured.items()]
     assert measured["titles"][1] >= 150
     assert measured["ids"][1] >= 200
@@ -139,7 +139,7 @@ def test_fault_codes(kind: str):
 
 def test_fields_of_an_event():
     """The table of fields has every field that an event may have, and no other."""
-    rows = CRM_TEAMS.table("field", "meaning", "refused when")
+    rows = CRM_TEAMS.table("field", "meaning", "rejected when")
     found = {name for field, *_ in rows for name in coded(field)}
     wanted = {name for name in Envelope.__annotations__ if name != "data"}
     wanted |= {f"data.{name}" for name in EventData.__annotations__}
