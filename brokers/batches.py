@@ -7,10 +7,10 @@ since Kafka 3.0.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from struct import Struct
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 from brokers.unpacking import DamagedError, pieces
 
@@ -34,6 +34,30 @@ _LONGEST_NUMBER: Final = 63
 """Bits, in steps of seven, that a number has at most."""
 _CODEC: Final = 0x07
 _LOG_APPEND_TIME: Final = 0x08
+
+
+class Record(Protocol):
+    """A record as the Kafka client gives it."""
+
+    @property
+    def offset(self) -> int:
+        """Kafka's offset."""
+
+    @property
+    def timestamp(self) -> int:
+        """Milliseconds since 1970 UTC, by LogAppendTime."""
+
+    @property
+    def key(self) -> bytes | None:
+        """As it came."""
+
+    @property
+    def value(self) -> bytes | None:
+        """As it came."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]:
+        """As they came."""
 
 
 class Cut(NamedTuple):
@@ -71,6 +95,11 @@ class BoundedRecord:
     def validate_crc(self) -> bool:
         """The batch has the checksum; kafka-python asks each record too."""
         return True
+
+
+def cut_of(record: object) -> Cut | None:
+    """What of a record could not be read or kept; None for one that is whole."""
+    return record.cut if isinstance(record, BoundedRecord) else None
 
 
 def weight(record: Any) -> int:  # noqa: ANN401  (of any client library)

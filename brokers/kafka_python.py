@@ -1,6 +1,6 @@
 """kafka-python's consumers, changed to read batches within bounds, valid or not (see `brokers.batches`).
 
-Commands read with kafka-python; workers read with aiokafka: `streams.record_batches`.
+Commands read with kafka-python; workers read with aiokafka: `brokers.record_batches`.
 """
 
 from collections.abc import Iterator

@@ -109,6 +109,10 @@ def worker_rights(app_id: str) -> dict[str, tuple[str, ...]]:
     }
 
 
+COLLECTOR_RIGHTS: Final[Mapping[str, tuple[str, ...]]] = {EVENTS: ("Write",), REGISTRY: ("Read",), KEYS: ("Read",)}
+"""Topic -> operations that a collector needs on it."""
+
+
 def topic_specs(
     app_id: str, *, partitions: int, replication_factor: int = 1, min_insync_replicas: int = 1
 ) -> list[TopicSpec]:
@@ -285,8 +289,8 @@ class TopicAdmin:
             ]
         return lines
 
-    def missing_rights(self, needed: Mapping[str, Sequence[str]], group: str) -> list[str]:
-        """Rights that the user lacks, in words: of those on topics, and Read on the consumer group.
+    def missing_rights(self, needed: Mapping[str, Sequence[str]], group: str | None = None) -> list[str]:
+        """Rights that the user lacks, in words: of those on topics, and Read on the consumer group if there is one.
 
         What Kafka does not report (a topic that does not exist, a group that has no members yet) is not among them.
         """
@@ -299,8 +303,8 @@ class TopicAdmin:
                     continue
                 have = {_spelled(operation) for operation in allowed}
                 lacking += [right(each, "topic", topic["name"]) for each in needed[topic["name"]] if each not in have]
-            allowed = self._group_operations(group)
-        if allowed and "READ" not in map(str, allowed):
+            allowed = self._group_operations(group) if group else None
+        if group and allowed and "READ" not in map(str, allowed):
             lacking.append(right("Read", "group", group))
         return lacking
 

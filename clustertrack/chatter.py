@@ -78,7 +78,7 @@ class Chatter(logging.Filter):
         now = self._complained_at = self._clock()
         if self._away_since is None:
             self._away_since = self._told_at = now
-            record.msg = f"Kafka does not answer as it should, the worker tries again until it does: {_said(record)}"
+            record.msg = f"Kafka does not answer as it should, and is asked again until it does: {_said(record)}"
         elif now - self._told_at >= AGAIN_SECONDS:
             self._told_at = now
             record.msg = f"Kafka has not answered as it should for {now - self._away_since:.0f} s: {_said(record)}"

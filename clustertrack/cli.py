@@ -11,9 +11,10 @@ from clustertrack import __version__
 from schemas import screen
 
 VERBS: Final = {
-    "up": "Run the whole pipeline on this machine: Kafka, ClickHouse, workers.",
+    "up": "Run the whole pipeline on this machine: Kafka, ClickHouse, collector, workers.",
     "migrate": "Create or check the Kafka topics and the ClickHouse schema.",
     "worker": "Run one worker: Kafka -> checked, deduplicated, enriched -> ledger.",
+    "collector": "Take events of CRMs over HTTP, and publish them.",
     "publish": "Send activity from CSV, Excel or JSON lines files to Kafka.",
     "companies": "Load the company register.",
     "registry": "Load the registry of clusters and institutions.",
@@ -21,6 +22,7 @@ VERBS: Final = {
     "simulate": "Write synthetic clusters, companies and activity.",
     "status": "Show lag and receipts; wait until all is counted.",
     "report": "Print the annual statistics.",
+    "receipts": "Say what became of an event or an activity.",
     "rejected": "List, show, replay and discard rejected records.",
     "reconcile": "Prove that every Kafka record is accounted for.",
 }

@@ -58,7 +58,7 @@ def configure(level: str) -> Chatter:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(logging.WARNING, logging.getLevelName(level)))
-    for ours in ("streams", "sinks", "sources", "reports", "clustertrack"):
+    for ours in ("brokers", "streams", "sinks", "sources", "reports", "clustertrack"):
         logging.getLogger(ours).setLevel(level)
     return chatter
 

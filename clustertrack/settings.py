@@ -11,15 +11,14 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from brokers.connection import KafkaConnection
+from clustertrack.settings_group import SettingsGroup
 from schemas.errors import UsageFault
-from schemas.own_files import TooLarge, read_within
 from schemas.screen import say
 from schemas.similar import closest
 from schemas.usage_sentences import pydantic_words
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 LAPTOP_PARTITIONS: Final = 4
 """Partitions of `clustertrack up`: a laptop has few cores, and every partition costs Kafka and each worker a little."""
 
-_MAX_SECRET: Final = 64 * 1024
-"""Bytes of a file with a password."""
 _LARGEST_PORT: Final = 65535
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 """Nothing else: a password before an @ would be printed with the address."""
@@ -73,67 +70,6 @@ def _check_certificates(file: Path) -> None:
         raise ValueError(f"KAFKA_SSL_CAFILE={file} holds no certificates in PEM form: correct the path") from error
     except OSError as error:
         raise ValueError(f"KAFKA_SSL_CAFILE={file} cannot be read ({error.strerror}): correct the path") from error
-
-
-class SettingsGroup(BaseSettings):
-    """Settings that belong together; read once, never changed. The docstring of a group is its heading."""
-
-    model_config = SettingsConfigDict(
-        frozen=True, extra="ignore", env_ignore_empty=True, populate_by_name=True, hide_input_in_errors=True
-    )
-
-    SECRET: ClassVar[str] = ""
-    """The field that can also be read from a file, if there is one."""
-    HIDDEN: ClassVar[frozenset[str]] = frozenset()
-    """Fields whose values are in no message: an address may hold a password where none belongs."""
-
-    @classmethod
-    def variable(cls, field: str) -> str:
-        """Name of the environment variable behind a field."""
-        alias = cls.model_fields[field].validation_alias
-        return str(alias) if alias else f"{cls.model_config.get('env_prefix', '')}{field}".upper()
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Options beat the environment; no .env file is read behind the user's back."""
-        del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, _SecretFile(settings_cls, cls)
-
-
-class _SecretFile(PydanticBaseSettingsSource):
-    """Reads a secret from the file that NAME_FILE names (container platforms mount secrets as files)."""
-
-    def __init__(self, settings_cls: type[BaseSettings], group: type[SettingsGroup]) -> None:
-        super().__init__(settings_cls)
-        self._group = group
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[str | None, str, bool]:
-        del field
-        name = self._group.variable(field_name)
-        variable = f"{name}_FILE"
-        place = os.environ.get(variable)
-        if not place:
-            return None, field_name, False
-        if os.environ.get(name):
-            raise UsageFault(f"{name} and {variable} are both set: unset one of them")
-        try:
-            return read_within(Path(place), _MAX_SECRET).decode().rstrip("\r\n"), field_name, False
-        except (OSError, TooLarge, UnicodeDecodeError) as error:
-            raise UsageFault(f"{variable} names {place}, which cannot be read ({error}): correct the path") from error
-
-    def __call__(self) -> dict[str, Any]:
-        secret = self._group.SECRET
-        if not secret:
-            return {}
-        value, key, _ = self.get_field_value(self._group.model_fields[secret], secret)
-        return {} if value is None else {key: value}
 
 
 class KafkaSettings(SettingsGroup):
@@ -299,7 +235,50 @@ class WorkerSettings(SettingsGroup):
         return self
 
 
-GROUPS: Final[tuple[type[SettingsGroup], ...]] = (KafkaSettings, ClickHouseSettings, WorkerSettings)
+class CollectorSettings(SettingsGroup):
+    """The collector, to which CRMs send events over HTTP"""
+
+    model_config = SettingsConfigDict(env_prefix="CLUSTERTRACK_COLLECTOR_")
+
+    host: Annotated[str, AfterValidator(_machine)] = Field(
+        "127.0.0.1", description="address on which it listens; for others put a server with TLS before it"
+    )
+    port: Port = Field(8080, description="port of its HTTP interface")
+    max_body: int = Field(4 << 20, ge=1 << 20, le=256 << 20, description="bytes of a body, as it is sent and unpacked")
+    max_lines_body: int = Field(32 << 20, ge=1 << 20, le=1 << 30, description="the same of a body of JSON lines")
+    max_events: int = Field(1_000, ge=1, le=100_000, description="events of one batch")
+    max_lines: int = Field(10_000, ge=1, le=1_000_000, description="events of one body of JSON lines")
+    max_held: int = Field(
+        128 << 20,
+        ge=8 << 20,
+        description="bytes of bodies in work and of unconfirmed events, of all requests together; beyond them 503",
+    )
+    max_requests: int = Field(1_000, ge=1, le=100_000, description="requests in work at once; beyond them 503")
+    max_connections: int = Field(2_000, ge=1, le=100_000, description="open connections; beyond them 503")
+    requests_per_second: float = Field(200, gt=0, description="requests that one key may send; beyond them 429")
+    events_per_second: float = Field(2_000, gt=0, description="events that one key may send; beyond them 429")
+    burst_seconds: float = Field(
+        10, gt=0, le=3600, description="a key that was quiet may send as much at once as in this many seconds"
+    )
+    idle_seconds: float = Field(
+        10,
+        gt=0,
+        le=600,
+        description="seconds for the head of a request, and between two pieces of its body; beyond them 408",
+    )
+    body_seconds: float = Field(60, gt=0, le=3600, description="seconds for the whole of a body; beyond them 408")
+    confirm_seconds: float = Field(
+        10, ge=1, le=300, description="seconds that Kafka has to confirm an event; beyond them 503"
+    )
+    keep_alive_seconds: int = Field(60, ge=1, le=3600, description="seconds that an idle connection is kept open")
+
+
+GROUPS: Final[tuple[type[SettingsGroup], ...]] = (
+    KafkaSettings,
+    ClickHouseSettings,
+    WorkerSettings,
+    CollectorSettings,
+)
 
 
 @dataclass(frozen=True)
@@ -309,6 +288,7 @@ class Settings:
     kafka: KafkaSettings
     clickhouse: ClickHouseSettings
     worker: WorkerSettings
+    collector: CollectorSettings
 
 
 def variables() -> list[str]:
@@ -357,7 +337,9 @@ def load_settings(*, kafka: Options | None = None, worker: Options | None = None
         UsageFault: one sentence that names the variable and what is wrong with it.
     """
     _name_misspelt()
-    return Settings(_read(KafkaSettings, kafka), _read(ClickHouseSettings), _read(WorkerSettings, worker))
+    return Settings(
+        _read(KafkaSettings, kafka), _read(ClickHouseSettings), _read(WorkerSettings, worker), _read(CollectorSettings)
+    )
 
 
 Group = TypeVar("Group", bound=SettingsGroup)

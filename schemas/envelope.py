@@ -12,7 +12,9 @@ from typing_extensions import TypedDict
 from schemas.binding import ATTRIBUTES, MAX_FIELDS
 from schemas.faults import MASK, Fault, fault
 
-_Id = Annotated[str, StringConstraints(max_length=200, pattern=r"\S")]
+LONGEST_ID: Final = 200
+"""Characters of an id; other texts may be longer."""
+_Id = Annotated[str, StringConstraints(max_length=LONGEST_ID, pattern=r"\S")]
 _Detail = Annotated[str, StringConstraints(max_length=500)] | None
 """A text that the ledger keeps, but nothing counts. A field of this kind is a line in `EventData` and nothing else:
 mapping files, the ledger's `details` and the table in docs/crm-teams.md follow."""

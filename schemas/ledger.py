@@ -42,6 +42,8 @@ class Receipt(NamedTuple):
     origin_partition: int = NO_PARTITION
     """Where a record that was sent on was before, on the same topic."""
     origin_offset: int = 0
+    event_id: str = ""
+    """Of a duplicate, which may have another than the first occurrence; else empty."""
 
 
 class Original(NamedTuple):

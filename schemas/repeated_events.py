@@ -1,16 +1,14 @@
 """Judges events that were made here, row by row of one file, without judging again what repeats. Pure.
 
 The faults of an event are those of its parts, each for itself (`schemas.events`): source, type, day, outcomes, cluster
-and membership together; the subject; the time; the structure; and personal data in its texts. So an event is accepted
-whose structure and time are right, whose texts show no sign of personal data, and whose other parts were in events that
-were accepted. Any other is judged as a whole: faults are never put together here.
+and membership together; the subject; the time; and the texts. So an event is accepted whose time is right, whose texts
+are short, not blank and without a sign of personal data, and whose other parts were in events that were accepted. Any
+other is judged as a whole: faults are never put together here.
 """
 
 from typing import Any, Final
 
-from pydantic import ValidationError
-
-from schemas.envelope import DETAILS, validate_python
+from schemas.envelope import DETAILS, LONGEST_ID
 from schemas.events import Clusters, judge_event
 from schemas.faults import Fault
 from schemas.field_rules import judge_time
@@ -18,17 +16,16 @@ from schemas.people import worth_a_look
 
 _MOST: Final = 65_536
 """Subjects, and combinations of the other parts, that are remembered."""
-_ATTRIBUTES: Final = 8
-"""Fields of an event without extensions and dataschema, the datacontenttype and data among them."""
 _FEW: Final = 8
 """Most outcomes of an event that is remembered."""
 _SHORT: Final = 64
 """Characters of the longest subject that is remembered."""
-_TEXTS: Final = frozenset(DETAILS)
+_TEXTS: Final = frozenset(("activity_id", *DETAILS))
 
 
 class RepeatedEvents:
-    """Judges many events that arrive at one instant.
+    """Judges many events that arrive at one instant, each with the attributes of `sources.files.made_events` and no
+    others, and all of its texts strings.
 
     Args:
         clusters: the cluster registry.
@@ -70,19 +67,12 @@ class RepeatedEvents:
 
     def _is_right(self, event: dict[str, Any]) -> bool:
         """Whether the parts that hardly repeat are right; False where it takes a closer look."""
-        data = event["data"]
-        if (
-            len(event) != _ATTRIBUTES
-            or event.get("specversion") != "1.0"
-            or event.get("datacontenttype") != "application/json"
-        ):
-            return False
-        if not self._allowed:
-            texts = " ".join([text for name, text in data.items() if name in _TEXTS])
-            if worth_a_look(f" {event['id']} {data.get('activity_id')} {texts}"):
-                return False
-        try:
-            validate_python(event)
-        except ValidationError:
-            return False
-        return judge_time(event["time"], self._arrived, []) is not None
+        texts = [event["id"], *[text for name, text in event["data"].items() if name in _TEXTS]]
+        together = f" {' '.join(texts)}"
+        # Short as they are together, none is too long.
+        return (
+            len(together) <= LONGEST_ID
+            and all(map(str.strip, texts))
+            and (self._allowed or not worth_a_look(together))
+            and judge_time(event["time"], self._arrived, []) is not None
+        )

@@ -13,7 +13,7 @@ from house_files import is_product, tree
 NOQA = re.compile(r"#\s*((ruff|flake8)\s*:\s*)?noqa\b.*", re.IGNORECASE)
 GOOD_NOQA = re.compile(r"# (ruff: )?noqa: [A-Z]+[0-9]+(, [A-Z]+[0-9]+)*  \([^)].*\)")
 IGNORE = re.compile(r"#\s*(type\s*:\s*ignore\b|mypy\s*:).*")
-GOOD_IGNORE = re.compile(r"# type: ignore\[[\w, -]+\]  # (?!noqa)\w.*")
+GOOD_IGNORE = re.compile(r"# type: ignore\[[\w, -]+\]  # (?!noqa)\S.*")
 MARK = re.compile(r"#\s*(((ruff|flake8)\s*:\s*)?noqa|type\s*:|mypy\s*:|fmt\s*:)", re.IGNORECASE)
 """How comments begin that are for tools."""
 CONSTANT = re.compile(r"_?[A-Z][A-Z0-9_]*")

@@ -155,6 +155,7 @@ ENVIRONMENT = {
     "clustertrack/local/java.py": (),
     "clustertrack/local/kafka.py": (),
     "clustertrack/local/kafka_jars.py": (),
+    "clustertrack/settings_group.py": (),  # for clustertrack/settings.py
     "schemas/screen.py": (),
     "streams/faultpoints.py": ("CLUSTERTRACK_FAULT",),
 }
@@ -188,7 +189,7 @@ CLIENTS = {
     "clustertrack/rejected/replay_topic.py": "KafkaProducer",  # a transaction for each replay
     "clustertrack/simulator/raw.py": "KafkaProducer",  # records as only others write them
     "sinks/replaced.py": "KafkaConsumer",  # as a type
-    "sources/publisher.py": "KafkaProducer",
+    "sources/topic_producer.py": "KafkaProducer",
     "streams/topic_feed.py": "AIOKafkaConsumer",
 }
 """Where clients of Kafka are used besides `brokers/`, each with the one client; Faust makes its own."""

@@ -49,6 +49,7 @@ def named_hosts(path: Path) -> Iterator[str]:
 
 
 WIRED = {
+    (Path("clustertrack/commands/collector.py"), Path("sources/collector/collector.py")),
     (Path("clustertrack/commands/keys.py"), Path("schemas/keys.py")),
     (Path("clustertrack/commands/registry.py"), Path("clustertrack/registry.py")),
 }

@@ -294,5 +294,6 @@ def _receipts(rows: Sequence[Receipt]) -> pa.Table:
             "sent_to": pa.array(columns.sent_to, pa.uint16()),
             "origin_partition": pa.array(columns.origin_partition, pa.uint16()),
             "origin_offset": pa.array(columns.origin_offset, pa.uint64()),
+            "event_id": pa.array(columns.event_id, pa.string()),
         }
     )

@@ -11,40 +11,24 @@ everything is confirmed.
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import PurePath
 from typing import Any, Final, NamedTuple, Protocol
 
-from kafka import KafkaProducer
-from kafka.errors import KafkaError, KafkaTimeoutError
-from kafka.structs import TopicPartition
+from kafka.errors import KafkaError, KafkaTimeoutError, UnknownError
 
-from brokers.admin import CONNECT_MS, NOTHING_SENT, require_topic
+from brokers.admin import CONNECT_MS
 from brokers.connection import KafkaConnection
-from brokers.explain import explained, is_authorization, right
 from brokers.partitioning import key_hash
 from brokers.record_headers import LINE
 from schemas.counts import counted
 from schemas.errors import Unreachable
-
-MAX_RECORD: Final = 1024 * 1024
-"""Bytes of one record batch that the events topic takes (`max.message.bytes`)."""
+from sources.topic_producer import DELIVERY_MS, MAX_RECORD, REQUEST_MS, TopicProducer, open_producer, why_not_sent
 
 MAX_VALUE: Final = MAX_RECORD - 512
 """Bytes of a value that certainly fit: a batch adds 61 bytes, a record up to 30, its key and its headers up to 350."""
 _LONGEST_NAME: Final = 255
 """Bytes of a file's name: file systems take no more."""
-
-_CLOSE_SECONDS: Final = 1
-_REQUEST_MS: Final = 15_000
-_DELIVERY_MS: Final = 60_000
-"""A broker that restarts is back within seconds; after a minute a person should know."""
-
-_BATCH: Final = 512 * 1024
-"""Large batches: a third of the broker's work, and the client's cost is per batch, too. Must stay below MAX_RECORD."""
-
-_LINGER_MS: Final = 50
-_REQUEST: Final = 4 * MAX_RECORD
 
 _MOST_PENDING: Final = 20_000
 _MOST_PENDING_BYTES: Final = 16 * 1024 * 1024
@@ -153,11 +137,8 @@ class Counter:
 class KafkaPublisher:
     """Sends to one topic and confirms every record, in order of sending. Use `kafka_publisher` to open one."""
 
-    def __init__(self, producer: KafkaProducer, topic: str, *, headers: Headers, patience: float) -> None:
+    def __init__(self, producer: TopicProducer, *, headers: Headers, patience: float) -> None:
         self._producer = producer
-        self._topic = topic
-        # A topic's number of partitions is fixed for life.
-        self._partitions = [TopicPartition(topic, n) for n in range(len(producer.partitions_for(topic)))]
         self._without_key = 0
         self._file, self._name = "", b""
         self._headers = list(headers)
@@ -184,23 +165,13 @@ class KafkaPublisher:
             self._await_oldest()
 
     def _append(self, key: bytes | None, value: bytes, line: SourceLine) -> Any:  # noqa: ANN401  (kafka-python carries no types)
-        """What `KafkaProducer.send` does with bytes for a partition that is known: it and we append to its accumulator.
-
-        `send` itself takes a third of the time of sending: for serializers, types, its partitioner, a size estimate and
-        a line of debug output that is never written.
-        """
-        producer, partitions = self._producer, self._partitions
         if key is None:
             self._without_key += 1
             number = self._without_key
         else:
             number = key_hash(key)
-        place = partitions[number % len(partitions)]
         headers = [*self._headers, (LINE, b"%b:%d" % (self._file_name(line.file), line.line))]
-        future, full, opened, _ = producer._accumulator.append(place, None, key, value, headers)
-        if full or opened:
-            producer._sender.wakeup()
-        return future
+        return self._producer.append_to_batch(number, key, value, headers)
 
     def _file_name(self, file: str) -> bytes:
         """The name without its folder, which is private; many records share one file."""
@@ -211,10 +182,12 @@ class KafkaPublisher:
     def flush(self) -> None:
         """Wait until every record is confirmed."""
         try:
-            self._producer.flush(timeout=self._patience)
+            self._producer.flush(self._patience)
         except KafkaTimeoutError:
             # The loop below names the first record in doubt.
             self._patience = 0.0
+        except UnknownError:  # kafka-python takes a batch that was split for one without an answer
+            pass
         while self._pending:
             self._await_oldest()
 
@@ -239,8 +212,7 @@ class KafkaPublisher:
             self.confirmed = place
 
     def _failure(self, place: SourceLine, cause: BaseException) -> DeliveryFailed:
-        lacks = is_authorization(cause)
-        reason = f"the user lacks the right {right('Write', 'topic', self._topic)}" if lacks else _first_line(cause)
+        reason = why_not_sent(self._producer.topic, cause)
         return DeliveryFailed(place=place, confirmed=self.confirmed, records=self.records, cause=reason)
 
 
@@ -251,8 +223,8 @@ def kafka_publisher(
     *,
     headers: Headers = (),
     connect_ms: int = CONNECT_MS,
-    request_ms: int = _REQUEST_MS,
-    delivery_ms: int = _DELIVERY_MS,
+    request_ms: int = REQUEST_MS,
+    delivery_ms: int = DELIVERY_MS,
 ) -> Iterator[KafkaPublisher]:
     """A publisher to `topic`, closed at the end. The caller flushes: leaving without it may leave records unconfirmed.
 
@@ -267,43 +239,6 @@ def kafka_publisher(
     Raises:
         KafkaUnreachable, CheckFailed, Unreachable
     """
-    require_topic(kafka, topic, needs="Write", timeout_ms=connect_ms)
-    write = right("Write", "topic", topic)
-    with explained(kafka, needs=write, note=NOTHING_SENT):
-        producer = KafkaProducer(
-            **kafka.for_kafka_python(),
-            acks="all",
-            enable_idempotence=True,
-            batch_size=_BATCH,
-            linger_ms=_LINGER_MS,
-            max_request_size=_REQUEST,
-            allow_auto_create_topics=False,
-            bootstrap_timeout_ms=connect_ms,
-            max_block_ms=connect_ms,
-            request_timeout_ms=request_ms,
-            delivery_timeout_ms=max(delivery_ms, request_ms + _LINGER_MS),
-        )
-    try:
-        with explained(kafka, needs=write, note=NOTHING_SENT):
-            publisher = KafkaPublisher(producer, topic, headers=headers, patience=(delivery_ms + request_ms) / 1000)
-        yield publisher
-    finally:
-        _close(producer)
-
-
-def _first_line(error: BaseException) -> str:
-    """What an error says, short enough for a sentence."""
-    return (str(error).split("\n", 1)[0].strip() or type(error).__name__)[:200]
-
-
-def _close(producer: KafkaProducer) -> None:
-    """Close at once: everything was flushed, or has failed and is reported, so there is nothing worth waiting for."""
-    try:
-        producer.close(timeout=_CLOSE_SECONDS)
-    except KafkaTimeoutError:
-        # kafka-python 3.0 gives up here with its thread running, and tries again, noisily, when the object is
-        # collected.
-        producer._sender.force_close()
-        producer._sender.join(_CLOSE_SECONDS)
-        with suppress(KafkaTimeoutError):
-            producer.close(timeout=_CLOSE_SECONDS)
+    producer = open_producer(kafka, topic, connect_ms=connect_ms, request_ms=request_ms, delivery_ms=delivery_ms)
+    with closing(producer):
+        yield KafkaPublisher(producer, headers=headers, patience=(delivery_ms + request_ms) / 1000)

@@ -17,13 +17,14 @@ from typing import Any, Final
 import faust
 import structlog
 
+from brokers import record_batches, silence
+from brokers.batches import Record
 from brokers.connection import KafkaConnection
 from brokers.topics import COMPANIES, ENRICHED, EVENTS, KEYS, READ, REGISTRY, REJECTED
 from schemas.faults import SET_ASIDE
 from schemas.ledger import Ledger
-from streams import record_batches, silence
 from streams import worker_metrics as metrics
-from streams.decide import Batch, PartitionInfo, Record, process_batch
+from streams.decide import Batch, PartitionInfo, process_batch
 from streams.deliver import Pipeline
 from streams.faultpoints import reach_record
 from streams.liveness import Vitals

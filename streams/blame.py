@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from streams.decide import Batch, PartitionInfo, Record
+from brokers.batches import Record
+from streams.decide import Batch, PartitionInfo
 from streams.interfaces import StateError, Step
 
 log = structlog.get_logger()

@@ -1,7 +1,7 @@
 """The company register in memory, and the pure step that carries its records into the ledger.
 
 Every worker holds the whole register: 18,000 companies take about 20 MB. It is read from the beginning of the compacted
-topic by `streams.topic_feed`; this module does no I/O.
+topic by `brokers.topic_feed`; this module does no I/O.
 """
 
 from array import array

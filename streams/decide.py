@@ -8,11 +8,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from struct import Struct
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple
 
 import pydantic_core
 
-from brokers.batches import HEADER_WEIGHT, BoundedRecord, Cut, weight
+from brokers.batches import HEADER_WEIGHT, BoundedRecord, Record, cut_of, weight
 from brokers.judging import LARGEST, MAX_OWN_BYTES, Judge, kept
 from brokers.partitioning import homes
 from brokers.record_headers import (
@@ -55,30 +55,6 @@ _pack: Final = MARK.pack
 _NOWHERE: Final = (NO_PARTITION, 0)
 _new: Final = tuple.__new__
 """A NamedTuple from a whole tuple at once: its own constructor takes twice as long."""
-
-
-class Record(Protocol):
-    """A record as the Kafka client gives it."""
-
-    @property
-    def offset(self) -> int:
-        """Kafka's offset."""
-
-    @property
-    def timestamp(self) -> int:
-        """Milliseconds since 1970 UTC, by LogAppendTime."""
-
-    @property
-    def key(self) -> bytes | None:
-        """As it came."""
-
-    @property
-    def value(self) -> bytes | None:
-        """As it came."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes | None]]:
-        """As they came."""
 
 
 class Unread(NamedTuple):
@@ -163,14 +139,14 @@ def process_batch(
     known = iter(seen(keys) if keys else ())
     topic, topic_epoch, partition, partitions = place
     origin = f"{place.named}/{partition}/".encode()
-    before, behind = (topic, topic_epoch, partition), (PIPELINE_VERSION, NO_PARTITION, *_NOWHERE)
+    before, behind = (topic, topic_epoch, partition), (PIPELINE_VERSION, NO_PARTITION, *_NOWHERE, "")
     for record, event in zip(records, judged, strict=True):
         if isinstance(event, list):
             _reject_event(batch, place, record, event)
             continue
         key, activity, text, came_from = event
         mark = next(known)
-        source, activity_id, revision, is_deleted, _, company_id = activity[:6]
+        source, activity_id, revision, is_deleted, event_id, company_id = activity[:6]
         offset, arrived = record.offset, record.timestamp
         belongs, company_key = homes[company_id]
         belongs %= partitions
@@ -192,7 +168,8 @@ def process_batch(
                 activity = activity._replace(revision=revision)
             if first[:_PLACE] != _pack(topic_epoch, offset, PIPELINE_VERSION)[:_PLACE]:
                 revision = with_pipeline(revision, first[_PLACE])
-                receipts.append(_receipt(place, record, came_from, "duplicate", source, "", activity_id, revision))
+                repeated = _receipt(place, record, came_from, "duplicate", source, "", activity_id, revision)
+                receipts.append(repeated._replace(event_id=event_id))
                 continue
         status: Status = "retracted" if is_deleted else "accepted"
         activities.append(activity)
@@ -234,11 +211,6 @@ def reject(batch: Batch, place: PartitionInfo, record: Record, faults: list[Faul
     else:
         output = Output("rejected", place.partition, None, None, ours)
     batch.outputs.append(output)
-
-
-def cut_of(record: object) -> Cut | None:
-    """What of a record could not be read or kept; None for one that is whole."""
-    return record.cut if isinstance(record, BoundedRecord) else None
 
 
 def origin_of(place: PartitionInfo, record: Record) -> bytes:
@@ -332,6 +304,7 @@ def _receipt(
             PIPELINE_VERSION,
             sent_to,
             *(origin or _NOWHERE),
+            "",
         ),
     )
 

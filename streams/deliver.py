@@ -19,10 +19,11 @@ from typing import Any, Final
 import structlog
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
+from brokers.batches import Record
 from schemas.ledger import Ledger, LedgerRefused, LedgerUnavailable, Rows
 from streams import worker_metrics as metrics
 from streams.blame import decide_or_reject
-from streams.decide import Batch, PartitionInfo, Record
+from streams.decide import Batch, PartitionInfo
 from streams.faultpoints import reach
 from streams.interfaces import Group, Outbox, SeenTable, Step
 from streams.outages import Outage

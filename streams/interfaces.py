@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
+from brokers.batches import Record
 from schemas.ledger import Rows
-from streams.decide import Batch, Output, PartitionInfo, Record
+from streams.decide import Batch, Output, PartitionInfo
 
 MAX_WEIGHT: Final = 48 << 20
 """Bytes of records that close a group, however few they are: twice what ordinary ones of `max_rows` weigh."""

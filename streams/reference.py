@@ -6,15 +6,15 @@ from typing import Final
 
 import structlog
 
+from brokers.batches import Record
 from brokers.connection import KafkaConnection
+from brokers.topic_feed import TopicFeed
 from brokers.topics import COMPANIES, REGISTRY
 from schemas.clusters import ClusterRegistry
 from schemas.registry_document import Registry
 from streams import worker_metrics as metrics
 from streams.company_register import Register
-from streams.decide import Record
 from streams.reference_step import read_company_record, read_registry_record
-from streams.topic_feed import TopicFeed
 
 NO_REGISTRY: Final = "no registry is loaded: run `clustertrack registry load FILE`"
 _NONE: Final = ClusterRegistry((), -1)

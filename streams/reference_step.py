@@ -7,13 +7,13 @@ receipts; what cannot be read goes to `rejected` like any other record.
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from brokers.batches import weight
+from brokers.batches import Record, cut_of, weight
 from schemas.company import CompanyVersion, read_company
 from schemas.faults import Fault, fault
 from schemas.keys import KeyVersion, read_key
 from schemas.ledger import CompanyRow, KeyRow, RegistryRow
 from schemas.registry_document import Registry, read_registry
-from streams.decide import Batch, PartitionInfo, Record, cut_of, reject
+from streams.decide import Batch, PartitionInfo, reject
 
 _Version = TypeVar("_Version")
 

@@ -42,11 +42,11 @@ _USUAL: Final = Ports()
 @click.option(
     "--port-base",
     type=click.IntRange(1024, 65535),
-    help="Kafka gets this port, ClickHouse the next, metrics from the fifth after it.  "
-    f"[default: {_USUAL.kafka}, {_USUAL.clickhouse}, {_USUAL.metrics}]",
+    help="Kafka gets this port, ClickHouse the next, then the collector; metrics from the fifth after it.  "
+    f"[default: {_USUAL.kafka}, {_USUAL.clickhouse}, {_USUAL.collector}, {_USUAL.metrics}]",
 )
 def command(data: Path | None, workers: int, port_base: int | None) -> None:
-    """Run the whole pipeline on this machine: Kafka, ClickHouse, workers.
+    """Run the whole pipeline on this machine: Kafka, ClickHouse, the collector, workers.
 
     Prints the addresses and then a line that is only `ready`; stays in the foreground until Ctrl-C. All of it listens
     on 127.0.0.1 only. The passwords of ClickHouse are generated at the first start and kept in the data folder; the
@@ -111,7 +111,8 @@ def _run(stack: LocalStack) -> None:
                 say(line)
             _tell(f"error: {error}")
             _tell(
-                "No worker was started. Kafka and ClickHouse keep running: do what it says, press Ctrl-C, and repeat."
+                "No worker and no collector was started. Kafka and ClickHouse keep running: do what it says, press "
+                "Ctrl-C, and repeat."
             )
             supervisor.watch()
         except StoppedError:

@@ -15,7 +15,14 @@ from clustertrack.local.ports import HOST, taken_ports
 from clustertrack.local.probes import ready_at, sign_at
 from clustertrack.local.secrets import Secrets
 from clustertrack.local.supervisor import Service, Supervisor
-from clustertrack.settings import ClickHouseSettings, KafkaSettings, Settings, WorkerSettings, variables
+from clustertrack.settings import (
+    ClickHouseSettings,
+    CollectorSettings,
+    KafkaSettings,
+    Settings,
+    WorkerSettings,
+    variables,
+)
 from schemas.counts import counted, one_or_many
 from schemas.errors import UsageFault
 
@@ -25,6 +32,8 @@ _KAFKA_GRACE_SECONDS: Final = 20
 """Java ends within a second; a broker that cannot is as good as crashed, and its log survives that."""
 _CLICKHOUSE_GRACE_SECONDS: Final = 20
 _WORKER_GRACE_SECONDS: Final = 15
+_COLLECTOR_GRACE_SECONDS: Final = 20
+"""It answers what it has begun: Kafka has ten seconds to confirm, unless the settings say otherwise."""
 
 _SETTINGS: Final = variables()
 """Variables that children read themselves. Kafka reads none of ours."""
@@ -32,11 +41,11 @@ _SETTINGS: Final = variables()
 
 @dataclass(frozen=True)
 class Ports:
-    """Where everything listens on 127.0.0.1. `collector` and `dashboard` are kept free for those to come."""
+    """Where everything listens on 127.0.0.1. `dashboard` is kept free for the one to come."""
 
     kafka: int = int(KafkaSettings.model_fields["bootstrap_servers"].default.rpartition(":")[2])
     clickhouse: int = ClickHouseSettings.model_fields["port"].default
-    collector: int = 8080
+    collector: int = CollectorSettings.model_fields["port"].default
     dashboard: int = 8081
     controller: int = 9093
     metrics: int = WorkerSettings.model_fields["metrics_port"].default
@@ -62,21 +71,33 @@ class Ports:
                 raise UsageFault(
                     f"{variable} names {value}, but `clustertrack up` runs on {HOST}: unset it, or give --port-base"
                 )
-        return cls(kafka=int(port), clickhouse=settings.clickhouse.port, metrics=settings.worker.metrics_port)
+        return cls(
+            kafka=int(port),
+            clickhouse=settings.clickhouse.port,
+            collector=settings.collector.port,
+            metrics=settings.worker.metrics_port,
+        )
 
     @property
     def clickhouse_metrics(self) -> int:
         """Metrics of the embedded ClickHouse; the supervisor has `metrics` itself."""
         return self.metrics + 1
 
+    @property
+    def collector_metrics(self) -> int:
+        """Metrics of the collector; the next port is kept free for those of the dashboard."""
+        return self.metrics + 2
+
     def worker_metrics(self, worker: int) -> int:
-        """Metrics of worker 0, 1, ...; collector and dashboard have the two ports before."""
+        """Metrics of worker 0, 1, ...."""
         return self.metrics + 4 + worker
 
     def used(self, workers: int) -> list[int]:
         """Those that something listens on now."""
         of_workers = [self.worker_metrics(worker) for worker in range(workers)]
-        return [self.kafka, self.clickhouse, self.controller, self.metrics, self.clickhouse_metrics, *of_workers]
+        of_collector = [self.collector, self.collector_metrics]
+        servers = [self.kafka, self.clickhouse, self.controller, self.metrics, self.clickhouse_metrics]
+        return [*servers, *of_collector, *of_workers]
 
     def check(self, workers: int) -> None:
         """Raise UsageFault if a port is taken, used twice or beyond 65535."""
@@ -183,6 +204,21 @@ class LocalStack:
             grace=_WORKER_GRACE_SECONDS,
         )
 
+    def collector(self) -> Service:
+        """The collector, to which CRMs send over HTTP."""
+        port = self.ports.collector_metrics
+        own = {
+            "CLUSTERTRACK_COLLECTOR_HOST": HOST,
+            "CLUSTERTRACK_COLLECTOR_PORT": str(self.ports.collector),
+            "METRICS_PORT": str(port),
+        }
+        return Service(
+            Command("collector", _verb("collector"), self.environment() | own, _SETTINGS),
+            ready_at(port, "/readyz"),
+            sign_at(port, "/healthz"),
+            grace=_COLLECTOR_GRACE_SECONDS,
+        )
+
     def start(self, supervisor: Supervisor, tell: Callable[[str], None]) -> None:
         """Start everything in order; each stage is ready before the next begins. `tell` gets a line for each."""
         tell("Starting Kafka and ClickHouse")
@@ -191,9 +227,8 @@ class LocalStack:
         tell("Checking topics and schema")
         supervisor.run(self.migrate(), _MIGRATE_SECONDS)
         supervisor.run(self.sample_registry(), _MIGRATE_SECONDS)
-        if self.workers:
-            tell(f"Starting {counted(self.workers, 'worker')}")
-            supervisor.start([self.worker(number) for number in range(self.workers)])
+        tell(f"Starting the collector and {counted(self.workers, 'worker')}")
+        supervisor.start([self.collector(), *(self.worker(number) for number in range(self.workers))])
 
     def addresses(self) -> list[str]:
         """Lines for the user: where everything is."""
@@ -201,8 +236,9 @@ class LocalStack:
         lines = [
             f"Kafka       {HOST}:{ports.kafka}",
             f"ClickHouse  http://{HOST}:{ports.clickhouse}",
+            f"Collector   http://{HOST}:{ports.collector}/v1/events (needs a key: clustertrack keys create)",
             f"Metrics     http://{HOST}:{ports.metrics}/metrics (supervisor), "
-            f"{ports.clickhouse_metrics} (ClickHouse)"
+            f"{ports.clickhouse_metrics} (ClickHouse), {ports.collector_metrics} (collector)"
             + "".join(f", {ports.worker_metrics(worker)} (worker-{worker})" for worker in range(self.workers)),
             f"Logs        {self.data / 'logs'}",
         ]

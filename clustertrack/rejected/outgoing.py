@@ -44,7 +44,7 @@ from schemas.events import RETRACTION
 from schemas.faults import Fault
 from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
 from schemas.ledger import Headers
-from sources.publisher import MAX_RECORD
+from sources.topic_producer import MAX_RECORD
 
 _RETRACTION: Final = f"{TYPE_PREFIX}{RETRACTION}{TYPE_SUFFIX}"
 _FRAME: Final = 128

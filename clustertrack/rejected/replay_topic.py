@@ -12,7 +12,7 @@ from brokers.explain import await_usable, explained, is_authorization, right
 from clustertrack.rejected.outgoing import Outgoing
 from schemas.counts import counted
 from schemas.errors import Unreachable
-from sources.publisher import MAX_RECORD
+from sources.topic_producer import MAX_RECORD
 
 _CONNECT_MS: Final = 10_000
 _REQUEST_MS: Final = 10_000

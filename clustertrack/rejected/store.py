@@ -32,18 +32,19 @@ PLACE: Final = "topic, topic_epoch, partition, offset"
 PLACES: Final = "Array(Tuple(String, UInt16, UInt16, UInt64))"
 """Type of a bound list of places."""
 
-_OURS: Final = "startsWith(lower(h.name), 'ct-') OR lower(h.name) IN ('ce_subject', 'ce_id')"
+_OURS: Final = "startsWith(lower(h.name), 'ct-') OR lower(h.name) = 'ce_subject'"
 """Headers that a list needs."""
 _ABOUT: Final = ", ".join(
     f"substringUTF8({told}, 1, 200)"
     for told in (
         "if(JSONHas(payload, 'subject'), JSONExtractString(payload, 'subject'), ifNull(key, ''))",
-        "JSONExtractString(payload, 'data', 'activity_id') || JSONExtractString(payload, 'activity_id')",
-        "JSONExtractString(payload, 'id')",
+        "activity_id",
+        "event_id",
         "JSONExtractString(payload, 'data', 'occurred_on') || JSONExtractString(payload, 'occurred_on')",
     )
 ).replace("payload", "ifNull(payload, '')")
-"""Company, activity, id and day: of a whole event, or of its data where the rest of it is in headers."""
+"""Company, activity, id and day: of a whole event, or of its data where the rest of it is in headers. Activity and id
+are columns of the ledger, by which publishers ask for their receipts."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +255,7 @@ def _about(told: Sequence[bytes], headers: Headers) -> About:
     named = {name.lower(): _text(value) for name, value in headers if value is not None}
     file, line = line_of(headers) or ("", None)
     company = masked(f"subject: {named.get('ce_subject', company)}").removeprefix("subject: ")
-    return About(company, masked(activity or event or named.get("ce_id", "")), masked(day), masked(file), line)
+    return About(company, masked(activity or event), masked(day), masked(file), line)
 
 
 def _place(row: Sequence[Any]) -> RecordAddress:

@@ -19,7 +19,8 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.activity_revision${LOCAL} ${ON_CLUSTER}
     recorded_at  DateTime64(3, 'UTC')   COMMENT 'Time of the event: when the source recorded this version',
     known_at     DateTime64(3, 'UTC')   COMMENT 'When we knew it: Kafka log-append time of the source record, but not before the release of the pipeline version that made this revision',
     registry_revision UInt64            COMMENT 'Version of the registry by which the worker found the cluster, see registry_version',
-    earliest     UInt64 MATERIALIZED bitNot(toUInt64(toUnixTimestamp64Milli(known_at))) COMMENT 'Makes merges keep the earliest known_at; ignore'
+    earliest     UInt64 MATERIALIZED bitNot(toUInt64(toUnixTimestamp64Milli(known_at))) COMMENT 'Makes merges keep the earliest known_at; ignore',
+    INDEX by_event event_id TYPE bloom_filter GRANULARITY 1
 )
 ENGINE = ${REPLICATED}ReplacingMergeTree(earliest)
 ORDER BY (source, activity_id, revision)

@@ -17,7 +17,11 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.receipt${LOCAL} ${ON_CLUSTER}
     rank         UInt16 MATERIALIZED toUInt16(status IN ('accepted', 'retracted')) * 4096 + toUInt16(pipeline_version) * 8 + toUInt8(status) COMMENT 'Highest wins for one offset: what was accepted stays accepted, as its row does; then the newest pipeline, then the status with more in it',
     sent_to      UInt16 DEFAULT 65535   COMMENT 'rerouted: partition that the record was sent on to; 65535 = not sent on',
     origin_partition UInt16 DEFAULT 65535 COMMENT 'Partition of the same topic that the record was on before it was sent on to this one, see origin_offset; 65535 = it was never sent on',
-    origin_offset UInt64 DEFAULT 0      COMMENT 'Its offset there; 0 without an origin_partition'
+    origin_offset UInt64 DEFAULT 0      COMMENT 'Its offset there; 0 without an origin_partition',
+    event_id     String DEFAULT ''      COMMENT 'duplicate: CloudEvents id of this record, which can be another than that of the first occurrence; else empty, the id is in activity_revision or rejected',
+    INDEX by_activity activity_id TYPE bloom_filter GRANULARITY 1,
+    INDEX by_event event_id TYPE bloom_filter GRANULARITY 1,
+    INDEX by_time log_time TYPE minmax GRANULARITY 1
 )
 ENGINE = ${REPLICATED}ReplacingMergeTree(rank)
 ORDER BY (topic, topic_epoch, partition, offset)
@@ -39,7 +43,9 @@ CREATE TABLE IF NOT EXISTS ${DATABASE}.rejected${LOCAL} ${ON_CLUSTER}
     pipeline_version UInt8 DEFAULT 1    COMMENT 'Version of the worker code that rejected it; newest wins',
     payload_size UInt64 DEFAULT length(ifNull(payload, '')) COMMENT 'Bytes of the value as received; payload holds its beginning where that is shorter',
     payload_sha256 String DEFAULT ''    COMMENT 'SHA-256 (32 bytes, see hex) of the value as received; empty where payload is all of it, or where it could not be read to its end',
-    registry_revision UInt64 DEFAULT 0  COMMENT 'Version of the registry by which the worker judged the record, see registry_version; 0 for records that are not judged by it'
+    registry_revision UInt64 DEFAULT 0  COMMENT 'Version of the registry by which the worker judged the record, see registry_version; 0 for records that are not judged by it',
+    event_id     String MATERIALIZED substringUTF8(if(arrayExists(h -> lower(h.1) = 'ce_id', headers), ifNull(arrayFirst(h -> lower(h.1) = 'ce_id', headers).2, ''), JSONExtractString(ifNull(payload, ''), 'id')), 1, 200) COMMENT 'CloudEvents id as far as it can be read; else empty',
+    activity_id  String MATERIALIZED substringUTF8(concat(JSONExtractString(ifNull(payload, ''), 'data', 'activity_id'), JSONExtractString(ifNull(payload, ''), 'activity_id')), 1, 200) COMMENT 'activity_id as far as it can be read, of a whole event or of its data alone; else empty'
 )
 ENGINE = ${REPLICATED}ReplacingMergeTree(pipeline_version)
 ORDER BY (topic, topic_epoch, partition, offset)

@@ -24,7 +24,7 @@ ORDER BY (topic, topic_epoch, partition, offset, attempt)
 COMMENT 'What was done with rejected records, by whom and why, kept permanently (read with FINAL). Written by clustertrack rejected; on a cluster it is whole on every node';
 
 CREATE VIEW IF NOT EXISTS ${DATABASE}.rejected_open ${ON_CLUSTER} AS
-SELECT topic, topic_epoch, partition, offset, log_time, source, reason, faults, headers, key, payload, pipeline_version,
+SELECT topic, topic_epoch, partition, offset, log_time, source, reason, faults, headers, key, payload, pipeline_version, event_id, activity_id,
        (key, payload, arrayFilter(h -> startsWith(lower(h.name), 'ce_'), headers)) AS message
 FROM ${DATABASE}.rejected FINAL
 WHERE log_time <= {known:DateTime64(3, 'UTC')}

@@ -16,8 +16,7 @@ from schemas.errors import UsageFault
 from sources.files.buckets import BUCKETS, Buckets
 
 _MARK: Final = 16
-_CONTENT: Final = 8
-_RECORD: Final = struct.Struct(f">{_MARK}sI{_CONTENT}s")
+_RECORD: Final = struct.Struct(f">{_MARK}sIq")
 
 COMPANIES: Final = "names two companies at the same time"
 CONTENTS: Final = (
@@ -35,9 +34,9 @@ def mark(source: str, activity_id: str, milliseconds: int) -> bytes:
     ).digest()
 
 
-def digest(texts: Sequence[str]) -> bytes:
-    """8 bytes for what the used cells of a row say."""
-    return blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=_CONTENT).digest()
+def digest(texts: Sequence[str]) -> int:
+    """8 bytes for what the used cells of a row say; they mean nothing to another process."""
+    return hash("\0".join(texts))
 
 
 def find_conflicts(buckets: Buckets) -> dict[bytes, str]:
@@ -49,7 +48,7 @@ def find_conflicts(buckets: Buckets) -> dict[bytes, str]:
     conflicts: dict[bytes, str] = {}
     for bucket in buckets.read():
         company: dict[bytes, int] = {}
-        contents: dict[bytes, bytes] = {}
+        contents: dict[bytes, int] = {}
         while block := bucket.read(_RECORD.size * 4096):
             for version, cvr, content in _RECORD.iter_unpack(block):
                 if company.setdefault(version, cvr) != cvr:
@@ -65,6 +64,6 @@ def find_conflicts(buckets: Buckets) -> dict[bytes, str]:
     return conflicts
 
 
-def note(buckets: Buckets, version: bytes, cvr: int, content: bytes) -> None:
+def note(buckets: Buckets, version: bytes, cvr: int, content: int) -> None:
     """Keep that a row names this company, and the digest of what it says."""
     buckets.add(version[0] % BUCKETS, _RECORD.pack(version, cvr, content))

@@ -110,6 +110,11 @@ class Builder:
             for name, rule in mapping.fields.items()
             if name not in ("time", "occurred_on")
         }
+        self._source = str(mapping.source)
+        self._read_subject = self._readers["subject"]
+        self._read_source, self._read_activity_id, self._read_id = map(
+            self._readers.get, ("source", "activity_id", "id")
+        )
         self._company = RememberedTexts(company_of, _COMPANIES, _SHORT)
         self._type = RememberedTexts(_full_type, _WORDS, _SHORT)
         self._plain = [(name, self._readers[name]) for name in _PLAIN if name in mapping.fields]
@@ -143,7 +148,7 @@ class Builder:
         stated = {"source": self._mapping.source, "type": self._mapping.type, "time": time}
         return {name: value for name, value in stated.items() if value is not None}
 
-    def version(self, row: Row) -> tuple[bytes, int, bytes] | None:
+    def version(self, row: Row) -> tuple[bytes, int, int] | None:
         """Mark, company and digest of the version that a row is about, to look for conflicts; None of any other row.
 
         An id that is made from the whole row is no version: no two rows share it.
@@ -257,11 +262,10 @@ class Builder:
 
     def _names(self, texts: Sequence[str]) -> tuple[str, str, int | None, str | None, str | None]:
         """Source, subject, CVR number, activity_id and id."""
-        readers = self._readers
-        cvr, subject = self._company[readers["subject"](texts, "")]
-        source = readers["source"](texts, subject) if "source" in readers else str(self._mapping.source)
-        activity_id = readers["activity_id"](texts, subject) if "activity_id" in readers else None
-        return source, subject, cvr, activity_id, readers["id"](texts, subject) if "id" in readers else None
+        cvr, subject = self._company[self._read_subject(texts, "")]
+        source = self._source if self._read_source is None else self._read_source(texts, subject)
+        activity_id = None if self._read_activity_id is None else self._read_activity_id(texts, subject)
+        return source, subject, cvr, activity_id, None if self._read_id is None else self._read_id(texts, subject)
 
     def _kind(self, texts: Sequence[str], subject: str = "") -> tuple[str, bool]:
         """The type of the event, and whether it retracts."""

@@ -32,7 +32,6 @@ _OTHER_KINDS: Final = (
 _NO_CHANCE: Final = 2
 """Characters beyond ASCII that are UTF-8 and are no coincidence, where they are a tenth of all."""
 _ESCAPED: Final = re.compile("[\udc80-\udcff]")
-_BEYOND_ASCII: Final = re.compile("[^\x00-\x7f\udc80-\udcff]")
 
 
 ZERO_BYTE: Final = "has a zero byte, which no text has: export it as CSV in UTF-8"
@@ -171,11 +170,11 @@ def _utf8_evidence(path: Path) -> tuple[int, int, int]:
     for chunk in _chunks(path):
         text = decoder.decode(chunk)
         if not text.isascii():
-            good += sum(1 for _ in _BEYOND_ASCII.finditer(text))
-            broken = [match.start() for match in _ESCAPED.finditer(text)]
-            if broken and not bad:
-                first = lines + text.count("\n", 0, broken[0])
-            bad += len(broken)
+            sound = text.encode("utf-8", "ignore").decode()
+            good += len(sound) - len(sound.encode("ascii", "ignore"))
+            if not bad and (broken := _ESCAPED.search(text)):
+                first = lines + text.count("\n", 0, broken.start())
+            bad += len(text) - len(sound)
         lines += text.count("\n")
     bad += len(_ESCAPED.findall(decoder.decode(b"", final=True)))
     return good, bad, first or lines

@@ -251,17 +251,17 @@ class CsvSheet:
 
     def _row(self, cells: list[str], begin: int, last: int) -> Row | None:
         """The row of these cells; None for one of blanks."""
-        raw = self._record[0] if last == begin else "".join(self._record)
-        if last > begin or ('"' in raw and (' "' in raw or '\xa0"' in raw)):
-            problem = self._misplaced_mark(cells, raw, len(self.header))
-            if problem:
+        if last > begin or '"' in self._record[0]:
+            raw = "".join(self._record)
+            may_be_misplaced = last > begin or ' "' in raw or '\xa0"' in raw
+            if may_be_misplaced and (problem := self._misplaced_mark(cells, raw, len(self.header))):
                 return Row(begin, None, problem, raw.rstrip("\r\n"), last)
         cells = list(map(str.strip, cells))
         if not any(cells) or cells == _DOS_END:
             return None
         if len(cells) != len(self.header):
             cells = self._as_wide_as_the_header(cells, begin)
-        return Row(begin, cells, last=last if last > begin else 0)
+        return Row(begin, cells, last=last) if last > begin else Row(begin, cells)
 
     def _as_wide_as_the_header(self, cells: list[str], line: int) -> list[str]:
         """A row that has more or less cells, where every row of the file does; any other is left as it is."""

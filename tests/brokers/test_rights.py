@@ -33,6 +33,7 @@ VERBS = {
     "publisher": [["publish", "events.jsonl"]],
     "loader": [["companies", "load", "companies.csv"], ["registry", "load", "registry.toml"]],
     "issuer": [["keys", "create", "--cluster", "food-bio"], ["keys", "list"]],
+    "collector": [["collector", "--check"]],
     "worker": [["worker", "--check"]],
     "reader": [["status"], ["reconcile"]],
     "migrator": [["migrate"], ["migrate", "--check"]],

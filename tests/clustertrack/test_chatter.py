@@ -42,7 +42,7 @@ def test_a_broker_that_is_away(log: Log):
     fail(log, AGAIN_SECONDS + 10)
     said = "Unable connect to node with id 1: 100 % refused"
     assert log.lines == [
-        ("WARNING", f"Kafka does not answer as it should, the worker tries again until it does: {said}"),
+        ("WARNING", f"Kafka does not answer as it should, and is asked again until it does: {said}"),
         ("WARNING", f"Kafka has not answered as it should for 60 s: {said}"),
     ]
     assert log.chatter.over() is None

@@ -22,6 +22,7 @@ VERBS = (
     "reconcile --json",
     "rejected list",
     "rejected list --closed",
+    "receipts --source a --id b",
     "status",
     "status --json",
 )

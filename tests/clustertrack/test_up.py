@@ -108,7 +108,7 @@ def test_ports_follow_the_base():
 
 def test_default_ports():
     """Without options the stack is where every Kafka and ClickHouse client looks first."""
-    assert Ports().used(1) == [9092, 8123, 9093, 9100, 9101, 9104]
+    assert Ports().used(1) == [9092, 8123, 9093, 9100, 9101, 8080, 9102, 9104]
 
 
 def test_a_taken_port_is_a_sentence(tmp_path, base):
@@ -160,12 +160,14 @@ def test_runs_until_sigterm_and_starts_again_elsewhere(up, base):
     assert first.lines.count("ready") == 1
     assert first.lines[-1] == "ready"
     processes = first.lines[-2].removeprefix("Processes   ").split(", ")
-    assert [one.split()[0] for one in processes] == ["supervisor", "kafka", "clickhouse", "worker-0", "worker-1"]
+    names = ["supervisor", "kafka", "clickhouse", "collector", "worker-0", "worker-1"]
+    assert [one.split()[0] for one in processes] == names
     assert {int(one.split()[1]) for one in processes[1:]} == set(_children(first.process.pid))
     status, body = get(first.ports.metrics, "/readyz")
     assert status == 200, body
     assert b'clustertrack_child_up{child="worker-1"} 1.0' in get(first.ports.metrics, "/metrics")[1]
     assert get(first.ports.worker_metrics(1), "/readyz")[0] == 200
+    assert get(first.ports.collector, "/readyz")[0] == 200
 
     assert first.end(signal.SIGTERM) == 0
     assert first.listening() == []

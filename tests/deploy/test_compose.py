@@ -9,9 +9,18 @@ import pytest
 import yaml
 
 from clustertrack.cli import VERBS
+from clustertrack.commands.collector import GRACE_SECONDS
 from clustertrack.commands.worker import STOP_SECONDS
 from clustertrack.local.kafka_jars import KAFKA_VERSION
-from clustertrack.settings import GROUPS, ClickHouseSettings, KafkaSettings, WorkerSettings, load_settings
+from clustertrack.local.stack import Ports
+from clustertrack.settings import (
+    GROUPS,
+    ClickHouseSettings,
+    CollectorSettings,
+    KafkaSettings,
+    WorkerSettings,
+    load_settings,
+)
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
@@ -41,8 +50,9 @@ def seconds(span: str) -> float:
 
 def test_what_there_is():
     """The services that the documentation names, and nothing more."""
-    assert set(SERVICES) == {"kafka", "clickhouse", "migrate", "worker", "worker-2", "prometheus", "cli"}
-    assert set(OURS) == {"migrate", "worker", "worker-2", "cli"}
+    servers = {"kafka", "clickhouse", "prometheus"}
+    assert set(OURS) == {"migrate", "collector", "worker", "worker-2", "cli"}
+    assert set(SERVICES) == servers | set(OURS)
     assert set(WORKERS) == {"worker", "worker-2"}
 
 
@@ -146,6 +156,20 @@ def test_workers(service: dict[str, Any]):
     assert f":{environment['METRICS_PORT']}/healthz" in " ".join(service["healthcheck"]["test"])
     assert all(port.endswith(f":{environment['METRICS_PORT']}") for port in service["ports"])
     assert seconds(service["stop_grace_period"]) > STOP_SECONDS
+
+
+def test_the_collector():
+    """It listens where its published port leads, is asked for its health, and has time to answer what it has begun."""
+    service, settings = SERVICES["collector"], CollectorSettings.model_fields
+    environment = service["environment"]
+    assert service["command"] == ["collector"]
+    assert service["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
+    assert environment["CLUSTERTRACK_COLLECTOR_HOST"] == environment["METRICS_HOST"] == "0.0.0.0"  # noqa: S104  (the container's own interface)
+    port, metrics = environment["CLUSTERTRACK_COLLECTOR_PORT"], environment["METRICS_PORT"]
+    default = settings["port"].default
+    assert service["ports"] == [f"127.0.0.1:{default}:{port}", f"127.0.0.1:{Ports().collector_metrics}:{metrics}"]
+    assert f":{metrics}/healthz" in " ".join(service["healthcheck"]["test"])
+    assert seconds(service["stop_grace_period"]) > settings["confirm_seconds"].default + GRACE_SECONDS
 
 
 def test_every_worker_has_its_own_marks():

@@ -54,6 +54,15 @@ def test_workers_are_scraped_where_they_serve():
     assert "metrics_path" not in JOBS["clustertrack-worker"]
 
 
+def test_the_collector_is_scraped_where_it_serves():
+    """Prometheus looks for the collector of the compose file at its metrics port, which is not the one for CRMs."""
+    (found,) = JOBS["clustertrack-collector"]["dns_sd_configs"]
+    service = COMPOSE["services"]["collector"]
+    assert found["names"] == ["collector"]
+    assert str(found["port"]) == service["environment"]["METRICS_PORT"]
+    assert str(found["port"]) != service["environment"]["CLUSTERTRACK_COLLECTOR_PORT"]
+
+
 def test_files_are_mounted_where_prometheus_reads_them():
     """The configuration and the rules that it names are mounted at those places."""
     service = COMPOSE["services"]["prometheus"]

@@ -52,7 +52,7 @@ def of_python(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(code)):
         match node:
             case ast.JoinedStr(values=parts):
-                yield "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in parts)
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
             case ast.Constant(value=str(text)):
                 yield text
     for token in tokenize.tokenize(io.BytesIO(code).readline):

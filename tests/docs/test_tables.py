@@ -19,6 +19,7 @@ from clustertrack.reconcile.account_metrics import ReconcileMetrics
 from schemas import company, faults, keys, registry_document
 from schemas.envelope import Envelope, EventData
 from schemas.indicators import DERIVED, EVENT_TYPES, TYPE_PREFIX, TYPE_SUFFIX
+from sources.collector import collector_metrics, http_events
 from sources.files.file_publisher import JSON_LINES, SHEETS
 from sources.files.mapping import FIELDS, ColumnRule, Mapping
 from streams import worker_metrics as metrics
@@ -29,6 +30,7 @@ ANALYSTS = Page("docs/analysts.md")
 OPERATORS = Page("docs/operators.md")
 
 METRIC_FILES = {
+    "sources/collector/collector_metrics.py",
     "streams/worker_metrics.py",
     "clustertrack/local/clickhouse/metrics.py",
     "clustertrack/local/supervisor.py",
@@ -78,7 +80,8 @@ def made_metrics() -> dict[str, tuple[str, frozenset[str]]]:
     Supervisor(Path(), print, supervised)
     registries = (Metrics().registry, supervised, ReconcileMetrics().registry)
     made_by_classes = [collector for registry in registries for collector in registry._collector_to_names]
-    found = [one for one in (*made_by_classes, *vars(metrics).values()) if isinstance(one, MetricWrapperBase)]
+    of_modules = (*vars(metrics).values(), *vars(collector_metrics).values())
+    found = [one for one in (*made_by_classes, *of_modules) if isinstance(one, MetricWrapperBase)]
     made = {}
     for collector in found:
         name = collector._name + ("_total" if collector._type == "counter" else "")
@@ -123,6 +126,7 @@ FAULT_CODES = {
     "register": company.CODES,
     "registry": registry_document.CODES,
     "keys": keys.CODES,
+    "collector": http_events.CODES,
 }
 
 

@@ -52,7 +52,21 @@ ACTIVITY = Activity(
     registry_revision=1_790_000_000_000,
 )
 RECEIPT = Receipt(
-    "activity.events.v1", 3, 7, 123, "accepted", "", ACTIVITY.source, 1_800_000_000_123, "WS-1", 99, 1, 9, 11, 2**63 - 1
+    "activity.events.v1",
+    3,
+    7,
+    123,
+    "accepted",
+    "",
+    ACTIVITY.source,
+    1_800_000_000_123,
+    "WS-1",
+    99,
+    1,
+    9,
+    11,
+    2**63 - 1,
+    "e-2",
 )
 REJECTION = Rejection(
     topic="activity.events.v1",
@@ -138,7 +152,7 @@ class TestClickHouse:
         receipt = client.query(
             "SELECT topic, topic_epoch, partition, offset, status, reason, source, "
             "toUnixTimestamp64Milli(log_time), activity_id, revision, pipeline_version, "
-            "sent_to, origin_partition, origin_offset "
+            "sent_to, origin_partition, origin_offset, event_id "
             f"FROM {database}.receipt"
         ).result_rows[0]
         assert receipt == tuple(RECEIPT)

@@ -149,6 +149,19 @@ def test_largest_value_fits_the_topic(kafka: Any):
 
 
 @pytest.mark.integration
+def test_batches_that_the_topic_does_not_take_are_split(kafka: Any):
+    """Of a topic that takes no batch as large as ours, every record is confirmed when it is there, in its order."""
+    topic = make_topic(kafka.bootstrap, **{"max.message.bytes": str(64 * 1024)})
+    values = [b"%d %b" % (number, b"x" * 1000) for number in range(600)]
+    with kafka_publisher(KafkaConnection(kafka.bootstrap), topic) as publisher:
+        for line, value in enumerate(values, 1):
+            publisher.send(b"13748136", value, SourceLine("export.csv", line))
+        publisher.flush()
+        assert publisher.records == len(values)
+    assert [record.value for record in read_all(kafka.bootstrap, topic)] == values
+
+
+@pytest.mark.integration
 def test_missing_topic_is_named(kafka: Any):
     """A topic that does not exist ends the command with what to do, within the time limit."""
     opened = kafka_publisher(KafkaConnection(kafka.bootstrap), "nobody-made-this", connect_ms=1_500)

@@ -18,7 +18,7 @@ from kafka.admin import NewTopic
 from kafka.record.memory_records import MemoryRecords
 
 from brokers import kafka_python
-from streams.record_batches import BoundedRecords
+from brokers.record_batches import BoundedRecords
 
 HEAD, LENGTH, CRC, ATTRIBUTES = 61, 8, 17, 21
 """Bytes before the records of a batch, and where its length, checksum and attributes are."""

@@ -13,8 +13,8 @@ from aiokafka.protocol.metadata import MetadataRequest
 from free_ports import free_ports
 from tcp_proxy import TcpProxy
 
+from brokers import silence
 from clustertrack.local.ports import HOST
-from streams import silence
 from streams.transport import FETCH_WAIT_MS, Delivery, check_alive
 
 

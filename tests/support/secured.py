@@ -27,7 +27,7 @@ from clustertrack.local import kafka as local_kafka
 from clustertrack.local.child import Child
 from clustertrack.local.ports import HOST
 
-USERS = ("publisher", "loader", "issuer", "worker", "reader", "replayer", "migrator", "nobody")
+USERS = ("publisher", "loader", "issuer", "collector", "worker", "reader", "replayer", "migrator", "nobody")
 SASL, TLS, SASL_TLS, LOST = range(4)
 """Listeners: log in without TLS, TLS alone, both, and one whose advertised name does not resolve."""
 UNKNOWN_NAME = "kafka-internal.invalid"

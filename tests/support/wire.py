@@ -8,7 +8,7 @@ from batches import HEADER, PACK, packed, record
 from crc32c import crc32c
 from rawkafka import Raw
 
-from streams.record_batches import BoundedRecords, Pause
+from brokers.record_batches import BoundedRecords, Pause
 
 CODECS: Final = tuple(PACK)
 HEAD_SIZE: Final = HEADER.size

@@ -1,39 +1,28 @@
 """`python -P -m clustertrack.local.clickhouse --path DIR --port N`: the embedded ClickHouse server."""
 
 import asyncio
-import contextlib
-import errno
 import os
 import resource
 import signal
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import click
 import uvicorn
 
+from clustertrack.http_server import QuietServer, listen, taken
 from clustertrack.local.clickhouse.data_folder import claim, scratch_folder
 from clustertrack.local.clickhouse.host_guard import LOOPBACK, Guard, Login
 from clustertrack.local.clickhouse.kernel_wall import confine
-from clustertrack.local.clickhouse.protocol import BoundedProtocol
 from clustertrack.local.clickhouse.start import clean_environment, read_logins
 from schemas.errors import UsageFault
 from schemas.own_folders import set_private_umask
 from schemas.screen import run, say
+from sources.collector.bounded_protocol import BoundedProtocol
 
 _GRACE_SECONDS: Final = 10
 _KEEP_ALIVE_SECONDS: Final = 900
 """Longer than a client keeps an idle connection: it must never send an insert into one that is just being closed."""
-
-
-class _Uvicorn(uvicorn.Server):
-    """Leaves signals to us: uvicorn raises them again when it is done, before the data folder is closed."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 @click.command()
@@ -67,7 +56,7 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None, logins: t
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     set_private_umask()
-    listener = _bind(host, port)
+    listener = listen(host, port)
     path = path.absolute()
     with claim(path):
         # Before the engine is loaded: it starts threads, which this would not reach.
@@ -86,7 +75,7 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None, logins: t
             try:
                 serve_metrics(metrics, pool.answers, "127.0.0.1", metrics_port)
             except OSError as error:
-                raise _taken("127.0.0.1", metrics_port, error) from None
+                raise taken("127.0.0.1", metrics_port, error) from None
 
         async def serve() -> None:
             runner = Runner(pool, metrics)
@@ -105,7 +94,7 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None, logins: t
             )
             bound = listener.getsockname()
             say(f"ClickHouse HTTP interface on http://{bound[0]}:{bound[1]}")
-            server = _Uvicorn(config)
+            server = QuietServer(config)
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, server.handle_exit, number, None)
@@ -116,26 +105,6 @@ def _serve(path: Path, port: int, host: str, metrics_port: int | None, logins: t
 
         asyncio.run(serve())
         pool.close()
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # With the protocol named asyncio sets TCP_NODELAY; without it every answer waits 40 ms.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise _taken(host, port, error) from None
-    return listener
-
-
-def _taken(host: str, port: int, error: OSError) -> UsageFault:
-    if error.errno == errno.EADDRINUSE:
-        return UsageFault(f"port {port} on {host} is taken; stop what listens there or choose another port")
-    return UsageFault(f"cannot listen on {host}:{port}: {error.strerror}")
 
 
 if __name__ == "__main__":

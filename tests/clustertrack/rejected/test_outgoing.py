@@ -15,7 +15,7 @@ from schemas.addresses import RecordAddress
 from schemas.errors import UsageFault
 from schemas.events import Activity, read_event
 from schemas.faults import Fault
-from sources.publisher import MAX_RECORD
+from sources.topic_producer import MAX_RECORD
 
 PLACE = RecordAddress("activity.events.v1", 0, 3, 17)
 PARTITIONS = 12

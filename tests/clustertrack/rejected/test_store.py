@@ -150,6 +150,25 @@ def test_what_a_record_is_about(ledger: Client, database: str, reject, payload: 
     assert listed.about == about
 
 
+UNREADABLE = (
+    b"", b"\0", b"[" * 200_000, b'{"data":' * 100_000, b'{"id":"\\ud800"}', b'{"id":"\xff\xfe"}', b'{"id":1e400}',
+    b'"id"', b'\xef\xbb\xbf{"id":"e"}', b'{"data":"{}"}', b'{"data":[1]}', b'{"id":null,"data":null}',
+)  # fmt: skip
+
+
+def test_ids_of_any_payload_can_be_read(ledger: Client, database: str, reject):
+    """The ledger reads the ids when a record is stored, and no payload and no header keeps it from being stored."""
+    for offset, payload in enumerate(UNREADABLE):
+        reject(place(offset), payload=payload)
+    for offset, value in enumerate((None, b"", b"\xff", b"e1", b"x" * 1000), start=100):
+        reject(place(offset), payload=b'{"id":"e2"}', headers=(("CE_id", value),))
+    reject(place(200), payload=b'{"id":"' + b"x" * 1_000_000 + b'"}')
+    assert count_open(ledger, database, ALL).records == len(UNREADABLE) + 6
+    rows = ledger.query("SELECT event_id, activity_id FROM rejected WHERE offset >= 100 ORDER BY offset").result_rows
+    assert [row[0] for row in rows[3:]] == ["e1", "x" * 200, "x" * 200]
+    assert {row[1] for row in rows} == {""}
+
+
 def test_the_states_of_an_attempt_replace_each_other(ledger: Client, database: str, reject, opened):
     """Intent, then result: one row is left of an attempt, in any order and however often the rows arrive."""
     address = reject(place(0))

@@ -189,7 +189,8 @@ def judged(
             if (home := partition_of(row.company_id, partitions)) != record.partition:
                 receipt = Receipt(*place, "rerouted", "wrong_partition", row.source, log_time, "", 0, written, home)
             elif occurrence != place:
-                receipt = receipt._replace(status="duplicate", revision=row.revision + (by - written) * 2**55)
+                first_one = row.revision + (by - written) * 2**55
+                receipt = receipt._replace(status="duplicate", revision=first_one, event_id=row.event_id)
             else:
                 first[version_of(row)] = (occurrence, by, arrived)
                 history.activities.append(row._replace(registry_revision=revision))

@@ -79,7 +79,7 @@ class Proofs:
 
     def receipt_without_row(self) -> list[Row]:
         """Receipts whose row the history lacks."""
-        hidden = ("reason", "pipeline_version", "sent_to", "origin_partition", "origin_offset")
+        hidden = ("reason", "pipeline_version", "sent_to", "origin_partition", "origin_offset", "event_id")
         return [
             {name: value for name, value in receipt._asdict().items() if name not in hidden}
             for receipt in self._lost(self._receipts.values())

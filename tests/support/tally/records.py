@@ -86,6 +86,7 @@ class Receipt(NamedTuple):
     sent_to: int = NOWHERE
     origin_partition: int = NOWHERE
     origin_offset: int = 0
+    event_id: str = ""
 
 
 class Bound(NamedTuple):

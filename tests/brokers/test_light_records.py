@@ -8,8 +8,8 @@ from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
-from streams import record_batches
-from streams.record_batches import BoundedRecords, LightRecords
+from brokers import record_batches
+from brokers.record_batches import BoundedRecords, LightRecords
 
 TOPIC = "activity.events.v1"
 READ = ("offset", "timestamp", "timestamp_type", "key", "value")

@@ -13,9 +13,9 @@ from aiokafka.structs import TopicPartition
 from batches import PACK, record
 from batches import batch as batch_of
 
+from brokers import record_batches
 from brokers.batches import weight
-from streams import record_batches
-from streams.record_batches import PORTION, BoundedFetch, BoundedRecords, LightRecords
+from brokers.record_batches import PORTION, BoundedFetch, BoundedRecords, LightRecords
 
 PLACE = TopicPartition("activity.events.v1", 3)
 CRC = 17  # where the checksum of a batch is, and what it covers begins 4 bytes later

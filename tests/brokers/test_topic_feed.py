@@ -10,11 +10,10 @@ from samples import CVRS
 from twins import Record
 
 from brokers.connection import KafkaConnection
+from brokers.topic_feed import AT_ONCE, TopicFeed
 from schemas.company import CompanyVersion
 from streams.company_register import Register
-from streams.deliver import AT_ONCE
 from streams.reference_step import read_company_record
-from streams.topic_feed import TopicFeed
 
 VERSION = CompanyVersion(cvr=CVRS[0], valid_from=date(2018, 1, 1), revision=5)
 

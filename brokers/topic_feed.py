@@ -1,7 +1,7 @@
 """Reads a whole compacted topic: from its beginning to the end, and then on.
 
-Faust's GlobalTable never stops recovering with several workers (faust-streaming issue 283), so the company register and
-the registry are plain objects in memory, filled by a consumer of their own without a group.
+What events are judged and enriched by is held as plain objects in memory, filled by a consumer of their own without a
+group: Faust's GlobalTable never stops recovering with several workers (faust-streaming issue 283).
 """
 
 import asyncio
@@ -12,12 +12,13 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from brokers.batches import Record
 from brokers.connection import KafkaConnection
-from streams.decide import Record
-from streams.deliver import AT_ONCE
 
 POLL_MS: Final = 1000
 RETRY_SECONDS: Final = 1.0
+AT_ONCE: Final = 250
+"""Records that are taken in without a break for the event loop."""
 
 log = structlog.get_logger()
 

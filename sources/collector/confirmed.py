@@ -1,0 +1,45 @@
+"""Events that this process has just confirmed: the same one again is answered, and not sent. Pure.
+
+A publisher that got no answer sends again, and so does one that is careful. What is not remembered here is sent twice
+and counted once, by the workers.
+"""
+
+from collections import OrderedDict
+from hashlib import blake2b
+from typing import Final
+
+from sources.collector.delivery import Place
+from sources.collector.inspection import OutRecord
+
+SECONDS: Final = 900.0
+"""How long an event is remembered: longer than clients repeat a request, shorter than anybody takes to replace a
+topic."""
+_MOST: Final = 50_000
+"""Events that are remembered, at some 400 bytes."""
+
+
+class Confirmed:
+    """Remembers where events are, by source and id and a hash of all their bytes."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[bytes, tuple[Place, float]] = OrderedDict()
+
+    def find(self, digest: bytes, now: float) -> Place | None:
+        """Where an event is that was confirmed; None if it is not known. `now`: seconds of the monotonic clock."""
+        known = self._known.get(digest)
+        return known[0] if known is not None and now - known[1] < SECONDS else None
+
+    def add(self, digest: bytes, place: Place, now: float) -> None:
+        """The event is confirmed."""
+        self._known[digest] = (place, now)
+        self._known.move_to_end(digest)
+        if len(self._known) > _MOST:
+            self._known.popitem(last=False)
+
+
+def digest_of(record: OutRecord) -> bytes:
+    """The same for the same source, id and bytes, and for nothing else."""
+    digest = blake2b(record.value, digest_size=16)
+    for name, text in record.headers:
+        digest.update(b"%d %d " % (len(name), len(text)) + name.encode() + text)
+    return digest.digest()

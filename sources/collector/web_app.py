@@ -1,0 +1,119 @@
+"""The collector's addresses: what is published, what is only judged, and how the collector is."""
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final, Protocol
+
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from sources.collector.api_description import RESPONSES, SECURITY, description_of, request_of
+from sources.collector.bounded_protocol import ARRIVED
+from sources.collector.collector import Answer, Collector, problem_answer
+from sources.collector.problems import ProblemError
+
+_CLIENT_GONE: Final = 499
+_EVERYTHING: Final = ["GET", "HEAD"]
+
+
+class State(Protocol):
+    """How a check went."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether all is well."""
+
+    def to_json(self) -> bytes:
+        """The body of the answer."""
+
+
+def web_app(collector: Collector, health: Callable[[], State], ready: Callable[[], State], version: str) -> FastAPI:
+    """The application.
+
+    Args:
+        collector: serves the requests.
+        health: whether the process works; asked in a thread.
+        ready: whether it can publish now; asked in a thread.
+        version: of the product.
+    """
+    app = FastAPI(
+        title="clustertrack collector",
+        version=version,
+        # Pages for people would load their scripts from other hosts.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+
+    async def serve(request: Request, *, publish: bool) -> Response:
+        scope = request.scope
+        arrived = scope.get(ARRIVED, False)
+        return _response(await collector.serve(scope["headers"], request.receive, publish=publish, arrived=arrived))
+
+    @app.post(
+        "/v1/events",
+        summary="Publish events",
+        responses=RESPONSES,
+        openapi_extra={"requestBody": request_of(), "security": SECURITY},
+    )
+    async def publish(request: Request) -> Response:
+        """Judge events and publish those that are accepted; answers when Kafka has them."""
+        return await serve(request, publish=True)
+
+    @app.post(
+        "/v1/events:validate",
+        summary="Judge events",
+        responses=RESPONSES,
+        openapi_extra={"requestBody": request_of(), "security": SECURITY},
+    )
+    async def validate(request: Request) -> Response:
+        """Answer what publishing would, and publish nothing."""
+        return await serve(request, publish=False)
+
+    @app.api_route("/healthz", methods=_EVERYTHING, include_in_schema=False)
+    async def healthz() -> Response:
+        return await _state(health)
+
+    @app.api_route("/readyz", methods=_EVERYTHING, include_in_schema=False)
+    async def readyz() -> Response:
+        return await _state(ready)
+
+    app.add_exception_handler(HTTPException, _no_such_address)
+    app.add_exception_handler(Exception, _defect)
+    app.openapi = lambda: description_of(app)  # type: ignore[method-assign]  # as FastAPI's documentation advises
+    return app
+
+
+def _response(answer: Answer | None) -> Response:
+    if answer is None:
+        return Response(status_code=_CLIENT_GONE)
+    return Response(answer.body, answer.status, headers=dict(answer.headers), media_type=answer.media_type)
+
+
+async def _state(check: Callable[[], State]) -> Response:
+    state = await asyncio.to_thread(check)
+    status = HTTPStatus.OK if state.ok else HTTPStatus.SERVICE_UNAVAILABLE
+    return Response(state.to_json(), status, media_type="application/json")
+
+
+async def _no_such_address(_request: Request, error: Exception) -> Response:
+    status = HTTPStatus(getattr(error, "status_code", HTTPStatus.NOT_FOUND))
+    headers = getattr(error, "headers", None) or {}
+    if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        problem = ProblemError(status, "wrong_method", "events are sent by POST: use that", headers=headers)
+    else:
+        problem = ProblemError(
+            status, "no_such_address", "there is nothing here: POST events to /v1/events", headers=headers
+        )
+    return _response(problem_answer(problem))
+
+
+async def _defect(_request: Request, _error: Exception) -> Response:
+    problem = ProblemError(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "defect",
+        "the collector failed at this request, which is a defect of it: tell its operator; nothing says what became of "
+        "the events, and sending them again is safe",
+    )
+    return _response(problem_answer(problem))
