@@ -43,9 +43,10 @@ def command() -> None:
 
 
 @command.command(
+    short_help="Create a key for a cluster, and print it once.",
     epilog="\b\nExamples:\n"
     "  clustertrack keys create --cluster food-bio --expires 2027-12-31 --note 'CRM, production'\n"
-    "  clustertrack keys create --cluster food-bio > food-bio.key"
+    "  clustertrack keys create --cluster food-bio > food-bio.key",
 )
 @click.option("--cluster", required=True, metavar="SLUG", help="Cluster whose sources the key may publish for.")
 @click.option(

@@ -210,7 +210,7 @@ class CollectorProtocol(BoundedProtocol):
         self._wait(self.LINGER_SECONDS)
 
     def _wait(self, seconds: float | None) -> None:
-        """Cut the connection off after so many seconds; None: not any more."""
+        """Cut the connection off after `seconds`; None: not any more."""
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None

@@ -24,6 +24,9 @@ BARE = re.compile(r"(?<![\w/.<*}-])([a-z]\w*\.(?:py|sql))\b")
 MODULE = re.compile(rf"`((?:{'|'.join(PRODUCT)})(?:\.\w+)+)`")
 VERB = re.compile(r"`clustertrack ([a-z]+)(?: [^\n`]+)?`")
 SHOWN = re.compile(r"(?:^|[\s/$\"])clustertrack ([a-z]+)\b", re.MULTILINE)
+EXAMPLE = re.compile(
+    r"(?:^ {2,}|\bExample: |\bsee |\brun )clustertrack ([a-z]+)\b|\bclustertrack ([a-z]+) --", re.MULTILINE
+)
 SETTING = re.compile(r"\b((?:CLUSTERTRACK|KAFKA|CLICKHOUSE|METRICS|LOG)_[A-Z_]*[A-Z])\b")
 VIEW = re.compile(
     r"\b(?:views? `?|tables? `|(?:FROM|JOIN) (?:\$\{DATABASE\}\.|impact\.|DB\.)?)([a-z]+_[a-z_]+)\b"
@@ -143,6 +146,7 @@ def test_what_is_named_exists(text: str):
     missing += [name for name in MODULE.findall(text) if not resolves(name)]
     missing += [verb for verb in VERB.findall(text) if verb not in VERBS]
     missing += [verb for code in BLOCK.findall(text) for verb in SHOWN.findall(code) if verb not in VERBS]
+    missing += [verb for verbs in EXAMPLE.findall(text) for verb in verbs if verb and verb not in VERBS]
     missing += [name for name in SETTING.findall(text) if name not in read_variables()]
     known = tables_and_views() | set(LOCAL.findall(text))
     missing += [name for names in VIEW.findall(text) for name in names if name and name not in known]
@@ -160,6 +164,9 @@ def test_what_is_named_exists(text: str):
         "see `streams.gone.Thing`",
         "see `streams.deliver.Gone`",
         "run `clustertrack vanish --now`",
+        "see clustertrack vanish --help",
+        "Example: clustertrack vanish FILE",
+        "Examples:\n  clustertrack vanish FILE",
         "set CLUSTERTRACK_GONE",
         "the view impact_gone",
         "the table `gone`",
