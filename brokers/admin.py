@@ -19,7 +19,7 @@ CONNECT_MS: Final = 10_000
 NOTHING_SENT: Final = "nothing was sent"
 
 
-class CheckedAdmin(KafkaAdminClient):  # type: ignore[misc]
+class CheckedAdmin(KafkaAdminClient):  # type: ignore[misc]  # kafka-python has no types
     """Raises the error of a topic or a group where the base class leaves its settings or its members out."""
 
     @classmethod

@@ -241,7 +241,7 @@ class _Stream:
         return (name or b"").decode("utf-8", "backslashreplace"), value
 
     def skip(self, number: int) -> None:
-        """Pass over so many bytes."""
+        """Skip this many bytes."""
         if number < 0:
             raise DamagedError("a record is longer than it claims")
         for _ in self._read(number):

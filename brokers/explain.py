@@ -165,7 +165,7 @@ def known_brokers(kafka: KafkaConnection, seconds: float = PROBE_SECONDS) -> int
 
 
 def await_usable(kafka: KafkaConnection, seconds: float, *, note: str = "") -> None:
-    """Wait until a broker can be used, so that a client finds one; for at most so many seconds if the cause can pass.
+    """Wait until a broker can be used, so that a client finds one; for up to `seconds` if the cause can pass.
 
     Checked first, because clients use up their whole time limit regardless of the cause, and kafka-python leaks its
     thread and its sockets when it gives up. Raises KafkaUnreachable.
@@ -242,7 +242,7 @@ def _connected(host: str, port: int, seconds: float) -> socket.socket:
         ) from None
     except TimeoutError:
         raise _TroubleError(
-            f"{host}:{port} does not take a connection within {seconds:g} s: is a firewall between?", passes=True
+            f"{host}:{port} did not accept a connection within {seconds:g} s: check for a firewall", passes=True
         ) from None
     except (OSError, OverflowError, UnicodeError):
         raise _TroubleError(

@@ -19,7 +19,7 @@ from brokers.connection import KafkaConnection
 _CLOSE_SECONDS: Final = 1
 
 
-class BoundedBatch(DefaultRecordBatch):  # type: ignore[misc]
+class BoundedBatch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python has no types
     """A batch of records like kafka-python's, whose iteration never ends at what it holds."""
 
     def __iter__(self) -> Iterator[Any]:

@@ -194,7 +194,7 @@ class KafkaOffsets:
         return self.probe(place, ranges, PROBE_SECONDS).empty
 
     def probe(self, place: Partition, ranges: Sequence[tuple[int, int]], seconds: float) -> Probed:
-        """Read the ranges, both ends included and rising, for at most so many seconds.
+        """Read the ranges, both ends included and rising, for up to `seconds`.
 
         Raises what the module says.
         """
@@ -234,7 +234,7 @@ class KafkaOffsets:
     def await_committed(self, group: str, partitions: AbstractSet[Partition], seconds: float) -> set[Partition]:
         """Those of these partitions in which `group` has committed every record so far.
 
-        Waits so many seconds for the others, unless no worker runs. Raises what the module says.
+        Waits `seconds` for the others, unless no worker runs. Raises what the module says.
         """
         if not partitions:
             return set()

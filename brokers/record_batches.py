@@ -178,7 +178,7 @@ def longest(plain: bytes) -> int:
     return found
 
 
-class BoundedRecords(_MemoryRecordsPy):  # type: ignore[misc]
+class BoundedRecords(_MemoryRecordsPy):  # type: ignore[misc]  # aiokafka has no types
     """Takes the place of aiokafka's MemoryRecords in its fetcher."""
 
     skip: Container[int] = ()
@@ -193,7 +193,7 @@ class BoundedRecords(_MemoryRecordsPy):  # type: ignore[misc]
         return self.current or batch
 
 
-class LightRecords(PartitionRecords):  # type: ignore[misc]
+class LightRecords(PartitionRecords):  # type: ignore[misc]  # aiokafka has no types
     """Takes the place of aiokafka's PartitionRecords in its fetcher.
 
     aiokafka copies each record into a larger object, through three generators one in the other; the worker needs none
@@ -219,7 +219,7 @@ class LightRecords(PartitionRecords):  # type: ignore[misc]
         return super()._consumer_record(tp, record)
 
 
-class BoundedFetch(FetchResult):  # type: ignore[misc]
+class BoundedFetch(FetchResult):  # type: ignore[misc]  # aiokafka has no types
     """Takes the place of aiokafka's FetchResult: what one fetch brought of a partition."""
 
     _partition_records: Any

@@ -81,7 +81,7 @@ class TopicFeed:
             await consumer.stop()
 
     async def _apply(self, records: list[Any]) -> None:
-        """Take records in, with a break for the event loop after so many."""
+        """Take records in, with a break for the event loop after every `AT_ONCE`."""
         for first in range(0, len(records), AT_ONCE):
             for record in records[first : first + AT_ONCE]:
                 self._take(record)

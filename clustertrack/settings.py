@@ -216,8 +216,8 @@ class WorkerSettings(SettingsGroup):
     )
     allow_personal_data: bool = Field(
         False,
-        description="`true`: CPR numbers and e-mail addresses in ids and texts are kept instead of refused; the same "
-        "for all workers, for `publish`, and for `rejected replay --dry-run`",
+        description="`true`: CPR numbers and e-mail addresses in ids and texts are accepted instead of rejected; the "
+        "same for all workers, for `publish`, and for `rejected replay --dry-run`",
     )
     replay_limit: int = Field(
         3,

@@ -167,7 +167,7 @@ def _clusters(rows: Sequence[_Row]) -> tuple[ClusterFigures, ...]:
 
 
 def _not_counted(rows: Sequence[_Row], waiting: MappingOf[str, MappingOf[str, int]]) -> AllNotCounted:
-    """What the figures may lack, or rest on; clusters in the order of their names, those without any left out."""
+    """Known gaps and caveats of the figures; clusters in the order of their names, those without any left out."""
     field = "companies_without_register_row"
     helped = [row for row in rows if row.outcome == HELPED and row.unregistered]
     per_cluster = {**waiting, field: {row.cluster: row.unregistered for row in helped if row.cluster is not None}}

@@ -27,7 +27,7 @@ def fitted(rows: Sequence[Sequence[str]], width: int, *, texts: int = 1) -> Line
     Args:
         rows: the first holds the titles of the columns.
         width: columns of the screen.
-        texts: so many columns hold text; all after them hold numbers, to the right.
+        texts: how many columns hold text; the ones after them hold numbers, aligned to the right.
     """
     from rich.cells import cell_len  # noqa: PLC0415  (0.1 s that other formats need not pay)
     from rich.console import Console  # noqa: PLC0415  (the same)

@@ -74,7 +74,7 @@ class Mapping(_Value):
 
 
 class NotCounted(_Value):
-    """What the figures may lack, or rest on, of one cluster.
+    """Known gaps and caveats of the figures of one cluster.
 
     rejected: rejected records still open, each different message once. Of any year: a record that cannot be read does
     not say its year.

@@ -39,7 +39,7 @@ def sentence(report: AnnualReport) -> str:
 
 
 def _sizes(figures: Figures, words: str = "") -> str:
-    """How many are small, in brackets; unknown sizes are not small, and are told next to it."""
+    """How many are small, in brackets; unknown sizes are not small, and are shown next to it."""
     if figures.companies == 0:
         return ""
     if figures.unknown_size == figures.companies:

@@ -25,7 +25,7 @@ _Integer = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 class EventData(TypedDict, total=False):
     """The `data` of an event. Nothing else may be in it; null is the same as unset."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[misc]
+    __pydantic_config__ = ConfigDict(extra="forbid", strict=True)  # type: ignore[misc]  # where pydantic looks for it
 
     activity_id: _Id | None
     occurred_on: str | None
@@ -43,10 +43,10 @@ DETAILS: Final = tuple(name for name, kind in EventData.__annotations__.items() 
 """The fields that the ledger keeps as canonical JSON, in the order of the schema."""
 
 
-class Envelope(TypedDict, extra_items=str | bool | _Integer | None):  # type: ignore[call-arg]
+class Envelope(TypedDict, extra_items=str | bool | _Integer | None):  # type: ignore[call-arg]  # mypy knows no extra_items
     """A CloudEvent 1.0. Extension attributes pass through; CloudEvents knows no objects, lists or fractions in them."""
 
-    __pydantic_config__ = ConfigDict(strict=True)  # type: ignore[misc]
+    __pydantic_config__ = ConfigDict(strict=True)  # type: ignore[misc]  # where pydantic looks for it
 
     specversion: str
     id: _Id

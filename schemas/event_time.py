@@ -30,7 +30,7 @@ _SECONDS: Final = {f":{second:02}": second * 1000 for second in range(60)}
 
 
 def day_of(days: int) -> date:
-    """The calendar day that is so many days after 1970-01-01, as the ledger keeps it."""
+    """The calendar day that is `days` days after 1970-01-01, as the ledger keeps it."""
     return date.fromordinal(days + EPOCH_ORDINAL)
 
 

@@ -76,7 +76,7 @@ def open_file(path: Path) -> IO[bytes]:
 
 
 def read_within(path: Path, most: int) -> bytes:
-    """The content of a file of at most so many bytes.
+    """The content of a file of at most `most` bytes.
 
     Raises:
         OSError, TooLarge

@@ -70,7 +70,7 @@ def as_lines(lines: Iterable[str]) -> Lines:
 
 
 def stacked(parts: Iterable[Lines], *, between: int = 0, end: bool = False) -> Lines:
-    """Parts below each other, with so many empty lines between them; empty parts are left out."""
+    """Parts below each other, with `between` empty lines between two of them; empty parts are left out."""
     text = ("\n" * (between + 1)).join(part for part in parts if part)
     return Lines(text + "\n" if end else text)
 

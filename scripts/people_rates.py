@@ -101,7 +101,7 @@ def addresses(rng: Random) -> Iterator[str]:
 
 
 def rates() -> dict[str, tuple[int, int]]:
-    """How much of each sample is refused, and how large the sample is."""
+    """How much of each sample is rejected, and how large the sample is."""
     rng = Random(20181231)
     samples = {
         "titles": TITLES.read_text("utf-8").splitlines(),
@@ -114,7 +114,7 @@ def rates() -> dict[str, tuple[int, int]]:
 
 def main() -> None:
     """Print a table in Markdown."""
-    print("| sample | refused | of | share |\n|---|---:|---:|---:|")
+    print("| sample | rejected | of | share |\n|---|---:|---:|---:|")
     for name, (refused, of) in rates().items():
         print(f"| {name} | {refused} | {of} | {refused / of:.1%} |")
 

@@ -50,7 +50,7 @@ def put_in_order(
         if name in states and states[name].partitions != known.partitions:
             raise topics.TopicFault(
                 f"Topic {name} was re-created with {counted(states[name].partitions, 'partition')} instead of "
-                f"{known.partitions}: delete it, the next worker that starts makes it as it must be.",
+                f"{known.partitions}: delete it, and the next worker that starts re-creates it correctly.",
                 name,
             )
         spec = topics.TopicSpec(

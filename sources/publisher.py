@@ -180,7 +180,7 @@ class KafkaPublisher:
         return self._producer.append_to_batch(number, key, value, headers)
 
     def _file_name(self, file: str) -> bytes:
-        """The name without its folder, which is nobody's business; of one file come many records."""
+        """The name without its folder, which is private; many records share one file."""
         if file != self._file:
             self._file, self._name = file, PurePath(file).name.encode("utf-8", "replace")[-_LONGEST_NAME:]
         return self._name

@@ -170,7 +170,7 @@ def build(config: WorkerConfig, *, ledger: Ledger) -> Worker:
 
     app.heart = vitals.run
 
-    @app.task  # type: ignore[untyped-decorator]
+    @app.task  # type: ignore[untyped-decorator]  # Faust has no types
     async def run_alongside() -> None:
         running = [*reference.running(), *(pipeline.run() for pipeline in pipelines.values())]
         await asyncio.gather(*(_guarded(app, coroutine) for coroutine in running))
@@ -183,7 +183,7 @@ def log_each() -> bool:
     return logging.getLogger(__name__).isEnabledFor(logging.DEBUG)
 
 
-class _App(faust.App):  # type: ignore[misc]
+class _App(faust.App):  # type: ignore[misc]  # Faust has no types
     """Faust's app, with a heart that beats before its tables are recovered: Faust starts an app's tasks after that."""
 
     heart: Callable[[], Coroutine[Any, Any, None]]
@@ -245,7 +245,7 @@ def _add_agent(app: faust.App, config: WorkerConfig, name: str, pipeline: Pipeli
     known = config.topics[name]
     topic = app.topic(name, partitions=known.partitions, **raw)
 
-    @app.agent(topic, name=f"{pipeline.name}-agent")  # type: ignore[untyped-decorator]
+    @app.agent(topic, name=f"{pipeline.name}-agent")  # type: ignore[untyped-decorator]  # Faust has no types
     async def take(stream: Any) -> None:  # noqa: ANN401  (Faust has no types)
         await ready.wait()
         async for event in stream.noack().events():

@@ -46,7 +46,7 @@ _NO_DAMAGE: Final = (
 """Parts of RocksDB messages that do not blame the files: it offers no other way to tell errors apart."""
 
 
-class MarkOptions(RocksDBOptions):  # type: ignore[misc]
+class MarkOptions(RocksDBOptions):  # type: ignore[misc]  # Faust has no types
     """Faust's options, and a filter in memory for what is not on the disk yet: most versions are new."""
 
     def as_options(self) -> Any:
@@ -57,7 +57,7 @@ class MarkOptions(RocksDBOptions):  # type: ignore[misc]
         return options
 
 
-class ClosingStore(RocksStore):  # type: ignore[misc]
+class ClosingStore(RocksStore):  # type: ignore[misc]  # Faust has no types
     """RocksDB store that closes a partition when it is revoked, and sets aside marks that cannot be trusted.
 
     Faust drops its reference and hopes for the garbage collector, so that a partition that comes back may still be

@@ -95,7 +95,7 @@ def check_alive(consumer: Any) -> None:
     consumer._coordinator.check_errors()
 
 
-class CommittedConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+class CommittedConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust has no types
     """Reads committed records only (what a transactional producer aborted was never published), in short fetches."""
 
     async def _fetch_records(self, consumer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -111,7 +111,7 @@ class CommittedConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[mi
         return consumer
 
 
-class BatchConsumer(driver.Consumer):  # type: ignore[misc]
+class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust has no types
     """Delivers batches, commits contiguous prefixes of them, and waits within bounds at a rebalance or stop."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -313,14 +313,14 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]
         return new + 1
 
 
-class BatchProducer(driver.Producer):  # type: ignore[misc]
+class BatchProducer(driver.Producer):  # type: ignore[misc]  # Faust has no types
     """Idempotent: a retry inside the producer neither repeats nor reorders a record."""
 
     def _settings_extra(self) -> dict[str, Any]:
         return {"acks": "all", "enable_idempotence": True}
 
 
-class Transport(driver.Transport):  # type: ignore[misc]
+class Transport(driver.Transport):  # type: ignore[misc]  # Faust has no types
     """Found by Faust under the URL scheme `kafkabatch`."""
 
     Consumer = BatchConsumer

@@ -53,11 +53,11 @@ log = structlog.get_logger()
 @click.command("collector")
 @click.option("--check", is_flag=True, help="Check settings, topics and rights, then stop.")
 def command(*, check: bool) -> None:
-    """Take events over HTTP: judges them, publishes those that are accepted, and answers when Kafka has them.
+    """Take events over HTTP: check them, publish those that are accepted, and answer once Kafka has them.
 
     CRMs send CloudEvents to /v1/events, with the key of their cluster (`clustertrack keys create`). It listens on
     CLUSTERTRACK_COLLECTOR_HOST:CLUSTERTRACK_COLLECTOR_PORT, and serves /metrics, /healthz and /readyz on
-    METRICS_HOST:METRICS_PORT. After SIGTERM it answers what it has begun, and ends.
+    METRICS_HOST:METRICS_PORT. After SIGTERM it finishes the requests in progress, then stops.
 
     \b
     Example:

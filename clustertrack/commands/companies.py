@@ -53,9 +53,9 @@ def command() -> None:
 def load(file: Path, as_of: str | None, *, dry_run: bool, as_json: bool) -> None:
     """Send the company versions of FILE (CSV) to Kafka.
 
-    FILE states all versions of each company that it lists: what it lacks of them is withdrawn. Other companies stay,
-    and an older extract never overrules a newer one. A company with a row that cannot be read is left out whole and
-    written to FILE.refused.csv; the exit code is 1 then. Repeating the command is safe.
+    FILE states all versions of each company that it lists: versions missing from FILE are withdrawn. Other companies
+    stay, and an older extract never overrules a newer one. A company with a row that cannot be read is left out whole
+    and written to FILE.refused.csv; the exit code is 1 then. Repeating the command is safe.
     """
     settings = load_settings()
     if not dry_run:

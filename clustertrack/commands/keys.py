@@ -38,7 +38,7 @@ _WHOLE_KEY: Final = re.compile(r"\s*ct_([a-z2-7]{8})?", re.ASCII)
 def command() -> None:
     """Create, list and revoke keys with which publishers send to the HTTP collector.
 
-    Collectors follow without a restart.
+    Collectors learn of changes without a restart.
     """
 
 
@@ -48,14 +48,16 @@ def command() -> None:
     "  clustertrack keys create --cluster food-bio --expires 2027-12-31 --note 'CRM, production'\n"
     "  clustertrack keys create --cluster food-bio > food-bio.key",
 )
-@click.option("--cluster", required=True, metavar="SLUG", help="Whose sources the key publishes for.")
-@click.option("--expires", metavar="DAY", help="Last day on which it works, in Denmark; default: it does not expire.")
-@click.option("--note", default="", metavar="TEXT", help="What it is for; kept permanently, with the key's id.")
+@click.option("--cluster", required=True, metavar="SLUG", help="Cluster whose sources the key may publish for.")
+@click.option(
+    "--expires", metavar="DAY", help="Last day, in Denmark, on which the key works; by default it does not expire."
+)
+@click.option("--note", default="", metavar="TEXT", help="What the key is for; kept permanently, with its id.")
 @click.option("--json", "as_json", is_flag=True, help="Print the key in a JSON object.")
 def create(cluster: str, expires: str | None, note: str, *, as_json: bool) -> None:
     """Create a key for a cluster, and print it: this once, alone on standard output.
 
-    What is kept is a hash, from which nobody can make the key again. A cluster may have several keys, so that a new one
+    What is kept is a hash, from which the key cannot be recovered. A cluster may have several keys, so that a new one
     can be put into a CRM before the old one is revoked.
     """
     now = datetime.now(UTC)
@@ -132,7 +134,7 @@ def list_(cluster: str | None, *, everything: bool, as_json: bool) -> None:
 @command.command(epilog="Example: clustertrack keys revoke abcdefgh")
 @click.argument("ids", metavar="ID...", nargs=-1, required=True)
 def revoke(ids: tuple[str, ...]) -> None:
-    """End keys for good, by their ids as `list` prints them. Repeating the command is safe."""
+    """Revoke keys permanently, by their ids as `list` prints them. Repeating the command is safe."""
     _refuse_whole_keys(ids)
     kafka = load_settings().kafka.connection()
     known = {one.id: one for one in _read(kafka).versions}

@@ -91,8 +91,8 @@ def _as_actual(states: Mapping[str, TopicState]) -> dict[str, catalog.ActualTopi
 @click.option(
     "--partitions",
     type=click.IntRange(1, 10_000),
-    help="Partitions of new topics; fixed for life. Default: as in existing topics, else CLUSTERTRACK_PARTITIONS or "
-    f"{WorkerSettings.model_fields['partitions'].default}.",
+    help="Partitions of new topics; cannot be changed later. Default: as in existing topics, else "
+    f"CLUSTERTRACK_PARTITIONS or {WorkerSettings.model_fields['partitions'].default}.",
 )
 @click.option(
     "--recreate",

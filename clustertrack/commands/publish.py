@@ -47,7 +47,7 @@ _DAY: Final = click.DateTime(["%Y-%m-%d"])
     "--mapping",
     metavar="TOML",
     type=click.Path(path_type=Path),
-    help="Columns to fields; without it FILE.mapping.toml next to each FILE, else the columns' own names.",
+    help="How columns become fields; default: FILE.mapping.toml next to each FILE, else the columns' own names.",
 )
 @click.option(
     "--exported-at",
@@ -69,26 +69,33 @@ _DAY: Final = click.DateTime(["%Y-%m-%d"])
     "--verify",
     "verifying",
     is_flag=True,
-    help="Send nothing; ask the ledger what became of each row, and what it counts in the file's days that FILE lacks.",
+    help="Send nothing; ask the ledger what became of each row, and what it counts on those days that FILE does "
+    "not contain.",
 )
-@click.option("--send-invalid", is_flag=True, help="Send also what a worker would reject.")
-@click.option("--anyway", is_flag=True, help="Send a file of which a worker would reject every event.")
+@click.option("--send-invalid", is_flag=True, help="Also send what a worker would reject.")
+@click.option("--anyway", is_flag=True, help="Send a file even if a worker would reject every event in it.")
 @click.option(
     "--snapshot",
     is_flag=True,
-    help="The files are a full export: what the ledger counts of their sources and they lack is retracted.",
+    help="The files are a full export: retract what the ledger counts of their sources and they do not contain.",
 )
 @click.option(
-    "--from", "first", type=_DAY, metavar="DAY", help="With --snapshot: first DAY of the export; else that of its rows."
+    "--from",
+    "first",
+    type=_DAY,
+    metavar="DAY",
+    help="With --snapshot: first DAY of the export; default: that of its rows.",
 )
-@click.option("--to", "last", type=_DAY, metavar="DAY", help="With --snapshot: its last DAY; else that of its rows.")
+@click.option(
+    "--to", "last", type=_DAY, metavar="DAY", help="With --snapshot: its last DAY; default: that of its rows."
+)
 @click.option(
     "--at-most",
     type=click.FloatRange(0, 100),
     metavar="PERCENT",
-    help="With --snapshot: stop when more of a source would be retracted.  [default: 5]",
+    help="With --snapshot: stop if more than PERCENT of a source would be retracted.  [default: 5]",
 )
-@click.option("--yes", is_flag=True, help="With --snapshot: retract, however many there are.")
+@click.option("--yes", is_flag=True, help="With --snapshot: retract, no matter how many.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def command(
     files: tuple[Path, ...],
@@ -109,10 +116,10 @@ def command(
 ) -> None:
     """Send activity from CSV, Excel (.xlsx) or JSON lines (.jsonl) files to Kafka.
 
-    Rows of spreadsheets become events by a mapping; JSON lines are sent byte for byte. Every event is judged first as
-    a worker will judge it. Rows of which no event can be made, and those that a worker would reject, are listed with
-    all their faults, written to FILE.refused.csv (FILE.refused for JSON lines), and make the exit code 1, while the
-    rest is sent. Repeating is safe.
+    Rows of spreadsheets become events by a mapping; JSON lines are sent byte for byte. Every event is judged first as a
+    worker will judge it. Rows that cannot become an event, and those that a worker would reject, are listed with all
+    their faults, written to FILE.refused.csv (FILE.refused for JSON lines), and make the exit code 1, while the rest is
+    sent. Repeating is safe.
     """
     # Every record in flight is a handful of objects: searching them for cycles took a third of the time. No less often
     # than this, as kafka-python's futures hold the buffers of sent batches in cycles.

@@ -65,17 +65,15 @@ def command(*, acknowledge: str | None, by_day: bool, textfile: Path | None, as_
     """Prove that every Kafka record is accounted for: a receipt for every offset, a row for every receipt.
 
     Exit code 1 for every fault: records missing, or deleted by Kafka before they were read; receipts without their row,
-    or rows without a receipt; second or impossible receipts; records that were sent on and did not arrive; activities
-    that differ from their history. What is not committed yet is pending and no fault.
+    or rows without a receipt; duplicate or impossible receipts; records that were sent on and did not arrive;
+    activities that differ from their history. What is not committed yet is pending, which is not a fault.
 
     What Kafka deleted before it was read stays lost. Once it is published again, or given up, --acknowledge REASON
     records that in the ledger, so that the next loss is not overlooked.
     """
     reason = (acknowledge or "").strip()
     if acknowledge is not None and not reason:
-        raise UsageFault(
-            "--acknowledge is blank: say in a few words why these records are lost, for those who ask later."
-        )
+        raise UsageFault("--acknowledge is blank: say in a few words why these records are lost, for the record.")
     settings = load_settings()
     require_codecs()
     note_reached("there is no verdict")

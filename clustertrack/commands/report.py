@@ -50,7 +50,7 @@ class DayOrInstant(click.ParamType):
     "--as-known-on",
     type=DayOrInstant(),
     metavar="DAY",
-    help="Count only what was known by the end of DAY in Copenhagen, such as 2019-03-31; or at a time that is past, "
+    help="Count only what was known by the end of DAY in Copenhagen, such as 2019-03-31; or by a time in the past, "
     "such as 2019-03-31T14:05 (in Copenhagen) or 2019-03-31T12:05Z.",
 )
 @click.option("--format", "format_", type=click.Choice(list(FORMATS)), default="text", show_default=True)

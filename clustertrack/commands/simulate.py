@@ -22,10 +22,12 @@ _DEFAULT_SEED: Final = 2018
 
 @click.command(epilog="Example: clustertrack simulate --scenario published --out demo-data")
 @click.option(
-    "--scenario", type=click.Choice(sorted(SCENARIOS)), help="What to write; `published`: the figures of 2018."
+    "--scenario",
+    type=click.Choice(sorted(SCENARIOS)),
+    help="What to write; `published` gives the published figures of 2018.",
 )
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for the files.")
-@click.option("--seed", type=int, default=_DEFAULT_SEED, show_default=True, help="The same one gives the same bytes.")
+@click.option("--seed", type=int, default=_DEFAULT_SEED, show_default=True, help="The same seed gives identical files.")
 @click.option(
     "--raw-publish",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -34,10 +36,10 @@ _DEFAULT_SEED: Final = 2018
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the figures, or the number sent, as JSON.")
 def command(scenario: str | None, out: Path | None, seed: int, raw_publish: Path | None, as_json: bool) -> None:
-    """Write synthetic clusters, companies and activity of 2017-2019, with the truth that must come out.
+    """Write synthetic clusters, companies and activity of 2017-2019, with the figures that must result.
 
-    No company in the files exists. They hold what CRM exports hold: duplicates, corrections, retractions, disorder,
-    invalid records. With --raw-publish: send the records that go around `publish`.
+    No company in the files exists. Like CRM exports they contain duplicates, corrections, retractions, records out of
+    order and invalid ones. With --raw-publish, send the records that go around `publish`.
     """
     if raw_publish is not None:
         if scenario is not None or out is not None:

@@ -109,7 +109,7 @@ class Status:
     "seconds",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
-    help="Wait until all that was published before this call is counted; exit code 1 when the time is over.",
+    help="Wait until all that was published before this call is counted; exit code 1 if that takes longer.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(seconds: float | None, as_json: bool) -> None:
@@ -144,7 +144,7 @@ def command(seconds: float | None, as_json: bool) -> None:
 
 
 def _patient(call: Callable[[], T], seconds: float) -> T:
-    """What the call gives; while Kafka cannot be reached it is repeated for so many seconds."""
+    """Return the call's result, retrying for `seconds` while Kafka cannot be reached."""
     for _ in attempts(seconds, POLL_SECONDS):
         with suppress(KafkaUnreachable):
             return call()

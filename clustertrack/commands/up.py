@@ -49,8 +49,8 @@ def command(data: Path | None, workers: int, port_base: int | None) -> None:
     """Run the whole pipeline on this machine: Kafka, ClickHouse, the collector, workers.
 
     Prints the addresses and then a line that is only `ready`; stays in the foreground until Ctrl-C. All of it listens
-    on 127.0.0.1 only. The passwords of ClickHouse are made at the first start and kept in the data folder; the line
-    that begins with "Other shells" says how the other verbs find them.
+    on 127.0.0.1 only. The passwords of ClickHouse are generated at the first start and kept in the data folder; the
+    line that begins with "Other shells" says how the other verbs find them.
 
     \b
     Examples:

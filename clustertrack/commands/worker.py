@@ -49,7 +49,7 @@ def command(*, check: bool) -> None:
     """Run one worker: takes activity from Kafka, checks, deduplicates and enriches it, and writes the ledger.
 
     Workers of one ledger share the partitions; start one per core, each with its own CLUSTERTRACK_DATA_DIR and
-    METRICS_PORT. It serves /metrics, /healthz and /readyz on METRICS_HOST:METRICS_PORT and stops within 20 seconds
+    METRICS_PORT. Each serves /metrics, /healthz and /readyz on METRICS_HOST:METRICS_PORT and stops within 20 seconds
     after SIGTERM.
 
     \b
@@ -92,11 +92,11 @@ def _work(
     learn(aside)
     silence.answered.append(chatter.answered)
 
-    @worker.app.task  # type: ignore[untyped-decorator]
+    @worker.app.task  # type: ignore[untyped-decorator]  # Faust has no types
     async def watch() -> None:
         await ledger.watch(worker.app.crash, learn)
 
-    @worker.app.task  # type: ignore[untyped-decorator]
+    @worker.app.task  # type: ignore[untyped-decorator]  # Faust has no types
     async def say_what_is_over() -> None:
         while True:
             await asyncio.sleep(1)
@@ -264,7 +264,7 @@ def _worker_config(settings: Settings, ledger_id: str, recorded: Mapping[str, ca
     )
 
 
-class _Service(faust.Worker):  # type: ignore[misc]
+class _Service(faust.Worker):  # type: ignore[misc]  # Faust has no types
     """Faust's process service, without its own logging and debugging, and with a bounded stop."""
 
     def _setup_logging(self) -> None:

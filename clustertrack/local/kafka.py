@@ -175,7 +175,7 @@ def command(node: KafkaNode, java: Java, jars: Path) -> Command:
 
 
 def is_ready(bootstrap: str, brokers: int = 1) -> bool:
-    """Ask the broker for the cluster's metadata: True when it answers and knows at least so many live brokers."""
+    """Ask the broker for the cluster's metadata: True when it answers and knows at least `brokers` live ones."""
     from brokers.explain import known_brokers  # noqa: PLC0415  (0.1 s of import that other verbs need not pay)
 
     return known_brokers(KafkaConnection(bootstrap), _ASK_TIMEOUT_SECONDS) >= brokers

@@ -69,7 +69,7 @@ class ReconcileMetrics:
         self.seconds.set(seconds)
 
     def write(self, path: Path) -> None:
-        """Replace the file at one go. Raises UsageFault when it cannot be written."""
+        """Replace the file atomically. Raises UsageFault when it cannot be written."""
         try:
             # Counts are no secret, and node_exporter is another user: the umask decides.
             write_whole(path, generate_latest(self.registry), mode=0o666)

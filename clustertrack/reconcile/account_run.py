@@ -250,7 +250,7 @@ class _Reconciler:
         return below
 
     def _account(self, bound: Bound) -> dict[str, Any]:
-        """Holes and such of one partition."""
+        """Offsets of one partition without a receipt, by kind, and its surplus receipts."""
         below = self._count(bound.place, bound.high, bound.settled)
         found = self._holes.look(bound)
         return {**found.account(), "surplus": max(0, below - (bound.settled - found.offsets))}

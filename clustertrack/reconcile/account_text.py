@@ -178,7 +178,8 @@ def _faults(result: Reconciliation) -> list[str]:
     ]
     if result.unsettled:
         lines.append(
-            f"{counted(result.unsettled, 'row')} without a receipt yet: look again later, the records may be in work"
+            f"{counted(result.unsettled, 'row')} without a receipt yet: look again later, the "
+            "records may still be in progress"
         )
     if result.unsettled_offsets:
         lines.append(

@@ -51,7 +51,7 @@ def simulate(
     Args:
         scenario: how many of everything.
         out: folder, created when missing; what an earlier run wrote there is replaced.
-        seed: the same one gives byte-identical files.
+        seed: the same seed gives identical files.
         progress: called with what begins, `STAGES` times.
 
     Raises:

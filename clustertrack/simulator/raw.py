@@ -87,7 +87,7 @@ def publish_raw(path: Path, topic: str, kafka: KafkaConnection, sent: Callable[[
 
 
 def _require_topic(producer: Any, topic: str) -> None:  # noqa: ANN401  (kafka-python is untyped)
-    """A producer that has just reached Kafka and still learns nothing of a topic has no such topic."""
+    """If the producer gets no metadata for the topic, it does not exist."""
     with suppress(KafkaTimeoutError):
         if producer.partitions_for(topic):
             return

@@ -14,7 +14,8 @@ from clustertrack.simulator.simulated_clusters import DANISH, DANISH_PLAIN, EXCE
 from clustertrack.simulator.world import World
 
 Damage = Literal["", "undecodable", "short", "long", "quote"]
-SHORT: Final = 3  # cells that are left of a row that ends early
+SHORT: Final = 3
+"""Cells that are left of a row that ends early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def unusable_rows(
     kinds: int,
     each: int,
 ) -> Iterator[Unusable]:
-    """Rows of one spreadsheet: so many of its first kinds, each about companies that no true event is about."""
+    """Rows of one spreadsheet, `each` of its first `kinds`, all about companies that no true event is about."""
     for kind, name, changed, damage in _KINDS[layout.file][:kinds]:
         for _ in range(each):
             first, second = rng.sample(world.never, 2)

@@ -9,7 +9,8 @@ from typing import Final
 
 OUTCOMES: Final = ("new_competencies", "new_ideas", "new_products")
 YEARS: Final = (2017, 2018, 2019)
-YEAR: Final = 2018  # the year whose figures are given; its neighbours are counted
+YEAR: Final = 2018
+"""The year whose figures are given; its neighbours are counted."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Scenario:
     helped_under_50: int
     outcomes: Mapping[str, tuple[int, int]]  # companies, of which under 50
     chains: tuple[tuple[date, ...], ...]  # one chain of mergers each: the days on which its links took effect
-    successors_without_row: int  # so many of the one-link chains of 2018 end in a company that the register lacks
+    successors_without_row: int  # one-link chains of 2018 that end in a company that the register lacks
     ceased: int
     without_row: int
     unknown_size: int
@@ -31,7 +32,7 @@ class Scenario:
     crossing_after: int
     registered_late: int
     public_bodies: int
-    institutions: int  # so many of the public bodies are known by the list of institutions only
+    institutions: int  # public bodies that only the list of institutions names
     bystanders: Mapping[int, int]  # companies active in that year but not in 2018
     never: int  # companies in the register that no standing activity names
     active_share: Mapping[int, float]  # of the companies of 2018, in the neighbouring years
@@ -43,10 +44,10 @@ class Scenario:
     duplicates: float
     misrouted: float
     invalid_each: int  # records of each invalid kind in the JSON lines
-    invalid_kinds: int  # so many kinds, in the order of invalid.py
+    invalid_kinds: int  # how many kinds, in the order of invalid.py
     invalid_rows: int  # invalid rows of each spreadsheet
     invalid_raw: int
-    refused_kinds: int  # so many kinds of refusals in each spreadsheet
+    refused_kinds: int  # how many kinds of refusals in each spreadsheet
     refused_each: int
 
 

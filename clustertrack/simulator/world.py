@@ -264,7 +264,7 @@ class _Companies:
 
 
 def _outcomes(world: World, scenario: Scenario, rng: Random) -> None:
-    """Give every outcome to exactly so many small and so many large companies; those of unknown size have none."""
+    """Give every outcome to exactly the wanted numbers of small and large companies; to none of unknown size."""
     small = [cvr for cvr in world.members if is_small(world.companies[cvr])]
     large = [cvr for cvr in world.members if is_small(world.companies[cvr]) is False]
     had: dict[int, list[str]] = {cvr: [] for cvr in world.members}

@@ -38,7 +38,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """The head is read."""
         self._head = 0
         super().on_headers_complete()
-        self.scope["abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
+        self.scope["abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]  # ASGI lets servers add keys
 
     def on_body(self, body: bytes) -> None:
         """So is this; headers may follow after the last piece."""
@@ -210,7 +210,7 @@ class CollectorProtocol(BoundedProtocol):
         self._wait(self.LINGER_SECONDS)
 
     def _wait(self, seconds: float | None) -> None:
-        """Cut the connection off after so many seconds; None: not any more."""
+        """Cut the connection off after `seconds`; None: not any more."""
         if self._waiting is not None:
             self._waiting.cancel()
             self._waiting = None

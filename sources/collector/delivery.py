@@ -45,7 +45,7 @@ class Shipment(Protocol):
     """Records that were handed over together."""
 
     async def confirmed(self, seconds: float) -> Sequence[Place | None]:
-        """Where each of them is, after at most so many seconds; None of what is not confirmed by then, and may still
+        """Where each of them is, after at most `seconds`; None of what is not confirmed by then, and may still
         arrive.
         """
 

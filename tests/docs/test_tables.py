@@ -49,7 +49,7 @@ PARAMETER = re.compile(r"\{(\w+):")
 def test_rates_of_false_alarms():
     """The shares that CRM teams read are those that the script measures, on samples that are large enough."""
     measured = people_rates.rates()
-    rows = CRM_TEAMS.table("sample", "refused", "of", "share")
+    rows = CRM_TEAMS.table("sample", "rejected", "of", "share")
     assert rows == [[name, str(refused), str(of), f"{refused / of:.1%}"] for name, (refused, of) in measured.items()]
     assert measured["titles"][1] >= 150
     assert measured["ids"][1] >= 200
@@ -165,7 +165,7 @@ def test_fault_codes(kind: str):
 
 def test_fields_of_an_event():
     """The table of fields has every field that an event may have, and no other."""
-    rows = CRM_TEAMS.table("field", "meaning", "refused when")
+    rows = CRM_TEAMS.table("field", "meaning", "rejected when")
     found = {name for field, *_ in rows for name in coded(field)}
     wanted = {name for name in Envelope.__annotations__ if name != "data"}
     wanted |= {f"data.{name}" for name in EventData.__annotations__}
@@ -181,7 +181,7 @@ def test_limits_of_the_fields():
     """The table says how long a text may be, how far ahead a day, and which outcomes there are."""
     data = {f"data.{name}": of for name, of in TypeAdapter(EventData).json_schema()["properties"].items()}
     schema = TypeAdapter(Envelope).json_schema()["properties"] | data
-    rows = {name: row for row in CRM_TEAMS.table("field", "meaning", "refused when") for name in coded(row[0])}
+    rows = {name: row for row in CRM_TEAMS.table("field", "meaning", "rejected when") for name in coded(row[0])}
     limits = {name: re.search(r"over (\d+) characters", rows[name][2]) for name in schema if name in rows}
     found = {name: int(said[1]) if said else None for name, said in limits.items()}
     assert found == {name: longest(schema[name]) for name in found}

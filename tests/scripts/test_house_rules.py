@@ -83,6 +83,76 @@ def test_a_file_name_is_used_once():
     ]
 
 
+def test_a_verb_shares_its_name_with_the_module_that_it_is_about_only():
+    """Pairs of verb and module that are named are fine; no other file of `commands/` is, nor a third of a pair."""
+    verb, module = "clustertrack/commands/keys.py", "schemas/keys.py"
+    names = [verb, module, "clustertrack/commands/guard.py", "sinks/guard.py"]
+    assert list(house_rules.same_names([Path(name) for name in names])) == [
+        "clustertrack/commands/guard.py: has the name of sinks/guard.py"
+    ]
+    assert list(house_rules.same_names([Path(name) for name in (verb, module, "sinks/keys.py")])) == [
+        "schemas/keys.py: has the name of sinks/keys.py"
+    ]
+
+
+IMPORT_RULES = """
+[tool.importlinter]
+root_packages = {packages}
+[[tool.importlinter.contracts]]
+layers = {layers}
+"""
+
+
+def test_a_new_folder_of_code_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One that no rule names, and one that is missing in the import rules."""
+    monkeypatch.chdir(tmp_path)
+    packages = sorted(house_rules.PRODUCT)
+    rules = IMPORT_RULES.format(packages=packages, layers=["schemas | brokers", *packages])
+    Path("pyproject.toml").write_text(rules, encoding="utf-8")
+    assert list(house_rules.new_rooms([Path("sinks/guard.py"), Path("tests/test_some.py"), Path("docs/some.md")])) == []
+    assert [fault[:5] for fault in house_rules.new_rooms([Path("cellar/wine.py")])] == ["cella"]
+    Path("pyproject.toml").write_text(rules.replace("'sinks', ", "", 1), encoding="utf-8")
+    assert [fault[-5:] for fault in house_rules.new_rooms([])] == ["sinks"]
+
+
+def check(rule, name: str, text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a rule says about one file."""
+    monkeypatch.chdir(folder)
+    path = Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return list(rule(path))
+
+
+@pytest.mark.parametrize("mark", ["TO" + "DO", "FIX" + "ME"])
+def test_unfinished_work_is_found(mark: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """With its line; a word that only contains the mark is fine."""
+    text = f"mas{mark}n\n# {mark}: later\n"
+    found = check(house_rules.unfinished, "sinks/some.sql", text, tmp_path, monkeypatch)
+    assert found == [f"sinks/some.sql:2: unfinished: {mark}"]
+
+
+def test_a_silent_test_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One without a docstring; helpers need none."""
+    text = 'def test_a(): ...\ndef helper(): ...\ndef test_b():\n    """Shows."""\n'
+    found = check(house_rules.silent_tests, "tests/test_some.py", text, tmp_path, monkeypatch)
+    assert [fault.split(" ")[1] for fault in found] == ["test_a"]
+
+
+@pytest.mark.parametrize("line", ["--index-url x", "--find-links x", "thing @ https://host/x.whl"])
+def test_a_host_in_a_lock_is_found(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Lines with pins and hashes are fine."""
+    found = check(house_rules.named_hosts, "requirements/x.txt", f"a==1\n{line}\n", tmp_path, monkeypatch)
+    assert found == ["requirements/x.txt:2: names a host"]
+
+
+def test_a_long_file_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One line more than the longest."""
+    for more in (0, 1):
+        text = "x\n" * (house_rules.LONGEST + more)
+        assert len(check(house_rules.too_long, "sinks/some.sql", text, tmp_path, monkeypatch)) == more
+
+
 @pytest.mark.parametrize(
     ("line", "word", "instead"),
     [
@@ -111,9 +181,26 @@ def test_a_word_that_the_glossary_replaces_is_found(
 
 
 @pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        pytest.param("kept for\never", "for ever", id="page"),
+        pytest.param("    # made\n    # again", "made again", id="comment"),
+        pytest.param("-- behind\n-- an offset", "behind an offset", id="SQL"),
+        pytest.param('"kept for "\n    "ever"', "for ever", id="text of Python"),
+        pytest.param('f"behind the"\n    f" offset"', "behind the offset", id="space in the next line"),
+    ],
+)
+def test_an_old_word_across_lines_is_found(text: str, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Where a line ends between its two words."""
+    found = check(house_rules.old_words, "some.py", text, tmp_path, monkeypatch)
+    assert [fault.split("'")[1] for fault in found] == [word]
+
+
+@pytest.mark.parametrize(
     "line",
     [
         "a stand-in",
+        "it stands\nfor a register",
         "processes that stand in for Kafka",
         "CVR stands for a register",
         "besides",

@@ -264,7 +264,7 @@ def test_a_failing_dedupe_state_is_no_records_fault() -> None:
         def fail(partition: int, keys: list[bytes]) -> list[bytes | None]:
             raise StateError(f"{partition} {len(keys)}")
 
-        bench.seen.get = fail  # type: ignore[method-assign]
+        bench.seen.get = fail  # type: ignore[method-assign]  # a twin that fails
         with pytest.raises(StateError):
             await bench.add(Record(0, event()), Record(1, event(activity="WS-2")))
 

@@ -81,11 +81,11 @@ def test_a_refusal_now_and_then_condemns_no_record() -> None:
                 raise LedgerRefused("now and then")
             call(*args)
 
-        bench.ledger.insert = lambda rows: flaky(inner, rows)  # type: ignore[method-assign]
-        bench.ledger.probe = lambda rows: flaky(probe, rows)  # type: ignore[method-assign]
+        bench.ledger.insert = lambda rows: flaky(inner, rows)  # type: ignore[method-assign]  # a twin that fails
+        bench.ledger.probe = lambda rows: flaky(probe, rows)  # type: ignore[method-assign]  # a twin that fails
         await bench.add(Record(0, event()), Record(1, event(activity="WS-2")))
         await bench.until(lambda: turn > 60)
-        bench.ledger.insert, bench.ledger.probe = inner, probe  # type: ignore[method-assign]
+        bench.ledger.insert, bench.ledger.probe = inner, probe  # type: ignore[method-assign]  # a twin that fails
         await bench.until(lambda: bench.acked)
 
     bench = run(go)
@@ -104,7 +104,7 @@ def test_a_refused_rejection_is_waited_for() -> None:
                 raise LedgerRefused("neither the row nor its rejection")
             inner(rows)
 
-        bench.ledger.insert = insert  # type: ignore[method-assign]
+        bench.ledger.insert = insert  # type: ignore[method-assign]  # a twin that fails
         await bench.add(Record(0, event()))
         await bench.until(lambda: "rejection" in bench.pipeline.waiting_for)
         assert bench.crashes == []

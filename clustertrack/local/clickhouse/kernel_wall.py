@@ -15,12 +15,16 @@ import clustertrack
 import schemas
 import sinks
 
-_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
+_CREATE_RULESET: Final = 444
+_ADD_RULE: Final = 445
+_RESTRICT_SELF: Final = 446
 _PATH_BENEATH: Final = 1
 _NO_NEW_PRIVILEGES: Final = 38
 _VERSION: Final = 1
 
-_WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 1, 1 << 2, 1 << 3
+_WRITE_FILE: Final = 1 << 1
+_READ_FILE: Final = 1 << 2
+_READ_DIR: Final = 1 << 3
 _OF_FILES: Final = 0b111 | 1 << 14 | 1 << 15
 _ALL: Final = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
 """Rights over files that each version of Landlock knows; later ones know one more, of devices."""

@@ -57,7 +57,8 @@ FILE: Final = b"/dev/fd/" + secrets.token_hex(16).encode()
 """What the gate sees in a statement for the file that the server gives to the engine; no client can know this name."""
 MOST_IDLE: Final = 16
 """Connections that stay open unused."""
-_NO_SUCH_DATABASE: Final = 336  # "Database engine must be specified for ATTACH": nothing is recorded under the name
+_NO_SUCH_DATABASE: Final = 336
+"""The engine says "Database engine must be specified for ATTACH": nothing is recorded under the name."""
 
 
 _OWN: Final = State("default", frozenset())
@@ -76,7 +77,7 @@ class Written(NamedTuple):
 
 def _connect(path: Path, options: str = "") -> Any:
     # A "?" would begin options of the engine.
-    return _chdb.connect(str(path).replace("?", "%3F") + options)  # type: ignore[attr-defined]
+    return _chdb.connect(str(path).replace("?", "%3F") + options)  # type: ignore[attr-defined]  # chDB has no types
 
 
 class Connection:

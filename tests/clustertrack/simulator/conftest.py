@@ -222,12 +222,12 @@ class Exports:
             if but == "retractions" and event.type == "activity.retracted":
                 continue
             key = (*event.activity, str(number)) if but == "versions" else event.activity
-            before = latest.get(key)  # type: ignore[arg-type]
+            before = latest.get(key)  # type: ignore[arg-type]  # a version is a key of its own
             newer = before is None or event.time > before.time
             if but == "first version":
                 newer = before is None or event.time < before.time
             if newer or but == "last arrival":
-                latest[key] = event  # type: ignore[index]
+                latest[key] = event  # type: ignore[index]  # the same
         return [event for event in latest.values() if event.type != "activity.retracted"]
 
 
