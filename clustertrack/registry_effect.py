@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from clustertrack.rejected.store import NOW, Wanted, count_open
+from clustertrack.rejected.store import NOW, Selection, count_open
 from schemas.classifications import OTHER_FORMS
 from schemas.registry_change import ClusterRequired, LostCluster, RegistryChange
 from schemas.registry_document import Registry
@@ -110,7 +110,7 @@ def effect_on_ledger(client: Client, database: str, change: RegistryChange) -> E
     waiting = {
         source: count
         for (source,) in rejected
-        if (count := count_open(client, database, Wanted(reasons=[_UNKNOWN_SOURCE], sources=[source])).records)
+        if (count := count_open(client, database, Selection(reasons=[_UNKNOWN_SOURCE], sources=[source])).records)
     }
     return Effect(
         activities=activities,

@@ -19,7 +19,7 @@ from clustertrack.rejected.records import Action, RejectedRecord, read_address, 
 from clustertrack.rejected.replay import Results, Run, resend
 from clustertrack.rejected.replay_topic import kafka_topic
 from clustertrack.rejected.set_aside_checks import LEARNED_SECONDS, check_offsets, check_place, read_range
-from clustertrack.rejected.store import Wanted, count_open, list_open, open_places, read_records
+from clustertrack.rejected.store import Selection, count_open, list_open, open_places, read_records
 from clustertrack.settings import load_settings
 from schemas.addresses import RecordAddress
 from schemas.counts import counted, one_or_many
@@ -77,7 +77,7 @@ def filters(command: Callable[..., None]) -> Callable[..., None]:
         **options: Any,  # noqa: ANN401  (any other option of the command)
     ) -> None:
         named = [read_address(place) for place in places]
-        wanted = Wanted(places=named, reasons=reason, sources=source, topics=topic, since=since, until=until)
+        wanted = Selection(places=named, reasons=reason, sources=source, topics=topic, since=since, until=until)
         command(wanted=wanted, **options)
 
     for option in reversed(_FILTERS):
@@ -107,7 +107,7 @@ def command() -> None:
 @click.option("--after", metavar="PLACE", help="Only records after PLACE: the next page.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=PAGE, show_default=True, help="Records of a page.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_(wanted: Wanted, closed: bool, after: str | None, limit: int, as_json: bool) -> None:
+def list_(wanted: Selection, closed: bool, after: str | None, limit: int, as_json: bool) -> None:
     """List rejected records that wait for somebody."""
     settings = load_settings()
     database = settings.clickhouse.database
@@ -183,7 +183,7 @@ def show_(place: str, raw: str | None, as_json: bool) -> None:
     "--dry-run", is_flag=True, help="Send nothing; say what would be sent, and how workers would judge it now."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def replay(wanted: Wanted, everything: bool, edit: Path | None, note: str, dry_run: bool, as_json: bool) -> None:
+def replay(wanted: Selection, everything: bool, edit: Path | None, note: str, dry_run: bool, as_json: bool) -> None:
     """Send rejected records again, when their cause is fixed.
 
     Each goes to its original topic as it was, with its replays counted, and is judged again. If the command is
@@ -242,7 +242,7 @@ def replay(wanted: Wanted, everything: bool, edit: Path | None, note: str, dry_r
 @click.option("--note", required=True, help="Why nobody needs them; kept with the action.")
 @click.option("--dry-run", is_flag=True, help="Discard nothing; say what would be.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def discard(wanted: Wanted, everything: bool, note: str, dry_run: bool, as_json: bool) -> None:
+def discard(wanted: Selection, everything: bool, note: str, dry_run: bool, as_json: bool) -> None:
     """Close rejected records that nobody needs: they are no longer listed, nor reported as waiting.
 
     The records stay in the ledger until they expire, the action permanently.
@@ -316,7 +316,7 @@ def set_aside_(place: str, reason: str, dry_run: bool, as_json: bool) -> None:
     say(f"{order} {will} rejected unread by workers when they start, and within {LEARNED_SECONDS} s while they run")
 
 
-def _require_choice(wanted: Wanted, everything: bool) -> None:
+def _require_choice(wanted: Selection, everything: bool) -> None:
     if not wanted and not everything:
         raise UsageFault("Name the records: a PLACE, a filter such as --reason CODE, or --all.")
 

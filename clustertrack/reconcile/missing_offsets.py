@@ -36,7 +36,7 @@ NoRecord = Callable[[TopicPartition, Sequence[Range]], Probe]
 
 
 @dataclass
-class Found:
+class SearchResult:
     """What became of the holes of one partition below its settled offset; see `account.PartitionAccount`."""
 
     offsets: int = 0
@@ -74,14 +74,14 @@ class Holes:
     def _read(self, sql: str, **parameters: Any) -> list[Row]:  # noqa: ANN401  (anything ClickHouse can bind)
         return list(self._client.query(sql.replace("DB.", f"{self._database}."), parameters=parameters).result_rows)
 
-    def look(self, bound: Bound) -> Found:
+    def look(self, bound: Bound) -> SearchResult:
         """The holes of one partition. From offset 0 on: what Kafka deleted must have its receipt too."""
         [[known, given_up, open_ones]] = self._read(
             "SELECT sumIf(missing, known), sumIf(missing, given_up), sumIf(missing, NOT (known OR given_up)) "
             f"FROM ({_HOLES})",
             **self._asked(bound, 0),
         )
-        found = Found(offsets=known + given_up + open_ones, no_record=known, acknowledged=given_up)
+        found = SearchResult(offsets=known + given_up + open_ones, no_record=known, acknowledged=given_up)
         if open_ones:
             self._look_into(bound, found)
         return found
@@ -92,7 +92,7 @@ class Holes:
         place = bound.place
         return {**place._asdict(), "bounds": [(*place, start, bound.settled)], "low": bound.low}
 
-    def _look_into(self, bound: Bound, found: Found) -> None:
+    def _look_into(self, bound: Bound, found: SearchResult) -> None:
         """Which holes are records, page by page, until they end or Kafka cannot be asked any more."""
         start, more = 0, True
         while more:
@@ -107,7 +107,7 @@ class Holes:
                 self._leave(bound, start, found)
                 return
 
-    def _leave(self, bound: Bound, start: int, found: Found) -> None:
+    def _leave(self, bound: Bound, start: int, found: SearchResult) -> None:
         """What is left to ask; for what Kafka has deleted there is nothing to be asked."""
         [[missing, expired]] = self._read(
             "SELECT sum(missing), sumIf(least(last + 1, {low:UInt64}) - first, first < {low:UInt64}) "
@@ -117,7 +117,7 @@ class Holes:
         found.expired += expired
         found.unsettled += missing - expired
 
-    def _page(self, bound: Bound, holes: Sequence[Range], found: Found) -> bool:
+    def _page(self, bound: Bound, holes: Sequence[Range], found: SearchResult) -> bool:
         """Add holes to what is found; whether there was no time to ask for some of them."""
         if not holes:
             return False

@@ -8,7 +8,7 @@ from uuid import UUID
 from clickhouse_connect.driver.client import Client
 
 from clustertrack.rejected.records import Action
-from clustertrack.rejected.store import PLACE, PLACES, Wanted
+from clustertrack.rejected.store import PLACE, PLACES, Selection
 from schemas.addresses import RecordAddress
 from sinks.clickhouse import utc
 
@@ -18,7 +18,7 @@ _COLUMNS: Final = (
 _NOWHERE: Final = RecordAddress("", 0, 0, 0)
 
 
-class Done(NamedTuple):
+class ActionResult(NamedTuple):
     """An action, and what became of the record that it sent."""
 
     action: Action
@@ -34,7 +34,7 @@ class Story:
 
     status: str
     """Status of its own receipt; empty where it has none."""
-    done: list[Done] = field(default_factory=list)
+    done: list[ActionResult] = field(default_factory=list)
     """What was done with it, the oldest first."""
     replay_of: RecordAddress | None = None
     """The rejected record in whose place this one was sent."""
@@ -68,8 +68,8 @@ class ActionBook:
 
 
 def list_closed(
-    client: Client, database: str, wanted: Wanted, *, after: RecordAddress | None, limit: int
-) -> list[Done]:
+    client: Client, database: str, wanted: Selection, *, after: RecordAddress | None, limit: int
+) -> list[ActionResult]:
     """The actions that closed wanted records, in the order of the records, after `after`.
 
     A record has two of them if two people replayed it at the same moment.
@@ -102,10 +102,10 @@ def story_of(client: Client, database: str, place: RecordAddress) -> Story:
     )
 
 
-def _with_receipts(client: Client, database: str, actions: Sequence[Action]) -> list[Done]:
+def _with_receipts(client: Client, database: str, actions: Sequence[Action]) -> list[ActionResult]:
     receipts = _receipts(client, database, [a.to for a in actions if a.action == "replayed" and a.to])
     return [
-        Done(a, *(receipts.get(a.to, ("pending", "")) if a.action == "replayed" and a.to else ("", "")))
+        ActionResult(a, *(receipts.get(a.to, ("pending", "")) if a.action == "replayed" and a.to else ("", "")))
         for a in actions
     ]
 

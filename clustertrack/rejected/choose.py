@@ -19,7 +19,7 @@ from clustertrack.rejected.outgoing import Outgoing, as_edited, as_replay
 from clustertrack.rejected.records import RejectedRecord, WrittenAddress
 from clustertrack.rejected.rejected_text import Would
 from clustertrack.rejected.replay import Refused, Results
-from clustertrack.rejected.store import Wanted, find_places, known_words, open_places, read_records
+from clustertrack.rejected.store import Selection, find_places, known_words, open_places, read_records
 from clustertrack.settings import Settings
 from schemas.addresses import RecordAddress
 from schemas.errors import CheckFailed, UsageFault
@@ -33,7 +33,7 @@ _MAX_EDIT: Final = 16 * 1024 * 1024
 """Bytes of an edited event; Kafka takes no more than 1 MiB."""
 
 
-def check_words(client: Client, settings: Settings, wanted: Wanted) -> None:
+def check_words(client: Client, settings: Settings, wanted: Selection) -> None:
     """Raise UsageFault for a reason, source or topic that no record can have: it is misspelt, and would find none."""
     if not (wanted.reasons or wanted.sources or wanted.topics):
         return
@@ -52,14 +52,14 @@ def check_words(client: Client, settings: Settings, wanted: Wanted) -> None:
                 )
 
 
-def named(client: Client, database: str, wanted: Wanted) -> tuple[Wanted, Results]:
+def named(client: Client, database: str, wanted: Selection) -> tuple[Selection, Results]:
     """The same records, their epochs resolved; those among the named that are not open are refused."""
     results = Results()
     if not wanted.places:
         return wanted, results
     places = resolve(client, database, list(wanted.places))
     exact = [WrittenAddress(*place) for place in places]
-    still_open = {place for chunk in open_places(client, database, Wanted(places=exact)) for place in chunk}
+    still_open = {place for chunk in open_places(client, database, Selection(places=exact)) for place in chunk}
     for place in places:
         if place not in still_open:
             story = story_of(client, database, place)

@@ -4,11 +4,11 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
-from clustertrack.rejected.actions import Done, Story
+from clustertrack.rejected.actions import ActionResult, Story
 from clustertrack.rejected.records import Action, RejectedRecord, replays_of
 from clustertrack.rejected.rejected_text import Would
 from clustertrack.rejected.replay import Results
-from clustertrack.rejected.store import Count, Listed, Page
+from clustertrack.rejected.store import Count, Page, RejectedSummary
 from schemas.ledger import Original
 from schemas.people import masked
 from sinks.set_aside import Order
@@ -50,7 +50,7 @@ def order_dict(order: Order) -> dict[str, Any]:
     return {"places": str(order), **order._asdict(), "ordered_at": order.ordered_at.isoformat()}
 
 
-def done_dict(done: Done) -> dict[str, Any]:
+def done_dict(done: ActionResult) -> dict[str, Any]:
     """An action and its outcome as JSON types."""
     return {**action_dict(done.action), "status": done.status, "reason": done.reason}
 
@@ -93,7 +93,7 @@ def refused_dicts(results: Results) -> list[dict[str, str]]:
     return [{"place": str(refused.place), "why": refused.why} for refused in results.refused]
 
 
-def _listed_dict(record: Listed, limit: int) -> dict[str, Any]:
+def _listed_dict(record: RejectedSummary, limit: int) -> dict[str, Any]:
     return {
         "place": str(record.place),
         **record.place._asdict(),

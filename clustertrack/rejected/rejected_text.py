@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from brokers.topics import EVENTS
-from clustertrack.rejected.actions import Done, Story
+from clustertrack.rejected.actions import ActionResult, Story
 from clustertrack.rejected.outgoing import Outgoing
 from clustertrack.rejected.records import RejectedRecord, replays_of
 from clustertrack.rejected.replay import Results
-from clustertrack.rejected.store import Count, Listed, Page
+from clustertrack.rejected.store import Count, Page, RejectedSummary
 from reports.layout import prose
 from schemas.addresses import RecordAddress
 from schemas.counts import counted, number
@@ -77,7 +77,7 @@ def list_text(page: Page, count: Count, *, limit: int, width: int) -> Lines:
     return stacked([stacked(listed) if page.records else as_lines([]), as_lines(last)], between=1, end=True)
 
 
-def _about(record: Listed) -> str:
+def _about(record: RejectedSummary) -> str:
     """What a record says it is about, and where it comes from."""
     about = record.about
     source = visible(masked(record.source)) or ("source unknown" if record.place.topic == EVENTS else "")
@@ -92,7 +92,7 @@ def _about(record: Listed) -> str:
     return ", ".join(filter(None, words))
 
 
-def closed_text(done: Sequence[Done]) -> Lines:
+def closed_text(done: Sequence[ActionResult]) -> Lines:
     """Closed records as a table, with what became of each."""
     if not done:
         return as_lines(["none"])
@@ -110,7 +110,7 @@ def closed_text(done: Sequence[Done]) -> Lines:
     return table(rows)
 
 
-def outcome(done: Done) -> str:
+def outcome(done: ActionResult) -> str:
     """What was done with a record and what came of it."""
     action = done.action
     if action.action == "replaying":
@@ -178,7 +178,7 @@ def _verdict(would: Would) -> str:
     return f"would be rejected again: {codes}" if codes else "would be accepted"
 
 
-def _state(record: Listed, limit: int) -> str:
+def _state(record: RejectedSummary, limit: int) -> str:
     if record.interrupted:
         return "interrupted"
     return "at the limit" if record.replays >= limit else ""

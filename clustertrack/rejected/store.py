@@ -51,7 +51,7 @@ are columns of the ledger, by which publishers ask for their receipts."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class Selection:
     """Which rejected records are meant: those that fit every condition that is given."""
 
     places: Sequence[WrittenAddress] = ()
@@ -107,7 +107,7 @@ class About(NamedTuple):
     """What it is a version of, on the topics that are about no company: `registry version 1796932597259`."""
 
 
-class Listed(NamedTuple):
+class RejectedSummary(NamedTuple):
     """A rejected record without its bytes."""
 
     place: RecordAddress
@@ -126,7 +126,7 @@ class Listed(NamedTuple):
 class Page(NamedTuple):
     """Some of the records that are wanted, in the order of their places."""
 
-    records: list[Listed]
+    records: list[RejectedSummary]
     more: bool
 
 
@@ -137,7 +137,7 @@ class Count(NamedTuple):
     messages: int
 
 
-def count_open(client: Client, database: str, wanted: Wanted) -> Count:
+def count_open(client: Client, database: str, wanted: Selection) -> Count:
     """How many of the wanted records are open."""
     where, bound = wanted.where()
     [[records, messages]] = client.query(
@@ -147,7 +147,7 @@ def count_open(client: Client, database: str, wanted: Wanted) -> Count:
     return Count(records, messages)
 
 
-def list_open(client: Client, database: str, wanted: Wanted, *, after: RecordAddress | None, limit: int) -> Page:
+def list_open(client: Client, database: str, wanted: Selection, *, after: RecordAddress | None, limit: int) -> Page:
     """The wanted records that are open, in the order of their places, after `after`."""
     where, bound = wanted.where()
     rows = client.query(
@@ -160,7 +160,7 @@ def list_open(client: Client, database: str, wanted: Wanted, *, after: RecordAdd
         query_formats=_BYTES,
     ).result_rows
     listed = [
-        Listed(
+        RejectedSummary(
             _place(row[:4]), utc(row[4]), _text(row[5]), _faults(row[6]), replays_of(_headers(row[7])), row[8],
             bool(row[13]), _about(_text(row[0]), row[9:13], _headers(row[7])),
         )
@@ -169,7 +169,7 @@ def list_open(client: Client, database: str, wanted: Wanted, *, after: RecordAdd
     return Page(listed, len(rows) > limit)
 
 
-def open_places(client: Client, database: str, wanted: Wanted) -> Iterator[list[RecordAddress]]:
+def open_places(client: Client, database: str, wanted: Selection) -> Iterator[list[RecordAddress]]:
     """Places of the wanted records that are open now, in chunks that can be read at once.
 
     Fixed at the first call: records that are rejected meanwhile, perhaps the very ones that were resent, are not among
@@ -224,7 +224,7 @@ def find_places(
     client: Client, database: str, wanted: Sequence[WrittenAddress]
 ) -> Mapping[WrittenAddress, list[RecordAddress]]:
     """Addresses of the rejected records that a person named, open or not; several when an epoch was left out."""
-    where, bound = Wanted(places=wanted).where()
+    where, bound = Selection(places=wanted).where()
     rows = client.query(
         f"SELECT DISTINCT {PLACE} FROM {{db:Identifier}}.rejected WHERE {where} ORDER BY {PLACE}",  # noqa: S608  (values are bound)
         parameters={**bound, "db": database},

@@ -188,8 +188,9 @@ class Collector:
             raise ProblemError(
                 HTTPStatus.TOO_MANY_REQUESTS,
                 "rate_limited",
-                f"this key has sent more than {self._limits.requests_per_second:g} requests or "
-                f"{self._limits.events_per_second:g} events a second for a while: go on in {wait} s, with several "
+                "this key has sent more for a while than it may in a second "
+                f"(requests: {self._limits.requests_per_second:g}, events: {self._limits.events_per_second:g}): "
+                f"go on in {wait} s, with several "
                 "events in a request",
                 retry_after=wait,
             )
@@ -309,5 +310,5 @@ def _too_many(most: int) -> ProblemError:
     return ProblemError(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         "too_many_events",
-        f"the body has more than {most:,} events or lines: send them in several requests",
+        f"the body has more events or lines than the {most:,} of one request: send them in several requests",
     )

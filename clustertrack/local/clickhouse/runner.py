@@ -34,7 +34,7 @@ class ClientGoneError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class FinishedStatement:
     """A finished statement: its whole result and what it did, in `seconds`; `rows` if its kind has a result."""
 
     body: bytes
@@ -67,14 +67,16 @@ class Runner:
         self._gate = Gate(pool.known)
         self._writers = Lane(slots=32, waiting=10_000, wait_seconds=60)
         self._readers = Lane(slots=READERS_AT_ONCE, waiting=32, wait_seconds=5, seconds=120, work=1)
-        self._running: set[Future[Done]] = set()
+        self._running: set[Future[FinishedStatement]] = set()
         self._kills: set[Future[None]] = set()
 
     def lane(self, writes: bool) -> Lane:
         """Where the requests of a login get their slots and threads."""
         return self._writers if writes else self._readers
 
-    async def run(self, request: Request, slot: Slot, gone: Callable[[], Awaitable[object]]) -> Done | Rows:
+    async def run(
+        self, request: Request, slot: Slot, gone: Callable[[], Awaitable[object]]
+    ) -> FinishedStatement | Rows:
         """Run a request in a slot of its lane; `gone` returns when the client has closed its connection.
 
         A SELECT of a client that is gone is ended; everything else runs to its end, as on a ClickHouse server.
@@ -96,7 +98,7 @@ class Runner:
             lane.queries.shutdown(wait=False)
         return not self._running
 
-    def _start(self, request: Request, slot: Slot, sink: "_Sink | None") -> "Future[Done]":
+    def _start(self, request: Request, slot: Slot, sink: "_Sink | None") -> "Future[FinishedStatement]":
         threads = self.lane(request.rights.writes).queries
         future = asyncio.get_running_loop().run_in_executor(threads, self._execute, request, sink)
         slot.hold(future)
@@ -105,13 +107,15 @@ class Runner:
         future.add_done_callback(self._ended)
         return future
 
-    def _ended(self, future: "Future[Done]") -> None:
+    def _ended(self, future: "Future[FinishedStatement]") -> None:
         self._running.discard(future)
         self._metrics.in_use.dec()
         if not future.cancelled():
             future.exception()  # retrieved even when the client is gone
 
-    async def _stream(self, request: Request, slot: Slot, gone: Callable[[], Awaitable[object]]) -> Done | Rows:
+    async def _stream(
+        self, request: Request, slot: Slot, gone: Callable[[], Awaitable[object]]
+    ) -> FinishedStatement | Rows:
         source, writer = os.pipe()
         reader = StreamReader(limit=_CHUNK_BYTES)
         transport, _ = await asyncio.get_running_loop().connect_read_pipe(
@@ -133,7 +137,7 @@ class Runner:
                 piece = read.result()
                 if not piece:
                     done = await asyncio.shield(future)
-                    return Done(b"".join(held) or done.body, done.rows, done.written, done.seconds)
+                    return FinishedStatement(b"".join(held) or done.body, done.rows, done.written, done.seconds)
                 held.append(piece)
         except BaseException:  # Ctrl-C and cancellation too
             await pieces.aclose()
@@ -148,7 +152,7 @@ class Runner:
         reader: StreamReader,
         transport: asyncio.ReadTransport,
         sink: "_Sink",
-        future: "Future[Done]",
+        future: "Future[FinishedStatement]",
     ) -> AsyncGenerator[bytes, None]:
         try:
             while piece := await reader.read(_CHUNK_BYTES):
@@ -162,7 +166,7 @@ class Runner:
                 self._kills.add(kill)
                 kill.add_done_callback(self._kills.discard)
 
-    def _execute(self, request: Request, sink: "_Sink | None") -> Done:
+    def _execute(self, request: Request, sink: "_Sink | None") -> FinishedStatement:
         """On a thread: check, run, give the connection back. Closes the sink."""
         started = time.perf_counter()
         try:
@@ -181,7 +185,7 @@ class Runner:
         self._metrics.seconds.labels(request.statement.kind.value).observe(seconds)
         if request.statement.kind is not Kind.ROWS:
             self._metrics.inserted.inc(written.written_rows)
-        return Done(body, passed.reads, written, seconds)
+        return FinishedStatement(body, passed.reads, written, seconds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from clustertrack.local.clickhouse.host_guard import Guard, Login
 from clustertrack.local.clickhouse.lanes import Lane, Slot
 from clustertrack.local.clickhouse.metrics import Metrics
 from clustertrack.local.clickhouse.request import Request, read_request
-from clustertrack.local.clickhouse.runner import ClientGoneError, Done, Rows, Runner
+from clustertrack.local.clickhouse.runner import ClientGoneError, FinishedStatement, Rows, Runner
 from clustertrack.local.clickhouse.walls import Rights
 
 MAX_BODY_BYTES: Final = 256 << 20
@@ -102,7 +102,7 @@ class Server:
         except EngineError as fault:
             self._metrics.queries.labels("error").inc()
             return _refusal(fault, headers)
-        if isinstance(outcome, Done):
+        if isinstance(outcome, FinishedStatement):
             self._metrics.queries.labels("ok").inc()
             return await _whole(request, outcome, encoding, headers, lane)
         return self._streamed(request, outcome, encoding, headers, lane)
@@ -221,7 +221,9 @@ async def _packed(pieces: AsyncIterator[bytes], encoding: str | None, lane: Lane
     yield compressor.flush()
 
 
-async def _whole(request: Request, done: Done, encoding: str | None, headers: dict[str, str], lane: Lane) -> Response:
+async def _whole(
+    request: Request, done: FinishedStatement, encoding: str | None, headers: dict[str, str], lane: Lane
+) -> Response:
     summary = {name: str(count) for name, count in done.written._asdict().items()}
     summary["elapsed_ns"] = str(int(done.seconds * 1e9))
     headers["X-ClickHouse-Summary"] = json.dumps(summary, separators=(",", ":"))

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from clustertrack.rejected.actions import Done, Story
+from clustertrack.rejected.actions import ActionResult, Story
 from clustertrack.rejected.outgoing import Outgoing
 from clustertrack.rejected.records import Action, RejectedRecord
 from clustertrack.rejected.rejected_text import SHOWN, Would, list_text, outcome, replayed_text, show_text
 from clustertrack.rejected.replay import Refused, Results
-from clustertrack.rejected.store import About, Count, Listed, Page
+from clustertrack.rejected.store import About, Count, Page, RejectedSummary
 from schemas.addresses import RecordAddress
 from schemas.fault_codes import MEANINGS
 from schemas.faults import Fault
@@ -22,9 +22,11 @@ PLACE, THERE = RecordAddress("activity.events.v1", 0, 2, 17), RecordAddress("act
 FAULTS = (Fault("source", "unknown_source", "x"), Fault("data.name", "extra_field", "***"))
 
 
-def listed(offset: int = 17, **changes: Any) -> Listed:
+def listed(offset: int = 17, **changes: Any) -> RejectedSummary:
     """A line of the list."""
-    line = Listed(PLACE._replace(offset=offset), ARRIVED, "https://crm.example", FAULTS, 0, 12, interrupted=False)
+    line = RejectedSummary(
+        PLACE._replace(offset=offset), ARRIVED, "https://crm.example", FAULTS, 0, 12, interrupted=False
+    )
     return line._replace(**changes)
 
 
@@ -128,7 +130,7 @@ def test_headers_and_history():
     """Headers in order, bytes that are no text in hex; what was done, by whom, with its note."""
     made = show_text(
         record(headers=(("x", b"\xff"), ("x", None), ("\x07", "æ".encode())), key=b"\x00"),
-        Story(status="rejected", done=[Done(action("discarded", note="a\ttest"), "", "")], replay_of=THERE),
+        Story(status="rejected", done=[ActionResult(action("discarded", note="a\ttest"), "", "")], replay_of=THERE),
     )
     assert "headers\n  x: 0xff\n  x: null\n  \\x07: æ\n" in made
     assert "sent for  activity.events.v1/3/40" in made
@@ -138,17 +140,18 @@ def test_headers_and_history():
 @pytest.mark.parametrize(
     ("done", "words"),
     [
-        pytest.param(Done(action("replayed", replays=2, to=THERE), "accepted", ""),
+        pytest.param(ActionResult(action("replayed", replays=2, to=THERE), "accepted", ""),
                      "sent again (2) as activity.events.v1/3/40: accepted", id="accepted"),
-        pytest.param(Done(action("replayed", replays=1, to=THERE), "rejected", "missing"),
+        pytest.param(ActionResult(action("replayed", replays=1, to=THERE), "rejected", "missing"),
                      "sent again (1) as activity.events.v1/3/40: rejected again: missing", id="rejected"),
-        pytest.param(Done(action("replayed", edited=True, to=THERE), "pending", ""),
+        pytest.param(ActionResult(action("replayed", edited=True, to=THERE), "pending", ""),
                      "edited, sent as activity.events.v1/3/40: not counted yet", id="edited"),
-        pytest.param(Done(action("replaying"), "", ""), "a replay began, its result was not noted", id="interrupted"),
-        pytest.param(Done(action("discarded"), "", ""), "discarded", id="discarded"),
+        pytest.param(ActionResult(action("replaying"), "", ""),
+                     "a replay began, its result was not noted", id="interrupted"),
+        pytest.param(ActionResult(action("discarded"), "", ""), "discarded", id="discarded"),
     ],
 )  # fmt: skip
-def test_outcomes(done: Done, words: str):
+def test_outcomes(done: ActionResult, words: str):
     """Each state has its words."""
     assert outcome(done) == words
 

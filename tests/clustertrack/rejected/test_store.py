@@ -14,7 +14,7 @@ from clustertrack.rejected.records import Action, WrittenAddress
 from clustertrack.rejected.store import (
     About,
     Count,
-    Wanted,
+    Selection,
     count_open,
     find_places,
     list_open,
@@ -31,7 +31,7 @@ EVENTS, COMPANIES = "activity.events.v1", "companies.v1"
 CRM, OTHER = "https://crm.foodbio.example", "https://crm.energy.example"
 ARRIVED = datetime.now(UTC).replace(microsecond=0) - timedelta(days=7)
 """The table drops old rows."""
-ALL = Wanted()
+ALL = Selection()
 
 pytestmark = pytest.mark.integration
 
@@ -85,7 +85,7 @@ def act(ledger: Client, database: str) -> Callable[..., Action]:
 def opened(ledger: Client, database: str) -> Callable[..., list[RecordAddress]]:
     """Places of the wanted open records, as `list` gives them."""
 
-    def opened(wanted: Wanted = ALL, after: RecordAddress | None = None, limit: int = 1000) -> list[RecordAddress]:
+    def opened(wanted: Selection = ALL, after: RecordAddress | None = None, limit: int = 1000) -> list[RecordAddress]:
         page = list_open(ledger, database, wanted, after=after, limit=limit)
         return [record.place for record in page.records]
 
@@ -192,17 +192,17 @@ def test_filters(reject, opened):
     c = reject(place(0, 3), codes=("invalid_json",), source="", arrived=late)
     d = reject(place(0, 3, topic=COMPANIES), codes=("missing",), source="", status=None)
     assert opened() == [a, b, c, d]
-    assert opened(Wanted(reasons=["unknown_source"])) == [a]
-    assert opened(Wanted(reasons=["missing", "invalid_json"])) == [b, c, d]
-    assert opened(Wanted(sources=[OTHER])) == [b]
-    assert opened(Wanted(sources=["'; DROP TABLE rejected --"])) == []
-    assert opened(Wanted(topics=[COMPANIES])) == [d]
-    assert opened(Wanted(since=ARRIVED)) == [b, c, d]
-    assert opened(Wanted(until=ARRIVED)) == [a]
-    assert opened(Wanted(since=ARRIVED, until=late)) == [b, d]
-    assert opened(Wanted(places=[WrittenAddress(EVENTS, None, 0, 1), WrittenAddress(COMPANIES, 0, 3, 0)])) == [b, d]
-    assert opened(Wanted(places=[WrittenAddress(EVENTS, 1, 0, 1)])) == []
-    assert opened(Wanted(reasons=["missing"], topics=[COMPANIES], since=ARRIVED, sources=[""])) == [d]
+    assert opened(Selection(reasons=["unknown_source"])) == [a]
+    assert opened(Selection(reasons=["missing", "invalid_json"])) == [b, c, d]
+    assert opened(Selection(sources=[OTHER])) == [b]
+    assert opened(Selection(sources=["'; DROP TABLE rejected --"])) == []
+    assert opened(Selection(topics=[COMPANIES])) == [d]
+    assert opened(Selection(since=ARRIVED)) == [b, c, d]
+    assert opened(Selection(until=ARRIVED)) == [a]
+    assert opened(Selection(since=ARRIVED, until=late)) == [b, d]
+    assert opened(Selection(places=[WrittenAddress(EVENTS, None, 0, 1), WrittenAddress(COMPANIES, 0, 3, 0)])) == [b, d]
+    assert opened(Selection(places=[WrittenAddress(EVENTS, 1, 0, 1)])) == []
+    assert opened(Selection(reasons=["missing"], topics=[COMPANIES], since=ARRIVED, sources=[""])) == [d]
 
 
 def test_pages(ledger: Client, database: str, reject, opened):
@@ -308,12 +308,12 @@ def test_closed_records_are_chosen_by_the_same_filters(ledger: Client, database:
         act(address, "discarded", note="tests")
     act(place(3), "replaying")
 
-    def closed(wanted: Wanted, after: RecordAddress | None = None) -> list[RecordAddress]:
+    def closed(wanted: Selection, after: RecordAddress | None = None) -> list[RecordAddress]:
         return [d.action.place for d in list_closed(ledger, database, wanted, after=after, limit=10)]
 
     assert closed(ALL) == [one, two, place(77)]
     assert closed(ALL, after=one) == [two, place(77)]
-    assert closed(Wanted(sources=[OTHER])) == [two]
+    assert closed(Selection(sources=[OTHER])) == [two]
 
 
 def test_two_replays_of_one_record_are_both_kept(ledger: Client, database: str, reject, act):
