@@ -1,18 +1,22 @@
-"""kafka-python's consumers, changed to read batches within bounds, valid or not (see `brokers.batches`).
+"""kafka-python's consumers, changed to read batches within bounds, valid or not (see `brokers.batches`), and the end
+of its producers.
 
 Commands read with kafka-python; workers read with aiokafka: `brokers.record_batches`.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
-from kafka import KafkaConsumer
+from kafka import KafkaConsumer, KafkaProducer
+from kafka.errors import KafkaTimeoutError
 from kafka.record import memory_records
 from kafka.record.default_records import DefaultRecordBatch
 
 from brokers.batches import read_batch, unpacked
 from brokers.connection import KafkaConnection
+
+_CLOSE_SECONDS: Final = 1
 
 
 class BoundedBatch(DefaultRecordBatch):  # type: ignore[misc]  # kafka-python has no types
@@ -53,3 +57,16 @@ def consumer(kafka: KafkaConnection, *, timeout_ms: int, **options: Any) -> Iter
         yield opened
     finally:
         opened.close()
+
+
+def close_producer(producer: KafkaProducer) -> None:
+    """Close at once: everything was flushed, or has failed and is reported, so there is nothing worth waiting for."""
+    try:
+        producer.close(timeout=_CLOSE_SECONDS)
+    except KafkaTimeoutError:
+        # kafka-python 3.0 gives up here with its thread running.
+        producer._sender.force_close()
+        producer._sender.join(_CLOSE_SECONDS)
+    finally:
+        # Else it tries again, noisily, when the object is collected.
+        producer._closed = True

@@ -5,11 +5,14 @@ firewall that forgot it, a host without power) asks on it again and again, and n
 does not know yet.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 
 from aiokafka.conn import AIOKafkaConnection, CloseReason
+
+answered: Final[list[Callable[[], None]]] = []
+"""Called after each answer of Kafka."""
 
 _send = AIOKafkaConnection.send
 
@@ -28,7 +31,10 @@ def send(connection: AIOKafkaConnection, request: object, *arguments: object, **
 
 async def _answer(connection: AIOKafkaConnection, waiting: Awaitable[Any]) -> Any:  # noqa: ANN401  (aiokafka has no types)
     try:
-        return await waiting
+        answer = await waiting
     except TimeoutError:
         connection.close(reason=CloseReason.CONNECTION_TIMEOUT)
         raise
+    for told in answered:
+        told()
+    return answer

@@ -8,6 +8,7 @@ from typing import Final, NoReturn
 import click
 
 from clustertrack import __version__
+from clustertrack.former_settings import GONE
 from schemas import screen
 
 VERBS: Final = {
@@ -26,9 +27,6 @@ VERBS: Final = {
     "rejected": "List, show, replay and discard rejected records.",
     "reconcile": "Prove that every Kafka record is accounted for.",
 }
-
-GONE: Final = ("CLUSTERTRACK_CLUSTERS", "CLUSTERTRACK_INSTITUTIONS")
-"""Variables that named files of reference data, which workers now read from Kafka."""
 
 
 class _Verbs(click.Group):
@@ -60,8 +58,9 @@ def root() -> None:
     Settings come from the environment (KAFKA_BOOTSTRAP_SERVERS, CLICKHOUSE_HOST, CLUSTERTRACK_...); the defaults fit
     the stack that `clustertrack up` starts.
 
-    Exit codes: 0 fine, 1 the check failed, 2 usage, 3 a service could not be reached.
+    Exit codes: 0 fine, 1 the check failed, 2 usage, 3 a service could not be reached, 130 stopped with Ctrl-C.
     """
+    screen.take_interrupts()
     if still_set := [name for name in GONE if os.environ.get(name)]:
         screen.say(
             f"{' and '.join(still_set)}: no longer read. Put clusters and institutions into one file like "

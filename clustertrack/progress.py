@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Final
 
 from schemas.screen import is_terminal, note_reached, say
@@ -24,21 +24,21 @@ def track(what: str, total: int, unit: str = "bytes") -> Iterator[Reached]:
         total: how much there is.
         unit: of what.
     """
-    note_reached(f"{what} was not finished")
-    if is_terminal():
-        with bar(what, total, unit) as reached:
-            yield reached
-        return
     spoken = time.monotonic()
+    note_reached(f"{what}: 0 % done")
+    with bar(what, total, unit) if is_terminal() else nullcontext() as shown:
 
-    def reached_plain(done: int, of: int = total) -> None:
-        nonlocal spoken
-        now = time.monotonic()
-        if now - spoken >= _EVERY_SECONDS:
-            spoken = now
-            say(f"{what}: {100 * done // max(of, 1)} %", err=True)
+        def reached(done: int, of: int = total) -> None:
+            nonlocal spoken
+            percent = 100 * done // max(of, 1)
+            note_reached(f"{what}: {percent} % done")
+            if shown is not None:
+                shown(done, of)
+            elif (now := time.monotonic()) - spoken >= _EVERY_SECONDS:
+                spoken = now
+                say(f"{what}: {percent} %", err=True)
 
-    yield reached_plain
+        yield reached
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The registry in force, for commands: read from its topic, the same for everybody who asks the same Kafka."""
 
+from collections.abc import Iterable, Iterator
 from datetime import date
 from pathlib import Path
 
@@ -15,16 +16,29 @@ from schemas.registry_document import Registry, read_file, read_registry
 from sources.register.register_topic import read_topic
 
 
-def find_registry(kafka: KafkaConnection) -> Registry | None:
-    """The version of the highest revision; None before the first was loaded.
+def read_versions(kafka: KafkaConnection) -> Iterator[Registry]:
+    """All versions that were loaded, one after another; of each partition in the order of their arrival.
 
     Raises:
         KafkaUnreachable, CheckFailed, Unreachable
     """
     require_codecs()
-    versions = read_topic(kafka, topics.REGISTRY, read_registry, lambda _passed, _all: None)
+    return read_topic(kafka, topics.REGISTRY, read_registry, lambda _passed, _all: None)
+
+
+def in_force_of(versions: Iterable[Registry]) -> Registry | None:
+    """The version of the highest revision; None before the first was loaded."""
     # Of equal revisions the first, as workers and the ledger take it.
     return max(versions, key=lambda version: version.revision, default=None)
+
+
+def find_registry(kafka: KafkaConnection) -> Registry | None:
+    """The version in force; None before the first was loaded.
+
+    Raises:
+        KafkaUnreachable, CheckFailed, Unreachable
+    """
+    return in_force_of(read_versions(kafka))
 
 
 def registry_of_file(file: Path) -> Registry:

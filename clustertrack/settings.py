@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_va
 from pydantic_settings import SettingsConfigDict
 
 from brokers.connection import KafkaConnection
+from clustertrack.former_settings import GONE
 from clustertrack.settings_group import SettingsGroup
 from schemas.errors import UsageFault
 from schemas.screen import say
@@ -297,20 +298,20 @@ def variables() -> list[str]:
     return named + [f"{group.variable(group.SECRET)}_FILE" for group in GROUPS if group.SECRET]
 
 
-_FAMILIES: Final = ("CLUSTERTRACK_", "KAFKA_", "CLICKHOUSE_")
-_OTHERS: Final = frozenset({"CLUSTERTRACK_FAULT"})
-"""Of our family, and no setting: tests end a worker with it (`streams.faultpoints`)."""
+_OTHERS: Final = frozenset({"CLUSTERTRACK_FAULT", *GONE})
+"""Of our family, and no setting: tests end a worker with the first (`streams.faultpoints`), `clustertrack.cli` names
+the others."""
 
 
 def misspelt(environ: Iterable[str]) -> dict[str, str]:
     """Variables that look like ours and are not -> the one that was probably meant, empty where none is like it.
 
-    Kafka and ClickHouse have variables of their own: of their families only what is nearly one of ours.
+    Others have variables too: of theirs, as those of Kafka and ClickHouse, only what is nearly one of ours.
     """
     ours = variables()
     found = {}
     for name in sorted(environ):
-        if not name.startswith(_FAMILIES) or name in ours or name in _OTHERS:
+        if name.upper() in ours or name in _OTHERS:  # names of settings are read in either case
             continue
         meant = closest(name, ours, cutoff=0.85)
         if meant or name.startswith("CLUSTERTRACK_"):

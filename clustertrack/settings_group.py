@@ -64,8 +64,11 @@ class _SecretFile(PydanticBaseSettingsSource):
             raise UsageFault(f"{name} and {variable} are both set: unset one of them")
         try:
             return read_within(Path(place), _MAX_SECRET).decode().rstrip("\r\n"), field_name, False
-        except (OSError, TooLarge, UnicodeDecodeError) as error:
-            raise UsageFault(f"{variable} names {place}, which cannot be read ({error}): correct the path") from error
+        except TooLarge:
+            raise
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise UsageFault(f"{variable} names {place}, which cannot be read ({why}): correct the path") from error
 
     def __call__(self) -> dict[str, Any]:
         secret = self._group.SECRET

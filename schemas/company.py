@@ -44,7 +44,7 @@ OPTIONAL_COLUMNS: Final = ("municipality", "ceased_on")
 """Columns of the register file, in any order; a contract."""
 
 CODES: Final[dict[str, str]] = {
-    "key_mismatch": "the record's key is not CVR/valid_from of its value",
+    "key_mismatch": "the record's key is not that of its value: CVR/valid_from, a registry's revision, a key's id",
     "invalid_employees": "neither a number of employees nor an interval of the CVR register",
     "unknown_region": "not a Danish NUTS 2 or NUTS 3 code",
     "unknown_municipality": "not the number of a Danish municipality",

@@ -346,3 +346,13 @@ def nameless_file(in_memory: int = 0, *, folder: Path | None = None) -> IO[bytes
     if in_memory:
         return cast("IO[bytes]", tempfile.SpooledTemporaryFile(in_memory))
     return cast("IO[bytes]", tempfile.TemporaryFile(dir=folder))
+
+
+def open_null(number: int, *, writable: bool) -> IO[str]:
+    """Open the null device under a number that is free, for children too. Not `writable`: each write fails."""
+    opened = os.open(os.devnull, os.O_WRONLY if writable else os.O_RDONLY)
+    if opened != number:
+        os.dup2(opened, number)
+        os.close(opened)
+    os.set_inheritable(number, True)
+    return open(number, "w" if number else "r", encoding="utf-8", closefd=False)

@@ -1,11 +1,27 @@
-"""What another version of the registry changes: entries, sources that lose a cluster, who becomes a company or none."""
+"""What another version of the registry changes: entries, for whom sources speak, who becomes a company or none."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any, NamedTuple
 
-from schemas.clusters import Cluster, ClusterRegistry
+from schemas.clusters import Cluster
 from schemas.registry_document import Institution, Registry
+
+
+class Days(NamedTuple):
+    """Days without a gap, both ends included; without an end, all that follow."""
+
+    first: date
+    last: date | None
+
+    def holds(self, day: date) -> bool:
+        """Whether the day is one of them."""
+        return self.first <= day and (self.last is None or day <= self.last)
+
+    def __str__(self) -> str:
+        return f"from {self.first}" + (f" to {self.last}" if self.last else "")
 
 
 class LostCluster(NamedTuple):
@@ -15,6 +31,19 @@ class LostCluster(NamedTuple):
     slug: str
     listed: bool
     """Whether the source is in the registry at all."""
+    days: tuple[Days, ...]
+    instead: str = ""
+    """The one cluster for which it speaks on those days and did not before."""
+    renamed: bool = False
+    """Whether `instead` is new in the registry, and the slug is in it no more: one cluster under another slug."""
+
+
+class ClusterRequired(NamedTuple):
+    """A source that spoke for one cluster on days on which it will speak for several: events have to name theirs."""
+
+    source: str
+    slugs: tuple[str, ...]
+    days: tuple[Days, ...]
 
 
 @dataclass(frozen=True)
@@ -42,14 +71,51 @@ class RegistryChange:
     @property
     def lost(self) -> list[LostCluster]:
         """Sources that lose a cluster, on all days or on some."""
-        if self.before is None:
-            return []
-        old, new = self.before.by_source, self.after.by_source
+        found: dict[tuple[str, str, str], list[Days]] = {}
+        for source, days, old, new in self._eras():
+            gone, come = sorted({*old} - {*new}), sorted({*new} - {*old})
+            instead = come[0] if len(gone) == len(come) == 1 else ""
+            for slug in gone:
+                found.setdefault((source, slug, instead), []).append(days)
         return [
-            LostCluster(source, slug, new.knows(source))
-            for source in sorted(old.sources)
-            for slug in _lost_by(source, old, new)
+            LostCluster(
+                source,
+                slug,
+                self.after.by_source.knows(source),
+                _joined(days),
+                instead,
+                bool(instead) and self._is_renamed(slug, instead),
+            )
+            for (source, slug, instead), days in sorted(found.items())
         ]
+
+    @property
+    def required(self) -> list[ClusterRequired]:
+        """Sources whose events have to name their cluster from now on, on all days or on some."""
+        found: dict[tuple[str, tuple[str, ...]], list[Days]] = {}
+        for source, days, old, new in self._eras():
+            if len(old) == 1 and len(new) > 1:
+                found.setdefault((source, new), []).append(days)
+        return [ClusterRequired(source, slugs, _joined(days)) for (source, slugs), days in sorted(found.items())]
+
+    def _eras(self) -> Iterator[tuple[str, Days, tuple[str, ...], tuple[str, ...]]]:
+        """Source, days without a change in them, and the clusters that it spoke for and will speak for on them."""
+        if self.before is None:
+            return
+        old, new = self.before.by_source, self.after.by_source
+        for source in sorted(old.sources):
+            begins = sorted({*old.changes_of(source), *new.changes_of(source)})
+            for first, following in pairwise((*begins, None)):
+                assert first is not None  # noqa: S101  (for mypy: only the last one is None)
+                last = None if following is None else following - timedelta(days=1)
+                yield source, Days(first, last), old.slugs_of(source, first), new.slugs_of(source, first)
+
+    def _is_renamed(self, slug: str, instead: str) -> bool:
+        return (
+            self.before is not None
+            and slug not in self.after.by_source.names
+            and instead not in self.before.by_source.names
+        )
 
     @property
     def institutions(self) -> list[int]:
@@ -72,7 +138,7 @@ def described(entry: Cluster | Institution) -> str:
 
 def spelled(span: Cluster | Institution) -> str:
     """The days of an entry."""
-    return f"from {span.valid_from}" + (f" to {span.valid_to}" if span.valid_to else "")
+    return str(Days(span.valid_from, span.valid_to))
 
 
 def as_dict(entry: Cluster | Institution) -> dict[str, Any]:
@@ -95,6 +161,12 @@ def _less(one: Registry | None, other: Registry | None) -> list[Cluster | Instit
     ]
 
 
-def _lost_by(source: str, old: ClusterRegistry, new: ClusterRegistry) -> list[str]:
-    days = {*old.changes_of(source), *new.changes_of(source)}
-    return sorted({slug for day in days for slug in old.slugs_of(source, day) if slug not in new.slugs_of(source, day)})
+def _joined(days: list[Days]) -> tuple[Days, ...]:
+    """The same days, in order, those that follow each other as one."""
+    joined: list[Days] = []
+    for one in days:
+        if joined and joined[-1].last == one.first - timedelta(days=1):
+            joined[-1] = Days(joined[-1].first, one.last)
+        else:
+            joined.append(one)
+    return tuple(joined)

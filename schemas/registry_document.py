@@ -27,6 +27,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 import pydantic_core
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from schemas.binding import parse
 from schemas.bounded_toml import read_toml
@@ -35,7 +36,7 @@ from schemas.company import LATEST_REVISION_MS
 from schemas.cvr import parse_cvr, sound_cvr
 from schemas.errors import UsageFault
 from schemas.faults import Fault, fault
-from schemas.register_dates import sound_day
+from schemas.register_dates import FIRST_DAY, LAST_DAY, DayError, sound_day
 
 CODES: Final[dict[str, str]] = {
     "invalid_registry": "the registry breaks a rule of its format; the value says which",
@@ -50,6 +51,8 @@ _RESERVED: Final = ("all", "unknown")
 """Words that reports print in the place of a slug."""
 _SHOWN: Final = 300
 """Characters of a value or message that are shown."""
+_MOST_SAID: Final = 20
+"""Mistakes of a file that are named at once."""
 _HIGHEST: Final = 2**63
 _Entry = TypeVar("_Entry", Cluster, "Institution")
 
@@ -132,8 +135,8 @@ def read_file(content: bytes, place: str, revision: int = 0) -> Registry:
             f"{place}: unknown entry {unknown[0][:_SHOWN]!r}; the file holds [[cluster]] and [[institution]] tables"
         )
     try:
-        registry = _registry(revision, tables.get("cluster"), tables.get("institution", []), _from_toml)
-    except _RuleBrokenError as error:
+        registry = _registry(revision, tables.get("cluster"), tables.get("institution", []), _from_toml, _MOST_SAID)
+    except _RulesBrokenError as error:
         raise UsageFault(f"{place}: {error}") from error
     size = len(registry.to_json())
     if size > MAX_BYTES:
@@ -173,17 +176,35 @@ def _read_document(key: bytes | None, document: dict[str, Any], arrived: int) ->
     if key != b"%d" % revision:
         return [fault("", "key_mismatch", "" if key is None else key.decode("utf-8", "backslashreplace"))]
     try:
-        return _registry(revision, document.get("clusters"), document.get("institutions", []), _from_json)
-    except _RuleBrokenError as error:
+        return _registry(revision, document.get("clusters"), document.get("institutions", []), _from_json, 1)
+    except _RulesBrokenError as error:
         return [fault(error.field, "invalid_registry", str(error))]
 
 
-class _RuleBrokenError(ValueError):
-    """The first rule that a registry breaks, as a sentence; `field` is the list that it is about."""
+class _RulesBrokenError(ValueError):
+    """The rules that a registry breaks, as a sentence; `field` is the list that the first of them is about."""
 
-    def __init__(self, field: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.field = field
+    def __init__(self, broken: "_Broken") -> None:
+        sentences = broken.sentences
+        numbered = "; ".join(f"({number}) {sentence}" for number, sentence in enumerate(sentences, 1))
+        first = "the first " if len(sentences) == broken.most else ""
+        super().__init__(sentences[0] if len(sentences) == 1 else f"{first}{len(sentences)} mistakes: {numbered}")
+        self.field = broken.field
+
+
+class _Broken:
+    """Collects the rules that are broken, up to `most`: what is left is not looked at then."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.sentences: list[str] = []
+        self.field = ""
+
+    def add(self, field: str, sentence: str) -> None:
+        self.field = self.field or field
+        self.sentences.append(sentence)
+        if len(self.sentences) == self.most:
+            raise _RulesBrokenError(self)
 
 
 def _from_toml(model: type[_Entry], entry: object) -> _Entry:
@@ -194,36 +215,42 @@ def _from_json(model: type[_Entry], entry: object) -> _Entry:
     return model.model_validate_json(pydantic_core.to_json(entry))
 
 
-def _registry(revision: int, clusters: object, institutions: object, read: Callable[..., Any]) -> Registry:
-    """The rules. `read` makes an entry of what the format gives for it."""
+def _registry(revision: int, clusters: object, institutions: object, read: Callable[..., Any], most: int) -> Registry:
+    """The rules. `read` makes an entry of what the format gives for it; `most` mistakes are named."""
+    broken = _Broken(most)
+    found: list[Cluster] = []
+    others: list[Institution] = []
     if not isinstance(clusters, list) or not clusters:
-        raise _RuleBrokenError(
-            "clusters", "no cluster; add a [[cluster]] table with slug, name, valid_from and sources"
-        )
+        broken.add("clusters", "no cluster; add a [[cluster]] table with slug, name, valid_from and sources")
+    else:
+        found = [one for n, entry in enumerate(clusters, 1) if (one := _cluster(entry, n, read, broken)) is not None]
     if not isinstance(institutions, list):
-        raise _RuleBrokenError("institutions", "institution is no list; write each as an [[institution]] table")
-    found = tuple(_cluster(entry, number, read) for number, entry in enumerate(clusters, 1))
-    others = tuple(_institution(entry, number, read) for number, entry in enumerate(institutions, 1))
-    _check_spans("clusters", {f"cluster {one.slug!r}": [c for c in found if c.slug == one.slug] for one in found})
-    by_cvr: dict[str, list[Institution]] = {}
-    for one in others:
-        by_cvr.setdefault(f"institution {one.cvr:08d}", []).append(one)
-    _check_spans("institutions", by_cvr)
-    return Registry(revision=revision, clusters=found, institutions=others)
+        broken.add("institutions", "institution is no list; write each as an [[institution]] table")
+    else:
+        others = [
+            other
+            for n, entry in enumerate(institutions, 1)
+            if (other := _institution(entry, n, read, broken)) is not None
+        ]
+    _check_spans("clusters", [(f"cluster {one.slug!r}", one) for one in found], "rename one", broken)
+    _check_spans("institutions", [(f"institution {one.cvr:08d}", one) for one in others], "leave one out", broken)
+    if broken.sentences:
+        raise _RulesBrokenError(broken)
+    return Registry(revision=revision, clusters=tuple(found), institutions=tuple(others))
 
 
-def _check_spans(field: str, entries: Mapping[str, Sequence[Any]]) -> None:
-    for named, spans in entries.items():
-        before = None
-        for one in sorted(spans, key=lambda span: span.valid_from):
-            if before is not None and (before.valid_to is None or before.valid_to >= one.valid_from):
-                end = "has no valid_to" if before.valid_to is None else f"ends on {before.valid_to}"
-                raise _RuleBrokenError(
-                    field,
-                    f"{named} is listed twice and its spans overlap: the one from {before.valid_from} {end}, the next "
-                    f"begins on {one.valid_from}; end the first before the second begins, or rename one",
-                )
-            before = one
+def _check_spans(field: str, entries: Sequence[tuple[str, Any]], otherwise: str, broken: _Broken) -> None:
+    before: dict[str, Any] = {}
+    for named, one in sorted(entries, key=lambda entry: entry[1].valid_from):
+        earlier = before.get(named)
+        if earlier is not None and (earlier.valid_to is None or earlier.valid_to >= one.valid_from):
+            end = "has no valid_to" if earlier.valid_to is None else f"ends on {earlier.valid_to}"
+            broken.add(
+                field,
+                f"{named} is listed twice and its spans overlap: the one from {earlier.valid_from} {end}, the next "
+                f"begins on {one.valid_from}; end the first before the second begins, or {otherwise}",
+            )
+        before[named] = one
 
 
 _FIRST_DAY: Final = "write its first day without quotes, as valid_from = 2021-01-01"
@@ -244,46 +271,57 @@ _OF_INSTITUTIONS: Final = {
 }
 
 
-def _cluster(entry: object, number: int, read: Callable[..., Any]) -> Cluster:
+def _cluster(entry: object, number: int, read: Callable[..., Any], broken: _Broken) -> Cluster | None:
     slug = entry.get("slug") if isinstance(entry, dict) else None
     named = f"cluster {slug[:_SHOWN]!r}" if isinstance(slug, str) else f"cluster number {number}"
-    cluster: Cluster = _entry(Cluster, entry, named, "clusters", _OF_CLUSTERS, read)
+    cluster: Cluster | None = _entry(Cluster, entry, named, _OF_CLUSTERS, read, broken)
+    if cluster is None:
+        return None
     if cluster.slug in _RESERVED:
-        raise _RuleBrokenError("clusters", f"{named}: reports use this word for something else; choose another slug")
+        broken.add("clusters", f"{named}: reports use this word for something else; choose another slug")
     if len(set(cluster.sources)) != len(cluster.sources):
-        raise _RuleBrokenError("clusters", f"{named}: a source is listed twice; list it once")
+        broken.add("clusters", f"{named}: a source is listed twice; list it once")
     return cluster
 
 
-def _institution(entry: object, number: int, read: Callable[..., Any]) -> Institution:
+def _institution(entry: object, number: int, read: Callable[..., Any], broken: _Broken) -> Institution | None:
     cvr = entry.get("cvr") if isinstance(entry, dict) else None
     named = f"institution {str(cvr)[:_SHOWN]}" if isinstance(cvr, int | str) else f"institution number {number}"
-    return _entry(Institution, entry, named, "institutions", _OF_INSTITUTIONS, read)
+    return _entry(Institution, entry, named, _OF_INSTITUTIONS, read, broken)
 
 
 def _entry(
     model: type[_Entry],
     entry: object,
     named: str,
-    field: str,
     advice: Mapping[str, str],
     read: Callable[[type[_Entry], object], _Entry],
-) -> _Entry:
-    table = f"[[{field.removesuffix('s')}]] table"
+    broken: _Broken,
+) -> _Entry | None:
+    """An entry; None where it breaks rules of its own."""
+    field = "clusters" if model is Cluster else "institutions"
     try:
         found = read(model, entry)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        name = str(first["loc"][0]) if first["loc"] else ""
-        if first["type"] == "extra_forbidden":
-            raise _RuleBrokenError(
-                field, f"{named}: unknown entry {name[:_SHOWN]!r}; known are {', '.join(advice)}"
-            ) from error
-        given = repr(str(first["input"]) if isinstance(first["input"], date) else first["input"])[:_SHOWN]
-        what = f"{name} is missing" if first["type"] == "missing" else f"{name} = {given} cannot be used"
-        raise _RuleBrokenError(field, f"{named}: {what}; {advice.get(name, f'write it as a {table}')}") from error
+        # Of each value one mistake: pydantic names a wrong text in a list more than once.
+        first = {one["loc"][:1]: one for one in reversed(error.errors(include_url=False))}
+        for one in reversed(first.values()):
+            broken.add(field, f"{named}: {_mistake(one, field, advice)}")
+        return None
     if found.valid_to is not None and found.valid_to < found.valid_from:
-        raise _RuleBrokenError(
-            field, f"{named}: valid_to {found.valid_to} is before valid_from {found.valid_from}; swap them"
-        )
+        broken.add(field, f"{named}: valid_to {found.valid_to} is before valid_from {found.valid_from}; swap them")
+        return None
     return found
+
+
+def _mistake(error: ErrorDetails, field: str, advice: Mapping[str, str]) -> str:
+    """What is wrong with a value of an entry, and what to do."""
+    name = str(error["loc"][0]) if error["loc"] else ""
+    if error["type"] == "extra_forbidden":
+        return f"unknown entry {name[:_SHOWN]!r}; known are {', '.join(advice)}"
+    if error["type"] == "missing":
+        return f"{name} is missing; {advice[name]}"
+    given = repr(str(error["input"]) if isinstance(error["input"], date) else error["input"])[:_SHOWN]
+    if isinstance(error.get("ctx", {}).get("error"), DayError):
+        return f"{name} = {given} cannot be used; correct the year, it is from {FIRST_DAY.year} to {LAST_DAY.year}"
+    return f"{name} = {given} cannot be used; {advice.get(name, f'write it as a [[{field[:-1]}]] table')}"

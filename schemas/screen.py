@@ -13,7 +13,7 @@ import sys
 import threading
 import traceback
 import warnings
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import IO, Final, NoReturn
 
@@ -21,12 +21,15 @@ import click
 
 from schemas.errors import ClustertrackError
 from schemas.interpreter import require_asserts
+from schemas.own_files import open_null
 from schemas.usage_sentences import click_sentence
 from schemas.visible import Lines, as_lines, one_line
 
 INTERRUPTED: Final = 130
 """Exit code after Ctrl-C, as shells have it: 128 and the number of the signal."""
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_closed: Final = [False, False, False]
+"""Whether standard input, output and error were closed when the process began."""
 
 
 def say(line: str, *, err: bool = False) -> None:
@@ -68,8 +71,10 @@ def has_colors() -> bool:
 def _write(text: str, *, err: bool) -> None:
     stream = sys.stderr if err else sys.stdout
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
-    stream.flush()
+    # Words about the work must not end it, where nobody can read them.
+    with suppress(OSError) if err else nullcontext():
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
 
 
 class StandardError(io.TextIOBase):
@@ -104,38 +109,47 @@ def indented(text: str) -> Lines:
 
 def run(command: click.Command, name: str) -> NoReturn:
     """Run a command as a process: what a user can cause ends it with one sentence and its exit code."""
+    _open_closed_streams()
     hook_in()
-    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # until here Ctrl-C had nothing to tell
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        sys.exit(_ended(command, name))
+    except KeyboardInterrupt:  # while it ended, or before it began
+        _end_interrupted()
+
+
+def _ended(command: click.Command, name: str) -> int:
+    """Run a command; its exit code."""
     try:
         require_asserts()
         code = command.main(prog_name=name, standalone_mode=False)
     except ClustertrackError as error:
         say(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         show(as_lines(error.format_message().split("\n")), err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.ClickException as error:
         say(f"error: {click_sentence(error)}", err=True)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except click.Abort:  # Ctrl-C, as Click tells it
         _end_interrupted()
     except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        _write_off(sys.stdout)
-        what = error.filename or "the output, or a file,"  # a stream does not tell its name
-        say(f"error: {what} cannot be written ({error.strerror}): make room, and run the command again", err=True)
-        sys.exit(1)
-    sys.exit(code if isinstance(code, int) else 0)
+        _end_unwritten(error)
+    return code if isinstance(code, int) else 0
 
 
 _reached = ""
 
 
+def take_interrupts() -> None:
+    """From here on Ctrl-C is an exception, and ends the command with the sentence of how far it came."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    note_reached("nothing was done yet")
+
+
 def note_reached(how_far: str) -> None:
-    """Note how far the command has come, for the sentence that ends it after Ctrl-C."""
+    """Note how far the command has come, for the sentence that ends it after Ctrl-C or at an output that is full."""
     global _reached  # noqa: PLW0603  (a process runs one command)
     _reached = how_far
 
@@ -148,11 +162,33 @@ def _end_interrupted() -> NoReturn:
     sys.exit(INTERRUPTED)
 
 
+def _end_unwritten(error: OSError) -> NoReturn:
+    """End the command whose output, or a file, takes nothing more; anything else that went wrong is raised again."""
+    closed = error.errno == errno.EBADF and _closed[1]
+    if not closed and error.errno not in _FULL:
+        raise error
+    _write_off(sys.stdout)
+    what = error.filename or ("standard output" if closed else "the output, or a file,")  # a stream tells no name
+    why, do = ("it is closed", "open it") if closed else (error.strerror, "make room")
+    how_far = f"{_reached}; " if _reached else ""
+    say(f"error: {what} cannot be written ({why}): {how_far}{do}, and run the command again", err=True)
+    sys.exit(1)
+
+
 def _write_off(stream: IO[str]) -> None:
     """What is left in a stream that takes nothing goes into a pipe, or Python would try again at its end."""
     with suppress(OSError):
         _, into = os.pipe()
         os.dup2(into, stream.fileno())
+
+
+def _open_closed_streams() -> None:
+    """Open the standard streams that are closed, or the next file to be opened would get their number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            _closed[number] = True
+            # A result that cannot be printed is an error; words that cannot are lost.
+            setattr(sys, name, open_null(number, writable=name == "stderr"))
 
 
 def hook_in() -> None:

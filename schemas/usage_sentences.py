@@ -14,6 +14,7 @@ _CLICK: Final = (
     (r"(?P<value>.+) is not in the range (?P<least>\S+)<=x<=(?P<most>\S+)\.", "{value} is not from {least} to {most}"),
     (r"(?P<value>.+) is not in the range x>=(?P<least>\S+)\.", "{value} is less than {least}"),
     (r"(?P<value>.+) is not in the range x<=(?P<most>\S+)\.", "{value} is more than {most}"),
+    (r"(?P<value>.+) does not match the format '%Y-%m-%d'\.", "{value} is no day: write 2019-03-31"),
     (r"(?P<value>.+) is not one of (?P<words>.+)\.", "{value} is none of {words}"),
     (r"(?:File|Directory|Path) (?P<value>.+) does not exist\.", "there is no file {value}"),
     (r"File (?P<value>.+) is a directory\.", "{value} is a folder, not a file"),

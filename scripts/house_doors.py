@@ -96,6 +96,7 @@ def _writes(call: ast.Call) -> bool:
 SCREENS = {
     "schemas/screen.py": ("sys.stdout", "sys.stderr"),
     "schemas/visible.py": ("Lines",),
+    "clustertrack/__main__.py": ("os.write",),  # before anything is imported
     "clustertrack/progress.py": ("rich", "Console"),
     "reports/layout.py": ("rich", "Console", "print"),  # into a text, which becomes lines
     "clustertrack/logs.py": ("StreamHandler", "sys.stderr"),
@@ -141,7 +142,7 @@ def _ways_to_a_screen(node: ast.AST) -> Iterator[str]:
 
 
 ENVIRONMENT = {
-    "clustertrack/cli.py": ("CLUSTERTRACK_CLUSTERS", "CLUSTERTRACK_INSTITUTIONS"),  # read no more, which it says
+    "clustertrack/cli.py": (),  # asks for settings that went
     "clustertrack/commands/up.py": (
         "CLUSTERTRACK_PARTITIONS",
         *("CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD", "CLICKHOUSE_PASSWORD_FILE"),
@@ -214,6 +215,7 @@ def stray_clients(path: Path) -> Iterator[str]:
 
 
 EXITS = {
+    "clustertrack/__main__.py": "os._exit",  # before anything is imported
     "clustertrack/commands/publish.py": "sys.exit",  # what was sent is printed after Ctrl-C
     "clustertrack/local/clickhouse/__main__.py": "os._exit",
     "clustertrack/local/java.py": "sys.exit",  # a script of its own, for scripts/setup

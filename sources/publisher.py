@@ -23,6 +23,7 @@ from brokers.partitioning import key_hash
 from brokers.record_headers import LINE
 from schemas.counts import counted
 from schemas.errors import Unreachable
+from schemas.screen import note_reached
 from sources.topic_producer import DELIVERY_MS, MAX_RECORD, REQUEST_MS, TopicProducer, open_producer, why_not_sent
 
 MAX_VALUE: Final = MAX_RECORD - 512
@@ -148,6 +149,11 @@ class KafkaPublisher:
         self.records = 0
         self.confirmed: SourceLine | None = None
 
+    @property
+    def handed_over(self) -> bool:
+        """Whether there was anything to send."""
+        return bool(self.records or self._pending)
+
     def send(self, key: bytes | None, value: bytes, place: SourceLine) -> None:
         """Hand over one record, waiting while too much is unconfirmed."""
         try:
@@ -241,4 +247,9 @@ def kafka_publisher(
     """
     producer = open_producer(kafka, topic, connect_ms=connect_ms, request_ms=request_ms, delivery_ms=delivery_ms)
     with closing(producer):
-        yield KafkaPublisher(producer, headers=headers, patience=(delivery_ms + request_ms) / 1000)
+        publisher = KafkaPublisher(producer, headers=headers, patience=(delivery_ms + request_ms) / 1000)
+        try:
+            yield publisher
+        finally:
+            if publisher.handed_over:
+                note_reached(f"Kafka confirmed {counted(publisher.records, 'record')}")

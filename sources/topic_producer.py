@@ -1,7 +1,7 @@
 """kafka-python's idempotent producer (acks=all) of one topic, whose records are appended below its `send`."""
 
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from time import monotonic
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from kafka.structs import TopicPartition
 from brokers.admin import CONNECT_MS, NOTHING_SENT, require_topic
 from brokers.connection import KafkaConnection
 from brokers.explain import explained, is_authorization, right
+from brokers.kafka_python import close_producer
 
 MAX_RECORD: Final = 1024 * 1024
 """Bytes of one record batch that the events topic takes (`max.message.bytes`)."""
@@ -21,7 +22,6 @@ DELIVERY_MS: Final = 60_000
 """A broker that restarts is back within seconds; after a minute a person should know."""
 LINGER_MS: Final = 50
 
-_CLOSE_SECONDS: Final = 1
 _BATCH: Final = 512 * 1024
 """Large batches: a third of the broker's work, and the client's cost is per batch, too. Must stay below MAX_RECORD."""
 _REQUEST: Final = 4 * MAX_RECORD
@@ -124,16 +124,7 @@ class TopicProducer:
 
     def close(self) -> None:
         """Close at once: what was not flushed may be lost, or arrive."""
-        producer = self._producer
-        try:
-            producer.close(timeout=_CLOSE_SECONDS)
-        except KafkaTimeoutError:
-            # kafka-python 3.0 gives up here with its thread running, and tries again, noisily, when the object is
-            # collected.
-            producer._sender.force_close()
-            producer._sender.join(_CLOSE_SECONDS)
-            with suppress(KafkaTimeoutError):
-                producer.close(timeout=_CLOSE_SECONDS)
+        close_producer(self._producer)
 
     @property
     def trouble(self) -> str:

@@ -26,7 +26,7 @@ from clustertrack.health import Health, serve
 from clustertrack.http_server import QuietServer, listen
 from clustertrack.settings import CollectorSettings, Settings, load_settings
 from schemas.errors import CheckFailed, ClustertrackError, Unreachable
-from schemas.screen import say
+from schemas.screen import note_reached, say
 from sources.collector.bounded_protocol import CollectorProtocol
 from sources.collector.collector import Collector, Limits
 from sources.collector.delivery import KafkaDelivery
@@ -80,6 +80,7 @@ def _collect(settings: Settings, partitions: Mapping[str, int], chatter: Chatter
     gc.set_threshold(50_000, 5, 10)
     record_batches.install(frozenset())
     silence.install()
+    silence.answered.append(chatter.answered)
     kafka, own = settings.kafka.connection(), settings.collector
     listener = listen(own.host, own.port, advice="set CLUSTERTRACK_COLLECTOR_PORT to a free one")
     _allow_connections()
@@ -105,6 +106,9 @@ def _collect(settings: Settings, partitions: Mapping[str, int], chatter: Chatter
         )
         process = _Process(settings, collector, delivery, [key_feed, registry_feed], chatter)
         asyncio.run(process.run(listener))
+    if process.interrupted:
+        note_reached("what it has answered for is on Kafka")
+        raise KeyboardInterrupt
 
 
 def _partitions(settings: Settings) -> dict[str, int]:
@@ -164,6 +168,7 @@ class _Process:
         self._collector = collector
         self._came_round = time.monotonic()
         self._stopping = False
+        self.interrupted = False
         self._kafka = _Probed(lambda: probe(settings.kafka.connection(), _PROBE_SECONDS))
 
     async def run(self, listener: socket.socket) -> None:
@@ -198,8 +203,12 @@ class _Process:
             self._stopping = True
             server.should_exit = True
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop)
+        def interrupt() -> None:
+            self.interrupted = True
+            stop()
+
+        loop.add_signal_handler(signal.SIGTERM, stop)
+        loop.add_signal_handler(signal.SIGINT, interrupt)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         others = [asyncio.ensure_future(feed.run()) for feed in self._feeds]
         others += [asyncio.create_task(self._delivery.run()), asyncio.create_task(self._watch())]

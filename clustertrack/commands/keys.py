@@ -202,7 +202,6 @@ def _read(kafka: KafkaConnection) -> Keyring:
 
 def _send(kafka: KafkaConnection, versions: Sequence[KeyVersion], otherwise: str) -> None:
     """Send versions, and see that they are taken; `otherwise` says what holds if they are not."""
-    note_reached(otherwise)
     try:
         with kafka_publisher(kafka, topics.KEYS) as publisher:
             for line, version in enumerate(versions, 1):
@@ -212,6 +211,8 @@ def _send(kafka: KafkaConnection, versions: Sequence[KeyVersion], otherwise: str
         what = f"Kafka did not confirm {counted(len(versions), 'key')} ({error.cause})"
         error.args = (f"{what}: {otherwise}; repeat the command when Kafka answers",)
         raise
+    finally:
+        note_reached(otherwise)
     newest = {one.id: one.revision for one in _read(kafka).versions}
     if any(newest.get(one.id, -1) < one.revision for one in versions):
         raise CheckFailed(

@@ -34,6 +34,8 @@ from sources.publisher import Counter, Publisher, kafka_publisher
 _EXAMPLES: Final = 3
 _AT_MOST: Final = 5
 """Percent of what is counted of a source that a snapshot retracts unasked."""
+_LAST_DAY: Final = 0xFFFF
+"""2149-06-06, in days since 1970: the last one of the ledger."""
 _DAY: Final = click.DateTime(["%Y-%m-%d"])
 
 
@@ -129,6 +131,8 @@ def command(
         raise UsageFault("--verify sends nothing: leave out --dry-run, --send-invalid, --anyway and --snapshot")
     if not snapshot and (first or last or yes or at_most is not None):
         raise UsageFault("--from, --to, --at-most and --yes go with --snapshot: give it too, or leave them out")
+    if first and last and first > last:
+        raise UsageFault(f"--from {first.date()} is after --to {last.date()}: no day is between them; swap them")
     days = {"--from": first, "--to": last}
     report = Report(
         as_json=as_json,
@@ -152,7 +156,8 @@ def command(
     instant = instant_of(inputs, exported_at, now) if snapshot else None
     judge = _judge(settings, registry, now, report, dry_run=dry_run)
     if verifying:
-        _verify(settings, inputs, judge, conflicts, as_json=as_json)
+        reader = FileJudge(AnyClusters(), now, allow_personal_data=True)
+        _verify(settings, inputs, reader, judge, conflicts, as_json=as_json)
         return
     with ExitStack() as stack:
         plan = None
@@ -213,7 +218,13 @@ def _judge(settings: Settings, registry: Path | None, now: int, report: Report, 
 
 
 def _verify(
-    settings: Settings, inputs: Sequence[Input], judge: FileJudge, conflicts: Conflicts, *, as_json: bool
+    settings: Settings,
+    inputs: Sequence[Input],
+    reader: FileJudge,
+    judge: FileJudge,
+    conflicts: Conflicts,
+    *,
+    as_json: bool,
 ) -> None:
     from sinks.clickhouse import open_ledger  # noqa: PLC0415  (sending needs no ClickHouse client)
 
@@ -224,6 +235,7 @@ def _verify(
                 client,
                 settings.clickhouse.database,
                 source,
+                reader=reader,
                 judge=judge,
                 conflicts=conflicts,
                 track=_tracked,
@@ -245,7 +257,8 @@ def _plan(
 ) -> Iterator[Plan]:
     from sinks.clickhouse import open_ledger  # noqa: PLC0415  (sending needs no ClickHouse client)
 
-    first, last = (None if day is None else day.toordinal() - EPOCH_ORDINAL for day in days)
+    # The ledger's days are within 16 bits.
+    first, last = (None if day is None else min(max(day.toordinal() - EPOCH_ORDINAL, 0), _LAST_DAY) for day in days)
     with open_ledger(settings.clickhouse.connection()) as client:
         plan = make_plan(
             client,

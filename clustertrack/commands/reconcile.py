@@ -80,6 +80,7 @@ def command(*, acknowledge: str | None, by_day: bool, textfile: Path | None, as_
     started = time.monotonic()
     with open_ledger(settings.clickhouse.connection()) as client, KafkaOffsets(settings.kafka.connection()) as offsets:
         result = examine(settings, client, offsets, acknowledge=reason)
+    note_reached("the verdict was not printed")
     if textfile is not None:
         metrics = ReconcileMetrics()
         metrics.fill(result, now=time.time(), seconds=time.monotonic() - started)

@@ -74,7 +74,12 @@ def _send(path: Path, *, as_json: bool) -> None:
     total = sum(1 for _ in read_raw(path))
     with _shown(path.name, total) as reached:
         _plain(f"sending {counted(total, 'record')} of {path}")
-        sent = publish_raw(path, EVENTS, settings.kafka.connection(), reached)
+
+        def progress(number: int) -> None:
+            note_reached(f"{number:,} of {counted(total, 'record')} sent")
+            reached(number)
+
+        sent = publish_raw(path, EVENTS, settings.kafka.connection(), progress)
     if as_json:
         show(json_lines({"file": str(path), "sent": sent}))
     else:

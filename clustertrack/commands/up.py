@@ -26,7 +26,7 @@ from clustertrack.settings import LAPTOP_PARTITIONS, Settings, WorkerSettings, l
 from schemas.counts import counted
 from schemas.errors import UsageFault
 from schemas.own_folders import set_private_umask
-from schemas.screen import say
+from schemas.screen import note_reached, say
 
 _USUAL: Final = Ports()
 
@@ -96,7 +96,8 @@ def _run(stack: LocalStack) -> None:
     def readiness() -> Health:
         return Health(ok=False, why=str(refused[0])) if refused else supervisor.readiness()
 
-    with _signals(supervisor):
+    note_reached("nothing of the stack runs, and its data is kept")
+    with _signals(supervisor) as asked:
         server = serve(registry, HOST, stack.ports.metrics, lambda: Health(ok=True), readiness)
         try:
             stack.start(supervisor, _tell)
@@ -123,19 +124,23 @@ def _run(stack: LocalStack) -> None:
             server.close()
     if refused:
         raise refused[0]
+    if signal.SIGINT in asked:
+        raise KeyboardInterrupt
 
 
 @contextmanager
-def _signals(supervisor: Supervisor) -> Iterator[None]:
-    """Ctrl-C and SIGTERM ask the supervisor to stop, as long as it runs."""
+def _signals(supervisor: Supervisor) -> Iterator[list[int]]:
+    """Ctrl-C and SIGTERM ask the supervisor to stop, as long as it runs. Yields the signals that came."""
+    asked: list[int] = []
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
+    def ask(number: int, _frame: FrameType | None) -> None:
+        asked.append(number)
         supervisor.ask_to_stop()
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, ask) for number in numbers}
     try:
-        yield
+        yield asked
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

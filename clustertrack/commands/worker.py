@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -15,7 +16,7 @@ import structlog
 from clickhouse_connect.driver.client import Client
 from prometheus_client import REGISTRY
 
-from brokers import topics
+from brokers import silence, topics
 from brokers.codecs import require_codecs
 from brokers.explain import not_allowed
 from brokers.offsets import KafkaOffsets, Partition, Progress
@@ -27,7 +28,7 @@ from schemas.addresses import TopicPartition
 from schemas.errors import CheckFailed, ClustertrackError, UsageFault
 from schemas.indicators import PIPELINE_RELEASED, PIPELINE_VERSION
 from schemas.own_folders import close_folder, locked, private_folder, set_private_umask
-from schemas.screen import StandardError, say
+from schemas.screen import StandardError, note_reached, say
 from sinks import catalog, changelog
 from sinks.clickhouse import first_line, open_ledger
 from sinks.guard import MIGRATE, Belonging, GuardedLedger, lost_receipts, older_than_commits
@@ -89,6 +90,7 @@ def _work(
         worker.app.delivery.learn(now)
 
     learn(aside)
+    silence.answered.append(chatter.answered)
 
     @worker.app.task  # type: ignore[untyped-decorator]  # Faust has no types
     async def watch() -> None:
@@ -271,6 +273,14 @@ class _Service(faust.Worker):  # type: ignore[misc]  # Faust has no types
     def _enter_debugger(self) -> None:
         """SIGUSR2 opens a debugger in Faust; a production process has none."""
 
+    interrupted = False
+    """Whether Ctrl-C asked it to stop."""
+
+    def _on_sigint(self) -> None:
+        """Faust's own prints a line of dashes."""
+        self.interrupted = True
+        self._schedule_shutdown(signal.SIGINT)
+
     def _schedule_shutdown(self, signal: Any) -> None:  # noqa: ANN401  (mode has no types)
         # Faust can hang while it stops. Unacked records are delivered again, so exiting hard is safe.
         killer = threading.Timer(STOP_SECONDS, os._exit, (1,))
@@ -286,6 +296,7 @@ def _run(worker: Worker, settings: Settings) -> None:
     said = StandardError()
     service = _Service(worker.app, loop=loop, quiet=True, redirect_stdouts=False, stdout=said, stderr=said)
     service.spinner = None
+    note_reached("records that were not counted are read again")
     log.info("worker starts", group=worker.app.conf.id, metrics_port=settings.worker.metrics_port)
     try:
         service.execute_from_commandline()
@@ -293,6 +304,8 @@ def _run(worker: Worker, settings: Settings) -> None:
         # In place of SystemExit: the last line of the log says why, no matter what the libraries log before it.
         if service.crash_reason is not None:
             raise CheckFailed(_last_words(service.crash_reason)) from service.crash_reason
+        if service.interrupted:
+            raise KeyboardInterrupt
 
 
 def _last_words(reason: BaseException) -> str:

@@ -51,6 +51,8 @@ class SourcePlan:
     retracted: int = 0
     newer: int = 0
     """Activities that the export lacks, and that were recorded after it: they stay."""
+    rows: Span | None = None
+    """Days of its rows in the export; None without any."""
 
 
 @dataclass
@@ -61,6 +63,8 @@ class Plan:
     refused: int = 0
     """Rows without an activity: with any, nothing is retracted, as it may be theirs."""
     sources: list[SourcePlan] = field(default_factory=list)
+    outside: dict[str, Span] = field(default_factory=dict)
+    """Sources of which nothing is compared -> the days of their rows: all before --from, or all after --to."""
     shown: list[HeldActivity] = field(default_factory=list)
     """The first of those that would be retracted."""
     revived: set[bytes] = field(default_factory=set)
@@ -151,8 +155,11 @@ def make_plan(
                         plan.refused += 1
         if plan.refused:
             return plan
-        for name, span in _spans(index, inputs, days).items():
-            one = SourcePlan(name, span, held.count_held(client, database, name, span))
+        spans = spans_of(index.spans, inputs, days)
+        plan.outside = {name: rows for name, rows in index.spans.items() if spans[name].first > spans[name].last}
+        for name in sorted(spans.keys() - plan.outside.keys()):
+            span = spans[name]
+            one = SourcePlan(name, span, held.count_held(client, database, name, span), rows=index.spans.get(name))
             plan.sources.append(one)
             for part in index.parts():
                 for activity in held.lacking(client, database, name, span, part):
@@ -173,16 +180,23 @@ def make_plan(
     return plan
 
 
-def _spans(index: FileIndex, inputs: Sequence[Input], days: tuple[int | None, int | None]) -> dict[str, Span]:
+def spans_of(rows: Mapping[str, Span], inputs: Sequence[Input], days: tuple[int | None, int | None]) -> dict[str, Span]:
+    """The days on which each source is compared; it ends before it begins where all its rows are on other days.
+
+    Args:
+        rows: source -> the days of its rows.
+        inputs: the files.
+        days: first and last day that are given.
+    """
     first, last = days
     found = {
         name: Span(span.first if first is None else first, span.last if last is None else last)
-        for name, span in index.spans.items()
+        for name, span in rows.items()
     }
     if first is not None and last is not None:  # a source without any row in the export
         stated = [one.builder.fixed.get("source") for one in inputs if isinstance(one, Table)]
         found |= {name: Span(first, last) for name in stated if name is not None}
-    return {name: span for name, span in found.items() if span.first <= span.last}
+    return found
 
 
 def note(plan: Plan, one: SourcePlan, activity: HeldActivity) -> None:

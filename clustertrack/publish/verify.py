@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from clustertrack.publish import held
 from clustertrack.publish.file_index import FileIndex, Span
@@ -30,6 +30,8 @@ class Verified:
 
     file: str
     rows: Counter[Status] = field(default_factory=Counter)
+    decided_by: Counter[int] = field(default_factory=Counter)
+    """Revision of the registry -> rows that count by it and that the one in force would decide otherwise."""
     lacking: int = 0
     """Activities that the ledger counts in the file's days and the file has not."""
     spans: dict[str, Span] = field(default_factory=dict)
@@ -40,6 +42,7 @@ def verify(
     database: str,
     source: Input,
     *,
+    reader: FileJudge,
     judge: FileJudge,
     conflicts: Conflicts,
     track: Track,
@@ -52,7 +55,8 @@ def verify(
         client: of the ledger.
         database: the ledger's.
         source: the file.
-        judge: as workers judge.
+        reader: judges by no registry, as the ledger may hold what the one in force has no place for.
+        judge: as workers judge now.
         conflicts: as for sending.
         track: shows how much is done.
         on_row: called with each row's verdict, in no particular order.
@@ -65,33 +69,37 @@ def verify(
 
     def tell(found: Verdict) -> None:
         done.rows[found.status] += 1
+        if found.decided_by is not None:
+            done.decided_by[found.decided_by] += 1
         on_row(found)
 
     with FileIndex() as index:
         with track("reading", source) as progress:
-            for line, _, judged in events_of(source, judge, conflicts, progress):
-                if isinstance(judged, Activity):
-                    index.add(line, judged)
+            for line, _, read in events_of(source, reader, conflicts, progress):
+                if isinstance(read, Activity):
+                    index.add(line, read)
         repeats = index.repeats()
-        waiting: list[tuple[int, Activity, bytes]] = []
+        waiting: list[_Row] = []
         wrong: list[tuple[int, list[Fault], bytes]] = []
         names = 0
         with track("verifying", source) as progress:
-            for line, record, judged in events_of(source, judge, conflicts, progress):
+            for line, record, read in events_of(source, reader, conflicts, progress):
                 if isinstance(record, Refusal):
                     tell(
                         Verdict(
                             line, "refused", why=f"{record.field}: {record.reason}" if record.field else record.reason
                         )
                     )
-                elif isinstance(judged, list):
-                    wrong.append((line, judged, sha256(record.value).digest()))
-                elif line in repeats:
+                elif isinstance(read, Activity) and line in repeats:
                     why = f"says the same as line {repeats[line]:,}"
-                    tell(Verdict(line, "duplicate", judged.source, judged.activity_id, why=why))
+                    tell(Verdict(line, "duplicate", read.source, read.activity_id, why=why))
                 else:
-                    waiting.append((line, judged, sha256(record.value).digest()))
-                    names += len(judged.source) + len(judged.activity_id)
+                    today, digest = judge.activity(record), sha256(record.value).digest()
+                    if isinstance(read, Activity):
+                        waiting.append(_Row(line, read, digest, today))
+                        names += len(read.source) + len(read.activity_id)
+                    else:
+                        wrong.append((line, read if isinstance(today, Activity) else today, digest))
                 if len(waiting) + len(wrong) >= _ROWS or names >= _NAMES:
                     _look_up(client, database, waiting, wrong, tell)
                     waiting, wrong, names = [], [], 0
@@ -105,22 +113,34 @@ def verify(
     return done
 
 
+class _Row(NamedTuple):
+    """A row that can be an event."""
+
+    line: int
+    read: Activity
+    digest: bytes
+    """SHA-256 of its record's value."""
+    today: Activity | list[Fault]
+    """What a worker would make of it now."""
+
+
 def _look_up(
     client: "Client",
     database: str,
-    rows: Sequence[tuple[int, Activity, bytes]],
+    rows: Sequence[_Row],
     wrong: Sequence[tuple[int, list[Fault], bytes]],
     tell: Callable[[Verdict], object],
 ) -> None:
-    names = [(row.source, row.activity_id) for _, row, _ in rows]
+    names = [(row.read.source, row.read.activity_id) for row in rows]
     holds = held.newest(client, database, names) if names else {}
-    other = [one for one, name in zip(rows, names, strict=True) if not says_the_same(one[1], holds.get(name))]
-    times = [(row.source, row.activity_id, row.recorded_at) for _, row, _ in other]
+    other = [row for row, name in zip(rows, names, strict=True) if not says_the_same(row.read, holds.get(name))]
+    times = [(row.read.source, row.read.activity_id, row.read.recorded_at) for row in other]
     same_time = held.of_time(client, database, times) if times else {}
-    digests = [digest for *_, digest in (*other, *wrong)]
+    digests = [*(row.digest for row in other), *(digest for *_, digest in wrong)]
     dead = held.rejected(client, database, digests) if digests else {}
-    for (line, row, digest), name in zip(rows, names, strict=True):
-        tell(verdict(line, row, holds.get(name), same_time.get(name, ()), dead.get(digest)))
+    for row, name in zip(rows, names, strict=True):
+        found = dead.get(row.digest)
+        tell(verdict(row.line, row.read, holds.get(name), same_time.get(name, ()), found, row.today))
     for line, faults, digest in wrong:
         found = dead.get(digest)
         if found is None:

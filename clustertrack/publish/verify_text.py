@@ -2,11 +2,11 @@
 
 from typing import Any, Final
 
-from clustertrack.publish.dry_run_text import danish_day
 from clustertrack.publish.held import HeldActivity, held_as_dict
+from clustertrack.publish.snapshot_text import spelled_days
 from clustertrack.publish.verdicts import AS_PLANNED, MEANING, Verdict
 from clustertrack.publish.verify import Verified
-from schemas.counts import counted, one_or_many
+from schemas.counts import counted, number, one_or_many
 from schemas.errors import CheckFailed
 from schemas.event_time import day_of
 from schemas.people import masked
@@ -57,6 +57,10 @@ class VerifyReport:
                 {
                     "file": done.file,
                     "rows": {status: done.rows[status] for status in MEANING},
+                    "decided_by": [
+                        {"registry_revision": revision, "rows": rows}
+                        for revision, rows in sorted(done.decided_by.items())
+                    ],
                     "not_as_in_file": self._rows,
                     "days": {source: [_iso(span.first), _iso(span.last)] for source, span in done.spans.items()},
                     "lacking": done.lacking,
@@ -66,15 +70,27 @@ class VerifyReport:
         else:
             if self._said > _SHOWN:
                 say(f"and {self._said - _SHOWN:,} more such rows; --json has them")
-            counts = [[f"{done.rows[status]:,}", MEANING[status]] for status in MEANING if done.rows[status]]
+            counts = [
+                [number(rows), one_or_many(rows, *meaning)]
+                for status, meaning in MEANING.items()
+                if (rows := done.rows[status])
+            ]
             show(as_lines([f"{done.file}:"]))
             show(table(counts, indent="  "))
+            for revision, rows in sorted(done.decided_by.items()):
+                say(
+                    f"  {number(rows)} of these {one_or_many(rows, 'was', 'were')} decided by revision {revision} of "
+                    "the registry; the one in force would decide otherwise"
+                )
             self._say_lacking(done)
         self._begin()
 
     def _say_lacking(self, done: Verified) -> None:
-        for source, (first, last) in done.spans.items():
-            say(f"  days of {source}: {danish_day(day_of(first))} to {danish_day(day_of(last))}")
+        for source, span in done.spans.items():
+            say(f"  days of {source}: {spelled_days(span)}")
+        if not done.spans:
+            say("  no row has a day: what the file lacks cannot be asked")
+            return
         if not done.lacking:
             say("  the ledger counts nothing in these days that the file lacks")
             return

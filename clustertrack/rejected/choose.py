@@ -21,9 +21,9 @@ from clustertrack.rejected.rejected_text import Would
 from clustertrack.rejected.replay import Refused, Results
 from clustertrack.rejected.store import Wanted, find_places, known_words, open_places, read_records
 from clustertrack.settings import Settings
-from schemas import company, faults
 from schemas.addresses import RecordAddress
 from schemas.errors import CheckFailed, UsageFault
+from schemas.fault_codes import MEANINGS
 from schemas.faults import SET_ASIDE
 from schemas.own_files import read_within
 from schemas.similar import suggestion
@@ -41,7 +41,7 @@ def check_words(client: Client, settings: Settings, wanted: Wanted) -> None:
     registry = registry_in_force(settings)
     sources |= {source for cluster in registry.clusters for source in cluster.sources}
     for option, given, known, where in (
-        ("--reason", wanted.reasons, {*faults.CODES, *company.CODES, *reasons}, "is no fault code"),
+        ("--reason", wanted.reasons, {*MEANINGS, *reasons}, "is no fault code"),
         ("--source", wanted.sources, sources, "is no source of a rejected record or of the cluster registry"),
         ("--topic", wanted.topics, {*topics.READ}, "is no topic that workers read"),
     ):
@@ -74,7 +74,7 @@ def resolve(client: Client, database: str, named: list[WrittenAddress]) -> list[
     for name, places in found.items():
         if not places:
             raise CheckFailed(
-                f"{name} is no rejected record; they are kept for 90 days, see `clustertrack rejected list`."
+                f"{name} is not a rejected record; they are kept for 90 days, see `clustertrack rejected list`."
             )
         if len(places) > 1:
             choice = " or ".join(f"{p.topic}@{p.topic_epoch}/{p.partition}/{p.offset}" for p in places)

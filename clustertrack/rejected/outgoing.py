@@ -35,6 +35,7 @@ from brokers.record_headers import (
     describes_event,
     read_headers,
 )
+from brokers.topics import COMPANIES, KEYS, REGISTRY
 from clustertrack.rejected.records import RejectedRecord, replays_of
 from schemas.binding import parse, unbind
 from schemas.cvr import CvrError, format_cvr, parse_cvr
@@ -75,7 +76,7 @@ def as_replay(record: RejectedRecord, *, partitions: int, limit: int, can_return
     """
     replays = replays_of(record.headers) + 1
     if not can_return:
-        return _NO_RETURN.format(topic=record.place.topic)
+        return _no_return(record.place.topic)
     if not record.whole:
         return "only a part of it was kept: replay it with --edit FILE, or discard it"
     if record.payload is None:
@@ -105,7 +106,7 @@ def as_edited(record: RejectedRecord, value: bytes, *, partitions: int, can_retu
         UsageFault: the value is not one JSON object.
     """
     if not can_return:
-        return _NO_RETURN.format(topic=record.place.topic)
+        return _no_return(record.place.topic)
     document = parse(value)
     if isinstance(document, Fault):
         raise UsageFault(f"The edited value is not JSON ({document.value}): fix it and repeat the command.")
@@ -150,10 +151,16 @@ def company_of(value: bytes, headers: Sequence[tuple[str, bytes | None]]) -> int
 _KEPT: Final = (EDITED_FROM, LINE)
 """Headers of ours that say where a record comes from: a replay comes from there too."""
 
-_NO_RETURN: Final = (
-    "{topic} is compacted, where an old version sent again would take the place of a newer one: send a new version "
-    "(clustertrack companies load, registry load or keys) and discard it"
-)
+_NEW_VERSION: Final = {COMPANIES: "companies load FILE", REGISTRY: "registry load FILE", KEYS: "keys create or revoke"}
+"""Compacted topics -> the command that sends a new version."""
+
+
+def _no_return(topic: str) -> str:
+    command = f" (clustertrack {_NEW_VERSION[topic]})" if topic in _NEW_VERSION else ""
+    return (
+        f"{topic} is compacted, where an old version sent again would take the place of a newer one: send a new "
+        f"version{command} and discard it"
+    )
 
 
 def _is_binary(headers: Headers) -> bool:

@@ -4,15 +4,16 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from brokers.topics import EVENTS
 from clustertrack.rejected.actions import Done, Story
 from clustertrack.rejected.outgoing import Outgoing
 from clustertrack.rejected.records import RejectedRecord, replays_of
 from clustertrack.rejected.replay import Results
 from clustertrack.rejected.store import Count, Listed, Page
 from reports.layout import prose
-from schemas import company, faults
 from schemas.addresses import RecordAddress
 from schemas.counts import counted, number
+from schemas.fault_codes import MEANINGS
 from schemas.faults import SET_ASIDE, Fault
 from schemas.people import masked
 from schemas.visible import Lines, as_lines, is_visible, stacked, table, visible
@@ -79,12 +80,14 @@ def list_text(page: Page, count: Count, *, limit: int, width: int) -> Lines:
 def _about(record: Listed) -> str:
     """What a record says it is about, and where it comes from."""
     about = record.about
+    source = visible(masked(record.source)) or ("source unknown" if record.place.topic == EVENTS else "")
     words = [
+        visible(about.document),
         about.company and f"company {visible(about.company)}",
         about.activity and f"activity {visible(about.activity)}",
         about.day and f"on {visible(about.day)}",
         about.file and f"{visible(about.file)} line {number(about.line or 0)}",
-        visible(masked(record.source)) or "source unknown",
+        source,
     ]
     return ", ".join(filter(None, words))
 
@@ -153,7 +156,7 @@ def replayed_text(results: Results, would: Sequence[Would], *, dry_run: bool) ->
     lines = [f"{w.place} -> {w.to}: {_verdict(w)}" for w in would]
     lines += [f"{action.place} -> {action.to}" for action in results.replayed]
     if dry_run:
-        last = f"would replay {records(len(would))}; judged here, with the cluster registry of this machine"
+        last = f"would replay {records(len(would))}; judged as workers would now, by the registry in force"
     else:
         last = f"replayed {records(len(results.replayed))}"
     return as_lines([*first_lines(lines), *refused_lines(results), last])
@@ -182,8 +185,7 @@ def _state(record: Listed, limit: int) -> str:
 
 
 def _fault(fault: Fault) -> tuple[str, str, str, str]:
-    meaning = faults.CODES.get(fault.code) or company.CODES.get(fault.code, "")
-    return fault.field or "-", fault.code, fault.value, meaning
+    return fault.field or "-", fault.code, fault.value, MEANINGS.get(fault.code, "")
 
 
 def _headers(record: RejectedRecord) -> Iterator[str]:

@@ -1,14 +1,15 @@
 """The topic that records are sent to again, on a real Kafka: every record confirmed."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Final
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaError
 
 from brokers.connection import KafkaConnection
 from brokers.explain import await_usable, explained, is_authorization, right
+from brokers.kafka_python import close_producer
 from clustertrack.rejected.outgoing import Outgoing
 from schemas.counts import counted
 from schemas.errors import Unreachable
@@ -80,5 +81,4 @@ def kafka_topic(kafka: KafkaConnection, name: str, epoch: int) -> Iterator[Kafka
         yield KafkaTopic(name, epoch, producer)
     finally:
         # What matters is confirmed; the rest is sent again by the next run.
-        with suppress(KafkaTimeoutError):
-            producer.close(timeout=1)
+        close_producer(producer)

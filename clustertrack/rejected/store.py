@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from clickhouse_connect.driver.client import Client
 
 from brokers.record_headers import line_of
+from brokers.topics import KEYS, REGISTRY
 from clustertrack.rejected.records import RejectedRecord, WrittenAddress, replays_of
 from schemas.addresses import RecordAddress
 from schemas.faults import Fault
@@ -32,6 +33,8 @@ PLACE: Final = "topic, topic_epoch, partition, offset"
 PLACES: Final = "Array(Tuple(String, UInt16, UInt16, UInt64))"
 """Type of a bound list of places."""
 
+_DOCUMENTS: Final = {REGISTRY: "registry version", KEYS: "key of a publisher"}
+"""Topics whose records are about no company -> what their keys name."""
 _OURS: Final = "startsWith(lower(h.name), 'ct-') OR lower(h.name) = 'ce_subject'"
 """Headers that a list needs."""
 _ABOUT: Final = ", ".join(
@@ -100,6 +103,8 @@ class About(NamedTuple):
     """Name of the file that it was published from."""
     line: int | None = None
     """Of that file."""
+    document: str = ""
+    """What it is a version of, on the topics that are about no company: `registry version 1796932597259`."""
 
 
 class Listed(NamedTuple):
@@ -157,7 +162,7 @@ def list_open(client: Client, database: str, wanted: Wanted, *, after: RecordAdd
     listed = [
         Listed(
             _place(row[:4]), utc(row[4]), _text(row[5]), _faults(row[6]), replays_of(_headers(row[7])), row[8],
-            bool(row[13]), _about(row[9:13], _headers(row[7])),
+            bool(row[13]), _about(_text(row[0]), row[9:13], _headers(row[7])),
         )
         for row in rows[:limit]
     ]  # fmt: skip
@@ -250,11 +255,13 @@ def _open(database: str) -> str:
     return f"{check_database_name(database)}.rejected_open(known = {{known:DateTime64(3, 'UTC')}})"
 
 
-def _about(told: Sequence[bytes], headers: Headers) -> About:
+def _about(topic: str, told: Sequence[bytes], headers: Headers) -> About:
     company, activity, event, day = map(_text, told)
     named = {name.lower(): _text(value) for name, value in headers if value is not None}
     file, line = line_of(headers) or ("", None)
     company = masked(f"subject: {named.get('ce_subject', company)}").removeprefix("subject: ")
+    if (document := _DOCUMENTS.get(topic)) is not None:
+        return About(file=masked(file), line=line, document=f"{document} {company}".rstrip())
     return About(company, masked(activity or event), masked(day), masked(file), line)
 
 

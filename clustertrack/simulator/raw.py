@@ -12,6 +12,7 @@ from kafka import KafkaProducer
 from kafka.errors import KafkaError, KafkaTimeoutError
 
 from brokers.connection import KafkaConnection
+from brokers.kafka_python import close_producer
 from schemas.errors import Unreachable, UsageFault
 from schemas.own_files import open_file
 
@@ -78,7 +79,7 @@ def publish_raw(path: Path, topic: str, kafka: KafkaConnection, sent: Callable[[
             _require_topic(producer, topic)
             return _send(producer, topic, records, sent)
         finally:
-            producer.close(timeout=1)
+            close_producer(producer)
     except (KafkaError, OSError) as error:
         raise Unreachable(
             f"Kafka at {kafka.address} did not take {path} ({error}); check that it runs, then repeat"

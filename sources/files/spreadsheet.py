@@ -195,9 +195,7 @@ class CsvSheet:
                 record.append(line)
                 yield line
         except UnicodeError as error:
-            raise FileFault(
-                self.path, f"is not {self.encoding} ({error}): save it as UTF-8", line=number + 1
-            ) from error
+            raise FileFault(self.path, f"is not {self.encoding}: save it as UTF-8", line=number + 1) from error
         except OSError as error:
             raise FileFault(self.path, f"cannot be read any further ({error.strerror})", line=number + 1) from error
 

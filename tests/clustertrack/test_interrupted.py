@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from free_ports import free_ports
 from kafka import KafkaProducer
 
 from brokers.topics import EVENTS
@@ -55,6 +56,42 @@ def test_a_full_disk(environment: dict[str, str], verb: str):
     assert done.returncode == 1
     assert done.stderr.startswith("error: the output, or a file, cannot be written (No space left on device)")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_closed_output(environment: dict[str, str], verb: str):
+    """Also where no output is: one sentence and exit code 1."""
+    command = ["sh", "-c", f'exec "$0" -m clustertrack {verb} >&-', sys.executable]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: standard output cannot be written (it is closed): ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
+def test_a_full_disk_after_sending(environment: dict[str, str]):
+    """What was sent is said, although nothing else can be printed."""
+    command = [sys.executable, "-m", "clustertrack", "companies", "load", "examples/companies.csv"]
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            command, env=environment, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert done.stderr.endswith(": Kafka confirmed 38 records; make room, and run the command again\n")
+
+
+def test_ctrl_c_stops_a_worker(environment: dict[str, str], tmp_path: Path):
+    """Exit code 130, and what becomes of its work."""
+    (port,) = free_ports(1)
+    own = {"CLUSTERTRACK_DATA_DIR": str(tmp_path), "METRICS_PORT": str(port)}
+    command = [sys.executable, "-m", "clustertrack", "worker"]
+    with subprocess.Popen(command, env=environment | own, stderr=subprocess.PIPE, text=True) as worker:
+        assert worker.stderr is not None
+        assert any("registry is awaited" in line or "worker starts" in line for line in worker.stderr)
+        worker.send_signal(signal.SIGINT)
+        _, said = worker.communicate(timeout=30)
+    assert worker.returncode == 130
+    last = said.splitlines()[-1]
+    assert last == "stopped: records that were not counted are read again; it is safe to run the command again"
 
 
 def test_ctrl_c_while_waiting(environment: dict[str, str]):

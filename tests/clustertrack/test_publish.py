@@ -218,6 +218,9 @@ def test_what_a_worker_would_reject(run: Run, tmp_path: Path, rows: str, options
         pytest.param(["--verify", "--snapshot"], "--verify sends nothing", id="verify and snapshot"),
         pytest.param(["--yes"], "go with --snapshot", id="yes"),
         pytest.param(["--from", "2018-01-01"], "go with --snapshot", id="from"),
+        pytest.param(
+            ["--snapshot", "--from", "2021-12-31", "--to", "2021-01-01"], "after --to 2021-01-01", id="days reversed"
+        ),
         pytest.param(["--at-most", "0"], "go with --snapshot", id="at most"),
         pytest.param(["--snapshot"], "needs the instant", id="no instant"),
         pytest.param(["--snapshot", "--exported-at", "x"], "--exported-at: 'x' is not a time", id="no time"),

@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,8 +16,12 @@ from samples import CVRS, event
 from stack import Stack, answer, wait_for
 
 from brokers.topics import EVENTS, REGISTRY, REJECTED
-from clustertrack.cli import GONE, root
+from clustertrack.cli import root
+from clustertrack.commands import registry as registry_command
+from clustertrack.former_settings import GONE
 from schemas.errors import ClustertrackError
+from schemas.registry_document import read_file
+from sources.publisher import kafka_publisher
 
 pytestmark = pytest.mark.integration
 
@@ -138,7 +143,7 @@ def test_a_dry_run_says_what_would_change(stack: Stack):
     assert f"- cluster food-bio, Food, from 2000-01-01: {FOOD}" in said
     assert f"+ cluster water, Vand, from 2000-01-01: {WATER}" in said
     assert f"+ institution {CVRS[1]:08d}, from 2007-01-01: university" in said
-    assert f"{FOOD} loses cluster food-bio: it is listed no more (3 activities in the ledger)" in said
+    assert f"{FOOD} loses cluster food-bio: it is listed no more (3 activities of that cluster and those days" in said
     assert f"{CVRS[1]:08d} Syntetisk Skole changes kind: other from 2007-01-01" in said
     assert f"{CVRS[2]:08d} Syntetisk Kommune" not in said, "it is a public body already"
     assert "nothing was sent" in said
@@ -160,6 +165,67 @@ def test_a_worse_registry_stops(stack: Stack, text: str, said: str):
     assert len(stack.read(REGISTRY)) == before
 
 
+TWO = BASE + OTHER.replace(WATER, FOOD)
+
+
+def test_a_source_with_a_second_cluster_stops(stack: Stack):
+    """From then on its events have to name one: that is said, with JSON too, and needs --yes."""
+    before = len(stack.read(REGISTRY))
+    line = f"{FOOD} speaks for food-bio and water from 2000-01-01: an event without `cluster` is rejected"
+    harm = "1 source with activity in the ledger would have to name its cluster in every event"
+    said = load(stack, TWO, "--dry-run")
+    assert f"{line} as cluster_required (3 activities of those days in the ledger)" in said
+    assert f"nothing was sent; loading it needs --yes: {harm}" in said
+    said = load(stack, TWO, expect=1)
+    assert line in said
+    assert f"{harm}; nothing was sent: correct the file, or repeat with --yes" in said
+    plan = json.loads(load(stack, TWO, "--json", expect=1).partition("\n1 source")[0].rpartition("}")[0] + "}")
+    assert (plan["sent"], plan["needs_yes"], plan["revision_in_force"]) == (False, True, in_force(stack))
+    assert plan["cluster_required"][0]["activities"] == 3
+    assert len(stack.read(REGISTRY)) == before
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        pytest.param("2030-12-31", 0, "loses cluster food-bio from 2031-01-01\n", id="to come"),
+        pytest.param("2017-12-31", 1, "loses cluster food-bio from 2018-01-01 (3 activities of", id="past"),
+    ],
+)
+def test_days_that_a_source_loses(stack: Stack, end: str, code: int, said: str):
+    """Only activities on the lost days count, and where there is none the end of a cluster is nothing special."""
+    text = f"{BASE}valid_to = {end}\n"
+    assert said in load(stack, text, "--dry-run")
+    assert ("needs --yes" in load(stack, text, "--dry-run")) == bool(code)
+    if code:
+        load(stack, text, expect=1)
+
+
+def test_a_version_that_was_loaded_meanwhile(stack: Stack, monkeypatch: pytest.MonkeyPatch):
+    """What is in force is read back: a newer version that came first is said to be, and so is one in between."""
+    send = kafka_publisher
+
+    def meanwhile(ahead: int) -> None:
+        def publisher(*arguments: Any) -> Any:
+            monkeypatch.setattr(registry_command, "kafka_publisher", send)
+            revision = in_force(stack) + 1 if ahead == 0 else int(time.time() * 1000) + ahead
+            value = read_file(BASE.encode(), "other", revision).to_json()
+            stack.send(REGISTRY, [(b"%d" % revision, value, [], None)])
+            return send(*arguments)
+
+        monkeypatch.setattr(registry_command, "kafka_publisher", publisher)
+
+    meanwhile(1)
+    said = load(stack, BASE + OTHER, expect=1)
+    assert f"but revision {in_force(stack)} is in force, which somebody else loaded meanwhile" in said
+    wait_for(lambda: time.time() * 1000 > in_force(stack) + 1, 60, "the clock to pass the other version")
+    meanwhile(0)
+    said = load(stack, BASE + OTHER)
+    assert "in force from now on" in said
+    assert "meanwhile, which is not in force any more" in said
+    load(stack, BASE, "--yes")
+
+
 def test_a_record_that_breaks_a_rule_is_rejected(stack: Stack):
     """What somebody else publishes to the topic changes nothing, and is kept like any other rejected record."""
     before = followed(stack)
@@ -168,6 +234,11 @@ def test_a_record_that_breaks_a_rule_is_rejected(stack: Stack):
     assert stack.query("SELECT reason, registry_revision FROM rejected WHERE topic = 'registry.v1'") == [
         ("invalid_registry", 0)
     ]
+    listed = run(stack, "rejected", "list", "--reason", "invalid_registry", "--topic", REGISTRY)
+    assert "\n  registry version 5\n" in listed
+    [place] = re.findall(r"^registry\.v1/\S+", listed, re.MULTILINE)
+    assert "invalid_registry" in run(stack, "rejected", "show", place)
+    assert "clustertrack registry load FILE" in run(stack, "rejected", "replay", place, expect=1)
     assert followed(stack) == before
 
 
@@ -222,7 +293,7 @@ def test_workers_follow_and_rejected_records_are_replayed(stack: Stack):
 def test_a_new_ledger_learns_every_version(stack: Stack):
     """The topic keeps every version, so a ledger that is filled again knows what was in force when."""
     before = stack.query("SELECT revision, content, known_at FROM registry_version FINAL ORDER BY revision")
-    assert len(before) == 3
+    assert len(before) > 2
     records = sorted((int(r.key), r.value) for r in stack.read(REGISTRY) if r.key != b"5")
     assert records == [(revision, content.encode()) for revision, content, _ in before]
 

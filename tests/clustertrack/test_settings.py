@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import certifi
@@ -6,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from brokers.connection import KafkaConnection
+from clustertrack.former_settings import GONE
 from clustertrack.settings import GROUPS, load_settings, misspelt, variables
 from schemas.errors import UsageFault
 
@@ -149,12 +152,26 @@ def test_a_secret_is_not_given_twice(monkeypatch, tmp_path):
         load_settings()
 
 
-def test_a_secret_file_that_is_missing_is_a_sentence(monkeypatch, tmp_path):
-    """A secret's file that cannot be read is named together with its variable."""
-    monkeypatch.setenv("CLICKHOUSE_PASSWORD_FILE", str(tmp_path / "nothing"))
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        pytest.param(None, "No such file or directory", id="missing"),
+        pytest.param(b"\xff\xfe", "it is not UTF-8", id="binary"),
+    ],
+)
+def test_a_secret_file_that_cannot_be_read_is_a_sentence(monkeypatch, tmp_path, content: bytes | None, why: str):
+    """It is named as it was given, together with its variable."""
+    file = tmp_path / "secret"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("CLICKHOUSE_PASSWORD_FILE", str(file))
 
-    with pytest.raises(UsageFault, match=r"CLICKHOUSE_PASSWORD_FILE names .*nothing"):
+    with pytest.raises(UsageFault) as fault:
         load_settings()
+
+    assert str(fault.value) == (
+        f"CLICKHOUSE_PASSWORD_FILE names {file}, which cannot be read ({why}): correct the path"
+    )
 
 
 def test_misspelt_variables():
@@ -167,6 +184,29 @@ def test_misspelt_variables():
         "KAFKA_BOOTSTRAP_SERVER": "KAFKA_BOOTSTRAP_SERVERS",
     }
     assert misspelt(variables()) == {}
+    assert misspelt(["log_level", *GONE]) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("METRICS_PROT", "METRICS_PORT"),
+        ("LOGLEVEL", "LOG_LEVEL"),
+        ("CLICKHOUSE_PROT", "CLICKHOUSE_PORT"),
+        ("KAKFA_BOOTSTRAP_SERVERS", "KAFKA_BOOTSTRAP_SERVERS"),
+        ("CLUSTERTRAK_DATA_DIR", "CLUSTERTRACK_DATA_DIR"),
+    ],
+)
+def test_near_misses(name: str, meant: str):
+    """Also of variables without our prefix, and with a misspelt one."""
+    assert misspelt([name]) == {name: meant}
+
+
+def test_variables_of_others_are_no_near_misses():
+    """What shells, desktops and containers usually set."""
+    assert (
+        misspelt(["HOME", "PATH", "LOGNAME", "HOSTNAME", "LS_COLORS", "PORT", "LOG_FILE", "KAFKA_PORT_9092_TCP"]) == {}
+    )
 
 
 def test_a_misspelt_variable_is_named_once(monkeypatch, capsys):
@@ -213,3 +253,13 @@ def test_a_password_in_an_address_is_not_shown(monkeypatch, name: str, value: st
         load_settings()
     assert "s3" not in str(caught.value)
     assert "cret" not in str(caught.value)
+
+
+def test_a_setting_that_went_is_named_once(tmp_path):
+    """Only by the line that says what to do instead."""
+    set_ = {**os.environ, **dict.fromkeys(GONE, "/x"), "KAFKA_BOOTSTRAP_SERVERS": "x"}
+    command = [sys.executable, "-m", "clustertrack", "status"]
+    done = subprocess.run(command, env=set_, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    gone, wrong = done.stderr.splitlines()
+    assert gone.startswith(f"{GONE[0]} and {GONE[1]}: no longer read")
+    assert wrong.startswith("error: KAFKA_BOOTSTRAP_SERVERS cannot be used")

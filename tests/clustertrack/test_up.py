@@ -152,6 +152,19 @@ def test_an_environment_that_points_elsewhere_is_a_sentence(tmp_path, monkeypatc
 
 
 @pytest.mark.integration
+def test_ctrl_c_before_it_is_ready(tmp_path, base):
+    """Exit code 130, and the sentence that all commands have."""
+    with _start("--data", tmp_path / "data", "--port-base", base, stderr=subprocess.PIPE) as process:
+        assert any("Starting Kafka" in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=ENDS_WITHIN)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1] == (
+        "stopped: nothing of the stack runs, and its data is kept; it is safe to run the command again"
+    )
+
+
+@pytest.mark.integration
 def test_runs_until_sigterm_and_starts_again_elsewhere(up, base):
     """The whole stack comes up, prints its addresses and `ready`, stops cleanly, and starts again on other ports."""
     first = up(workers=2)
@@ -253,7 +266,7 @@ def test_survives_the_death_of_kafka_and_of_itself(up, wait_until):
     wait_until(lambda: not first.listening(), 20, "all ports to be free")
     second = up()
 
-    assert second.end(signal.SIGINT) == 0
+    assert second.end(signal.SIGINT) == 130
 
 
 @pytest.mark.integration

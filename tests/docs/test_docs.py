@@ -87,6 +87,15 @@ def test_commands_exist_with_their_options(page: Page):
                 assert word.split("=")[0] in known, f"{page.name}: clustertrack {line}"
 
 
+@pytest.mark.parametrize("verb", VERBS)
+def test_lists_of_commands_are_whole(verb: str):
+    """On a terminal of 80 columns no line of `--help` about a command ends in the middle of its sentence."""
+    command = command_of(verb)
+    commands = command.commands if isinstance(command, click.Group) else {}
+    for name, one in commands.items():
+        assert not one.get_short_help_str(limit=80 - len(name) - 6).endswith("..."), name
+
+
 def test_every_verb_is_shown_somewhere():
     """Each verb of the command line is in at least one page."""
     shown = {line.split()[0] for page in pages() for line in commands(page)}

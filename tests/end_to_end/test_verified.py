@@ -1,12 +1,12 @@
 """`publish --verify` and `--snapshot` on the whole pipeline: what became of a file, what a full export takes back."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from stack import Stack
+from stack import SAMPLE, Stack
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -228,3 +228,66 @@ def test_what_was_recorded_after_the_export_stays(files: Files):
     assert (source["retracted"], source["newer"]) == (0, 1)
     assert 40 in before
     assert counted(files) == before
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "said"),
+    [
+        pytest.param(
+            "1900-01-01", "1950-01-01", "no row of it on these days, only 1. maj 2022 to 30. maj 2022", id="before 1970"
+        ),
+        pytest.param("2020-06-01", "9999-12-31", "1. juni 2020 to 6. juni 2149: ", id="an open end"),
+        pytest.param("2023-01-01", None, "nothing is compared, as its rows are on other days", id="after its rows"),
+    ],
+)
+def test_days_on_which_the_export_has_no_row(files: Files, first: str, last: str | None, said: str):
+    """It is said that nothing of the file is on them; days that no ledger has are cut."""
+    days = [f"--from={first}", *([f"--to={last}"] if last else [])]
+    plan = files.stack.run("publish", str(export(files)), "--snapshot", AS_OF, *days, "--dry-run").stdout
+    assert said in plan
+
+
+CLEAN = 'slug = "clean"\nname = "CLEAN"'
+
+
+def without_source(text: str) -> str:
+    """The source has another name."""
+    return text.replace("https://crm.clean.example", "https://crm.clean-new.example")
+
+
+def second_cluster(text: str) -> str:
+    """The source speaks for another cluster too."""
+    return text.replace("https://crm.energycluster.example", "https://crm.clean.example")
+
+
+def other_slug(text: str) -> str:
+    """The cluster has another slug."""
+    return text.replace(CLEAN, 'slug = "clean-green"\nname = "CLEAN"')
+
+
+@pytest.mark.parametrize("change", [without_source, second_cluster, other_slug])
+def test_what_counts_is_counted_by_any_registry(files: Files, change: Callable[[str], str]):
+    """A change of the registry does not undo what was counted: the row is, by the revision that decided it, and the
+    file's days are still compared.
+    """
+    path = files.write("clean.csv", "1;13748136;2022-05-03;2022-06-01T08:00:00Z;A\n", "clean")
+    both = files.write("both.csv", path.read_text().removeprefix(HEADER) + "2;13748136;2022-05-03;;B\n", "clean")
+    files.publish(path)
+    ((revision,),) = files.stack.query(
+        "SELECT DISTINCT registry_revision FROM activity_revision WHERE source = 'https://crm.clean.example' "
+        "AND activity_id = '1/13748136'"
+    )
+    changed = files.folder / "changed.toml"
+    changed.write_text(change(SAMPLE.read_text(encoding="utf-8")), encoding="utf-8")
+    files.stack.load_registry(changed)
+    try:
+        (answer,) = json.loads(files.stack.run("publish", "--verify", "--json", str(path)).stdout)["files"]
+        text = files.stack.run("publish", "--verify", str(both), expect=1).stdout
+    finally:
+        files.stack.load_registry(SAMPLE)
+    assert (answer["rows"]["counted"], answer["not_as_in_file"]) == (1, [])
+    assert answer["decided_by"] == [{"registry_revision": revision, "rows": 1}]
+    assert answer["days"] == {"https://crm.clean.example": ["2022-05-03", "2022-05-03"]}
+    assert f"1 of these was decided by revision {revision} of the registry" in text
+    assert "1  counted as in the file" in text
+    assert "1  row that cannot become an event" in text

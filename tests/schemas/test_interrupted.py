@@ -47,9 +47,93 @@ def test_a_full_disk():
     assert len(done.stderr.splitlines()) == 1
 
 
+def test_how_far_it_came_before_the_disk_was_full():
+    """Who sends a file and cannot print what became of it is told that it was sent."""
+    program = WAITING.replace("time.sleep(60)", "raise OSError(28, 'No space left on device')")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == (
+        "error: the output, or a file, cannot be written (No space left on device): a step was done; make room, and "
+        "run the command again\n"
+    )
+
+
 def test_another_file_that_cannot_be_written():
     """A file that has a name is named."""
     program = WAITING.replace("time.sleep(60)", "raise OSError(28, 'No space left on device', 'list.csv')")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("error: list.csv cannot be written (No space left on device)")
+
+
+INTERRUPTING = """
+import os, signal, sys
+
+module = sys.argv.pop(1)
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == module:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from clustertrack.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "clustertrack.cli",
+        "click",
+        "clustertrack.commands",
+        "clustertrack.commands.report",
+        "pydantic",
+        "clickhouse_connect",
+    ],
+)
+def test_ctrl_c_while_it_is_imported(module: str):
+    """From our first line on it is a sentence and exit code 130, at any import."""
+    command = [sys.executable, "-c", INTERRUPTING, module, "report", "--year", "2018"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 130
+    assert done.stderr.strip().startswith("stopped: no")
+    assert done.stderr.endswith("; it is safe to run the command again\n")
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def closed(verb: str, streams: str) -> subprocess.CompletedProcess[str]:
+    """A verb, started by a shell that closes standard streams (`>&- 2>&- <&-`)."""
+    command = f'exec "$0" -m clustertrack {verb} {streams}'
+    return subprocess.run(
+        ["sh", "-c", command, sys.executable], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("verb", ["--help", "--version", "publish examples/activity-crm-1.jsonl --dry-run"])
+@pytest.mark.parametrize("others", ["", "<&-"], ids=["stdout", "stdin too"])
+def test_a_closed_output(verb: str, others: str):
+    """A result that cannot be printed is a sentence and exit code 1."""
+    done = closed(verb, f">&- {others}")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: standard output cannot be written (it is closed): ")
+    assert last.endswith("open it, and run the command again")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("verb", "code"), [("--version", 0), ("no-such-verb", 2), ("report --year 2018 --format x", 2)]
+)
+@pytest.mark.parametrize("streams", ["2>&-", "2>&- <&-", "<&-", "2>/dev/full"])
+def test_closed_words(verb: str, code: int, streams: str):
+    """Without standard error or input a command does the same, and its exit code says what became of it."""
+    done = closed(verb, streams)
+    assert done.returncode == code
+    assert ("clustertrack, version" in done.stdout) == (code == 0)
+    assert "Traceback" not in done.stderr
+
+
+def test_all_closed():
+    """Only the exit code is left."""
+    assert closed("--version", ">&- 2>&- <&-").returncode == 1

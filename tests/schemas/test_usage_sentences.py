@@ -42,6 +42,14 @@ UP, REPORT = "see `clustertrack up --help`", "see `clustertrack report --help`"
             "--edit: there is no file 'nowhere.json'; see `clustertrack rejected replay --help`",
             id="no file",
         ),
+        *(
+            pytest.param(
+                f"publish x.csv --snapshot {option} {day}",
+                f"{option}: '{day}' is no day: write 2019-03-31; see `clustertrack publish --help`",
+                id=f"no day {option}",
+            )
+            for option, day in (("--from", "abc"), ("--to", "31-03-2019"))
+        ),
         pytest.param(
             "rejected list --limit 0",
             "--limit: 0 is not from 1 to 100000; see `clustertrack rejected list --help`",

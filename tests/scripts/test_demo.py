@@ -31,6 +31,22 @@ def test_a_port_that_is_none(tmp_path: Path, base: str):
     assert not (tmp_path / "demo").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "wrong"),
+    [
+        (["--data"], "--data needs a value"),
+        (["--once", "--port-base"], "--port-base needs a value"),
+        (["--foo"], "there is no option --foo"),
+    ],
+)
+def test_a_wrong_option(arguments: list[str], wrong: str):
+    """It is named, and where help is."""
+    command = [str(ROOT / "scripts" / "demo"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: {wrong}; see `scripts/demo --help`\n"
+
+
 def test_a_port_that_is_taken():
     """The sentence of `clustertrack up`, and its exit code."""
     (base,) = free_ports(1)

@@ -1,5 +1,6 @@
 """Delivery: order, places, partitions. What both publishers promise is tested on both, the rest on a real broker."""
 
+import gc
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -187,6 +188,27 @@ def mortal(tmp_path: Path) -> Iterator[tuple[str, Child]]:
         yield node.bootstrap, child
     finally:
         child.stop(0)
+
+
+@pytest.mark.integration
+def test_stopped_while_the_client_is_stuck(kafka: Any, monkeypatch: pytest.MonkeyPatch):
+    """Ctrl-C ends it: what can no longer be confirmed is given up once, also by the client's own finalizer."""
+    topic = make_topic(kafka.bootstrap)
+    noise: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", noise.append)
+
+    def interrupted(held: ExitStack) -> None:
+        with kafka_publisher(KafkaConnection(kafka.bootstrap), topic) as publisher:
+            publisher.send(b"13748136", b"x", SourceLine("export.csv", 1))
+            for _, lock, _ in publisher._producer._partitions:
+                held.enter_context(lock)
+            raise KeyboardInterrupt
+
+    with ExitStack() as held:
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(held)
+        gc.collect()
+    assert noise == []
 
 
 @pytest.mark.integration

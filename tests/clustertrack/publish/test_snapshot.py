@@ -9,7 +9,7 @@ from samples import CLUSTERS, SOURCE, event
 
 from clustertrack.publish.file_index import Span
 from clustertrack.publish.held import HeldActivity
-from clustertrack.publish.snapshot import Plan, SourcePlan, instant_of, note, retraction, revival
+from clustertrack.publish.snapshot import Plan, SourcePlan, instant_of, note, retraction, revival, spans_of
 from clustertrack.publish.snapshot_text import plan_text
 from schemas.errors import UsageFault
 from schemas.events import read_event
@@ -18,6 +18,7 @@ from sources.files.file_publisher import Input, open_input
 
 NOW = ms("2020-02-01T00:00:00Z")
 INSTANT = datetime(2018, 6, 1, 8, tzinfo=UTC)
+YEAR = Span(17_532, 17_896)
 HELD = HeldActivity(SOURCE, "WS-1", 0, 13748136, "workshop.attended", 17_654)
 MAPPING = 'source = "x"\ntype = "company.joined"\n{}\n[fields]\nsubject = "CVR"\n'
 
@@ -97,14 +98,66 @@ def test_only_what_the_retraction_is_after_is_taken_back(time: str, arrived: str
 
 def test_a_plan_as_text():
     """Each source with its days and its share; and why nothing is retracted where a row is refused."""
-    with Plan(INSTANT, sources=[SourcePlan(SOURCE, Span(17_532, 17_896), held=40)], revived={b"x"}) as plan:
+    with Plan(INSTANT, sources=[SourcePlan(SOURCE, YEAR, held=40, rows=YEAR)], revived={b"x"}) as plan:
         note(plan, plan.sources[0], HELD)
         assert plan.percent == 2.5
         assert plan_text(plan).split("\n") == [
             "Snapshot of the export of 1. juni 2018 kl. 10.00:",
             f"  {SOURCE}, 1. januar 2018 to 31. december 2018: 40 counted, 1 of them absent (2.5 %)",
             "    WS-1  13748136  3. maj 2018  workshop.attended",
-            "  in the export again after an earlier snapshot retracted them: 1; they come back",
+            "  in the export again after an earlier snapshot retracted them, and come back: 1",
         ]
         plan.refused = 1
         assert "nothing is retracted: 1 row has no activity" in plan_text(plan)
+
+
+MAY = Span(17_652, 17_682)
+
+
+@pytest.mark.parametrize(
+    ("rows", "days", "spans"),
+    [
+        pytest.param({SOURCE: MAY}, (None, None), {SOURCE: MAY}, id="its rows'"),
+        pytest.param({SOURCE: MAY}, (1, None), {SOURCE: Span(1, MAY.last)}, id="from"),
+        pytest.param({SOURCE: MAY}, (None, 1), {SOURCE: Span(MAY.first, 1)}, id="before its rows"),
+        pytest.param({SOURCE: MAY}, (1, 2), {SOURCE: Span(1, 2), "x": Span(1, 2)}, id="both"),
+        pytest.param({SOURCE: MAY, "a": YEAR}, (None, None), {SOURCE: MAY, "a": YEAR}, id="each its own"),
+        pytest.param({}, (None, None), {}, id="no row"),
+        pytest.param({}, (1, 2), {"x": Span(1, 2)}, id="no row, but days"),
+    ],
+)
+def test_the_days_of_each_source(
+    tmp_path: Path, rows: dict[str, Span], days: tuple[int | None, int | None], spans: dict[str, Span]
+):
+    """Those of its own rows, or those given; a source of which there is no row is known from a mapping alone."""
+    files = [table(tmp_path, "a.csv", "2020-01-15T08:00:00Z"), lines(tmp_path)]
+    assert spans_of(rows, files, days) == spans
+
+
+@pytest.mark.parametrize(
+    ("plan", "line"),
+    [
+        pytest.param(Plan(INSTANT), "  nothing is compared, as no row has a day; --from and --to ", id="no row"),
+        pytest.param(
+            Plan(INSTANT, outside={SOURCE: MAY}),
+            f"  {SOURCE}: nothing is compared, as its rows are on other days than those given, 1. maj 2018 to 31. maj",
+            id="before --from or after --to",
+        ),
+        pytest.param(
+            Plan(INSTANT, sources=[SourcePlan(SOURCE, Span(1, 1), held=0, rows=Span(MAY.first, MAY.first))]),
+            f"  {SOURCE}, 2. januar 1970: 0 counted, 0 of them absent; the export has no row of it on these days, only "
+            "1. maj 2018",
+            id="other days",
+        ),
+        pytest.param(
+            Plan(INSTANT, sources=[SourcePlan(SOURCE, MAY, held=2, newer=1)]),
+            f"  {SOURCE}, 1. maj 2018 to 31. maj 2018: 2 counted, 0 of them absent (0.0 %); 1 was recorded after it "
+            "and stays; the export has no row of it",
+            id="no row of the source",
+        ),
+    ],
+)
+def test_days_without_a_row_are_said(plan: Plan, line: str):
+    """A plan that compares nothing, or days on which the export has nothing, says so."""
+    with plan:
+        assert plan_text(plan).split("\n")[1].startswith(line)

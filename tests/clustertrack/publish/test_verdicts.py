@@ -61,7 +61,7 @@ RETRACTED = accepted(retraction(time=LATE))
 )
 def test_verdicts(row: Activity, holds: Activity, same_time: list[Activity], dead: Rejected, status: str, why: str):
     """Each kind of answer, with its reason."""
-    found = verdict(7, row, holds, same_time, dead)
+    found = verdict(7, row, holds, same_time, dead, row)
     assert (found.line, found.status, found.why, found.activity_id) == (7, status, why, "WS-1")
 
 
@@ -69,10 +69,40 @@ def test_differences_are_named():
     """Every field that says something else, as the file and as the ledger say it; the order of outcomes is none."""
     row = version(occurred_on="2018-05-01", title="A", outcomes=["new_ideas", "new_products"])
     holds = version(LATE, occurred_on="2018-05-02", project_id="P", outcomes=["new_products", "new_ideas"])
-    assert verdict(7, row, holds, [row], None).differences == (
+    assert verdict(7, row, holds, [row], None, row).differences == (
         Difference("occurred_on", "2018-05-01", "2018-05-02"),
         Difference("title", "A", ""),
         Difference("project_id", "", "P"),
     )
-    (outcomes,) = verdict(7, version(), version(LATE, outcomes=[]), [version()], None).differences
+    row = version()
+    (outcomes,) = verdict(7, row, version(LATE, outcomes=[]), [row], None, row).differences
     assert outcomes == Difference("outcomes", "not stated", "none")
+
+
+UNKNOWN = [Fault("source", "unknown_source", "urn:old")]
+
+
+@pytest.mark.parametrize(
+    ("stated", "held", "today", "expected"),
+    [
+        pytest.param("", "food-bio", "food-bio", ("counted", None), id="as today"),
+        pytest.param("food-bio", "food-bio", UNKNOWN, ("counted", 7), id="no longer known"),
+        pytest.param("", "food-bio", UNKNOWN, ("counted", 7), id="no longer known, and no cluster named"),
+        pytest.param("", "food-bio", "bio", ("counted", 7), id="another slug today"),
+        pytest.param("bio", "food-bio", "bio", ("other_content", None), id="another cluster is named"),
+    ],
+)
+def test_the_ledger_decides_and_not_the_registry_of_today(
+    stated: str, held: str, today: str | list[Fault], expected: tuple[str, int | None]
+):
+    """A row counts as it was decided; the revision is named where the registry in force would decide otherwise."""
+    row = version()
+    now = today if isinstance(today, list) else row._replace(cluster=today)
+    found = verdict(7, row._replace(cluster=stated), row._replace(cluster=held), [], None, now)
+    assert (found.status, found.decided_by) == expected
+
+
+def test_a_row_that_is_not_there_is_told_what_a_worker_would_say():
+    """Without a version and without a rejected record, what would become of it today is the reason."""
+    found = verdict(7, version(), None, [], None, UNKNOWN)
+    assert found.why == "a worker would reject it: source: the cluster registry does not list this source (urn:old)"

@@ -289,9 +289,22 @@ def test_an_edit_that_is_still_wrong_is_sent():
     assert json.loads(made.value)["data"] == {"activity_id": "a"}
 
 
-def test_the_register_is_not_edited():
-    """The compacted topic takes no single records."""
-    assert "companies load" in str(as_edited(record(), b"{}", partitions=4, can_return=False))
+@pytest.mark.parametrize(
+    ("topic", "command"),
+    [
+        pytest.param("companies.v1", "companies load FILE", id="register"),
+        pytest.param("registry.v1", "registry load FILE", id="registry"),
+        pytest.param("keys.v1", "keys create or revoke", id="keys"),
+    ],
+)
+def test_compacted_topics_take_no_single_records(topic: str, command: str):
+    """Neither again nor edited; the command that sends a new version is named."""
+    one = record(place=PLACE._replace(topic=topic))
+    for said in (
+        as_edited(one, b"{}", partitions=4, can_return=False),
+        as_replay(one, partitions=4, limit=3, can_return=False),
+    ):
+        assert f"send a new version (clustertrack {command}) and discard it" in str(said)
 
 
 @pytest.mark.parametrize(

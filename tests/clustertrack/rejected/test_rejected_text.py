@@ -13,6 +13,7 @@ from clustertrack.rejected.rejected_text import SHOWN, Would, list_text, outcome
 from clustertrack.rejected.replay import Refused, Results
 from clustertrack.rejected.store import About, Count, Listed, Page
 from schemas.addresses import RecordAddress
+from schemas.fault_codes import MEANINGS
 from schemas.faults import Fault
 from schemas.visible import visible
 
@@ -75,6 +76,29 @@ def test_what_a_record_is_about(width: int):
     )
     assert "medlemsm\\x1bøder 2018.csv line 1,204, " in " ".join(made.split())
     assert max(map(len, made.split("\n"))) <= width
+
+
+@pytest.mark.parametrize(
+    ("topic", "about", "line"),
+    [
+        pytest.param(
+            "registry.v1", About(document="registry version garbage"), "registry version garbage", id="registry"
+        ),
+        pytest.param("companies.v1", About("13748136"), "company 13748136", id="register"),
+        pytest.param("activity.events.v1", About("13748136"), "company 13748136, source unknown", id="event"),
+    ],
+)
+def test_only_events_have_a_source(topic: str, about: About, line: str):
+    """A version of the registry or of a key is called what it is, and lacks no company and no source."""
+    one = listed(place=PLACE._replace(topic=topic), source="", about=about)
+    assert list_text(Page([one], more=False), Count(1, 1), limit=3, width=120).split("\n")[2] == f"  {line}"
+
+
+@pytest.mark.parametrize("code", ["invalid_registry", "invalid_key", "invalid_legal_form", "unknown_source"])
+def test_every_code_has_its_meaning(code: str):
+    """Whichever topic it is of."""
+    text = show_text(record(faults=(Fault("x", code, "y"),)), Story(status=""))
+    assert f"x  {code}  y  {MEANINGS[code]}" in text
 
 
 def test_a_record_without_anything():
@@ -150,7 +174,7 @@ def test_what_a_replay_would_do():
     assert replayed_text(Results(), would, dry_run=True).splitlines() == [
         "activity.events.v1/2/17 -> activity.events.v1/3: would be accepted",
         "activity.events.v1/2/17 -> activity.events.v1/3: would be rejected again: unknown_source, extra_field",
-        "would replay 2 records; judged here, with the cluster registry of this machine",
+        "would replay 2 records; judged as workers would now, by the registry in force",
     ]
 
 
