@@ -19,7 +19,7 @@ demo *args:
 fix:
     scripts/fix
 
-# ruff, mypy, import rules, house rules, documentation site
+# ruff, mypy, import rules, house rules, printed pages, documentation site
 check:
     scripts/check
 

@@ -40,7 +40,7 @@ from kafka.protocol.sasl import (
 )
 
 from brokers.connection import KafkaConnection
-from schemas.errors import CheckFailed, Unreachable
+from schemas.errors import CheckFailed, Unreachable, first_line
 
 PROBE_SECONDS: Final = 3.0
 """For each step of a probe: a broker that can be used takes milliseconds."""
@@ -141,7 +141,7 @@ def user(kafka: KafkaConnection) -> str:
 def said(error: BaseException) -> str:
     """What an error says, short enough for a sentence."""
     name = type(error).__name__
-    text = str(error).split("\n", 1)[0].strip().removeprefix(f"{name}: ")
+    text = first_line(error).removeprefix(f"{name}: ")
     return (f"{name}: {text}" if text and text != name else name)[:200]
 
 

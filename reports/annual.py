@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from reports.as_known import FIRST_YEAR, day_of, is_provisional, known_instant
+from reports.as_known import FIRST_YEAR, is_provisional, known_instant, report_day
 from reports.model import (
     FIGURES,
     AllNotCounted,
@@ -70,7 +70,7 @@ def annual_report(
     """
     last = date(year, 12, 31)
     known = known_instant(as_known_on, now)
-    day = day_of(as_known_on, now)
+    day = report_day(as_known_on, now)
     bound = {
         "year": str(year),
         "first": date(year, 1, 1).isoformat(),
@@ -145,7 +145,7 @@ def _previous(client: Client, year: int, bound: MappingOf[str, str]) -> Previous
 
 
 def _national(rows: Sequence[_Row]) -> dict[str, NationalFigures]:
-    """The four national figures by outcome."""
+    """The national figures by outcome."""
     found = {row.outcome: row.figures for row in rows if row.cluster is None}
     sums = Counter[str]()
     for row in rows:

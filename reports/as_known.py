@@ -2,11 +2,9 @@
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from schemas.errors import UsageFault
-
-COPENHAGEN: Final = ZoneInfo("Europe/Copenhagen")
+from schemas.event_time import COPENHAGEN
 
 PRESENT: Final = datetime(2200, 1, 1, tzinfo=UTC)
 """The instant by which the ledger's views mean "all that is known now"."""
@@ -53,7 +51,7 @@ def known_instant(as_known_on: date | datetime | None, now: datetime) -> datetim
     return end_of_day(as_known_on)
 
 
-def day_of(as_known_on: date | datetime | None, now: datetime) -> date:
+def report_day(as_known_on: date | datetime | None, now: datetime) -> date:
     """The day in Copenhagen that a report speaks for."""
     if isinstance(as_known_on, datetime):
         return danish_day(as_known_on)

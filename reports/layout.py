@@ -9,6 +9,8 @@ from schemas.visible import Lines, as_lines, stacked, table, visible
 
 GAP: Final = 2
 """Blanks between two columns."""
+INDENT: Final = "  "
+"""Before the lines of a row that became a block."""
 
 
 def prose(text: str, width: int, indent: str = "") -> Lines:
@@ -37,7 +39,7 @@ def fitted(rows: Sequence[Sequence[str]], width: int, *, texts: int = 1) -> Line
     least = [max(cell_len(word) for cell in column for word in cell.split(" ")) for column in columns]
     room = width - GAP * (len(columns) - 1)
     if sum(least) > room:
-        return stacked([_block(rows[0], row) for row in rows[1:]], between=1)
+        return stacked([_block(rows[0], row, width) for row in rows[1:]], between=1)
     widths = _shared(room, least, [max(map(cell_len, column)) for column in columns])
     made = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
     for position, (title, share) in enumerate(zip(shown[0], widths, strict=True)):
@@ -62,7 +64,12 @@ def _shared(room: int, least: Sequence[int], wanted: Sequence[int]) -> list[int]
     return widths
 
 
-def _block(titles: Sequence[str], row: Sequence[str]) -> Lines:
-    """A row on lines of its own: its first cell, and the others with their titles."""
-    lines = [(title, cell) for title, cell in zip(titles[1:], row[1:], strict=True) if cell]
-    return stacked([as_lines([visible(row[0])]), table(lines, indent="  ") if lines else as_lines([])])
+def _block(titles: Sequence[str], row: Sequence[str], width: int) -> Lines:
+    """A row on lines of its own: its first cell, and the others with their titles, wrapped where they are long."""
+    room = max(1, width - len(INDENT) - max(map(len, titles[1:])) - GAP)
+    lines = [
+        ("" if part else title, line)
+        for title, cell in zip(titles[1:], row[1:], strict=True)
+        for part, line in enumerate(textwrap.wrap(cell, room, break_on_hyphens=False, break_long_words=False))
+    ]
+    return stacked([as_lines([visible(row[0])]), table(lines, indent=INDENT) if lines else as_lines([])])

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeIn
 from schemas.indicators import HELPED, OUTCOMES
 
 FIGURES: Final = (HELPED, *OUTCOMES)
-"""The four figures in the order of the published sentence; helped = any activity that counts."""
+"""The figures in the order of publication; helped = any activity that counts."""
 
 
 class _Value(BaseModel):
@@ -57,7 +57,7 @@ _NO_BASIS: Final = AfterValidator(_without_basis)
 
 
 class ClusterFigures(_Value):
-    """The four figures of one cluster organisation; `unknown` holds activity without a cluster."""
+    """The figures of one cluster organisation; `unknown` holds activity without a cluster."""
 
     cluster: str
     helped: Annotated[Figures, _NO_BASIS] = Field(Figures(), validate_default=True)
@@ -136,7 +136,7 @@ class AnnualReport(_Value):
     previous_year: PreviousYear | None = None
 
     def figures(self) -> dict[str, NationalFigures]:
-        """The four national figures by outcome, in the order of the sentence."""
+        """The national figures by outcome, in the order of publication."""
         return {outcome: getattr(self, outcome) for outcome in FIGURES}
 
     @property

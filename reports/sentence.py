@@ -1,4 +1,4 @@
-"""The published sentence: four figures as a minister reads them."""
+"""The published sentence: the figures as a minister reads them."""
 
 from typing import Final
 
@@ -22,7 +22,7 @@ def helped(value: int) -> str:
 
 
 def sentence(report: AnnualReport) -> str:
-    """The four figures as one sentence, on one line; a year without any company says so."""
+    """The figures of the published sentence, on one line; a year without any company says so."""
     if report.helped.companies == 0:
         return f"No company is known to have been helped in {report.year}."
     new = report.new_competencies

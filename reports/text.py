@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
-from reports.as_known import COPENHAGEN, danish_day
+from reports.as_known import danish_day
 from reports.layout import fitted, prose
 from reports.model import FIGURES, AnnualReport, ClusterFigures, NationalFigures, NotCounted
 from reports.sentence import sentence
 from schemas.counts import number
+from schemas.event_time import COPENHAGEN
 from schemas.indicators import LABELS
 from schemas.visible import Lines, as_lines, stacked
 

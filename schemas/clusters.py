@@ -119,16 +119,6 @@ class ClusterRegistry:
             return fault("data.cluster", "not_a_cluster_of_source", wanted)
         return slugs[0] if len(slugs) == 1 else fault("data.cluster", "cluster_required")
 
-    def clusters_in(self, year: int) -> tuple[Cluster, ...]:
-        """Clusters that existed on some day of a calendar year, by slug; of several spans the last."""
-        first, last = date(year, 1, 1), date(year, 12, 31)
-        found = {
-            c.slug: c
-            for c in sorted(self.clusters, key=lambda c: c.valid_from)
-            if c.valid_from <= last and (c.valid_to is None or c.valid_to >= first)
-        }
-        return tuple(found[slug] for slug in sorted(found))
-
     @cached_property
     def names(self) -> Mapping[str, str]:
         """Slug -> name; of several spans the last."""

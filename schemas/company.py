@@ -26,7 +26,7 @@ from schemas.classifications import (
 )
 from schemas.cvr import CvrError, parse_cvr, sound_cvr
 from schemas.faults import Fault, fault
-from schemas.register_dates import DayError, parse_day, sound_day
+from schemas.register_dates import DayError, read_register_day, sound_day
 
 REQUIRED_COLUMNS: Final = (
     "cvr",
@@ -340,7 +340,7 @@ def version_from_row(row: Mapping[str, str], revision: int) -> RegisterRow | lis
     """
     cells = _Cells(row)
     cvr = cells.read("cvr", parse_cvr, needed=True)
-    valid_from = cells.read("valid_from", parse_day, needed=True)
+    valid_from = cells.read("valid_from", read_register_day, needed=True)
     if len(cells["name"]) > _MAX_NAME:
         cells.refuse("name", "too_long")
     legal_form = cells.read("legal_form", parse_legal_form) or ""
@@ -349,12 +349,12 @@ def version_from_row(row: Mapping[str, str], revision: int) -> RegisterRow | lis
     nuts = cells.read("municipality", lambda text: region_of(nuts, text)) or nuts
     scheme, industry = _industry(cells)
     successor_cvr = cells.read("successor_cvr", parse_cvr)
-    successor_from = cells.read("successor_from", parse_day)
+    successor_from = cells.read("successor_from", read_register_day)
     if cells["successor_from"] and not cells["successor_cvr"]:
         cells.refuse("successor_cvr", "missing")
     if successor_cvr is not None and successor_cvr == cvr:
         cells.refuse("successor_cvr", "successor_is_itself")
-    ceased_on = cells.read("ceased_on", parse_day)
+    ceased_on = cells.read("ceased_on", read_register_day)
     if cells.faults or cvr is None or valid_from is None:
         return cells.faults
     elsewhere = successor_from not in (None, valid_from)

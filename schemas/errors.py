@@ -8,7 +8,10 @@
 Packages derive their own from these three. A message is one sentence that says what happened, where, and what to do.
 """
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+_LONGEST: Final = 500
+"""Characters of what an error says in a sentence of ours."""
 
 
 class ClustertrackError(Exception):
@@ -31,3 +34,10 @@ class Unreachable(ClustertrackError):
     """A service does not answer."""
 
     exit_code = 3
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, shortened: ClickHouse repeats the whole query after it."""
+    text = str(error).strip()
+    line = text.splitlines()[0] if text else type(error).__name__
+    return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."

@@ -4,7 +4,7 @@ That attendance at a workshop proves a new competency is a convention, not a fac
 *reported*, one that follows from `DERIVED` is *derived*, and the basis is kept with every outcome. A new mapping is a
 new `PIPELINE_VERSION` with its own release instant; reports as known before that instant do not change.
 
-A new type of event, or a new outcome, is a line in this file (and a label for the reports).
+CONTRIBUTING.md shows what a new type of event and a new outcome take.
 """
 
 from collections.abc import Mapping

@@ -4,15 +4,14 @@ They may be far in the past (a company of 1873): ClickHouse 26.9 stores and comp
 although its documented range begins in 1900. A year before 1000 is a slip of the pen (0018 for 2018) and refused.
 """
 
-import re
 from datetime import date
 from typing import Final
+
+from schemas.event_time import parse_day
 
 FIRST_DAY: Final = date(1000, 1, 1)
 LAST_DAY: Final = date(2149, 6, 6)
 """Last day of ClickHouse's `Date`, in which days are asked for. 9999-12-31 for "open" is refused: leave it empty."""
-
-_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class DayError(ValueError):
@@ -27,16 +26,13 @@ class DayError(ValueError):
         self.code = code
 
 
-def parse_day(text: str) -> date:
+def read_register_day(text: str) -> date:
     """A day written YYYY-MM-DD.
 
     Raises:
         DayError: with the code that the register's refusals carry.
     """
-    try:
-        day = date.fromisoformat(text) if _DAY.fullmatch(text) else None
-    except ValueError:
-        day = None
+    day = parse_day(text)
     if day is None:
         raise DayError("invalid_date", text)
     return sound_day(day)

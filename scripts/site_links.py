@@ -20,16 +20,16 @@ OUTSIDE: Final = {
     "CHANGELOG.md": "changelog.md",
     "CODE_OF_CONDUCT.md": "code-of-conduct.md",
     "CONTRIBUTING.md": "contributing.md",
+    "README.md": "what-it-is.md",
     "SECURITY.md": "security.md",
     "deploy/README.md": "containers.md",
 }
 """Path in the project -> page of the site. They stay where forges look for them."""
 
-FRONT: Final = {"README.md": "index.md"}
-"""Either is the front page of its place."""
-
 _LINK: Final = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 _BLOCK: Final = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+_DRAWING: Final = re.compile(r"^```mermaid\n.*?^```\n+", re.MULTILINE | re.DOTALL)
+"""A drawing of the README: the theme would fetch mermaid from another host when the page is read."""
 _SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
@@ -48,16 +48,20 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 
 def for_site(markdown: str, origin: str) -> str:
-    """The text of the file `origin` (a path in the project) with links as the site has them; blocks of code stay."""
+    """The text of the file `origin` (a path in the project) as the site shows it.
+
+    Its links lead to pages of the site, and drawings are left out; blocks of code stay.
+    """
 
     def lead(match: re.Match[str]) -> str:
         text, target, anchor = match[1], match[2], match[3] or ""
         if _SCHEME.match(target):
             return match[0]
         path = posixpath.normpath(posixpath.join(posixpath.dirname(origin), target))
-        known = OUTSIDE | FRONT
-        if path in known or (path.startswith("docs/") and (ROOT / path).exists()):
-            return f"[{text}]({known.get(path, path.removeprefix('docs/'))}{anchor})"
+        if path in OUTSIDE or (path.startswith("docs/") and (ROOT / path).exists()):
+            return f"[{text}]({OUTSIDE.get(path, path.removeprefix('docs/'))}{anchor})"
         return f"`{path}`" if (ROOT / path).exists() else match[0]
 
-    return "".join(part if part.startswith("```") else _LINK.sub(lead, part) for part in _BLOCK.split(markdown))
+    return "".join(
+        part if part.startswith("```") else _LINK.sub(lead, part) for part in _BLOCK.split(_DRAWING.sub("", markdown))
+    )

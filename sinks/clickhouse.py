@@ -3,12 +3,10 @@
 ClustertrackError
 ├── Unreachable
 │   └── ClickHouseUnreachable    nothing answers, or no longer
-├── UsageFault
-│   ├── ClickHouseRefused        user, password or database are not accepted
-│   └── UsageFault        a name that cannot be a database's
-└── CheckFailed
-    ├── ClickHouseFault          the server answered with an error
-    └── CheckFailed        it answers, without the ledger or a part of it
+├── UsageFault                   a name that cannot be a database's
+│   └── ClickHouseRefused        user, password or database are not accepted
+└── CheckFailed                  it answers, without the ledger or a part of it
+    └── ClickHouseFault          the server answered with an error
 """
 
 import ipaddress
@@ -25,7 +23,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_connect.driver.httputil import default_pool_manager
 
-from schemas.errors import CheckFailed, Unreachable, UsageFault
+from schemas.errors import CheckFailed, Unreachable, UsageFault, first_line
 from sinks.pinned_settings import PINNED
 
 DATABASE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}", re.ASCII)
@@ -180,13 +178,6 @@ def _explain(config: ClickHouse, error: ClickHouseError) -> ClickHouseUnreachabl
             "or set CLICKHOUSE_DATABASE."
         )
     return ClickHouseFault(f"ClickHouse at {config.address} answered: {first_line(error)}", code)
-
-
-def first_line(error: BaseException, limit: int = 500) -> str:
-    """The first line of an error's text, shortened: ClickHouse repeats the whole query after it."""
-    text = str(error).strip()
-    line = text.splitlines()[0] if text else type(error).__name__
-    return line if len(line) <= limit else line[: limit - 3] + "..."
 
 
 def _is_local(host: str) -> bool:

@@ -16,8 +16,8 @@ from typing import Final
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from schemas.errors import CheckFailed, UsageFault
-from sinks.clickhouse import check_database_name, first_line
+from schemas.errors import CheckFailed, UsageFault, first_line
+from sinks.clickhouse import check_database_name
 from sinks.pinned_settings import OF_VIEWS, as_sql
 
 ONE_NODE: Final[Mapping[str, str]] = {

@@ -12,6 +12,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
 from schemas.counts import counted
+from schemas.errors import first_line
 from schemas.events import Activity
 from schemas.ledger import (
     CompanyRow,
@@ -30,7 +31,6 @@ from sinks.clickhouse import (
     ClickHouseUnreachable,
     check_database_name,
     connect,
-    first_line,
 )
 
 ABOUT_A_ROW: Final = frozenset(

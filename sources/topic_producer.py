@@ -14,6 +14,7 @@ from brokers.admin import CONNECT_MS, NOTHING_SENT, require_topic
 from brokers.connection import KafkaConnection
 from brokers.explain import explained, is_authorization, right
 from brokers.kafka_python import close_producer
+from schemas.errors import first_line
 
 MAX_RECORD: Final = 1024 * 1024
 """Bytes of one record batch that the events topic takes (`max.message.bytes`)."""
@@ -142,11 +143,6 @@ def why_not_sent(topic: str, error: BaseException) -> str:
     return (
         f"the user lacks the right {right('Write', 'topic', topic)}" if is_authorization(error) else first_line(error)
     )
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, short enough for a sentence."""
-    return (str(error).split("\n", 1)[0].strip() or type(error).__name__)[:200]
 
 
 def open_producer(

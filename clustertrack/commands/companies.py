@@ -6,7 +6,6 @@ from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -17,6 +16,7 @@ from clustertrack.settings import Settings, load_settings
 from schemas.company import LATEST_REVISION_MS, CompanyVersion, read_company
 from schemas.counts import counted, number, one_or_many
 from schemas.errors import CheckFailed, UsageFault
+from schemas.event_time import COPENHAGEN
 from schemas.screen import say, show
 from schemas.visible import json_lines, json_text
 from sources.files.buckets import BUCKETS, Buckets
@@ -27,7 +27,6 @@ from sources.publisher import Counter, DeliveryFailed, Publisher, kafka_publishe
 from sources.register.register_file import Loaded, Loader, Refusals, RegisterFile, spread_known
 from sources.register.register_topic import read_topic
 
-_COPENHAGEN: Final = ZoneInfo("Europe/Copenhagen")
 _EXAMPLES: Final = 3
 _SHOWN: Final = 20
 """Refusals printed when they are also in FILE.refused.csv; a dry run prints all."""
@@ -101,7 +100,7 @@ def _revision(as_of: str | None, now: datetime) -> int:
     moment = now
     if as_of is not None:
         try:
-            moment = read_moment(as_of.strip(), None, _COPENHAGEN)
+            moment = read_moment(as_of.strip(), None, COPENHAGEN)
         except MomentError as fault:
             raise UsageFault(f"--as-of: {fault}") from None
         if moment > now + _AHEAD:

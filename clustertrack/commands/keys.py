@@ -18,7 +18,7 @@ from schemas.counts import counted
 from schemas.errors import CheckFailed, UsageFault
 from schemas.event_time import copenhagen_day, to_ms
 from schemas.keys import MAX_NOTE, RANDOM_BYTES, KeyVersion, Note, hash_of, id_of, make_key, read_key
-from schemas.register_dates import LAST_DAY, DayError, parse_day
+from schemas.register_dates import LAST_DAY, DayError, read_register_day
 from schemas.screen import note_reached, say, show
 from schemas.similar import suggestion
 from schemas.visible import json_lines, table, visible
@@ -162,7 +162,7 @@ def _revoked(version: KeyVersion, now: int) -> KeyVersion:
 
 def _last_day(text: str, today: date) -> date:
     try:
-        day = parse_day(text.strip())
+        day = read_register_day(text.strip())
     except DayError as error:
         late = f"the last day possible is {LAST_DAY}; leave it out for a key that does not expire"
         raise UsageFault(

@@ -5,12 +5,12 @@ from typing import Final
 import click
 
 from clustertrack.settings import load_settings
-from reports.as_known import COPENHAGEN
 from reports.layout import fitted, prose
 from reports.receipts.answer_model import Answer, Carried
 from reports.receipts.answers import of_activity, of_event
 from reports.receipts.sentences import sentence
 from schemas.errors import UsageFault
+from schemas.event_time import COPENHAGEN
 from schemas.screen import show, width_of_results
 from schemas.visible import Lines, json_lines, stacked, visible
 from sinks.clickhouse import open_ledger

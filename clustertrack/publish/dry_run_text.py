@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
+from schemas.envelope import EventData
 from schemas.event_time import COPENHAGEN, copenhagen_day, parse_day, parse_instant
 from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
 from schemas.people import masked, masked_bytes
@@ -28,11 +29,11 @@ _MONTHS: Final = (
     "december",
 )  # fmt: skip
 _ROW: Final = ("line", "company", "day", "type", "activity")
-_MORE: Final = ("outcomes", "cluster", "membership", "reason", "workshop_id", "project_id", "product_id", "title")
+_MORE: Final = tuple(name for name in EventData.__annotations__ if name not in ("activity_id", "occurred_on"))
 """Fields of `data` that are below a row, where it has them."""
 
 
-def danish_day(day: date) -> str:
+def day_in_words(day: date) -> str:
     """A day written out: 24. december 2020."""
     return f"{day.day}. {_MONTHS[day.month - 1]} {day.year}"
 
@@ -40,7 +41,7 @@ def danish_day(day: date) -> str:
 def danish_time(milliseconds: int) -> str:
     """An instant (ms since 1970 UTC) as a clock in Denmark shows it: 24. december 2020 kl. 18.30."""
     local = datetime.fromtimestamp(milliseconds / 1000, UTC).astimezone(COPENHAGEN)
-    return f"{danish_day(local.date())} kl. {local:%H.%M}"
+    return f"{day_in_words(local.date())} kl. {local:%H.%M}"
 
 
 def columns_text(source: Input) -> Lines:
@@ -107,9 +108,9 @@ def _day(event: Mapping[str, Any], data: Mapping[str, Any]) -> str:
     stated = data.get("occurred_on")
     if isinstance(stated, str):
         day = parse_day(stated)
-        return stated if day is None else danish_day(day)
+        return stated if day is None else day_in_words(day)
     instant = parse_instant(str(event.get("time")))
-    return "" if instant is None else danish_day(copenhagen_day(instant))
+    return "" if instant is None else day_in_words(copenhagen_day(instant))
 
 
 def _more(event: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from clustertrack.publish.dry_run_text import danish_day, danish_time
+from clustertrack.publish.dry_run_text import danish_time, day_in_words
 from clustertrack.publish.file_index import Span
 from clustertrack.publish.held import held_as_dict
 from clustertrack.publish.snapshot import Plan, SourcePlan
@@ -86,7 +86,7 @@ def _as_dict(span: Span) -> dict[str, str]:
 
 
 def _day(days: int) -> str:
-    return danish_day(day_of(days))
+    return day_in_words(day_of(days))
 
 
 def _iso(days: int) -> str:

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from reports.as_known import COPENHAGEN
 from reports.receipts.answer_model import Answer, CountedAs, Rejected, Version
 from schemas.classifications import UNKNOWN
 from schemas.counts import counted, one_or_many
+from schemas.event_time import COPENHAGEN
 from schemas.faults import CODES, Fault
 from schemas.indicators import HELPED, LABELS
 

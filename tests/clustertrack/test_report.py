@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 
 from clustertrack.cli import root
 from clustertrack.commands.report import FORMATS, write_whole
-from reports.as_known import COPENHAGEN
 from reports.text import WIDTH
 from schemas.errors import CheckFailed, UsageFault
+from schemas.event_time import COPENHAGEN
 from schemas.registry_document import read_sample
 from sinks.clickhouse import ClickHouse, connect
 from sinks.migrator import migrate

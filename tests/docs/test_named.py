@@ -45,8 +45,10 @@ FOREIGN = {
     *("org.clustertrack.meeting.held.v1", "org.clustertrack.workshop.attended.v9"),  # what the simulator gets wrong
 }
 """Names that exist elsewhere, or not on purpose."""
-ELSEWHERE = {"CHANGELOG.md", "CONTRIBUTING.md", "deploy/README.md"}
-"""Pages that name what was there once, what someone may add, and what an operator makes."""
+ELSEWHERE = {"CHANGELOG.md", "deploy/README.md"}
+"""Pages that name what was there once, and what an operator makes."""
+IN_EXAMPLES = {"CONTRIBUTING.md": {"impact_annual_by_legal_form", "org.clustertrack.market.entered.v1"}}
+"""Names of a page that its examples add."""
 
 
 def of_python(path: Path) -> Iterator[str]:
@@ -75,7 +77,7 @@ def texts() -> Iterator[tuple[str, str]]:
             yield str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
 
 
-TEXTS = [pytest.param(text, id=name) for name, text in texts() if text.strip()]
+TEXTS = [pytest.param(name, text, id=name) for name, text in texts() if text.strip()]
 
 
 @cache
@@ -138,9 +140,14 @@ def resolves(dotted: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("text", TEXTS)
-def test_what_is_named_exists(text: str):
+@pytest.mark.parametrize(("name", "text"), TEXTS)
+def test_what_is_named_exists(name: str, text: str):
     """No text sends its reader to something that was renamed or removed."""
+    assert set(missing_names(text)) == IN_EXAMPLES.get(name, set())
+
+
+def missing_names(text: str) -> list[str]:
+    """What a text names and nobody finds."""
     missing = [name for name in FILE.findall(text) if not exists(name)]
     missing += [name for name in BARE.findall(text) if name not in file_names()]
     missing += [name for name in MODULE.findall(text) if not resolves(name)]
@@ -153,7 +160,7 @@ def test_what_is_named_exists(text: str):
     missing += [f"{page}#{anchor}" for page, anchor in LINK.findall(text) if anchor not in anchors(page)]
     missing += [name for name in TOPIC.findall(text) if name not in topics_and_types()]
     missing += [name for name in HEADER.findall(text) if name not in own_headers()]
-    assert [name for name in missing if name not in FOREIGN] == []
+    return [name for name in missing if name not in FOREIGN]
 
 
 @pytest.mark.parametrize(
@@ -185,5 +192,4 @@ def test_what_is_named_exists(text: str):
 )
 def test_what_is_missing_is_found(text: str):
     """Each kind of name that leads nowhere is seen."""
-    with pytest.raises(AssertionError, match="== \\[\\]"):
-        test_what_is_named_exists(text)
+    assert len(set(missing_names(text))) == 1

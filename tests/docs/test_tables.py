@@ -3,6 +3,7 @@
 import ast
 import re
 from pathlib import Path
+from typing import Any
 
 import people_rates
 import printed_pages
@@ -10,6 +11,7 @@ import pytest
 from pages import ROOT, Page, coded, pages
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
+from pydantic import TypeAdapter
 
 from brokers.topics import DAY_MS, topic_specs
 from clustertrack.local.clickhouse.metrics import Metrics
@@ -18,7 +20,8 @@ from clustertrack.local.supervisor import Supervisor
 from clustertrack.reconcile.account_metrics import ReconcileMetrics
 from schemas import company, faults, keys, registry_document
 from schemas.envelope import Envelope, EventData
-from schemas.indicators import DERIVED, EVENT_TYPES, TYPE_PREFIX, TYPE_SUFFIX
+from schemas.field_rules import LATEST_DAY
+from schemas.indicators import DERIVED, EVENT_TYPES, OUTCOMES, TYPE_PREFIX, TYPE_SUFFIX
 from sources.collector import collector_metrics, http_events
 from sources.files.file_publisher import JSON_LINES, SHEETS
 from sources.files.mapping import FIELDS, ColumnRule, Mapping
@@ -119,6 +122,25 @@ def test_metrics_are_made_in_these_files():
                     if names & {"Counter", "Gauge", "Histogram", "Summary", "Info"}:
                         makers.add(str(path.relative_to(ROOT)))
     assert makers == METRIC_FILES
+    [files] = [files for rule, files in ARCHITECTURE.table("rule", "file") if rule == "metrics"]
+    assert {*coded(files)} == METRIC_FILES
+
+
+def test_alerts():
+    """The signs that the operators watch name every alert."""
+    signs = OPERATORS.table("sign", "what it means, what to do", "alert")
+    alerts = re.findall(r"- alert: (\w+)", (ROOT / "deploy" / "alerts.yml").read_text(encoding="utf-8"))
+    assert sorted(name for *_, names in signs for name in coded(names)) == sorted(alerts)
+
+
+FLOW = ("schemas", "brokers", "sources", "streams", "sinks", "reports")
+
+
+@pytest.mark.parametrize("folder", FLOW)
+def test_every_file_of_the_flow_is_on_the_map(folder: str):
+    """The page of the architecture names every file of the folders that a record passes."""
+    files = [path for kind in ("py", "sql") for path in (ROOT / folder).rglob(f"*.{kind}") if path.stem != "__init__"]
+    assert [name for path in files if (name := str(path.relative_to(ROOT))) not in ARCHITECTURE.text] == []
 
 
 FAULT_CODES = {
@@ -148,6 +170,23 @@ def test_fields_of_an_event():
     wanted = {name for name in Envelope.__annotations__ if name != "data"}
     wanted |= {f"data.{name}" for name in EventData.__annotations__}
     assert found - {"data"} == wanted
+
+
+def longest(schema: dict[str, Any]) -> int | None:
+    """The most characters of a text, by its JSON schema."""
+    return next((kind["maxLength"] for kind in schema.get("anyOf", [schema]) if "maxLength" in kind), None)
+
+
+def test_limits_of_the_fields():
+    """The table says how long a text may be, how far ahead a day, and which outcomes there are."""
+    data = {f"data.{name}": of for name, of in TypeAdapter(EventData).json_schema()["properties"].items()}
+    schema = TypeAdapter(Envelope).json_schema()["properties"] | data
+    rows = {name: row for row in CRM_TEAMS.table("field", "meaning", "rejected when") for name in coded(row[0])}
+    limits = {name: re.search(r"over (\d+) characters", rows[name][2]) for name in schema if name in rows}
+    found = {name: int(said[1]) if said else None for name, said in limits.items()}
+    assert found == {name: longest(schema[name]) for name in found}
+    assert f"more than {LATEST_DAY} days after" in rows["data.occurred_on"][2]
+    assert tuple(coded(rows["data.outcomes"][1])) == OUTCOMES
 
 
 def test_types_of_events():

@@ -2,7 +2,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from reports.as_known import PRESENT, day_of, end_of_day, is_provisional, known_instant
+from reports.as_known import PRESENT, end_of_day, is_provisional, known_instant, report_day
 from schemas.errors import UsageFault
 
 TODAY = date(2026, 11, 23)
@@ -62,4 +62,4 @@ def test_a_time_of_today_that_is_past():
 )
 def test_a_year_that_had_not_ended_is_provisional(year: int, as_known_on: date | None, provisional: bool):
     """Provisional is judged on the day that the report speaks for."""
-    assert is_provisional(year, day_of(as_known_on, NOW)) is provisional
+    assert is_provisional(year, report_day(as_known_on, NOW)) is provisional

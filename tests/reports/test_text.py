@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from reports.annual import published_mapping
 from reports.layout import fitted
 from reports.model import (
+    FIGURES,
     AllNotCounted,
     AnnualReport,
     ClusterFigures,
@@ -45,7 +46,7 @@ REPORT = AnnualReport(
         ),
     ),
     previous_year=PreviousYear(
-        year=2017, companies={"helped": 17001, "new_competencies": 6868, "new_ideas": 7, "new_products": 0}
+        year=2017, companies=dict.fromkeys(FIGURES, 0) | {"helped": 17001, "new_competencies": 6868, "new_ideas": 7}
     ),
 )
 NAMES = {"food-bio": "Food & Bio Cluster Denmark", "water": "Water Valley Denmark, the Danish cluster for all water"}
@@ -110,7 +111,8 @@ def test_clusters_and_what_waits_are_listed():
     rows = [line.split() for line in shown().splitlines()]
     none = ["0"] * len(OUTCOMES)
     assert ["food-bio", "Food", "&", "Bio", "Cluster", "Denmark", "9,000", *none, "3"] in rows
-    assert any(row[:2] == ["water", "Water"] and row[-5:] == ["11,123", "0", "7", "0", "0"] for row in rows)
+    ideas = ["7" if outcome == "new_ideas" else "0" for outcome in OUTCOMES]
+    assert any(row[:2] == ["water", "Water"] and row[-len(ideas) - 2 :] == ["11,123", *ideas, "0"] for row in rows)
     assert ["all", "205", "0", "0", "100"] in rows
 
 
@@ -166,9 +168,12 @@ def test_what_waits_is_shown_without_figures():
 
 
 def test_a_table_that_cannot_fit_is_stacked():
-    """A row becomes a block where its words are wider than the screen."""
+    """A row becomes a block where its words are wider than the screen; a cell of many words wraps there, too."""
     assert fitted([("name", "first", "second"), ("a", "1", ""), ("b", "2", "3")], 8) == (
         "a\n  first  1\n\nb\n  first   2\n  second  3"
+    )
+    assert fitted([("name", "long", "second"), ("a", "of two words", "3333333")], 17) == (
+        "a\n  long    of two\n          words\n  second  3333333"
     )
 
 

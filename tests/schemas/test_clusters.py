@@ -143,9 +143,3 @@ def test_a_cluster_may_change_its_crm():
 def test_ever_speaks_for(registry: ClusterRegistry, source: str, slug: str, *, speaks: bool):
     """A source belongs to each cluster that lists it on any day, however long ago."""
     assert registry.ever_speaks_for(source, slug) is speaks
-
-
-def test_clusters_in_a_year(registry: ClusterRegistry):
-    """A cluster belongs to every calendar year in which it existed for a day."""
-    by_year = {year: [c.slug for c in registry.clusters_in(year)] for year in (2017, 2018, 2019, 2020)}
-    assert by_year == {2017: [], 2018: ["food-bio", "kelp"], 2019: ["kelp", "wool"], 2020: ["kelp", "wool"]}

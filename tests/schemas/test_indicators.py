@@ -1,6 +1,9 @@
 """The mapping from events to figures is complete and ordered."""
 
+import hashlib
+import json
 from datetime import UTC, timedelta
+from typing import Final
 
 from schemas.indicators import (
     DERIVED,
@@ -10,6 +13,21 @@ from schemas.indicators import (
     PIPELINE_RELEASED,
     PIPELINE_VERSION,
 )
+
+MAPPINGS: Final = {
+    1: "4ff8ec6e7e7db6ff",
+}
+"""Pipeline version -> the start of the SHA-256 of `DERIVED`. The line of a released version never changes."""
+
+
+def test_a_mapping_has_a_version():
+    """Another mapping is another version: counted under the old one, it would change what was reported."""
+    found = hashlib.sha256(json.dumps([*DERIVED.items()]).encode()).hexdigest()[:16]
+    assert MAPPINGS.get(PIPELINE_VERSION) == found, (
+        f"DERIVED is not the mapping of version {PIPELINE_VERSION}: raise PIPELINE_VERSION unless that is not released "
+        f'yet, and write into MAPPINGS the line of the version: "{found}"'
+    )
+    assert list(MAPPINGS) == list(range(1, PIPELINE_VERSION + 1))
 
 
 def test_every_outcome_is_derived_from_one_type():

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.register_dates import FIRST_DAY, LAST_DAY, DayError, parse_day
+from schemas.register_dates import FIRST_DAY, LAST_DAY, DayError, read_register_day
 
 
 @given(st.dates(FIRST_DAY, LAST_DAY))
 def test_every_day_of_the_range(day: date):
     """A day between the bounds is read as it is written."""
-    assert parse_day(day.isoformat()) == day
+    assert read_register_day(day.isoformat()) == day
 
 
 @pytest.mark.parametrize(
@@ -33,5 +33,5 @@ def test_every_day_of_the_range(day: date):
 def test_codes(text: str, code: str):
     """Each kind of invalid day of a register has its code."""
     with pytest.raises(DayError) as caught:
-        parse_day(text)
+        read_register_day(text)
     assert caught.value.code == code

@@ -58,6 +58,31 @@ def test_workflows_are_pinned_and_bounded(path):
         assert job["timeout-minutes"] > 0
 
 
+def test_all_say_what_the_check_checks():
+    """The script, the justfile and CONTRIBUTING list the same parts, in their order."""
+    script = (ROOT / "scripts" / "check").read_text(encoding="utf-8")
+    titles = [title.removesuffix(" check") for title in re.findall(r'^check "([^"]+)"', script, re.MULTILINE)]
+    parts = ", ".join(title for title in titles if title != "ruff format")
+    for name in ("scripts/check", "justfile", "CONTRIBUTING.md"):
+        assert parts in (ROOT / name).read_text(encoding="utf-8"), name
+
+
+def test_forms_name_headings_that_exist():
+    """What an issue form quotes from CONTRIBUTING is a heading there."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml")]
+    quoted = [name for text in texts for name in re.findall(r'"([^"\n]+)" in CONTRIBUTING\.md', text)]
+    headings = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()
+    assert quoted
+    assert [name for name in quoted if f"## {name}" not in headings] == []
+
+
+def test_the_setup_prefers_a_python_that_is_claimed():
+    """Of the Pythons with a version in their name, the newest claimed one comes first, and what is untried last."""
+    claimed = re.findall(r"Python :: (3\.\d+)$", "\n".join(PROJECT["classifiers"]), re.MULTILINE)
+    tried = re.findall(r"python(3\.\d+)", (ROOT / "scripts" / "setup").read_text(encoding="utf-8"))
+    assert tried[: len(claimed)] == claimed[::-1]
+
+
 def test_hooks_run_what_the_check_runs():
     """Every hook of pre-commit is a line of scripts/check."""
     check = (ROOT / "scripts" / "check").read_text(encoding="utf-8")

@@ -2,8 +2,7 @@
 
 EngineError          one request failed: carries ClickHouse's code, goes to the client
 ClustertrackError
-└── UsageFault
-    └── UsageFault  the server cannot start: one sentence on stderr, exit code 2
+└── UsageFault       the server cannot start: one sentence on stderr, exit code 2
 """
 
 import re
@@ -58,7 +57,7 @@ those without being asked."""
 _CODE: Final = re.compile(r"Code: (\d+)\. ")
 
 
-class EngineError(Exception):  # named like the project's other faults
+class EngineError(Exception):
     """One request failed.
 
     `code` is ClickHouse's error code, `text` the message in its form: "Code: 60. DB::Exception: ...".

@@ -55,6 +55,8 @@ _SCOPE: Final = re.compile(r": In scope SELECT formatQuerySingleLine\(.*\)(?=\. 
 """What the engine adds to the message about a text that it cannot read."""
 FILE: Final = b"/dev/fd/" + secrets.token_hex(16).encode()
 """What the gate sees in a statement for the file that the server gives to the engine; no client can know this name."""
+MOST_IDLE: Final = 16
+"""Connections that stay open unused."""
 _NO_SUCH_DATABASE: Final = 336
 """The engine says "Database engine must be specified for ATTACH": nothing is recorded under the name."""
 
@@ -187,12 +189,11 @@ def quoted(text: str) -> str:
 class Pool:
     """Idle connections by state, most recently used last.
 
-    Thread-safe. `idle` is the number that stays open unused.
+    Thread-safe. Up to `MOST_IDLE` stay open unused.
     """
 
-    def __init__(self, path: Path, idle: int = 16) -> None:
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._idle_limit = idle
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
         self._closed = False
@@ -223,7 +224,7 @@ class Pool:
         with self._lock:
             if reusable and not self._closed:
                 self._idle.append(connection)
-                surplus = self._idle.pop(0) if len(self._idle) > self._idle_limit else None
+                surplus = self._idle.pop(0) if len(self._idle) > MOST_IDLE else None
         if surplus is not None:
             surplus.close()
 

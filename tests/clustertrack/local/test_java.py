@@ -33,23 +33,28 @@ def test_reads_the_version(program, words, version):
     assert java_version(program("home", words)) == version
 
 
-def test_java_home_comes_first(program, tmp_path):
+def test_java_home_comes_first(program, tmp_path, monkeypatch):
     """$JAVA_HOME is what the user chose; PATH is only asked without it."""
     program("chosen", 'openjdk version "21.0.1"')
     on_path = program("system", 'openjdk version "17.0.1"').parent
 
-    chosen = find_java({"JAVA_HOME": str(tmp_path / "chosen"), "PATH": f"{on_path}:/bin"})
-
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "chosen"))
+    monkeypatch.setenv("PATH", f"{on_path}:/bin")
+    chosen = find_java()
     assert (chosen.version, chosen.origin) == (21, "JAVA_HOME")
-    assert find_java({"PATH": f"{on_path}:/bin"}).origin == "PATH"
+
+    monkeypatch.delenv("JAVA_HOME")
+    assert find_java().origin == "PATH"
 
 
-def test_an_old_java_is_passed_over(program, tmp_path):
+def test_an_old_java_is_passed_over(program, tmp_path, monkeypatch):
     """A $JAVA_HOME that is too old does not keep a newer one on PATH from being used."""
     program("old", 'openjdk version "11.0.2"')
     on_path = program("system", 'openjdk version "17.0.1"').parent
 
-    assert find_java({"JAVA_HOME": str(tmp_path / "old"), "PATH": f"{on_path}:/bin"}).version == 17
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "old"))
+    monkeypatch.setenv("PATH", f"{on_path}:/bin")
+    assert find_java().version == 17
 
 
 def test_without_java_both_ways_out_are_named(program, tmp_path, monkeypatch):
@@ -57,8 +62,11 @@ def test_without_java_both_ways_out_are_named(program, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     program("old", 'openjdk version "11.0.2"')
 
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "old"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+
     with pytest.raises(JavaMissing) as fault:
-        find_java({"JAVA_HOME": str(tmp_path / "old"), "PATH": str(tmp_path)})
+        find_java()
 
     assert "is version 11" in str(fault.value)
     assert "openjdk-17-jre-headless" in str(fault.value)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clustertrack.publish.dry_run_text import WIDTH, columns_text, danish_day, danish_time, fitting, rows_text
+from clustertrack.publish.dry_run_text import WIDTH, columns_text, danish_time, day_in_words, fitting, rows_text
 from schemas.event_time import to_ms
 from schemas.visible import visible
 from sources.files.file_publisher import Example, open_input
@@ -43,7 +43,7 @@ def event(**data: object) -> bytes:
 )
 def test_days_are_written_out(day: date, text: str):
     """Nobody has to know which number is the month."""
-    assert danish_day(day) == text
+    assert day_in_words(day) == text
 
 
 def test_instants_are_those_of_danish_clocks():
