@@ -142,7 +142,7 @@ def _ways_to_a_screen(node: ast.AST) -> Iterator[str]:
 
 
 ENVIRONMENT = {
-    "clustertrack/cli.py": (),  # asks for settings that went
+    "clustertrack/cli.py": ("CLUSTERTRACK_CLUSTERS", "CLUSTERTRACK_INSTITUTIONS"),  # read no more, which it says
     "clustertrack/commands/up.py": (
         "CLUSTERTRACK_PARTITIONS",
         *("CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD", "CLICKHOUSE_PASSWORD_FILE"),
@@ -215,7 +215,7 @@ def stray_clients(path: Path) -> Iterator[str]:
 
 
 EXITS = {
-    "clustertrack/__main__.py": "os._exit",  # before anything is imported
+    "clustertrack/__main__.py": "os._exit",  # what Python calls while it imports may swallow an exception
     "clustertrack/commands/publish.py": "sys.exit",  # what was sent is printed after Ctrl-C
     "clustertrack/local/clickhouse/__main__.py": "os._exit",
     "clustertrack/local/java.py": "sys.exit",  # a script of its own, for scripts/setup
