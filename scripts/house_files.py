@@ -16,7 +16,7 @@ def files() -> list[Path]:
         text=True,
         check=True,
     )
-    return sorted(path for path in map(Path, filter(None, listed.stdout.split("\0"))) if path.is_file())
+    return sorted({path for path in map(Path, filter(None, listed.stdout.split("\0"))) if path.is_file()})
 
 
 def tree(path: Path) -> ast.Module:

@@ -37,16 +37,16 @@ def command() -> None:
 @click.option(
     "--yes",
     is_flag=True,
-    help="Also where sources in use lose a cluster or have to name one.",
+    help="Load even if sources in use lose a cluster or have to name one.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def load(file: Path | None, *, sample: bool, dry_run: bool, yes: bool, as_json: bool) -> None:
     """Send the registry in FILE (TOML) to Kafka, as a new version that is in force at once.
 
-    FILE states all clusters with their sources, and all public knowledge institutions: what it lacks is in force no
-    more. Workers follow without a restart; records that came before stay as they were decided. Whether a company
-    counts as one is decided by each report, by the registry as it was known then. Loading the same content again
-    changes nothing.
+    FILE states all clusters with their sources, and all public knowledge institutions: anything missing from it is no
+    longer in force. Workers follow without a restart; records that came before stay as they were decided. Whether a
+    company counts as one is decided by each report, by the registry as it was known then. Loading the same content
+    again changes nothing.
     """
     if (file is None) != sample:
         raise UsageFault("name the file with the registry, or give --sample")

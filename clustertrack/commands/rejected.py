@@ -55,11 +55,18 @@ class Instant(click.ParamType):
 
 _FILTERS: Final = (
     click.argument("places", nargs=-1, metavar="[PLACE]..."),
-    click.option("--reason", multiple=True, metavar="CODE", help="Whose first fault is CODE; may be repeated."),
-    click.option("--source", multiple=True, metavar="URI", help="Of this source; may be repeated."),
-    click.option("--topic", multiple=True, metavar="TOPIC", help="Of this topic; may be repeated."),
-    click.option("--since", type=Instant(), metavar="INSTANT", help="Arrived at INSTANT or later (UTC, or +02:00)."),
-    click.option("--until", type=Instant(), metavar="INSTANT", help="Arrived before INSTANT."),
+    click.option(
+        "--reason", multiple=True, metavar="CODE", help="Only records whose first fault is CODE; may be repeated."
+    ),
+    click.option("--source", multiple=True, metavar="URI", help="Only records of this source; may be repeated."),
+    click.option("--topic", multiple=True, metavar="TOPIC", help="Only records of this topic; may be repeated."),
+    click.option(
+        "--since",
+        type=Instant(),
+        metavar="INSTANT",
+        help="Only records that arrived at INSTANT or later (UTC, or +02:00).",
+    ),
+    click.option("--until", type=Instant(), metavar="INSTANT", help="Only records that arrived before INSTANT."),
 )
 
 
@@ -103,12 +110,12 @@ def command() -> None:
     "  clustertrack rejected list --closed --json",
 )
 @filters
-@click.option("--closed", is_flag=True, help="Those that were replayed or discarded, with what became of them.")
+@click.option("--closed", is_flag=True, help="Records that were replayed or discarded, with what became of them.")
 @click.option("--after", metavar="PLACE", help="Only records after PLACE: the next page.")
 @click.option("--limit", type=click.IntRange(1, 100_000), default=PAGE, show_default=True, help="Records of a page.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(wanted: Selection, closed: bool, after: str | None, limit: int, as_json: bool) -> None:
-    """List rejected records that wait for somebody."""
+    """List open rejected records."""
     settings = load_settings()
     database = settings.clickhouse.database
     behind = None
@@ -169,7 +176,7 @@ def show_(place: str, raw: str | None, as_json: bool) -> None:
     "  clustertrack rejected replay activity.events.v1/2/17 --edit event.json --note 'CVR number mistyped'",
 )
 @filters
-@click.option("--all", "everything", is_flag=True, help="All that are open.")
+@click.option("--all", "everything", is_flag=True, help="All open records.")
 @click.option(
     "--edit",
     "--value",
@@ -238,14 +245,14 @@ def replay(wanted: Selection, everything: bool, edit: Path | None, note: str, dr
     epilog="Example: clustertrack rejected discard activity.events.v1/2/17 --note 'a test of the CRM'",
 )
 @filters
-@click.option("--all", "everything", is_flag=True, help="All that are open.")
+@click.option("--all", "everything", is_flag=True, help="All open records.")
 @click.option("--note", required=True, help="Why nobody needs them; kept with the action.")
-@click.option("--dry-run", is_flag=True, help="Discard nothing; say what would be.")
+@click.option("--dry-run", is_flag=True, help="Discard nothing; say what would be discarded.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def discard(wanted: Selection, everything: bool, note: str, dry_run: bool, as_json: bool) -> None:
     """Close rejected records that nobody needs: they are no longer listed, nor reported as waiting.
 
-    The records stay in the ledger until they expire, the action permanently.
+    The records stay in the ledger until they expire; the action is kept permanently.
     """
     _require_choice(wanted, everything)
     if not note.strip():
@@ -276,7 +283,7 @@ def discard(wanted: Selection, everything: bool, note: str, dry_run: bool, as_js
 
 @command.command(
     "set-aside",
-    short_help="Let workers pass a record on which they die.",
+    short_help="Make workers skip a record that crashes them.",
     epilog="Example: clustertrack rejected set-aside activity.events.v1/2/17 --reason 'ends every worker since 3 May'",
 )
 @click.argument("place")
@@ -284,7 +291,7 @@ def discard(wanted: Selection, everything: bool, note: str, dry_run: bool, as_js
 @click.option("--dry-run", is_flag=True, help="Order nothing; say whether it could be.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def set_aside_(place: str, reason: str, dry_run: bool, as_json: bool) -> None:
-    """Let workers pass a record on which they die: they reject it unread, with a receipt, and go on after it.
+    """Make workers skip a record that crashes them: they reject it unread, with a receipt, and go on after it.
 
     PLACE is topic/partition/offset, or topic/partition/first-last for several. It must lie between what the workers
     have committed and the end of the partition, and have no receipt. Workers learn of it when they start, and within
@@ -292,7 +299,7 @@ def set_aside_(place: str, reason: str, dry_run: bool, as_json: bool) -> None:
     """
     reason = reason.strip()
     if not reason:
-        raise UsageFault("--reason is blank: say in a few words why the record is set aside, for those who ask later.")
+        raise UsageFault("--reason is blank: say in a few words why the record is set aside, for the record.")
     named, last = read_range(place)
     settings = load_settings()
     database = settings.clickhouse.database

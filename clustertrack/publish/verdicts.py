@@ -20,7 +20,7 @@ MEANING: Final[dict[Status, tuple[str, str]]] = {
     "duplicate": ("duplicate of an earlier row of the file", "duplicates of an earlier row of the file"),
     "rejected": ("rejected by a worker",) * 2,
     "missing": ("never arrived",) * 2,
-    "refused": ("row from which no event can be made", "rows from which no event can be made"),
+    "refused": ("row that cannot become an event", "rows that cannot become an event"),
 }
 """The words for one row, and for several."""
 

@@ -74,7 +74,7 @@ def resolve(client: Client, database: str, named: list[WrittenAddress]) -> list[
     for name, places in found.items():
         if not places:
             raise CheckFailed(
-                f"{name} is no rejected record; they are kept for 90 days, see `clustertrack rejected list`."
+                f"{name} is not a rejected record; they are kept for 90 days, see `clustertrack rejected list`."
             )
         if len(places) > 1:
             choice = " or ".join(f"{p.topic}@{p.topic_epoch}/{p.partition}/{p.offset}" for p in places)

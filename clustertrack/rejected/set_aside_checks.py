@@ -25,7 +25,7 @@ def read_range(text: str) -> tuple[WrittenAddress, int]:
         return place, place.offset
     place, last = read_address(begin), int(end[:20])
     if not 0 <= last - place.offset < MOST:
-        raise UsageFault(f"{text!r} names no range of 1 to {MOST:,} offsets: write the first and the last, as 17-20.")
+        raise UsageFault(f"{text!r} is not a range of 1 to {MOST:,} offsets: write FIRST-LAST, such as 17-20.")
     return place, last
 
 
@@ -33,8 +33,8 @@ def check_place(place: WrittenAddress, recorded: TopicRecord) -> None:
     """Raise UsageFault or CheckFailed where no worker will come by."""
     if place.topic != recorded.topic:
         raise UsageFault(
-            f"Only records of {recorded.topic} can be set aside, and {place} is none of them: none of the register "
-            "stops a worker."
+            f"Only records of {recorded.topic} can be set aside, and {place} is not one: register records "
+            "cannot stop a worker."
         )
     if place.topic_epoch not in {None, recorded.topic_epoch}:
         raise CheckFailed(f"{place} names a former topic: it was deleted, and no worker reads it any more.")

@@ -39,4 +39,4 @@ WHERE log_time <= {known:DateTime64(3, 'UTC')}
       SELECT topic, topic_epoch, partition, offset FROM ${DATABASE}.rejected_action
       WHERE action IN ('replayed', 'discarded') AND acted_at <= {known:DateTime64(3, 'UTC')}
   )
-COMMENT 'Rejected records that wait for somebody, as known at an instant (UTC): their receipt, if their topic has any, still says rejected, and they were neither replayed nor discarded. The same message published twice waits twice; its column message (key, payload and CloudEvents headers) is the same. SELECT topic, partition, offset, reason FROM ${DATABASE}.rejected_open(known = ''2200-01-01 00:00:00'')';
+COMMENT 'Open rejected records, as known at an instant (UTC): their receipt, if their topic has any, still says rejected, and they were neither replayed nor discarded. The same message published twice waits twice; its column message (key, payload and CloudEvents headers) is the same. SELECT topic, partition, offset, reason FROM ${DATABASE}.rejected_open(known = ''2200-01-01 00:00:00'')';

@@ -290,4 +290,4 @@ def test_what_counts_is_counted_by_any_registry(files: Files, change: Callable[[
     assert answer["days"] == {"https://crm.clean.example": ["2022-05-03", "2022-05-03"]}
     assert f"1 of these was decided by revision {revision} of the registry" in text
     assert "1  counted as in the file" in text
-    assert "1  row from which no event can be made" in text
+    assert "1  row that cannot become an event" in text

@@ -90,6 +90,7 @@ METHODS: list[tuple[Any, str, list[str], str]] = [
     (Worker, "_setup_logging", ["self"], "overridden: logging is ours"),
     (Worker, "_enter_debugger", ["self"], "overridden: no debugger"),
     (Worker, "_schedule_shutdown", ["self", "signal"], "overridden: every stop ends"),
+    (Worker, "_on_sigint", ["self"], "overridden: Ctrl-C has an exit code of its own"),
     (Worker, "execute_from_commandline", ["self"], "runs the process"),
 ]
 
@@ -198,7 +199,8 @@ def test_the_search_for_private_names_finds_them() -> None:
     assert {"_isolation_level", "_read_offset", "_new_offset", "_tp_index", "_stopped", "_drain_messages"} <= found
     assert "_pending" not in found, "our own"
     assert "_CStreamIterator" in {name for name, _ in private_names(streams.app)}
-    assert {name for name, _ in private_names(worker)} == {"_setup_logging", "_enter_debugger", "_schedule_shutdown"}
+    expected = {"_setup_logging", "_enter_debugger", "_schedule_shutdown", "_on_sigint"}
+    assert {name for name, _ in private_names(worker)} == expected
 
 
 @pytest.mark.parametrize("package", PINS, ids=str)

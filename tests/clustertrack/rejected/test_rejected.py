@@ -342,7 +342,7 @@ def test_what_nobody_needs(stack: Stack) -> None:
 
 def test_a_place_that_holds_nothing(stack: Stack) -> None:
     """One sentence for what is not there or no place, and exit codes that tell the two apart."""
-    assert "is no rejected record" in run(stack, "rejected", "show", f"{EVENTS}/0/999999", expect=1).stderr
+    assert "is not a rejected record" in run(stack, "rejected", "show", f"{EVENTS}/0/999999", expect=1).stderr
     assert "topic/partition/offset" in run(stack, "rejected", "show", "17", expect=2).stderr
     assert run(stack, "rejected", "replay", "--all").stdout == "replayed 0 records\n"
     assert "--edit FILE is sent in place of one record" in (
