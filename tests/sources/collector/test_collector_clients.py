@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from cloudevents.core.bindings.http import to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent
-from collecting import FOOD, FOOD_KEY, Broker, RunningCollector
+from collecting import FOOD, FOOD_KEY, Answered, Broker, RunningCollector
 from pages import ROOT, Page
 
 from clustertrack.local.ports import HOST
+from schemas.faults import MASK
 
 pytestmark = pytest.mark.integration
 
@@ -142,3 +143,61 @@ def test_the_sdk_of_cloudevents_in_javascript(broker: Broker, collector: Running
         [said] = json.loads(line)["events"]
         assert (said["status"], said["id"]) == ("accepted", f"js-{mode}")
         assert "Blåbær" in str(json.loads(record_at(broker, said).value))
+
+
+BINARY = pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=utf-8"])
+STRUCTURED = pytest.mark.parametrize(
+    "content_type", ["application/cloudevents+json", "application/cloudevents+json; charset=utf-8"]
+)
+ATTRIBUTES = {
+    "specversion": "1.0",
+    "type": "com.example.someevent",
+    "time": "2018-04-05T03:56:24Z",
+    "id": "1234-1234-1234",
+    "source": "/mycontext/subcontext",
+}
+"""Of the event in the CloudEvents conformance scenarios for HTTP."""
+DATA = {"message": "Hello World!"}
+OURS = {"type": "org.clustertrack.workshop.attended.v1", "source": FOOD, "subject": "13748136"}
+OUR_DATA = {"occurred_on": "2018-04-05"}
+
+
+def binary(attributes: dict[str, str]) -> dict[str, str]:
+    """Attributes as headers of a request in binary mode."""
+    return {f"ce_{name}": value for name, value in attributes.items()}
+
+
+def is_read(answer: Answered) -> None:
+    """The answer shows that every part of the event was read: it is no activity, and nothing else is wrong."""
+    [said] = answer.json["events"]
+    assert (answer.status, said["id"], said["source"]) == (422, ATTRIBUTES["id"], ATTRIBUTES["source"])
+    found = {(fault["field"], fault["code"], fault["value"]) for fault in said["faults"]}
+    assert found == {
+        ("subject", "missing", ""),
+        ("data.message", "extra_field", MASK),
+        ("source", "unknown_source", ATTRIBUTES["source"]),
+        ("type", "unknown_type", ATTRIBUTES["type"]),
+    }
+
+
+@BINARY
+def test_conformance_in_binary_mode(broker: Broker, collector: RunningCollector, content_type: str):
+    """The scenarios of the CloudEvents conformance suite: all attributes and the data, the content type as it came."""
+    is_read(collector.send(json.dumps(DATA), content_type, **binary(ATTRIBUTES)))
+    answer = collector.send(json.dumps(OUR_DATA), content_type, **binary(ATTRIBUTES | OURS | {"id": content_type}))
+    assert answer.status == 202, answer.json
+    record = record_at(broker, answer.json["events"][0])
+    expected = {f"ce_{name}": value.encode() for name, value in (ATTRIBUTES | OURS | {"id": content_type}).items()}
+    assert dict(record.headers) == {**expected, "content-type": content_type.encode()}
+    assert json.loads(record.value) == OUR_DATA
+
+
+@STRUCTURED
+def test_conformance_in_structured_mode(broker: Broker, collector: RunningCollector, content_type: str):
+    """The same in one JSON object, whether the content type says its charset or not."""
+    event = {**ATTRIBUTES, "datacontenttype": "application/json", "data": DATA}
+    is_read(collector.send(json.dumps(event), content_type))
+    event |= {**OURS, "id": content_type, "data": OUR_DATA}
+    answer = collector.send(json.dumps(event), content_type)
+    assert answer.status == 202, answer.json
+    assert json.loads(record_at(broker, answer.json["events"][0]).value) == event
