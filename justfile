@@ -58,6 +58,11 @@ counted *args:
 fuzz *args:
     scripts/fuzz "$@"
 
+# Send the collector requests made from its OpenAPI: just api-fuzz --minutes 30
+[group('long runs')]
+api-fuzz *args:
+    scripts/api-fuzz "$@"
+
 # Measure, and compare with other frameworks: just bench --help
 [group('long runs')]
 bench *args:

@@ -1,8 +1,9 @@
-"""Prints what the code defines into the pages that list it: settings, and the fields of an event.
+"""Prints what the code defines into the pages that list it: settings, the fields of an event, and the contract.
 
 The settings are in deploy/settings.env.example and in a table of docs/operators.md; the texts of an event that nothing
-counts, and the fields of a mapping, are in docs/crm-teams.md. Without an option it writes all of them. `--check` writes
-nothing; it names the pages that differ and exits with 1.
+counts, and the fields of a mapping, are in docs/crm-teams.md; docs/contract has schemas and examples of events
+(`scripts/contract.py`), and the topics (`scripts/contract_topics.py`). Without an option it writes all of them.
+`--check` writes nothing; it names the pages that differ and exits with 1.
 """
 
 import argparse
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+import contract
+import contract_topics
 from pydantic import SecretStr
 
 from clustertrack.settings import GROUPS
@@ -35,17 +38,30 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when a page differs")
     check = parser.parse_args(arguments).check
-    wanted = {
+    wanted: dict[Path, str | None] = {
         EXAMPLE: example(),
         OPERATORS: with_table(OPERATORS.read_text(encoding="utf-8")),
         CRM_TEAMS: with_fields(CRM_TEAMS.read_text(encoding="utf-8")),
+        **dict(contract.files()),
+        contract_topics.FILE: contract_topics.asyncapi(),
     }
-    differing = [path for path, text in wanted.items() if path.read_text(encoding="utf-8") != text]
+    wanted |= {path: None for path in contract.FOLDER.glob("*") if path not in wanted}
+    differing = [path for path, text in wanted.items() if text != _text_of(path)]
     for path in differing:
-        if not check:
-            path.write_text(wanted[path], encoding="utf-8")
+        text = wanted[path]
+        if check:
+            pass
+        elif text is None:  # of a type that is no more
+            path.unlink()
+        else:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
         print(f"{path.relative_to(ROOT)} {'differs: run scripts/printed_pages.py' if check else 'written'}")
     return 1 if check and differing else 0
+
+
+def _text_of(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 def settings() -> Iterator[tuple[str, str, str]]:

@@ -26,6 +26,7 @@ from schemas.registry_document import Registry
 
 PARTITIONS = 4
 FOOD, WATER = "https://crm.foodbio.example", "https://crm.water.example"
+CLUSTERS = (("food-bio", FOOD), ("water", WATER))
 FOOD_KEY, WATER_KEY = (make_key(bytes([n]) * RANDOM_BYTES).get_secret_value() for n in (1, 2))
 
 

@@ -3,22 +3,15 @@
 import asyncio
 import json
 import os
-import shutil
 import signal
 import socket
-import subprocess
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cloudevents.core.bindings.http import to_binary_event, to_structured_event
-from cloudevents.core.v1.event import CloudEvent
-from collecting import FOOD, FOOD_KEY, WATER, WATER_KEY, Broker, RunningCollector
-from pages import Page
+from collecting import CLUSTERS, FOOD, FOOD_KEY, WATER_KEY, Broker, RunningCollector
 from samples import CVRS, event
 from stack import wait_for
 
@@ -30,37 +23,6 @@ from sources.collector.api_description import EXAMPLE
 pytestmark = pytest.mark.integration
 
 BATCH, LINES = "application/cloudevents-batch+json", "application/x-ndjson"
-CLUSTERS = (("food-bio", FOOD), ("water", WATER))
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
-    """A broker of this module's own: some tests freeze it."""
-    made = Broker(tmp_path_factory.mktemp("collector"))
-    try:
-        made.load_registry(*CLUSTERS)
-        made.put_key(FOOD_KEY, "food-bio")
-        made.put_key(WATER_KEY, "water")
-        yield made
-    finally:
-        made.child.stop(5)
-
-
-@pytest.fixture(scope="module")
-def collector(broker: Broker) -> Iterator[RunningCollector]:
-    """One collector for the module, impatient."""
-    made = RunningCollector(broker, IDLE_SECONDS="1", CONFIRM_SECONDS="3", MAX_CONNECTIONS="1500")
-    try:
-        made.wait_ready()
-        yield made
-    finally:
-        made.child.stop(20)
-    assert made.child.exit_code() == 0
-    log = made.child.log.read_text(encoding="utf-8")
-    assert "Traceback" not in log, log
-    assert "WS-" not in log, "an event is in the log"
-    assert FOOD_KEY not in log
-    assert FOOD_KEY[-39:] not in log
 
 
 def batch(name: str, number: int = 20) -> bytes:
@@ -117,38 +79,6 @@ def test_the_examples_of_the_description_work_as_they_are(collector: RunningColl
     headers = {f"ce_{name}": value for name, value in EXAMPLE.items() if name not in ("data", "datacontenttype")}
     assert collector.send(json.dumps(EXAMPLE["data"]), "application/json", **headers).status == 202
     assert set(described["paths"]) == {"/v1/events", "/v1/events:validate"}
-
-
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_example_for_crm_teams_works_as_it_is(collector: RunningCollector):
-    """The command of docs/crm-teams.md is run by a shell, and the answer has the fields that the page shows."""
-    shell, shown = Page("docs/crm-teams.md").text.split("## Over HTTP")[1].split("```")[1::2][:2]
-    command = shell.replace(":8080", f":{collector.port}").replace("curl ", "curl -s ")
-    done = subprocess.run(
-        ["bash", "-c", command], env={**os.environ, "KEY": FOOD_KEY}, stdout=subprocess.PIPE, check=True
-    )
-    said, page = json.loads(done.stdout), json.loads(shown)
-    assert said.keys() == page.keys()
-    assert said["events"][0].keys() == page["events"][0].keys()
-    assert said["events"][0]["status"] == "accepted"
-
-
-@pytest.mark.parametrize("convert", [to_binary_event, to_structured_event], ids=["binary", "structured"])
-def test_the_sdk_of_cloudevents(broker: Broker, collector: RunningCollector, convert: Any):
-    """Events that the Python SDK makes, in both of its modes, with letters that headers have to encode."""
-    data = {"activity_id": f"sdk-{convert.__name__}", "occurred_on": "2018-05-03", "title": "Blåbær"}
-    attributes = {
-        "id": "Euro € 😀",
-        "source": FOOD,
-        "type": "org.clustertrack.workshop.attended.v1",
-        "subject": "13748136",
-        "time": datetime(2018, 5, 3, 14, 5, 9, tzinfo=UTC),
-        "datacontenttype": "application/json",
-    }
-    message = convert(CloudEvent(attributes, data))
-    answer = collector.send(message.body, None, **message.headers)
-    assert (answer.status, answer.json["events"][0]["id"]) == (202, "Euro € 😀")
-    assert len(stored(broker, "sdk")) > 0
 
 
 def test_health_and_metrics(collector: RunningCollector):
