@@ -116,7 +116,14 @@ def test_the_examples_of_the_description_work_as_they_are(collector: RunningColl
             assert collector.send(body, media_type, path=path).status == 202
     headers = {f"ce_{name}": value for name, value in EXAMPLE.items() if name not in ("data", "datacontenttype")}
     assert collector.send(json.dumps(EXAMPLE["data"]), "application/json", **headers).status == 202
-    assert set(described["paths"]) == {"/v1/events", "/v1/events:validate"}
+    assert set(described["paths"]) == {
+        "/v1/events",
+        "/v1/events:validate",
+        "/v1/clusters",
+        "/v1/clusters/{slug}/days",
+        "/v1/clusters/{slug}/rejected",
+        "/v1/compare",
+    }
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
