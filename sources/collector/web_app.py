@@ -8,6 +8,7 @@ from typing import Annotated, Final, Protocol
 from fastapi import FastAPI, Path, Request, Response
 from starlette.exceptions import HTTPException
 
+from sources.collector import page
 from sources.collector.api_description import RESPONSES, SECURITY, description_of, request_of
 from sources.collector.api_questions import CLUSTERS, COMPARE, DAYS, EVENT, REJECTED, SLUG
 from sources.collector.bounded_protocol import ARRIVED
@@ -79,6 +80,8 @@ def web_app(
         return await serve(request, publish=False)
 
     _add_questions(app, questions)
+    for path in page.FILES:
+        _add_page(app, path)
 
     @app.api_route("/healthz", methods=_EVERYTHING, include_in_schema=False)
     async def healthz() -> Response:
@@ -126,6 +129,14 @@ def _add_questions(app: FastAPI, questions: Questions) -> None:
         scope = request.scope
         arrived = scope.get(ARRIVED, False)
         return _response(await questions.compare(scope["headers"], request.receive, arrived=arrived))
+
+
+def _add_page(app: FastAPI, path: str) -> None:
+    content, media_type = page.content_of(path), page.FILES[path][1]
+
+    @app.api_route(path, methods=_EVERYTHING, include_in_schema=False)
+    async def _() -> Response:
+        return Response(content, headers=dict(page.HEADERS), media_type=media_type)
 
 
 def _response(answer: Answer | None) -> Response:

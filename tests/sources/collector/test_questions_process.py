@@ -1,6 +1,7 @@
 """Questions to a collector process, with a real Kafka and a ledger that holds a history."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from clustertrack.local.probes import get
 from sinks import catalog
 from sinks.clickhouse import ClickHouse, connect
 from sinks.migrator import migrate
+from sources.collector.page import FILES
 
 pytestmark = pytest.mark.integration
 
@@ -133,3 +135,14 @@ def test_the_examples_of_the_description_work_as_they_are(collector: RunningColl
             assert set(operation["responses"]) == {"200", "400", "401", "403", "429", "503"}
     body = described["/v1/compare"]["post"]["requestBody"]["content"]["application/json"]["example"]
     assert collector.send(json.dumps(body), "application/json", path="/v1/compare").status == 200
+
+
+def test_the_page_for_people(collector: RunningCollector):
+    """It is served without a key, and its policy lets in nothing but its own script and style."""
+    for path, (_, media_type) in FILES.items():
+        found = collector.send(None, None, path=path, method="GET", key=None)
+        assert found.status == 200
+        assert found.headers["content-type"] == f"{media_type}; charset=utf-8"
+        assert found.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; ")
+        assert b"http" not in found.body
+        assert not re.search(rb"innerHTML|<style|style=| on\w+=|<script>|Storage|cookie", found.body)
