@@ -7,6 +7,7 @@ from typing import Annotated, Final, Protocol
 
 from fastapi import FastAPI, Path, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
 from sources.collector import page
 from sources.collector.api_description import RESPONSES, SECURITY, description_of, request_of
@@ -151,10 +152,12 @@ async def _state(check: Callable[[], State]) -> Response:
     return Response(state.to_json(), status, media_type="application/json")
 
 
-async def _no_such_address(_request: Request, error: Exception) -> Response:
+async def _no_such_address(request: Request, error: Exception) -> Response:
     status = HTTPStatus(getattr(error, "status_code", HTTPStatus.NOT_FOUND))
-    headers = getattr(error, "headers", None) or {}
+    headers = dict(getattr(error, "headers", None) or {})
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
+        # Starlette names the methods of one function, and an address has several.
+        headers["Allow"] = ", ".join(_methods_of(request.app, request.url.path))
         problem = ProblemError(
             status, "wrong_method", "this address takes another method: see /openapi.json", headers=headers
         )
@@ -166,6 +169,11 @@ async def _no_such_address(_request: Request, error: Exception) -> Response:
             headers=headers,
         )
     return _response(problem_answer(problem))
+
+
+def _methods_of(app: FastAPI, path: str) -> list[str]:
+    found = [route for route in app.routes if isinstance(route, Route) and route.path_regex.match(path)]
+    return sorted({method for route in found for method in route.methods or ()})
 
 
 async def _defect(_request: Request, _error: Exception) -> Response:
