@@ -271,6 +271,11 @@ class CollectorSettings(SettingsGroup):
     confirm_seconds: float = Field(
         10, ge=1, le=300, description="seconds that Kafka has to confirm an event; beyond them 503"
     )
+    max_questions: int = Field(
+        4, ge=1, le=100, description="questions about what became of events that are in work at once; beyond them 503"
+    )
+    questions_per_second: float = Field(5, gt=0, description="questions that one key may ask; beyond them 429")
+    answer_seconds: int = Field(10, ge=1, le=300, description="seconds that ClickHouse has to answer; beyond them 503")
     keep_alive_seconds: int = Field(60, ge=1, le=3600, description="seconds that an idle connection is kept open")
 
 

@@ -22,6 +22,7 @@ from brokers.codecs import require_codecs
 from brokers.explain import not_allowed, probe
 from clustertrack import __version__, logs
 from clustertrack.chatter import Chatter
+from clustertrack.collector_ledger import CollectorLedger
 from clustertrack.health import Health, serve
 from clustertrack.http_server import QuietServer, listen
 from clustertrack.settings import CollectorSettings, Settings, load_settings
@@ -33,6 +34,7 @@ from sources.collector.delivery import KafkaDelivery
 from sources.collector.key_feed import KeyFeed
 from sources.collector.keyring import Keyring
 from sources.collector.limits import Budget
+from sources.collector.questions import QuestionLimits, Questions
 from sources.collector.registry_feed import RegistryFeed
 from sources.collector.web_app import web_app
 from sources.topic_producer import open_producer
@@ -95,6 +97,9 @@ def _collect(settings: Settings, partitions: Mapping[str, int], chatter: Chatter
         linger_ms=_LINGER_MS,
     )
     budget = Budget(own.max_held)
+    ledger = CollectorLedger(
+        settings.clickhouse.connection(), kafka, settings.kafka.consumer_group, seconds=own.answer_seconds
+    )
     with listener, closing(KafkaDelivery(opened, budget)) as delivery:
         keyring = Keyring()
         key_feed = KeyFeed(keyring, kafka, partitions[topics.KEYS])
@@ -104,8 +109,9 @@ def _collect(settings: Settings, partitions: Mapping[str, int], chatter: Chatter
         registry_feed = RegistryFeed(
             collector, kafka, partitions[topics.REGISTRY], allow_personal_data=settings.worker.allow_personal_data
         )
-        process = _Process(settings, collector, delivery, [key_feed, registry_feed], chatter)
-        asyncio.run(process.run(listener))
+        with closing(Questions(collector, ledger, _question_limits(own))) as questions:
+            process = _Process(settings, collector, questions, delivery, [key_feed, registry_feed], chatter)
+            asyncio.run(process.run(listener))
     if process.interrupted:
         note_reached("what it has answered for is on Kafka")
         raise KeyboardInterrupt
@@ -147,6 +153,16 @@ def _limits(own: CollectorSettings) -> Limits:
     )
 
 
+def _question_limits(own: CollectorSettings) -> QuestionLimits:
+    return QuestionLimits(
+        at_once=own.max_questions,
+        per_second=own.questions_per_second,
+        burst_seconds=own.burst_seconds,
+        answer_seconds=own.answer_seconds,
+        body_bytes=own.max_body,
+    )
+
+
 class _Feed(Protocol):
     @property
     def waits_for(self) -> str: ...
@@ -160,12 +176,13 @@ class _Process:
         self,
         settings: Settings,
         collector: Collector,
+        questions: Questions,
         delivery: KafkaDelivery,
         feeds: list[_Feed],
         chatter: Chatter,
     ) -> None:
         self._settings, self._delivery, self._feeds, self._chatter = settings, delivery, feeds, chatter
-        self._collector = collector
+        self._collector, self._questions = collector, questions
         self._came_round = time.monotonic()
         self._stopping = False
         self.interrupted = False
@@ -182,7 +199,7 @@ class _Process:
 
     async def _serve(self, listener: socket.socket) -> None:
         own = self._settings.collector
-        app = web_app(self._collector, self._health, self._ready, __version__)
+        app = web_app(self._collector, self._questions, self._health, self._ready, __version__)
         bounds = {"CONNECTIONS": own.max_connections, "HEAD_SECONDS": own.idle_seconds}
         config = uvicorn.Config(
             app,

@@ -13,7 +13,7 @@ from clustertrack.local.environment import PYTHON
 from clustertrack.local.java import Java
 from clustertrack.local.ports import HOST, taken_ports
 from clustertrack.local.probes import ready_at, sign_at
-from clustertrack.local.secrets import Secrets
+from clustertrack.local.secrets import READER, Secrets
 from clustertrack.local.supervisor import Service, Supervisor
 from clustertrack.settings import (
     ClickHouseSettings,
@@ -211,6 +211,8 @@ class LocalStack:
             "CLUSTERTRACK_COLLECTOR_HOST": HOST,
             "CLUSTERTRACK_COLLECTOR_PORT": str(self.ports.collector),
             "METRICS_PORT": str(port),
+            "CLICKHOUSE_USER": READER,
+            "CLICKHOUSE_PASSWORD_FILE": str(self.secrets.reader),
         }
         return Service(
             Command("collector", _verb("collector"), self.environment() | own, _SETTINGS),

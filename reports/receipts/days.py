@@ -15,7 +15,9 @@ from typing import Any, Final, NamedTuple
 from clickhouse_connect.driver.client import Client
 
 from reports.as_known import end_of_day
+from reports.receipts.answer_model import Rejected
 from reports.receipts.bounds import ask
+from reports.receipts.ledger_rows import rejected_on
 from schemas.errors import UsageFault
 
 MOST_DAYS: Final = 366
@@ -129,6 +131,14 @@ def days(client: Client, sources: Collection[str], first: date, last: date) -> D
         arrived=tuple(Arrived(*key, *(counts[key][name] for name in Arrived._fields[2:])) for key in sorted(counts)),
         took_place=tuple(sorted(TookPlace(*row) for row in ask(client, _TOOK_PLACE, bound))),
     )
+
+
+def rejected_of_days(
+    client: Client, sources: Collection[str], first: date, last: date
+) -> tuple[tuple[str, Rejected], ...]:
+    """Sources with their rejected records that arrived on these days, the newest first, up to `MOST`. As `days`."""
+    check_days(first, last)
+    return tuple(rejected_on(client, sources, _text(first - timedelta(days=1)), _text(last)))
 
 
 def check_days(first: date, last: date) -> None:

@@ -4,7 +4,7 @@ A query finds places or ids by an index that is no part of a sorting key, and re
 it reads does not grow with the ledger, but for the small index itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -53,8 +53,8 @@ _OF_EVENT: Final = _RECEIPTS.replace("NAMED", "event_id = {event:String}")
 _ABOUT: Final = "if(activity_id = '', event_id, activity_id)"
 """What a rejected record is about: an event without an activity_id is its own activity."""
 _FOUND: Final = f"""
-SELECT {_PLACE}, log_time, faults, event_id, {_ABOUT} AS about FROM rejected FINAL
-WHERE source = {{source:String}} AND NAMED = {{id:String}}
+SELECT {_PLACE}, log_time, faults, event_id, {_ABOUT} AS about, toString(source) AS source FROM rejected FINAL
+WHERE source IN {{sources:Array(String)}} AND NAMED
 ORDER BY log_time DESC, {_PLACE} LIMIT {{most:UInt32}}
 """  # noqa: S608  (joined from the constants of this file)
 _REJECTED: Final = f"""
@@ -75,11 +75,11 @@ LEFT JOIN
 ) AS a USING ({_PLACE})
 LEFT JOIN
 (
-    SELECT activity_id AS about, max(log_time) AS arrived FROM receipt
-    WHERE source = {{source:String}} AND status IN ('accepted', 'retracted')
+    SELECT toString(source) AS source, activity_id AS about, max(log_time) AS arrived FROM receipt
+    WHERE source IN {{sources:Array(String)}} AND status IN ('accepted', 'retracted')
       AND activity_id IN (SELECT about FROM found)
-    GROUP BY activity_id
-) AS s USING (about)
+    GROUP BY source, activity_id
+) AS s USING (source, about)
 ORDER BY f.log_time DESC, {_PLACE}
 """  # noqa: S608  (joined from the constants of this file)
 """Rejected records with what was done with each, and when a version of the same activity arrived last."""
@@ -138,10 +138,17 @@ def duplicates_of(client: Client, source: str, event_id: str) -> list[tuple[str,
 
 def rejected_with(client: Client, source: str, *, event_id: str = "", activity_id: str = "") -> list[Rejected]:
     """Rejected records with this event's id, or about this activity; the newest first."""
-    bound: dict[str, str | int] = {"source": source, "most": MOST}
-    named, bound["id"] = ("event_id", event_id) if event_id else (_ABOUT, activity_id)
+    named = f"{'event_id' if event_id else _ABOUT} = {{id:String}}"
+    bound: dict[str, Any] = {"sources": [source], "most": MOST, "id": event_id or activity_id}
     is_there = ask(client, _FOUND.replace("NAMED", named), {**bound, "most": 1})  # what came of it is asked seldom
     return [_rejected(row) for row in ask(client, _REJECTED.replace("NAMED", named), bound)] if is_there else []
+
+
+def rejected_on(client: Client, sources: Collection[str], after: str, until: str) -> list[tuple[str, Rejected]]:
+    """Sources with their rejected records that arrived after one instant, up to another; the newest first."""
+    named = "log_time > {after:DateTime64(3, 'UTC')} AND log_time <= {until:DateTime64(3, 'UTC')}"
+    bound = {"sources": sorted(sources), "after": after, "until": until, "most": MOST}
+    return [(row[8], _rejected(row)) for row in ask(client, _REJECTED.replace("NAMED", named), bound)]
 
 
 def _version(row: Sequence[Any], records: tuple[Carried, ...]) -> Version:
@@ -171,7 +178,7 @@ def _carried(row: Sequence[Any], origin: Sequence[int]) -> Carried:
 
 
 def _rejected(row: Sequence[Any]) -> Rejected:
-    log_time, faults, event_id, about, status, *origin, action, acted_at, sent_to, arrived = row[4:]
+    log_time, faults, event_id, about, _, status, *origin, action, acted_at, sent_to, arrived = row[4:]
     judged = status or "rejected"  # a record is stored before its receipt
     # Without a match the row has the types' defaults, and no receipt was ever sent on from partition 0 to itself.
     before = origin if status else (NO_PARTITION, 0)

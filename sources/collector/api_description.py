@@ -27,6 +27,8 @@ SECURITY: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"header": []}]
 _BEARER: Final = {"type": "http", "scheme": "bearer", "description": "the key of the cluster that publishes"}
 _HEADER: Final = {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "the same, another way"}
 
+_SUMMARY: Final = "Takes events of CRMs, and says what became of them."
+
 _TEXT: Final = {"type": "string"}
 _NUMBER: Final = {"type": "integer", "minimum": 0}
 _FAULT: Final = {
@@ -89,15 +91,15 @@ _ABOUT_EVENTS: Final = {
     HTTPStatus.UNPROCESSABLE_ENTITY: "All events are rejected.",
 }
 _PROBLEMS: Final = {
-    HTTPStatus.BAD_REQUEST: "The body as a whole cannot be read.",
+    HTTPStatus.BAD_REQUEST: "The body as a whole, or the question, cannot be read.",
     HTTPStatus.UNAUTHORIZED: "There is no key, or none that is valid.",
-    HTTPStatus.FORBIDDEN: "All events are of sources of another cluster than the key.",
+    HTTPStatus.FORBIDDEN: "All events, or the question, are about another cluster than that of the key.",
     HTTPStatus.REQUEST_TIMEOUT: "The request came too slowly.",
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body, or the number of events in it, is too large.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The content type or its encoding is none that is read.",
     HTTPStatus.TOO_MANY_REQUESTS: "The key has sent too much; Retry-After says when it may go on.",
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "There are too many headers, or they are too long.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Kafka did not confirm in time, or too much is in work; see Retry-After.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Kafka or the ledger was too slow, or too much is in work; see Retry-After.",
 }
 
 
@@ -105,9 +107,12 @@ def _content(media_type: str, name: str) -> dict[str, Any]:
     return {"content": {media_type: {"schema": {"$ref": f"#/components/schemas/{name}"}}}}
 
 
+PROBLEM_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    int(s): {"description": text, **_content(PROBLEM_TYPE, "Problem")} for s, text in _PROBLEMS.items()
+}
 RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     **{int(s): {"description": text, **_content("application/json", "Answer")} for s, text in _ABOUT_EVENTS.items()},
-    **{int(s): {"description": text, **_content(PROBLEM_TYPE, "Problem")} for s, text in _PROBLEMS.items()},
+    **PROBLEM_RESPONSES,
 }
 
 
@@ -129,10 +134,11 @@ def request_of() -> dict[str, Any]:
 def description_of(app: FastAPI) -> dict[str, Any]:
     """The whole document; made once."""
     if app.openapi_schema is None:
-        made = get_openapi(title=app.title, version=app.version, routes=app.routes, summary="Takes events of CRMs.")
+        made = get_openapi(title=app.title, version=app.version, routes=app.routes, summary=_SUMMARY)
         for path in made["paths"].values():
             # FastAPI's own answer to what it has not validated here.
-            path["post"]["responses"].pop("200", None)
+            for operation in path.values():
+                operation["responses"].pop("200" if "202" in operation["responses"] else "422", None)
         made["components"] = {
             "schemas": {"Answer": _ANSWER, "Event": _EVENT, "Fault": _FAULT, "Problem": _PROBLEM},
             "securitySchemes": {"bearer": _BEARER, "header": _HEADER},

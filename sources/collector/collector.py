@@ -128,15 +128,7 @@ class Collector:
         return answer
 
     async def _serve(self, headers: RawHeaders, receive: Receive, *, publish: bool, arrived: bool) -> Answer:
-        why, inspector = self._waits_for(), self.inspector
-        if why or inspector is None:
-            raise ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "not_ready",
-                f"the collector is not ready ({why or 'it knows no registry'}): send it again later",
-                retry_after=RETRY_SECONDS,
-            )
-        holder = self._holder(headers)
+        holder, inspector = self.admit(headers)
         self._check_rate(holder.key_id)
         try:
             mode = mode_of(headers)
@@ -145,7 +137,8 @@ class Collector:
         if self._in_work > self._limits.requests_at_once:
             raise no_room()
         work = Work(self._tools, inspector, holder.cluster, publish=publish)
-        body = self._body(headers, receive, mode, arrived=arrived)
+        size = self._limits.lines_bytes if mode is Mode.LINES else self._limits.body_bytes
+        body = self.body(headers, receive, size, arrived=arrived)
         problem: ProblemError | None = None
         try:
             if mode is Mode.LINES:
@@ -167,6 +160,22 @@ class Collector:
             metrics.BYTES.inc(body.received)
             self._events.use(holder.key_id, work.events, time.monotonic())
         return _answer(work, problem)
+
+    def admit(self, headers: RawHeaders) -> tuple[KeyHolder, Inspector]:
+        """Whose key a request has, and the registry in force. Raises ProblemError for none that works."""
+        why, inspector = self._waits_for(), self.inspector
+        if why or inspector is None:
+            raise ProblemError(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "not_ready",
+                f"the collector is not ready ({why or 'it knows no registry'}): send it again later",
+                retry_after=RETRY_SECONDS,
+            )
+        return self._holder(headers), inspector
+
+    def has_confirmed(self, source: str, event_id: str) -> bool:
+        """Whether an event with this source and id is on Kafka, as far as this process remembers."""
+        return self._tools.confirmed.has(source, event_id, time.monotonic())
 
     def _holder(self, headers: RawHeaders) -> KeyHolder:
         found = self._keys.find(token_of(headers), datetime.now(UTC))
@@ -196,9 +205,9 @@ class Collector:
             )
         self._requests.use(key, 1, now)
 
-    def _body(self, headers: RawHeaders, receive: Receive, mode: Mode, *, arrived: bool) -> Body:
+    def body(self, headers: RawHeaders, receive: Receive, size: int, *, arrived: bool) -> Body:
+        """The body of a request, of up to so many bytes. Raises ProblemError for one that is not read."""
         limits = self._limits
-        size = limits.lines_bytes if mode is Mode.LINES else limits.body_bytes
         named = dict(headers)
         encoding = named.get(b"content-encoding", b"").decode("latin-1").strip().lower()
         length = named.get(b"content-length", b"")

@@ -84,6 +84,14 @@ class Inspector:
         self._clusters = clusters
         self._judge = Judge(clusters, allow_personal_data=allow_personal_data)
 
+    def sources_of(self, cluster: str) -> tuple[str, ...]:
+        """Sources that the cluster lists, on any day, in the order of the alphabet."""
+        return tuple(sorted(one for one in self._clusters.sources if self._clusters.ever_speaks_for(one, cluster)))
+
+    def name_of(self, cluster: str) -> str:
+        """Name of a cluster; its slug where the registry has none."""
+        return self._clusters.names.get(cluster, cluster)
+
     def inspect(self, candidate: Candidate, cluster: str, arrived: int) -> OutRecord | list[Fault]:
         """Judge one event.
 

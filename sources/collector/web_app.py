@@ -1,20 +1,26 @@
-"""The collector's addresses: what is published, what is only judged, and how the collector is."""
+"""The collector's addresses: what is published, what is only judged, what became of it, and how the collector is."""
 
 import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Annotated, Final, Protocol
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Path, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Route
 
+from sources.collector import page
 from sources.collector.api_description import RESPONSES, SECURITY, description_of, request_of
+from sources.collector.api_questions import CLUSTERS, COMPARE, DAYS, EVENT, REJECTED, SLUG
 from sources.collector.bounded_protocol import ARRIVED
 from sources.collector.collector import Answer, Collector, problem_answer
 from sources.collector.problems import ProblemError
+from sources.collector.questions import Questions
 
 _CLIENT_GONE: Final = 499
 _EVERYTHING: Final = ["GET", "HEAD"]
+Slug = Annotated[str, Path(examples=[SLUG])]
+"""Of a cluster."""
 
 
 class State(Protocol):
@@ -28,11 +34,14 @@ class State(Protocol):
         """The body of the answer."""
 
 
-def web_app(collector: Collector, health: Callable[[], State], ready: Callable[[], State], version: str) -> FastAPI:
+def web_app(
+    collector: Collector, questions: Questions, health: Callable[[], State], ready: Callable[[], State], version: str
+) -> FastAPI:
     """The application.
 
     Args:
-        collector: serves the requests.
+        collector: serves the requests to publish.
+        questions: serves those about what became of it.
         health: whether the process works; asked in a thread.
         ready: whether it can publish now; asked in a thread.
         version: of the product.
@@ -71,6 +80,10 @@ def web_app(collector: Collector, health: Callable[[], State], ready: Callable[[
         """Answer what publishing would, and publish nothing."""
         return await serve(request, publish=False)
 
+    _add_questions(app, questions)
+    for path in page.FILES:
+        _add_page(app, path)
+
     @app.api_route("/healthz", methods=_EVERYTHING, include_in_schema=False)
     async def healthz() -> Response:
         return await _state(health)
@@ -85,6 +98,48 @@ def web_app(collector: Collector, health: Callable[[], State], ready: Callable[[
     return app
 
 
+def _add_questions(app: FastAPI, questions: Questions) -> None:
+    @app.get("/v1/events", summary="What became of an event or an activity", **EVENT)
+    async def event(request: Request) -> Response:
+        """Give `source`, and `id` or `activity`."""
+        scope = request.scope
+        return _response(await questions.event(scope["headers"], scope["query_string"]))
+
+    @app.get("/v1/clusters", summary="Whose key this is", **CLUSTERS)
+    async def clusters(request: Request) -> Response:
+        """The cluster of the key, with its sources."""
+        return _response(await questions.clusters(request.scope["headers"]))
+
+    async def of_days(request: Request, slug: str, *, rejected: bool) -> Response:
+        scope = request.scope
+        return _response(await questions.of_days(scope["headers"], slug, scope["query_string"], rejected=rejected))
+
+    @app.get("/v1/clusters/{slug}/days", summary="Counts by day", **DAYS)
+    async def days(request: Request, slug: Slug) -> Response:
+        """What arrived on each day, by what became of it, and what took place on each day and counts."""
+        return await of_days(request, slug, rejected=False)
+
+    @app.get("/v1/clusters/{slug}/rejected", summary="Rejected records of some days", **REJECTED)
+    async def rejected(request: Request, slug: Slug) -> Response:
+        """The newest that arrived on these days, up to 100, each with everything that is wrong with it."""
+        return await of_days(request, slug, rejected=True)
+
+    @app.post("/v1/compare", summary="Compare a list of activities with what counts", **COMPARE)
+    async def compare(request: Request) -> Response:
+        """Names what is missing, what differs, and what counts and is not in the list."""
+        scope = request.scope
+        arrived = scope.get(ARRIVED, False)
+        return _response(await questions.compare(scope["headers"], request.receive, arrived=arrived))
+
+
+def _add_page(app: FastAPI, path: str) -> None:
+    content, media_type = page.content_of(path), page.FILES[path][1]
+
+    @app.api_route(path, methods=_EVERYTHING, include_in_schema=False)
+    async def _() -> Response:
+        return Response(content, headers=dict(page.HEADERS), media_type=media_type)
+
+
 def _response(answer: Answer | None) -> Response:
     if answer is None:
         return Response(status_code=_CLIENT_GONE)
@@ -97,16 +152,28 @@ async def _state(check: Callable[[], State]) -> Response:
     return Response(state.to_json(), status, media_type="application/json")
 
 
-async def _no_such_address(_request: Request, error: Exception) -> Response:
+async def _no_such_address(request: Request, error: Exception) -> Response:
     status = HTTPStatus(getattr(error, "status_code", HTTPStatus.NOT_FOUND))
-    headers = getattr(error, "headers", None) or {}
+    headers = dict(getattr(error, "headers", None) or {})
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
-        problem = ProblemError(status, "wrong_method", "events are sent by POST: use that", headers=headers)
+        # Starlette names the methods of one function, and an address has several.
+        headers["Allow"] = ", ".join(_methods_of(request.app, request.url.path))
+        problem = ProblemError(
+            status, "wrong_method", "this address takes another method: see /openapi.json", headers=headers
+        )
     else:
         problem = ProblemError(
-            status, "no_such_address", "there is nothing here: POST events to /v1/events", headers=headers
+            status,
+            "no_such_address",
+            "there is nothing here: POST events to /v1/events, or see /openapi.json",
+            headers=headers,
         )
     return _response(problem_answer(problem))
+
+
+def _methods_of(app: FastAPI, path: str) -> list[str]:
+    found = [route for route in app.routes if isinstance(route, Route) and route.path_regex.match(path)]
+    return sorted({method for route in found for method in route.methods or ()})
 
 
 async def _defect(_request: Request, _error: Exception) -> Response:

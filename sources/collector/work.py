@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from schemas.faults import Fault
 from sources.collector import collector_metrics as metrics
-from sources.collector.confirmed import Confirmed, digest_of
+from sources.collector.confirmed import Confirmed, digest_of, name_of
 from sources.collector.delivery import Delivery, NotTakenError, Shipment
 from sources.collector.http_events import Candidate
 from sources.collector.inspection import OTHER_CLUSTER, Inspector, OutRecord, message_of
@@ -42,8 +42,8 @@ class _Sent(NamedTuple):
     shipment: Shipment
     until: float
     """Of the monotonic clock."""
-    parts: Sequence[tuple[dict[str, Any], bytes]]
-    """The answer about each record, to be completed, and the record's digest."""
+    parts: Sequence[tuple[dict[str, Any], bytes, int]]
+    """The answer about each record, to be completed, the record's digest, and what is remembered of its id."""
 
 
 class Work:
@@ -91,7 +91,7 @@ class Work:
     def _take_portion(self, candidates: Sequence[Candidate]) -> None:
         arrived, now = int(time.time() * 1000), time.monotonic()
         to_send: list[OutRecord] = []
-        parts: list[tuple[dict[str, Any], bytes]] = []
+        parts: list[tuple[dict[str, Any], bytes, int]] = []
         for candidate in candidates:
             found = self._inspector.inspect(candidate, self._cluster, arrived)
             answer = self._answer(candidate)
@@ -104,14 +104,14 @@ class Work:
                 place = self._tools.confirmed.find(digest, now)
                 if place is None:
                     to_send.append(found)
-                    parts.append((answer, digest))
+                    parts.append((answer, digest, name_of(found.source, found.event_id)))
                 else:
                     self._accept(answer, "duplicate")
                     self._place(answer, place)
         if to_send:
             self._hand_over(to_send, parts, now)
 
-    def _hand_over(self, records: list[OutRecord], parts: list[tuple[dict[str, Any], bytes]], now: float) -> None:
+    def _hand_over(self, records: list[OutRecord], parts: list[tuple[dict[str, Any], bytes, int]], now: float) -> None:
         if self.not_taken is None:
             try:
                 shipment = self._tools.delivery.hand_over(records)
@@ -120,19 +120,19 @@ class Work:
             else:
                 self._sent.append(_Sent(shipment, now + self._tools.confirm_seconds, parts))
                 return
-        for answer, _ in parts:
+        for answer, _, _ in parts:
             self._unconfirmed(answer)
 
     async def _confirm(self, sent: _Sent) -> None:
         places = await sent.shipment.confirmed(max(0.0, sent.until - time.monotonic()))
         now = time.monotonic()
-        for (answer, digest), place in zip(sent.parts, places, strict=True):
+        for (answer, digest, named), place in zip(sent.parts, places, strict=True):
             if place is None:
                 self._unconfirmed(answer)
             else:
                 self._accept(answer, "accepted")
                 self._place(answer, place)
-                self._tools.confirmed.add(digest, place, now)
+                self._tools.confirmed.add(digest, place, now, named)
 
     def _answer(self, candidate: Candidate) -> dict[str, Any]:
         event_id, source = candidate.event_id, candidate.source

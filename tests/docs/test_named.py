@@ -42,6 +42,7 @@ HEADER = re.compile(r"(?<![\w-])(ct-[a-z-]*[a-z])\b")
 
 FOREIGN = {
     "default.sql",  # a file of the engine's
+    "cloudevents.core.v1",  # a package of the SDK
     *("org.clustertrack.meeting.held.v1", "org.clustertrack.workshop.attended.v9"),  # what the simulator gets wrong
 }
 """Names that exist elsewhere, or not on purpose."""

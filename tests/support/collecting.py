@@ -23,6 +23,7 @@ from clustertrack.local.probes import get, ready_at
 from schemas.clusters import Cluster
 from schemas.keys import RANDOM_BYTES, KeyVersion, hash_of, id_of, make_key
 from schemas.registry_document import Registry
+from sinks.clickhouse import ClickHouse
 
 PARTITIONS = 4
 FOOD, WATER = "https://crm.foodbio.example", "https://crm.water.example"
@@ -111,16 +112,27 @@ class Broker:
         return sorted(found, key=lambda record: (record.partition, record.offset))
 
 
+def _ledger_settings(ledger: ClickHouse) -> dict[str, str]:
+    return {
+        "CLICKHOUSE_HOST": ledger.host,
+        "CLICKHOUSE_PORT": str(ledger.port),
+        "CLICKHOUSE_DATABASE": ledger.database,
+    }
+
+
 class RunningCollector:
     """A collector process."""
 
-    def __init__(self, broker: Broker, name: str = "collector", **settings: str) -> None:
+    def __init__(
+        self, broker: Broker, name: str = "collector", ledger: ClickHouse | None = None, **settings: str
+    ) -> None:
         self.port, self.metrics_port = free_ports(2)
         environment = {
             "KAFKA_BOOTSTRAP_SERVERS": broker.node.bootstrap,
             "CLUSTERTRACK_COLLECTOR_PORT": str(self.port),
             "METRICS_PORT": str(self.metrics_port),
             "LOG_LEVEL": "INFO",
+            **({} if ledger is None else _ledger_settings(ledger)),
             **{f"CLUSTERTRACK_COLLECTOR_{variable}": value for variable, value in settings.items()},
         }
         self.child = Child(

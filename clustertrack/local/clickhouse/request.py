@@ -19,6 +19,8 @@ _MACHINE_BYTES: Final = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 _QUERY_BYTES: Final = min(2 << 30, _MACHINE_BYTES // 2 // READERS_AT_ONCE)
 READER_LIMITS: Final = {"max_execution_time": "60", "max_memory_usage": str(_QUERY_BYTES), "max_threads": "2"}
 """Of a query of the login that only reads; all of them together leave half of the machine's memory to the others."""
+_SECONDS: Final = "max_execution_time"
+"""The one of them that a request may lower."""
 _TRANSPORT: Final = frozenset(
     {
         "query",
@@ -109,6 +111,8 @@ def read_request(
     for name, value in fields.items():
         if name.startswith("param_"):
             params[_identifier(name, "parameter")[6:]] = value
+        elif name == _SECONDS and not rights.writes:
+            settings[name] = value
         elif name not in _TRANSPORT:
             check_setting(_identifier(name, "setting"), value, rights)
             settings[name] = value
@@ -124,7 +128,7 @@ def read_request(
     if statement.target:
         settings = {**INSERT_SETTINGS, **settings}
     if not rights.writes:
-        settings |= READER_LIMITS
+        settings |= READER_LIMITS | {_SECONDS: _readers_seconds(settings.get(_SECONDS, ""))}
     if statement.kind is Kind.PLAIN:
         settings |= KEPT_LIMITS
     return Request(
@@ -141,6 +145,12 @@ def read_request(
         in_session=bool(fields.get("session_id")),
         time_zone=_time_zone(settings.get("session_timezone")),
     )
+
+
+def _readers_seconds(given: str) -> str:
+    """Seconds of one query: as many as are given, if they are fewer than the limit."""
+    most = READER_LIMITS[_SECONDS]
+    return given if given.isascii() and given.isdecimal() and 0 < int(given[:9]) <= int(most) else most
 
 
 def _query_id(given: str | None) -> str:

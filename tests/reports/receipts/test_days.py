@@ -7,7 +7,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from published import DANISH, OURS, SHARED, SOURCES, Published, Sent
 
-from reports.receipts.days import days
+from reports.receipts.answer_model import MOST
+from reports.receipts.days import days, rejected_of_days
 from schemas.errors import UsageFault
 
 pytestmark = pytest.mark.integration
@@ -61,3 +62,16 @@ def test_days_that_cannot_be_asked_about(ledger: Client, length: int):
     """The mistake is named."""
     with pytest.raises(UsageFault, match="2018-01-01"):
         days(ledger, SOURCES, date(2018, 1, 1), date(2018, 1, 1) + timedelta(days=length))
+
+
+@pytest.mark.parametrize("sources", [SOURCES, (OURS, SHARED), ()], ids=["all", "of a cluster", "none"])
+def test_rejected_records_of_days(ledger: Client, history: Published, sources: tuple[str, ...]):
+    """Each with its source, what is wrong with it and what was done about it, the newest first."""
+    last = history.sent[-1].arrived.astimezone(DANISH).date()
+    rejected = [one for one in reversed(history.sent) if one.codes and one.source in sources]
+    expected = [one for one in rejected if one.arrived.astimezone(DANISH).date() == last]
+    assert len(expected) < MOST
+    assert [
+        (source, one.record.place, {fault.code for fault in one.faults}, one.closed, one.superseded)
+        for source, one in rejected_of_days(ledger, sources, last, last)
+    ] == [(one.source, one.place, set(one.codes), history.closed(one), history.superseded(one)) for one in expected]

@@ -34,7 +34,7 @@ from schemas.indicators import EVENT_TYPES
 MINUTES = float(os.environ.get("API_FUZZ_MINUTES", "0"))
 """0: a short run, the same each time."""
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(0 if MINUTES else 300)]
-EXAMPLES = 40
+EXAMPLES = 20
 """Requests of each kind in one round."""
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 NONE_OF_OURS = {500, 502, 504}

@@ -78,7 +78,14 @@ def test_the_examples_of_the_description_work_as_they_are(collector: RunningColl
             assert collector.send(body, media_type, path=path).status == 202
     headers = {f"ce_{name}": value for name, value in EXAMPLE.items() if name not in ("data", "datacontenttype")}
     assert collector.send(json.dumps(EXAMPLE["data"]), "application/json", **headers).status == 202
-    assert set(described["paths"]) == {"/v1/events", "/v1/events:validate"}
+    assert set(described["paths"]) == {
+        "/v1/events",
+        "/v1/events:validate",
+        "/v1/clusters",
+        "/v1/clusters/{slug}/days",
+        "/v1/clusters/{slug}/rejected",
+        "/v1/compare",
+    }
 
 
 def test_health_and_metrics(collector: RunningCollector):
@@ -97,15 +104,15 @@ def test_health_and_metrics(collector: RunningCollector):
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/", 404), ("GET", "/docs", 404), ("GET", "/v1/events", 405), ("POST", "/v1/events/", 404)],
-    ids=["root", "pages for people", "method", "slash"],
+    [("GET", "/v1", 404), ("GET", "/docs", 404), ("PUT", "/v1/events", 405), ("POST", "/v1/events/", 404)],
+    ids=["part", "pages for people", "method", "slash"],
 )
 def test_other_addresses(collector: RunningCollector, method: str, path: str, status: int):
     """Problem details too, and no way to elsewhere."""
     answer = collector.send(None, None, method=method, path=path)
     assert (answer.status, answer.json["status"]) == (status, status)
     assert answer.headers["content-type"] == "application/problem+json"
-    assert (answer.headers.get("allow") == "POST") == (status == 405)
+    assert (answer.headers.get("allow") == "GET, POST") == (status == 405)
 
 
 def test_the_registry_is_followed(broker: Broker, collector: RunningCollector):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sources.collector.confirmed import SECONDS, Confirmed, digest_of
+from sources.collector.confirmed import SECONDS, Confirmed, digest_of, name_of
 from sources.collector.delivery import Place
 from sources.collector.inspection import OutRecord
 from sources.collector.limits import Budget, Rate
@@ -59,11 +59,13 @@ def test_confirmed_events_are_remembered_for_a_while(monkeypatch: pytest.MonkeyP
     assert len(set(digests)) == 4
     assert digest_of(out()) == digests[0]
     known = Confirmed()
-    known.add(digests[0], Place(1, 2), 0)
+    known.add(digests[0], Place(1, 2), 0, name_of("s", "0"))
     assert known.find(digests[0], SECONDS - 1) == Place(1, 2)
     assert known.find(digests[0], SECONDS + 1) is None
     assert known.find(digests[1], 0) is None
+    assert [known.has("s", "0", now) for now in (0, SECONDS + 1)] == [True, False]
     monkeypatch.setattr("sources.collector.confirmed._MOST", 2)
-    known.add(digests[1], Place(1, 3), 0)
-    known.add(digests[2], Place(1, 4), 0)
+    known.add(digests[1], Place(1, 3), 0, name_of("s", "1"))
+    known.add(digests[2], Place(1, 4), 0, name_of("s", "2"))
     assert known.find(digests[0], 0) is None
+    assert [known.has("s", name, 0) for name in "012"] == [False, True, True]

@@ -9,7 +9,8 @@ from clustertrack.local.clickhouse.engine_errors import (
     UNKNOWN_SETTING,
     EngineError,
 )
-from clustertrack.local.clickhouse.request import Request, State, read_request
+from clustertrack.local.clickhouse.request import READER_LIMITS, Request, State, read_request
+from clustertrack.local.clickhouse.walls import Rights
 
 
 def _read(
@@ -24,6 +25,19 @@ def test_parameters_settings_and_the_rest_are_distinguished():
     assert request.params == {"day": "2018-12-31"}
     assert request.state == State("impact", frozenset({("max_threads", "2")}))
     assert request.query_id == "q1"
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [("20", "20"), ("60", "60"), ("61", "60"), ("0", "60"), ("-1", "60"), ("many", "60"), (None, "60")],
+)
+def test_a_reader_may_have_less_time(given: str | None, seconds: str):
+    """Never more than all readers have, and no more of anything else."""
+    query = {} if given is None else {"max_execution_time": given}
+    request = read_request(
+        method="POST", query=query.items(), form=(), headers={}, body=b"SELECT 1", rights=Rights(writes=False)
+    )
+    assert dict(request.state.settings) == {**READER_LIMITS, "max_execution_time": seconds}
 
 
 def test_the_url_comes_before_headers():
