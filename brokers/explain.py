@@ -14,7 +14,6 @@ import re
 import socket
 import ssl
 import struct
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final
@@ -39,6 +38,7 @@ from kafka.protocol.sasl import (
     SaslHandshakeResponse,
 )
 
+from brokers.attempts import attempts
 from brokers.connection import KafkaConnection
 from schemas.errors import CheckFailed, Unreachable, first_line
 
@@ -170,11 +170,12 @@ def await_usable(kafka: KafkaConnection, seconds: float, *, note: str = "") -> N
     Checked first, because clients use up their whole time limit regardless of the cause, and kafka-python leaks its
     thread and its sockets when it gives up. Raises KafkaUnreachable.
     """
-    deadline = time.monotonic() + seconds
-    while (trouble := _trouble(kafka, min(PROBE_SECONDS, max(seconds, LEAST_SECONDS)))) is not None:
-        if not trouble.passes or time.monotonic() + PAUSE > deadline:
+    for more in attempts(seconds, PAUSE):
+        trouble = _trouble(kafka, min(PROBE_SECONDS, max(seconds, LEAST_SECONDS)))
+        if trouble is None:
+            return
+        if not (trouble.passes and more):
             raise KafkaUnreachable(f"Kafka at {kafka.address} cannot be used: {trouble}.{_also(note)}")
-        time.sleep(PAUSE)
 
 
 def _trouble(kafka: KafkaConnection, seconds: float) -> _TroubleError | None:

@@ -7,13 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from schemas.binding import ATTRIBUTE, CONTENT_TYPE, is_structured
 from schemas.binding import STRUCTURED as STRUCTURED_TYPE
-from schemas.binding import is_structured
 from schemas.ledger import NO_PARTITION
 
-CONTENT_TYPE: Final = "content-type"
-ATTRIBUTE: Final = "ce_"
-"""How the headers begin that hold an attribute of an event in binary mode."""
 STRUCTURED: Final = (CONTENT_TYPE, STRUCTURED_TYPE.encode())
 """Says that the value is a whole CloudEvent (CloudEvents 1.0, Kafka binding, structured mode), as `publish` writes
 it."""

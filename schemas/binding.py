@@ -15,6 +15,9 @@ import pydantic_core
 
 from schemas.faults import MASK, MAX_VALUE, Fault, fault
 
+CONTENT_TYPE: Final = "content-type"
+ATTRIBUTE: Final = "ce_"
+"""How the headers of a record begin that hold an attribute of an event in binary mode."""
 STRUCTURED: Final = "application/cloudevents+json"
 ATTRIBUTES: Final = frozenset(
     {"specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"}
@@ -50,9 +53,11 @@ def unbind(value: bytes, headers: Mapping[str, bytes | None]) -> Unbound | list[
     """
     if is_structured(headers):
         return None
-    given = headers.get("content-type")
+    given = headers.get(CONTENT_TYPE)
     content_type, media_type = _JSON if given is None else _content_type(given)
-    attributes = {name[3:]: raw for name, raw in headers.items() if raw is not None and name.startswith("ce_")}
+    attributes = {
+        name[len(ATTRIBUTE) :]: raw for name, raw in headers.items() if raw is not None and name.startswith(ATTRIBUTE)
+    }
     if given is None and not attributes:
         return None  # only headers that are null, the same as unset
     if len(attributes) > MAX_FIELDS:
@@ -88,7 +93,7 @@ def unbind(value: bytes, headers: Mapping[str, bytes | None]) -> Unbound | list[
 
 def is_structured(headers: Mapping[str, bytes | None]) -> bool:
     """Whether headers say that the value is the whole event: then nothing else in them counts."""
-    given = headers.get("content-type")
+    given = headers.get(CONTENT_TYPE)
     return given is not None and _content_type(given)[1] == STRUCTURED
 
 

@@ -13,7 +13,7 @@ import sys
 import threading
 import traceback
 import warnings
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from types import TracebackType
 from typing import IO, Final, NoReturn
 
@@ -71,10 +71,13 @@ def has_colors() -> bool:
 def _write(text: str, *, err: bool) -> None:
     stream = sys.stderr if err else sys.stdout
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    # Words about the work must not end it, where nobody can read them.
-    with suppress(OSError) if err else nullcontext():
+    try:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
         stream.flush()
+    except OSError:
+        if not err:
+            raise
+        _write_off(stream)  # words about the work must not end it, where nobody can read them
 
 
 class StandardError(io.TextIOBase):

@@ -10,10 +10,10 @@ import yaml
 from contract import FOLDER, plain, wire_type
 from pydantic import BaseModel
 
-from brokers.record_headers import CONTENT_TYPE, FAULTS, LINE, ORIGIN, REASON
+from brokers.record_headers import FAULTS, LINE, ORIGIN, REASON
 from brokers.topics import COMPANIES, DAY_MS, ENRICHED, EVENTS, KEYS, REGISTRY, REJECTED, topic_specs
 from clustertrack import __version__
-from schemas.binding import STRUCTURED
+from schemas.binding import CONTENT_TYPE, STRUCTURED
 from schemas.company import CompanyVersion
 from schemas.indicators import EVENT_TYPES
 from schemas.keys import KeyVersion

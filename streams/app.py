@@ -250,14 +250,14 @@ def _add_agent(app: faust.App, config: WorkerConfig, name: str, pipeline: Pipeli
         await ready.wait()
         async for event in stream.noack().events():
             message, fetched = event.message, event.value
-            stale = fetched.epoch != app.delivery.epoch or message.generation_id != app.consumer_generation_id
+            stale = fetched.generation != app.delivery.generation or message.generation_id != app.consumer_generation_id
             if stale or not app.flow_control.is_active():
                 continue  # unacked: it comes again
             place = PartitionInfo(name, known.topic_epoch, message.partition, known.partitions)
             first, last = fetched.records[0].offset, fetched.records[-1].offset
             log.debug("records are taken", topic=place.named, partition=place.partition, first=first, last=last)
             try:
-                await pipeline.add(place, fetched.records, partial(_ack, app, stream, event, fetched.epoch))
+                await pipeline.add(place, fetched.records, partial(_ack, app, stream, event, fetched.generation))
             except Exception as error:
                 # Raised out of an agent it would be a silent stall: Faust restarts the agent, and this batch blocks
                 # commits.
@@ -266,8 +266,8 @@ def _add_agent(app: faust.App, config: WorkerConfig, name: str, pipeline: Pipeli
                 raise
 
 
-async def _ack(app: faust.App, stream: Any, event: Any, epoch: int) -> None:  # noqa: ANN401  (Faust has no types)
-    if epoch == app.delivery.epoch:  # else it would ack records that come again
+async def _ack(app: faust.App, stream: Any, event: Any, generation: int) -> None:  # noqa: ANN401  (Faust has no types)
+    if generation == app.delivery.generation:  # else it would ack records that come again
         await stream.ack(event)
 
 

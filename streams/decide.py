@@ -25,6 +25,7 @@ from brokers.record_headers import (
     read_headers,
 )
 from schemas.addresses import named_topic
+from schemas.binding import ATTRIBUTE
 from schemas.events import Activity, Clusters
 from schemas.extensions import drop_extensions
 from schemas.faults import MAX_FAULTS, MAX_VALUE, SET_ASIDE, Fault, fault
@@ -52,6 +53,7 @@ _CARRIED: Final = 1_500_000
 """Bytes up to which a rejected record travels whole to the rejected topic; of a larger one only the ledger keeps
 anything."""
 _pack: Final = MARK.pack
+_SOURCE: Final = f"{ATTRIBUTE}source"
 _NOWHERE: Final = (NO_PARTITION, 0)
 _new: Final = tuple.__new__
 """A NamedTuple from a whole tuple at once: its own constructor takes twice as long."""
@@ -320,7 +322,7 @@ def _source_of(record: Record) -> str:
     """The source that a rejected record claims, if it can be read."""
     headers = kept(record.headers)
     for name, value in headers:
-        if name.lower() == "ce_source":
+        if name.lower() == _SOURCE:
             return (value or b"")[:MAX_VALUE].decode("utf-8", "replace")
     read = read_headers(headers)
     if cut_of(record) or _size(record, read) - min(read.own, MAX_OWN_BYTES) > LARGEST:

@@ -81,7 +81,7 @@ class Pipeline:
         self.name = name
         self._step, self._seen, self._ledger, self._outbox, self._crash = step, seen, ledger, outbox, crash
         self._linger, self._max_rows, self._retry_delays, self._patience = linger, max_rows, retry_delays, patience
-        self._epoch = object()
+        self._generation = object()
         self._in_flight: dict[int, dict[bytes, bytes]] = {}
         """Partition -> marks that the dedupe state does not hold yet."""
         self._open: Group | None = None
@@ -100,14 +100,14 @@ class Pipeline:
 
     async def add(self, place: PartitionInfo, records: Sequence[Record], ack: Callable[[], Awaitable[Any]]) -> None:
         """Decide on records and let them join the open group; waits while that is full."""
-        epoch = self._epoch
+        generation = self._generation
         for first in range(0, max(1, len(records)), AT_ONCE):
             if first:
                 await asyncio.sleep(0)
             while self._narrowing or (self._open is not None and self._open.is_full(self._max_rows)):
                 self._room.clear()
                 await self._room.wait()
-            if epoch is not self._epoch:
+            if generation is not self._generation:
                 return  # forgotten while waiting: they come again
             group = self._open = self._open or self._begin()
             reach("decide")
@@ -123,11 +123,11 @@ class Pipeline:
         self._opened.set()
         if self._delivering is None:
             self.alive_at = monotonic()
-        return Group(self._epoch, monotonic(), self._outbox.parcel())
+        return Group(self._generation, monotonic(), self._outbox.parcel())
 
     def forget(self) -> None:
         """Everything unacked will be delivered again: forget it and its marks."""
-        self._epoch, self._in_flight, self._open = object(), {}, None
+        self._generation, self._in_flight, self._open = object(), {}, None
         self._full.clear()
         self._room.set()
 
@@ -264,7 +264,7 @@ class Pipeline:
 
     def _check(self, group: Group) -> None:
         self.alive_at = monotonic()
-        if group.epoch is not self._epoch:
+        if group.generation is not self._generation:
             raise StaleError
 
     def _wait(self, why: str) -> None:
@@ -315,14 +315,14 @@ class Pipeline:
         try:
             later, self._open = self._open, None
             self._in_flight = {}
-            stored = Group(refused.epoch, refused.opened_at, self._outbox.parcel(), acks=refused.acks)
+            stored = Group(refused.generation, refused.opened_at, self._outbox.parcel(), acks=refused.acks)
             for place, records in refused.taken:
                 await self._store_piece(stored, place, records, {})
             if later is not None:
-                again = Group(later.epoch, later.opened_at, self._outbox.parcel(), acks=later.acks)
+                again = Group(later.generation, later.opened_at, self._outbox.parcel(), acks=later.acks)
                 for place, records in later.taken:
                     await asyncio.sleep(0)
-                    if later.epoch is not self._epoch:
+                    if later.generation is not self._generation:
                         break  # forgotten meanwhile
                     self._absorb(again, place, records)
                 else:

@@ -58,7 +58,7 @@ class SeenTable(Protocol):
 class Group:
     """Records of any partitions that travel together, and what was decided about them."""
 
-    epoch: object
+    generation: object
     opened_at: float
     parcel: Parcel
     rows: Rows = field(default_factory=Rows)

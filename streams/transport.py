@@ -55,8 +55,8 @@ class Delivery:
     """aiokafka's consumer, once there is one."""
     set_aside: dict[tuple[str, int], frozenset[int]] = field(default_factory=dict)
     """(topic, partition) -> offsets of records that no worker survives reading: they are not read."""
-    epoch: int = 0
-    """Counts how often everything unacked was forgotten. A batch of an older epoch is neither taken nor acked."""
+    generation: int = 0
+    """Counts how often everything unacked was forgotten. A batch of an older generation is neither taken nor acked."""
 
     def learn(self, set_aside: Mapping[tuple[str, int], frozenset[int]]) -> None:
         """Take in which records are set aside now. The fetcher looks at the same mapping, in a thread of its own."""
@@ -71,17 +71,17 @@ class Delivery:
 
     def forget(self) -> None:
         """Everything that is unacked now will be delivered again."""
-        self.epoch += 1
+        self.generation += 1
         for reset in self.reset:
             reset()
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The value of a batch message: records of one partition, and the epoch in which they were fetched."""
+    """The value of a batch message: records of one partition, and the generation in which they were fetched."""
 
     records: list[Any]
-    epoch: int
+    generation: int
 
 
 def check_alive(consumer: Any) -> None:
@@ -188,7 +188,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust has no type
                 async with self._positions:
                     active = set(self._get_active_partitions())
                     fetched = await self._getmany(active_partitions=active, timeout=POLL_SECONDS) if active else {}
-                    epoch, generation = self.delivery.epoch, self.app.consumer_generation_id
+                    generation, group_generation = self.delivery.generation, self.app.consumer_generation_id
                 self.delivery.fetched_at = monotonic()
                 if not active:
                     await self.sleep(IDLE_SECONDS)
@@ -196,7 +196,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust has no type
                     await self._seek_back()
                 else:
                     for tp, records in fetched.items():
-                        await self._deliver_partition(tp, records, epoch, generation)
+                        await self._deliver_partition(tp, records, generation, group_generation)
         except self.consumer_stopped_errors:
             if not self.transport.app.should_stop:
                 raise
@@ -227,7 +227,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust has no type
         except Exception as error:  # noqa: BLE001  (any error: the flow stops and the next resume seeks again)
             self.log.warning("seek while the flow is stopped failed: %r", error)
 
-    async def _deliver_partition(self, tp: TP, fetched: list[Any], epoch: int, generation: int) -> None:
+    async def _deliver_partition(self, tp: TP, fetched: list[Any], generation: int, group_generation: int) -> None:
         self.app.monitor.track_tp_end_offset(tp, self.highwater(tp))
         in_batches = self._is_input(tp)
         apply_in_bulk = self.delivery.bulk.get(tp.topic)
@@ -239,9 +239,9 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust has no type
             fetched = fetched[-1:]
         step = self.delivery.max_batch if in_batches else 1
         for start in range(0, len(fetched), step):
-            if not self.flow_active or generation != self.app.consumer_generation_id:
+            if not self.flow_active or group_generation != self.app.consumer_generation_id:
                 return
-            if in_batches and epoch != self.delivery.epoch:
+            if in_batches and generation != self.delivery.generation:
                 return  # the position went back: they come again
             chunk = fetched[start : start + step]
             read = self._read_offset[tp]
@@ -250,8 +250,8 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust has no type
                 if not chunk:
                     continue
             if in_batches:
-                await self.wait_first(self._deliver(tp, Fetched(chunk, epoch)), self.suspend_flow.wait())
-                if epoch != self.delivery.epoch:
+                await self.wait_first(self._deliver(tp, Fetched(chunk, generation)), self.suspend_flow.wait())
+                if generation != self.delivery.generation:
                     return
             else:
                 await self.wait_first(self.callback(self._to_message(tp, chunk[0])), self.suspend_flow.wait())
@@ -261,7 +261,7 @@ class BatchConsumer(driver.Consumer):  # type: ignore[misc]  # Faust has no type
     async def _deliver(self, tp: TP, fetched: Fetched) -> None:
         app = self.app
         await app.flow_control.acquire()
-        if fetched.epoch != self.delivery.epoch:
+        if fetched.generation != self.delivery.generation:
             return
         last = fetched.records[-1]
         message = ConsumerMessage(

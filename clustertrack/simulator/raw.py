@@ -4,16 +4,17 @@ import io
 import json
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from kafka import KafkaProducer
-from kafka.errors import KafkaError, KafkaTimeoutError
+from kafka.errors import KafkaError
 
+from brokers.admin import NOTHING_SENT, require_topic
 from brokers.connection import KafkaConnection
+from brokers.explain import explained, right
 from brokers.kafka_python import close_producer
-from schemas.errors import Unreachable, UsageFault
+from schemas.errors import Unreachable, UsageFault, first_line
 from schemas.own_files import open_file
 
 CRC32: Final = "crc32"
@@ -63,11 +64,12 @@ def publish_raw(path: Path, topic: str, kafka: KafkaConnection, sent: Callable[[
         sent: called with the number of records handed over so far.
 
     Raises:
-        UsageFault: the file cannot be used, or the topic is missing.
-        Unreachable: Kafka does not answer, or not in time.
+        UsageFault: the file cannot be used.
+        KafkaUnreachable, CheckFailed, Unreachable: as `brokers.admin`; or Kafka did not confirm in time.
     """
     records = list(read_raw(path))
-    try:
+    require_topic(kafka, topic, needs="Write", timeout_ms=_CONNECT_MS)
+    with explained(kafka, needs=right("Write", "topic", topic), note=NOTHING_SENT):
         producer = KafkaProducer(
             **kafka.for_kafka_python(),
             acks="all",
@@ -75,23 +77,14 @@ def publish_raw(path: Path, topic: str, kafka: KafkaConnection, sent: Callable[[
             bootstrap_timeout_ms=_CONNECT_MS,
             max_block_ms=_CONNECT_MS,
         )
-        try:
-            _require_topic(producer, topic)
-            return _send(producer, topic, records, sent)
-        finally:
-            close_producer(producer)
-    except (KafkaError, OSError) as error:
+    try:
+        return _send(producer, topic, records, sent)
+    except KafkaError as error:
         raise Unreachable(
-            f"Kafka at {kafka.address} did not take {path} ({error}); check that it runs, then repeat"
+            f"Kafka at {kafka.address} did not take {path} ({first_line(error)}); check that it runs, then repeat"
         ) from error
-
-
-def _require_topic(producer: Any, topic: str) -> None:  # noqa: ANN401  (kafka-python is untyped)
-    """If the producer gets no metadata for the topic, it does not exist."""
-    with suppress(KafkaTimeoutError):
-        if producer.partitions_for(topic):
-            return
-    raise UsageFault(f"topic {topic} does not exist; create it with `clustertrack migrate`")
+    finally:
+        close_producer(producer)
 
 
 def _send(producer: Any, topic: str, records: list[RawRecord], sent: Callable[[int], object]) -> int:  # noqa: ANN401  (untyped)

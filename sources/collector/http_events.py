@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from brokers.judging import LARGEST
-from brokers.record_headers import ATTRIBUTE, CONTENT_TYPE, STRUCTURED
-from schemas.binding import ATTRIBUTES
+from brokers.record_headers import STRUCTURED
+from schemas.binding import ATTRIBUTE, ATTRIBUTES, CONTENT_TYPE
 from schemas.binding import STRUCTURED as STRUCTURED_TYPE
 from schemas.faults import MASK, MAX_FAULTS, Fault, fault
 

@@ -52,6 +52,7 @@ def test_killed_under_load(load: Load) -> None:
     assert worker.stop(20), "a graceful stop"
 
 
+@pytest.mark.extended
 def test_away_for_longer_than_sessions_last(load: Load, wires: list[TcpProxy]) -> None:
     """Under more load than their queues hold, so that they stop fetching: two workers are healthy, stay in their group,
     which is never even rebalanced, hold no more memory, and wait.

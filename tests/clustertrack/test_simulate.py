@@ -92,5 +92,5 @@ def test_kafka_that_does_not_answer(tmp_path: Path):
         check=False,
     )
     assert done.returncode == 3
-    assert "error: Kafka at 127.0.0.1:1 did not take raw.jsonl" in done.stderr
+    assert "error: Kafka at 127.0.0.1:1 cannot be used: nothing listens" in done.stderr
     assert "Traceback" not in done.stderr

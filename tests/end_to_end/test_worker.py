@@ -130,6 +130,7 @@ def test_a_ledger_with_a_new_id_is_filled_again_from_the_topic(workers: Stack) -
     workers.run("reconcile")
 
 
+@pytest.mark.extended  # tests/chaos kills workers at each step
 def test_every_offset_has_one_receipt_with_two_workers_killed_and_stopped(workers: Stack) -> None:
     """Kill -9 of one worker, a graceful stop of the other, a third that takes over: nothing lost, nothing twice."""
     first, second = workers.start_worker("a", wait=False), workers.start_worker("b", wait=False)

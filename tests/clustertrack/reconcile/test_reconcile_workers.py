@@ -58,6 +58,7 @@ def published(load: Load) -> Iterator[None]:
         thread.join(60)
 
 
+@pytest.mark.extended
 def test_no_false_alarm_under_load(load: Load):
     """However often it is asked while records flow and a worker is killed, nothing is called lost that is not."""
     stack = load.stack

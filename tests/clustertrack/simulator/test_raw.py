@@ -13,7 +13,7 @@ from kafka.structs import TopicPartition
 
 from brokers.connection import KafkaConnection
 from clustertrack.simulator.raw import publish_raw, read_raw
-from schemas.errors import UsageFault
+from schemas.errors import Unreachable, UsageFault
 
 PARTITIONS = 5
 
@@ -94,7 +94,7 @@ def test_keys_and_partitions_on_kafka(kafka: Broker, tmp_path: Path):
 def test_topic_that_is_missing(kafka: Broker, tmp_path: Path):
     """A topic that does not exist is an error that says what to do."""
     path = _file(tmp_path, {"key": None, "partition": None, "value": "x"})
-    with pytest.raises(UsageFault, match="clustertrack migrate"):
+    with pytest.raises(Unreachable, match="clustertrack migrate"):
         publish_raw(path, f"missing-{uuid.uuid4().hex}", KafkaConnection(kafka.bootstrap), lambda _: None)
 
 
