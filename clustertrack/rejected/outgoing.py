@@ -25,7 +25,6 @@ import pydantic_core
 
 from brokers.partitioning import partition_of
 from brokers.record_headers import (
-    ATTRIBUTE,
     EDITED_FROM,
     LINE,
     OWN,
@@ -37,7 +36,7 @@ from brokers.record_headers import (
 )
 from brokers.topics import COMPANIES, KEYS, REGISTRY
 from clustertrack.rejected.records import RejectedRecord, replays_of
-from schemas.binding import parse, unbind
+from schemas.binding import ATTRIBUTE, parse, unbind
 from schemas.cvr import CvrError, format_cvr, parse_cvr
 from schemas.errors import UsageFault
 from schemas.event_time import copenhagen_day
