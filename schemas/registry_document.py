@@ -43,6 +43,8 @@ CODES: Final[dict[str, str]] = {
 }
 """Code -> meaning, in addition to those in `schemas.faults` and `schemas.company`."""
 
+NO_REGISTRY: Final = "no registry is loaded: run `clustertrack registry load FILE`"
+"""Why nothing is judged before the first one was loaded."""
 SAMPLE: Final = "schemas/registry.toml (bundled)"
 MAX_BYTES: Final = 900_000
 """Of a registry as JSON: it has to fit into one record, and with what is wrong with it into another."""

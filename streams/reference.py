@@ -11,12 +11,11 @@ from brokers.connection import KafkaConnection
 from brokers.topic_feed import TopicFeed
 from brokers.topics import COMPANIES, REGISTRY
 from schemas.clusters import ClusterRegistry
-from schemas.registry_document import Registry
+from schemas.registry_document import NO_REGISTRY, Registry
 from streams import worker_metrics as metrics
 from streams.company_register import Register
 from streams.reference_step import read_company_record, read_registry_record
 
-NO_REGISTRY: Final = "no registry is loaded: run `clustertrack registry load FILE`"
 _NONE: Final = ClusterRegistry((), -1)
 
 log = structlog.get_logger()

@@ -186,7 +186,7 @@ class Collector:
         raise ProblemError(
             HTTPStatus.UNAUTHORIZED,
             "no_valid_key",
-            str(getattr(found, "answer", "")),
+            found.answer,
             headers={"WWW-Authenticate": challenge},
         )
 

@@ -8,7 +8,7 @@ from brokers.batches import Record, cut_of
 from brokers.connection import KafkaConnection
 from brokers.topic_feed import TopicFeed
 from brokers.topics import REGISTRY
-from schemas.registry_document import read_registry
+from schemas.registry_document import NO_REGISTRY, read_registry
 from sources.collector import collector_metrics as metrics
 from sources.collector.collector import Collector
 from sources.collector.inspection import Inspector
@@ -54,5 +54,5 @@ class RegistryFeed:
         if not self._feed.ready.is_set():
             return "the registry is being read"
         if self._collector.inspector is None:
-            return "no registry is loaded: run `clustertrack registry load FILE`"
+            return NO_REGISTRY
         return ""

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from free_ports import free_ports
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaProducer
 from kafka.admin import NewTopic
+from topic_records import records_of
 
 import schemas
 from brokers import topics
@@ -274,17 +275,7 @@ def test_everything_arrives(run: Run, kafka: Any, events_topic: str, tmp_path: P
     assert (
         (tmp_path / "export.csv.refused.csv").read_text().splitlines()[1].startswith("3,occurred_on,is empty,13748136,")
     )
-    consumer = KafkaConsumer(bootstrap_servers=kafka.bootstrap, auto_offset_reset="earliest", enable_auto_commit=False)
-    try:
-        places = [TopicPartition(events_topic, number) for number in range(PARTITIONS)]
-        consumer.assign(places)
-        ends = consumer.end_offsets(places)
-        found: list[Any] = []
-        while any(consumer.position(place) < ends[place] for place in places):
-            for records in consumer.poll(timeout_ms=200).values():
-                found += records
-    finally:
-        consumer.close()
+    found = records_of(kafka.bootstrap, events_topic, PARTITIONS)
     assert {(record.key, record.value) for record in found if record.key != b"13748136"} == {
         (b"13585628", b'{"subject": "13585628"}'),
         (None, b"not JSON"),

@@ -13,8 +13,8 @@ from brokers.batches import BoundedRecord, Cut
 from brokers.connection import KafkaConnection
 from brokers.topics import COMPANIES, REGISTRY
 from schemas.company import CompanyVersion
-from schemas.registry_document import Institution, Registry, read_sample
-from streams.reference import NO_REGISTRY, Reference
+from schemas.registry_document import NO_REGISTRY, Institution, Registry, read_sample
+from streams.reference import Reference
 
 COMPANY = CompanyVersion(cvr=CVRS[0], valid_from=date(2018, 1, 1), revision=5, legal_form="90")
 DAY = (date(2018, 5, 3) - date(1970, 1, 1)).days

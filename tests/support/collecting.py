@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from free_ports import free_ports
-from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaProducer
 from quick_kafka import ready_to_start
 from stack import wait_for
+from topic_records import records_of
 
 from brokers.connection import KafkaConnection
 from brokers.topics import EVENTS, KEYS, REGISTRY, TopicAdmin, topic_specs
@@ -96,20 +97,7 @@ class Broker:
 
     def read(self, topic: str = EVENTS) -> list[Any]:
         """All records of a topic, by partition and offset."""
-        consumer = KafkaConsumer(
-            bootstrap_servers=self.node.bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
-        )
-        try:
-            places = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-            consumer.assign(places)
-            ends = consumer.end_offsets(places)
-            found: list[Any] = []
-            while any(consumer.position(place) < ends[place] for place in places):
-                for records in consumer.poll(timeout_ms=200).values():
-                    found += records
-        finally:
-            consumer.close()
-        return sorted(found, key=lambda record: (record.partition, record.offset))
+        return records_of(self.node.bootstrap, topic, PARTITIONS)
 
 
 def _ledger_settings(ledger: ClickHouse) -> dict[str, str]:

@@ -17,8 +17,9 @@ import clickhouse_connect
 from click.testing import CliRunner, Result
 from clickhouse_connect.driver.client import Client
 from free_ports import free_ports
-from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka import KafkaAdminClient, KafkaProducer
 from quick_kafka import cluster, ready_to_start
+from topic_records import records_of
 
 import schemas
 from clustertrack.cli import root
@@ -286,26 +287,7 @@ class Stack:
 
     def read(self, topic: str) -> list[Any]:
         """All records of a topic, by partition and offset; those of aborted transactions were never published."""
-        consumer = KafkaConsumer(
-            bootstrap_servers=self.bootstrap,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-        )
-        try:
-            partitions = [TopicPartition(topic, p) for p in range(self.partitions)]
-            consumer.assign(partitions)
-            ends = consumer.end_offsets(partitions)
-            found: list[Any] = []
-            deadline = time.monotonic() + 60
-            while any(consumer.position(tp) < ends[tp] for tp in partitions):
-                if time.monotonic() > deadline:
-                    raise AssertionError(f"{topic} cannot be read to its end")
-                for records in consumer.poll(timeout_ms=500).values():
-                    found += records
-        finally:
-            consumer.close()
-        return sorted(found, key=lambda record: (record.partition, record.offset))
+        return records_of(self.bootstrap, topic, self.partitions)
 
     def group(self) -> str:
         """The workers' group; its name has the ledger's id, which only ClickHouse knows."""
