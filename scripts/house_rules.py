@@ -1,5 +1,5 @@
 """Rules of this house that no linter knows. This file has those about files and words; `house_doors.py` has those about
-what the product may reach, and `house_dialect.py` those about the form of code.
+what the product may reach, `house_dialect.py` those about the form of code, and `house_docs.py` that of documents.
 """
 
 import ast
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from house_dialect import bare_marks, loose_constants, odd_docstrings, odd_errors
+from house_docs import shared_lines
 from house_doors import other_doors, stray_clients, stray_exits, stray_settings, stray_writes
 from house_files import PRODUCT, files, is_product, tree
 
@@ -144,6 +145,7 @@ RULES = (
     loose_constants,
     odd_docstrings,
     old_words,
+    shared_lines,
 )
 """Rules that look at one file."""
 

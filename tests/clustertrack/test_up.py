@@ -165,8 +165,15 @@ def test_ctrl_c_before_it_is_ready(tmp_path, base):
 
 
 @pytest.mark.integration
-def test_runs_until_sigterm_and_starts_again_elsewhere(up, base):
-    """The whole stack comes up, prints its addresses and `ready`, stops cleanly, and starts again on other ports."""
+def test_runs_until_sigterm_and_starts_again_elsewhere(up, base, tmp_path, monkeypatch):
+    """The whole stack comes up, prints its addresses and `ready`, stops cleanly, and starts again on other ports.
+
+    Its passwords are made at the first start, used and kept; what the shell has for another ClickHouse is ignored.
+    """
+    monkeypatch.setattr(sys.modules[__name__], "OURS", ())
+    for name in ("CLICKHOUSE_PASSWORD", "KAFKA_SASL_PASSWORD", "ANY_TOKEN"):
+        monkeypatch.setenv(name, "secret of the shell")
+    monkeypatch.setenv("CLICKHOUSE_USER", "somebody")
     first = up(workers=2)
 
     assert first.lines[0].split() == ["Kafka", f"127.0.0.1:{base}"]
@@ -181,30 +188,28 @@ def test_runs_until_sigterm_and_starts_again_elsewhere(up, base):
     assert b'clustertrack_child_up{child="worker-1"} 1.0' in get(first.ports.metrics, "/metrics")[1]
     assert get(first.ports.worker_metrics(1), "/readyz")[0] == 200
     assert get(first.ports.collector, "/readyz")[0] == 200
+    secrets = _passwords_of(first)
+    _check_that_passwords_are_used(first, secrets, tmp_path)
 
     assert first.end(signal.SIGTERM) == 0
     assert first.listening() == []
     others = [path for path in [first.folder, *first.folder.rglob("*")] if not path.is_symlink()]
     assert [path for path in others if path.lstat().st_mode & 0o077] == []
     second = up(port_base=base + 11)
+    assert _passwords_of(second) == secrets
     assert second.end(signal.SIGTERM) == 0
     assert second.listening() == []
 
 
-@pytest.mark.integration
-def test_passwords_are_made_used_and_kept_to_oneself(up, tmp_path, monkeypatch):
-    """Made at the first start; a login of the shell's for another ClickHouse is ignored, and no child's environment
-    holds a secret; the printed lines work in another shell, and the reader cannot write.
-    """
-    monkeypatch.setattr(sys.modules[__name__], "OURS", ())
-    for name in ("CLICKHOUSE_PASSWORD", "KAFKA_SASL_PASSWORD", "ANY_TOKEN"):
-        monkeypatch.setenv(name, "secret of the shell")
-    monkeypatch.setenv("CLICKHOUSE_USER", "somebody")
-    running = up(workers=1)
-    folder = tmp_path / "Årets data"
-    files = [folder / name for name in ("clickhouse.password", "reader.password", "reader.netrc")]
-    assert [path.stat().st_mode & 0o777 for path in files] == [0o600] * 3
-    secrets = [path.read_bytes().strip() for path in files[:2]]
+def _passwords_of(running: Up) -> list[bytes]:
+    """Those of the writing login and of `reader`."""
+    return [(running.folder / name).read_bytes().strip() for name in ("clickhouse.password", "reader.password")]
+
+
+def _check_that_passwords_are_used(running: Up, secrets: list[bytes], home: Path) -> None:
+    """No child's environment holds a secret; the printed lines work in another shell, and the reader cannot write."""
+    names = ("clickhouse.password", "reader.password", "reader.netrc")
+    assert [(running.folder / name).stat().st_mode & 0o777 for name in names] == [0o600] * 3
     assert len(set(secrets)) == 2
     for child in _children(running.process.pid):
         for shown in (Path(f"/proc/{child}/environ").read_bytes(), _command_line(child)):
@@ -214,16 +219,11 @@ def test_passwords_are_made_used_and_kept_to_oneself(up, tmp_path, monkeypatch):
     shell = {name: value for name, value in os.environ.items() if not name.startswith(("KAFKA_", "CLICKHOUSE_"))}
     told = dict(part.split("=", 1) for part in shlex.split(line.partition("export ")[2]))
     status = [sys.executable, "-m", "clustertrack", "status"]
-    assert subprocess.run(status, env=shell | told, timeout=ENDS_WITHIN, check=False).returncode == 0
+    assert subprocess.run(status, cwd=home, env=shell | told, timeout=ENDS_WITHIN, check=False).returncode == 0
     assert _asked(running.ports.clickhouse, "SELECT 1") == 403
     reader = {"X-ClickHouse-User": "reader", "X-ClickHouse-Key": secrets[1].decode()}
     assert _asked(running.ports.clickhouse, "SELECT count() FROM impact.receipt", reader) == 200
     assert _asked(running.ports.clickhouse, "TRUNCATE TABLE impact.receipt", reader) == 400
-    assert running.end(signal.SIGTERM) == 0
-
-    again = up()
-    assert [path.read_bytes().strip() for path in files[:2]] == secrets
-    assert again.end(signal.SIGTERM) == 0
 
 
 def _asked(port: int, sql: str, headers: dict[str, str] | None = None) -> int:
