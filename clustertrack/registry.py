@@ -1,6 +1,6 @@
 """The registry in force, for commands: read from its topic, the same for everybody who asks the same Kafka."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -64,6 +64,11 @@ class AnyClusters:
         """Every source."""
         del source
         return True
+
+    def slugs_of(self, source: str, day: date) -> Sequence[str]:
+        """None is known."""
+        del source, day
+        return ()
 
     def resolve(self, source: str, day: date, wanted: str | None) -> str:
         """The cluster that is wanted."""

@@ -10,7 +10,7 @@ event 0.4 us.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import date
 from operator import itemgetter
@@ -86,6 +86,9 @@ class Clusters(Protocol):
 
     def knows(self, source: str) -> bool:
         """Whether any cluster lists the source."""
+
+    def slugs_of(self, source: str, day: date) -> Sequence[str]:
+        """Clusters that the source speaks for on a day."""
 
     def resolve(self, source: str, day: date, wanted: str | None) -> str | Fault:
         """Slug of the cluster that the source speaks for on a day."""
@@ -258,7 +261,11 @@ def _judge(  # noqa: PLR0912  (each call more costs every event)
     membership = membership or ""
     days = day.toordinal() - EPOCH_ORDINAL
     # Only the details are free text, and JSON holds no NUL: the parts cannot run into each other.
-    content = f"{company}\0{days}\0{event_type}\0{cluster}\0{said}\0{membership}\0{details}"
+    named = data.get("cluster")
+    if named is not None and len(clusters.slugs_of(source, day)) == 1:
+        named = None  # what goes without saying
+    # Not the cluster that the registry has for the source: a corrected registry makes no other version of an event.
+    content = f"{company}\0{days}\0{event_type}\0{named or ''}\0{said}\0{membership}\0{details}"
     # A whole tuple at once: the constructor of a NamedTuple takes twice as long.
     return tuple.__new__(
         Activity,

@@ -5,7 +5,8 @@ Identity, in three widths:
 * the *activity* is (source, activity_id);
 * a *version* of it is (source, activity_id, revision without its pipeline bits), see `version_key`;
 * the *revision* orders the versions: time in ms << 64 | retracted << 63 | pipeline version << 55 | 55 bits of a hash of
-  the content. What the pipeline derives is no part of the content, so a new mapping reorders nothing.
+  the content. What the pipeline derives, or takes from the registry, is no part of the content: neither a new mapping
+  nor a corrected registry reorders anything.
 
 The time of an event is a claim, and its arrival is not. A version that claims a later time than its arrival is ordered
 as of its arrival (`as_of_arrival`): nobody can shut out a correction that is made after it. It stays the same version,

@@ -1,11 +1,14 @@
 """Events: what makes another version of an activity, and what does not."""
 
+from datetime import date
 from typing import Any
 
 import pytest
-from judging import SHARED, TYPE, accepted
-from samples import CVRS, event
+from judging import ARRIVED, CLUSTERS, SHARED, TYPE, accepted
+from samples import CVRS, SOURCE, event
 
+from schemas.clusters import Cluster, ClusterRegistry
+from schemas.events import read_event
 from schemas.indicators import EVENT_TYPES
 from schemas.revisions import with_pipeline
 
@@ -87,6 +90,20 @@ def test_what_is_derived_makes_no_other_version(monkeypatch: pytest.MonkeyPatch)
     assert before.revision == after.revision
 
 
+@pytest.mark.parametrize("named", [None, "food-bio"], ids=["unnamed", "named"])
+def test_a_corrected_registry_makes_no_other_version(named: str | None):
+    """The same event again is the same version, whichever cluster its source belongs to by then."""
+    value = event(data={"cluster": named})
+    moved = ClusterRegistry(
+        (Cluster(slug="kelp", name="Kelp", valid_from=date(2000, 1, 1), sources=(SOURCE,)),), revision=8
+    )
+    before, after = read_event(value, None, ARRIVED, CLUSTERS), read_event(event(), None, ARRIVED, moved)
+    assert isinstance(before, tuple)
+    assert isinstance(after, tuple)
+    assert (before[0].cluster, after[0].cluster) == ("food-bio", "kelp")
+    assert before[0].revision == after[0].revision
+
+
 def test_a_known_version():
     """Ledgers hold revisions: the same event always has the same one."""
-    assert with_pipeline(accepted(event()).revision, 1) == 28137857453341274640038942672265
+    assert with_pipeline(accepted(event()).revision, 1) == 28137857453341274502110666017669
