@@ -82,7 +82,7 @@ class _PublishingFirst:
     """Answers requests to publish and to validate, and leaves all others to the application.
 
     FastAPI only describes these two: what it puts around each request (seven layers, routing, two exit stacks, a
-    dependency solver) took as long as reading, judging and sending an event.
+    dependency solver) took a fifth of the CPU of a single event.
     """
 
     def __init__(self, others: ASGIApp, collector: Collector) -> None:
