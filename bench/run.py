@@ -4,7 +4,8 @@
     scripts/bench                               five rounds, larger runs
     scripts/bench --check                       a quick run, compared with bench/baseline.json
     scripts/bench --write                       also writes docs/performance.md's table, its chart, and the baseline
-    scripts/bench --only latency [--write]      or reads, recovery, scaling, growth, memory, publisher, profiling
+    scripts/bench --only latency [--write]      or reads, recovery, scaling, growth, memory, publisher, collector,
+                                                profiling
 
 Every contender does the whole path on the same records, broker and ClickHouse: bytes from Kafka, validated by the
 product's own functions, deduplicated, enriched from 18,000 companies, rows and receipts inserted, enriched record
@@ -47,7 +48,12 @@ QUICK = {
 }
 """Events of one run: slow ones get fewer, so that a round ends. What is compared is the rate in the window."""
 ROUNDS, QUICK_ROUNDS = 5, 2
-MEASUREMENTS = ("latency", "reads", "recovery", "scaling", "growth", "memory", "publisher", "profiling")
+MEASUREMENTS = ("latency", "reads", "recovery", "scaling", "growth", "memory", "publisher", "collector", "profiling")
+PACKAGES = (
+    *("faust-streaming", "quixstreams", "confluent-kafka", "bytewax", "pydantic"),
+    *("kafka-python", "fastapi", "uvicorn", "httptools"),
+)
+"""What has a part in any of them; the versions are printed."""
 FAILED = (Wrong, RuntimeError, AssertionError)
 BASELINE = ROOT / "bench" / "baseline.json"
 PAGE, CHART = ROOT / "docs" / "performance.md", ROOT / "docs" / "performance.svg"
@@ -61,7 +67,7 @@ def machine() -> dict[str, Any]:
         (line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), "?"
     )
     versions = {"Python": platform.python_version(), "Kafka": KAFKA_VERSION}
-    for package in ("faust-streaming", "quixstreams", "confluent-kafka", "bytewax", "pydantic"):
+    for package in PACKAGES:
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -177,7 +177,7 @@ class KafkaPublisher:
         else:
             number = key_hash(key)
         headers = [*self._headers, (LINE, b"%b:%d" % (self._file_name(line.file), line.line))]
-        return self._producer.append_to_batch(number, key, value, headers)
+        return self._producer.append(number, key, value, headers)
 
     def _file_name(self, file: str) -> bytes:
         """The name without its folder, which is private; many records share one file."""

@@ -1,9 +1,9 @@
 """kafka-python's idempotent producer (acks=all) of one topic, whose records are appended below its `send`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from time import monotonic
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from kafka import KafkaProducer
 from kafka.errors import KafkaTimeoutError
@@ -28,20 +28,31 @@ _BATCH: Final = 512 * 1024
 _REQUEST: Final = 4 * MAX_RECORD
 
 
+class Place(NamedTuple):
+    """Where a record is in its topic."""
+
+    partition: int
+    offset: int
+
+
 class Confirmation:
     """What we use of kafka-python's future of a record: it is done when its batch is.
 
     The library's own has a lock, callbacks and metadata, which take a third of the time of sending.
     """
 
-    __slots__ = ("_batch", "_index")
+    __slots__ = ("_batch", "_index", "_then")
 
-    def __init__(self, batch: FutureProduceResult, index: int) -> None:
-        self._batch, self._index = batch, index
+    def __init__(self, batch: FutureProduceResult, index: int, then: Callable[[object], None] | None = None) -> None:
+        self._batch, self._index, self._then = batch, index, then
+        if then is not None:
+            batch._add_cb_eb(then, then)
 
     def rebind(self, batch: FutureProduceResult, index: int) -> None:
         """The record is in another batch now: the broker took none as large as the first, so it was split."""
         before, self._batch, self._index = self._batch, batch, index
+        if self._then is not None:  # the first batch never calls it
+            batch._add_cb_eb(self._then, self._then)
         before._latch.set()  # who waits for the first goes on to the next
 
     @property
@@ -58,6 +69,11 @@ class Confirmation:
     def failed(self) -> bool:
         """Whether it has failed, if it is done."""
         return self._batch.value[2] is not None
+
+    @property
+    def value(self) -> Place:
+        """Where the record is, if it is done and has not failed."""
+        return Place(self._batch.topic_partition.partition, self._batch.value[0] + self._index)
 
     def get(self, timeout: float) -> None:
         """Wait for so many seconds; raises KafkaError when it failed, or nothing is known by then."""
@@ -87,36 +103,38 @@ class TopicProducer:
         places = [TopicPartition(topic, number) for number in range(len(self._producer.partitions_for(topic)))]
         self._partitions = [(place, accumulator._tp_lock(place), accumulator._batches[place]) for place in places]
 
-    def append(self, number: int, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]]) -> Any:  # noqa: ANN401  (kafka-python carries no types)
-        """Hand over a record, to the partition that is the remainder of `number`; returns kafka-python's future.
+    def append(
+        self,
+        number: int,
+        key: bytes | None,
+        value: bytes,
+        headers: Sequence[tuple[str, bytes]],
+        then: Callable[[object], None] | None = None,
+    ) -> Any:  # noqa: ANN401  (kafka-python carries no types)
+        """Hand over a record, to the partition that is the remainder of `number`.
 
-        What `KafkaProducer.send` does with bytes for a partition that is known: it and we append to its accumulator.
-        `send` itself takes a third of the time of sending: for serializers, types, its partitioner, a size estimate and
-        a line of debug output that is never written.
-        """
-        producer = self._producer
-        place, _, _ = self._partitions[number % len(self._partitions)]
-        future, full, opened, _ = producer._accumulator.append(place, None, key, value, headers)
-        if full or opened:
-            producer._sender.wakeup()
-        return future
-
-    def append_to_batch(
-        self, number: int, key: bytes | None, value: bytes, headers: Sequence[tuple[str, bytes]]
-    ) -> Any:  # noqa: ANN401  (the same)
-        """As `append`, for many records of which only the order of confirmation matters.
-
+        What `KafkaProducer.send` does with bytes for a partition that is known, without serializers, types, its
+        partitioner, a size estimate and a line of debug output that is never written: a third of the time of sending.
         The accumulator opens a batch, and we append to that as it would; returned is a `Confirmation`, or for the first
         record of a batch the library's future, which has all of its methods.
+
+        Args:
+            number: hash of the key.
+            key: of the record.
+            value: of the record.
+            headers: of the record.
+            then: is called once when the record is confirmed or has failed, mostly in the producer's thread.
         """
         place, lock, batches = self._partitions[number % len(self._partitions)]
         with lock:  # the sender takes batches away under it
             if batches and (written := batches[-1].records.append(None, key, value, headers)) is not None:
-                confirmation = Confirmation(batches[-1].produce_future, written.offset)
+                confirmation = Confirmation(batches[-1].produce_future, written.offset, then)
                 batches[-1]._record_futures.append(confirmation)
                 return confirmation
         future, *_ = self._producer._accumulator.append(place, None, key, value, headers)
         self._producer._sender.wakeup()
+        if then is not None:
+            future._add_cb_eb(then, then)
         return future
 
     def flush(self, seconds: float) -> None:

@@ -8,8 +8,8 @@ from collections import OrderedDict
 from hashlib import blake2b
 from typing import Final
 
-from sources.collector.delivery import Place
 from sources.collector.inspection import OutRecord
+from sources.topic_producer import Place
 
 SECONDS: Final = 900.0
 """How long an event is remembered: longer than clients repeat a request, shorter than anybody takes to replace a

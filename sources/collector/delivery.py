@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import count
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 from kafka.errors import KafkaError
@@ -20,7 +20,7 @@ from kafka.errors import KafkaError
 from schemas.errors import ClustertrackError
 from sources.collector.inspection import OutRecord
 from sources.collector.limits import Budget
-from sources.topic_producer import TopicProducer, why_not_sent
+from sources.topic_producer import Place, TopicProducer, why_not_sent
 
 _LOOK_SECONDS: Final = 1.0
 """Between two looks at a producer, or two tries to open one."""
@@ -32,13 +32,6 @@ _RECORD_BYTES: Final = 1_000
 """What a record takes besides its bytes while it is unconfirmed, about."""
 
 log = structlog.get_logger()
-
-
-class Place(NamedTuple):
-    """Where a record is in its topic."""
-
-    partition: int
-    offset: int
 
 
 class Shipment(Protocol):
@@ -117,18 +110,18 @@ class KafkaDelivery:
         for shipment in collected:
             for record in shipment.records:
                 try:
-                    future = producer.append(record.number, record.key, record.value, record.headers)
+                    sent = producer.append(record.number, record.key, record.value, record.headers, shipment.one)
                 except KafkaError as error:
                     shipment.refuse(error)
                 else:
-                    shipment.watch(future)
+                    shipment.futures.append(sent)
 
     def _settled(self, shipment: "KafkaShipment", producer: TopicProducer, size: int) -> None:
         """All of it is confirmed or given up: in the event loop."""
         self._under_way.discard(shipment)
         self._budget.give(size)
-        if shipment.error is not None:
-            self._distrust(producer, why_not_sent(self.topic, shipment.error))
+        if (error := shipment.error) is not None:
+            self._distrust(producer, why_not_sent(self.topic, error))
 
     def _distrust(self, producer: TopicProducer, why: str) -> None:
         if producer is self._producer:  # else it is being replaced
@@ -209,34 +202,30 @@ class KafkaShipment:
     ) -> None:
         self.records = records
         self._returned, self._loop, self._late = returned, loop, late
-        self._futures: list[Any] = []
+        self.futures: list[Any] = []
+        """Of the records, in their order; None for those that the producer does not take."""
         self._settled = count(1)
         self.done: asyncio.Future[None] = loop.create_future()
         self._waiter: asyncio.Future[None] | None = None
-        self.error: BaseException | None = None
-        """Why the last record that failed was not confirmed."""
-
-    def watch(self, future: Any) -> None:  # noqa: ANN401  (kafka-python carries no types)
-        """The next record, by kafka-python's future of it."""
-        self._futures.append(future)
-        future.add_callback(self._one)
-        future.add_errback(self._failed)
+        self._refused: BaseException | None = None
 
     def refuse(self, error: BaseException) -> None:
         """The next record, which the producer does not take."""
-        self._futures.append(None)
-        self._failed(error)
+        self.futures.append(None)
+        self._refused = error
+        self.one(None)
 
-    def _failed(self, error: BaseException) -> None:
-        """One of the records is not confirmed; called in any thread."""
-        self.error = error
-        self._one(None)
-
-    def _one(self, _result: object) -> None:
+    def one(self, _result: object) -> None:
         """One of the records is settled; called in any thread."""
         # `next` of a count is atomic, `+=` of a number is not.
         if next(self._settled) == len(self.records):
             self._returned.add(self, self._loop)
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why one of the records is not confirmed, if that is known."""
+        failed = (one.exception for one in self.futures if one is not None and one.is_done and one.failed())
+        return next(failed, self._refused)
 
     def finish(self) -> None:
         """Nothing more will come of it; in the event loop."""
@@ -255,8 +244,8 @@ class KafkaShipment:
         if not self.done.done():
             self._late(f"nothing came back in {seconds:.0f} s")
         places: list[Place | None] = []
-        for future in self._futures:
-            found = future.value if future is not None and future.succeeded() else None
+        for future in self.futures:
+            found = None if future is None or not future.is_done or future.failed() else future.value
             places.append(None if found is None else Place(found.partition, found.offset))
         return places or [None] * len(self.records)
 

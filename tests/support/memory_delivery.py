@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from sources.collector.delivery import NotTakenError, Place
+from sources.collector.delivery import NotTakenError
 from sources.collector.inspection import OutRecord
+from sources.topic_producer import Place
 
 
 class MemoryShipment:

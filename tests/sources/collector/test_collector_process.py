@@ -104,8 +104,13 @@ def test_health_and_metrics(collector: RunningCollector):
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/v1", 404), ("GET", "/docs", 404), ("PUT", "/v1/events", 405), ("POST", "/v1/events/", 404)],
-    ids=["part", "pages for people", "method", "slash"],
+    [
+        pytest.param("GET", "/v1", 404, id="part"),
+        pytest.param("GET", "/docs", 404, id="pages for people"),
+        pytest.param("PUT", "/v1/events", 405, id="method"),
+        pytest.param("POST", "/v1/events/", 404, id="slash"),
+        pytest.param("POST", "/v1/events%0A", 404, id="line end"),
+    ],
 )
 def test_other_addresses(collector: RunningCollector, method: str, path: str, status: int):
     """Problem details too, and no way to elsewhere."""

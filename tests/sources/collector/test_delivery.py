@@ -2,20 +2,24 @@
 
 import asyncio
 import threading
+import uuid
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from kafka import KafkaAdminClient
+from kafka.admin import NewTopic
 from kafka.errors import KafkaTimeoutError
 from kafka.future import Future
 from memory_delivery import MemoryDelivery
 
+from brokers.connection import KafkaConnection
 from schemas.errors import Unreachable
-from sources.collector.delivery import Delivery, KafkaDelivery, NotTakenError, Place
+from sources.collector.delivery import Delivery, KafkaDelivery, NotTakenError
 from sources.collector.inspection import OutRecord
 from sources.collector.limits import Budget
-from sources.topic_producer import TopicProducer
+from sources.topic_producer import Place, TopicProducer, open_producer
 
 
 def record(number: int, size: int = 10) -> OutRecord:
@@ -31,9 +35,9 @@ class Producer:
         self.futures: list[Future] = []
         self.confirms, self.closed = confirms, False
 
-    def append(self, number: int, key: bytes, value: bytes, headers: Any) -> Future:
+    def append(self, number: int, key: bytes, value: bytes, headers: Any, then: Callable[[object], None]) -> Future:
         del key, value, headers
-        future = Future()
+        future = Future().add_both(then)
         self.futures.append(future)
         if self.confirms:
             result = SimpleNamespace(partition=number % 3, offset=len(self.futures) - 1)
@@ -167,5 +171,24 @@ def test_a_producer_in_trouble_is_replaced():
         while not first.closed or delivery.waits_for:
             await asyncio.sleep(0.01)
         running.cancel()
+
+    asyncio.run(run())
+
+
+@pytest.mark.integration
+def test_batches_that_the_topic_does_not_take_are_split(kafka: Any):
+    """Of a topic that takes no batch as large as ours, every record has its place."""
+    topic = f"delivery-{uuid.uuid4().hex[:8]}"
+    admin = KafkaAdminClient(bootstrap_servers=kafka.bootstrap)
+    admin.create_topics([NewTopic(topic, 1, 1, topic_configs={"max.message.bytes": str(64 * 1024)})])
+    admin.close()
+
+    async def run() -> None:
+        delivery = KafkaDelivery(lambda: open_producer(KafkaConnection(kafka.bootstrap), topic), Budget(1_000_000))
+        try:
+            sent = delivery.hand_over([record(n, 1_000) for n in range(200)])
+            assert await sent.confirmed(30) == [Place(0, offset) for offset in range(200)]
+        finally:
+            delivery.close()
 
     asyncio.run(run())

@@ -3,9 +3,9 @@
 import pytest
 
 from sources.collector.confirmed import SECONDS, Confirmed, digest_of, name_of
-from sources.collector.delivery import Place
 from sources.collector.inspection import OutRecord
 from sources.collector.limits import Budget, Rate
+from sources.topic_producer import Place
 
 
 def test_a_rate_has_a_reserve_and_comes_back():
