@@ -35,9 +35,10 @@ def stop(number, frame):
 signal.signal(signal.SIGTERM, stop)
 note("start " + name)
 healthy = lambda: Health(not (folder / f"red-{name}-{os.getpid()}").exists(), "told so")
-server = serve(CollectorRegistry(), "127.0.0.1", port, healthy, lambda: Health(True))
 (folder / f"pid-{name}").write_text(str(os.getpid()))
 note("ready " + name)
+# Last of all: the supervisor, and with it the test, goes on as soon as this answers.
+server = serve(CollectorRegistry(), "127.0.0.1", port, healthy, lambda: Health(True))
 while True:
     time.sleep(0.05)
 """
