@@ -188,6 +188,7 @@ def test_batches_that_the_topic_does_not_take_are_split(kafka: Any):
         try:
             sent = delivery.hand_over([record(n, 1_000) for n in range(200)])
             assert await sent.confirmed(30) == [Place(0, offset) for offset in range(200)]
+            assert not delivery.waits_for, "it was noticed only after its time"
         finally:
             delivery.close()
 
