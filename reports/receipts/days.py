@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
-from reports.as_known import end_of_day
+from reports.as_known import FIRST_YEAR, LAST_YEAR, end_of_day
 from reports.receipts.answer_model import Rejected
 from reports.receipts.bounds import ask
 from reports.receipts.ledger_rows import rejected_on
@@ -142,7 +142,9 @@ def rejected_of_days(
 
 
 def check_days(first: date, last: date) -> None:
-    """Raises UsageFault where the days are in the wrong order, or more than one question may name."""
+    """Raises UsageFault where the days are in the wrong order, more than one question may name, or none that count."""
+    if first.year < FIRST_YEAR or last.year > LAST_YEAR:
+        raise UsageFault(f"Days from {FIRST_YEAR} to {LAST_YEAR} can be asked about: not those from {first} to {last}.")
     if first > last:
         raise UsageFault(f"The first day {first} is after the last, {last}: exchange them.")
     if (last - first).days >= MOST_DAYS:

@@ -131,6 +131,23 @@ def request_of() -> dict[str, Any]:
     return {"required": True, "content": content}
 
 
+def headers_of() -> list[dict[str, Any]]:
+    """The attributes of an event whose data is the body (binary mode)."""
+    about = "attribute of an event whose data is the body; of no other"
+    return [
+        {
+            "name": f"ce-{name}",
+            "in": "header",
+            "schema": _TEXT,
+            "required": False,
+            "example": value,
+            "description": about,
+        }
+        for name, value in EXAMPLE.items()
+        if isinstance(value, str) and name != "datacontenttype"
+    ]
+
+
 def description_of(app: FastAPI) -> dict[str, Any]:
     """The whole document; made once."""
     if app.openapi_schema is None:

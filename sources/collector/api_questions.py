@@ -96,7 +96,13 @@ DAYS: Final = _operation(
 )
 REJECTED: Final = _operation(
     "Rejected records, the newest first.",
-    {"cluster": {"type": "string"}, "first": _DAY, "last": _DAY, "rejected": _list_of(_OBJECT)},
+    {
+        "cluster": {"type": "string"},
+        "first": _DAY,
+        "last": _DAY,
+        "rejected": _list_of(_OBJECT),
+        "refused": {**_list_of(_OBJECT), "description": "what this collector rejected since it started; nowhere else"},
+    },
     *_OF_DAYS,
 )
 COMPARE: Final = _operation(

@@ -1,11 +1,12 @@
 """HTTP as uvicorn reads it, with bounds that it lacks: of heads, of time, of connections."""
 
 import asyncio
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from sources.collector.problems import PROBLEM_TYPE, ProblemError
 
@@ -13,8 +14,12 @@ MAX_HEAD_BYTES: Final = 64 << 10
 """Of a request's line and headers, as in uvicorn's slower protocol."""
 
 
+PIPELINE: Final = 8
+"""Requests that may wait for the answer to one before them on the same connection."""
 ARRIVED: Final = "clustertrack.arrived"
 """In the scope of a request whose body is there as a whole."""
+BROKEN: Final = "clustertrack.broken"
+"""In the scope of a request whose body cannot be read to its end: why, as a `ProblemError`."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -22,6 +27,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     HEAD_BYTES: ClassVar[int] = MAX_HEAD_BYTES
     _head = 0
+    """Bytes that came since the last head or piece of a body was complete."""
+    _fields = 0
+    """Bytes of the head, and of headers after the body, as they were read: a whole head may come at once."""
+    _served: RequestResponseCycle | None = None
+    """The request that is being answered, or was the last; uvicorn's `cycle` is the one that was read last."""
 
     def data_received(self, data: bytes) -> None:
         """Count what is neither body nor a head that is complete."""
@@ -34,9 +44,47 @@ class BoundedProtocol(HttpToolsProtocol):
         """Answer a request whose head is too long."""
         self.send_400_response(f"The head of the request is longer than {self.HEAD_BYTES} bytes.")
 
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        self._fields = 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """The address, or a part of it."""
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, also one after the body."""
+        self._count(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def _count(self, size: int) -> None:
+        self._fields += size
+        if self._fields > self.HEAD_BYTES:
+            self.too_much()
+            raise httptools.HttpParserError
+
+    def too_much(self) -> None:
+        """The head is too long: the request is refused when this returns."""
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:  # noqa: ANN401  (uvicorn's type)
+        self._served = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone: nobody reads what would still be answered."""
+        self.pipeline.clear()
+        if self._served is not None:
+            self._served.disconnected = True
+            self._served.message_event.set()
+        super().connection_lost(exc)
+
     def on_headers_complete(self) -> None:
         """The head is read."""
         self._head = 0
+        if len(self.pipeline) >= PIPELINE:
+            raise httptools.HttpParserError
         super().on_headers_complete()
         self.scope["abort"] = self.transport.abort  # type: ignore[typeddict-unknown-key]  # ASGI lets servers add keys
 
@@ -87,6 +135,7 @@ class CollectorProtocol(BoundedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
+        self._refused = True
         self._wait(None)
         self._unset_writing()
         super().connection_lost(exc)
@@ -111,11 +160,18 @@ class CollectorProtocol(BoundedProtocol):
             raise httptools.HttpParserError
         super().on_header(name, value)
 
+    def too_much(self) -> None:
+        """The head is too long."""
+        self._problem = _head_too_long(self.HEAD_BYTES)
+
     def on_headers_complete(self) -> None:
         """The head is read."""
         self._wait(None)
-        self._in_body, self._headers = True, 0
+        self._problem = problem_of(self.parser.get_http_version(), self.headers)
+        if self._problem is not None:
+            raise httptools.HttpParserError
         super().on_headers_complete()
+        self._in_body, self._headers = True, 0
         if not self.cycle.keep_alive:
             self.cycle.transport = _ClosesLate(self)  # type: ignore[assignment]  # what uvicorn uses of a transport
 
@@ -138,24 +194,48 @@ class CollectorProtocol(BoundedProtocol):
             self._wait(self.LINGER_SECONDS)
 
     def close_late(self) -> None:
-        """The answer is written, and was the last; the rest of the body may still come."""
-        if self._in_body:
+        """The answer is written, and was the last; something that is not read any more may still come."""
+        if self._in_body or self._refused:
             self._refused = True
             self._end_writing()
-        else:
-            self.transport.close()
+            return
+        self._refused = True
+        self.transport.close()
+        if self.transport.get_write_buffer_size():
+            self._wait(self.WRITE_SECONDS)  # closing waits until the client has read the answer
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # asyncio keeps the connection open where it is true
         """The client sends no more; it may still read."""
-        cycle = self.cycle
-        if cycle is None or cycle.response_complete:
+        served = self._served
+        if self._refused:
+            return served is not None and not served.response_complete
+        if served is None or served.response_complete:
             return None
         if self._in_body:
-            if not cycle.response_started:
-                self._refuse(HTTPStatus.BAD_REQUEST, "cut_off", "the request ends within its body: send all of it")
-            return None
-        cycle.keep_alive = False
+            problem = ProblemError(
+                HTTPStatus.BAD_REQUEST, "cut_off", "the request ends within its body: send all of it"
+            )
+            self._end_reading(served, problem)
+        else:
+            served.keep_alive = False
         return True
+
+    def _end_reading(self, served: RequestResponseCycle, problem: ProblemError) -> None:
+        """Nothing more can be read of this connection: answer the request that is being served, and close.
+
+        What became of a body whose end cannot be read is answered by the application. Requests that wait for their turn
+        are dropped before anything of them is published.
+        """
+        is_broken = self._in_body and self.cycle is served and not served.response_started
+        self._refused = True
+        self._wait(None)
+        self.pipeline.clear()
+        served.keep_alive = False
+        served.transport = _ClosesLate(self)  # type: ignore[assignment]  # what uvicorn uses of a transport
+        if is_broken:
+            served.scope[BROKEN] = problem  # type: ignore[typeddict-unknown-key]  # ours
+            served.more_body = False
+            served.message_event.set()
 
     def pause_writing(self) -> None:
         """The client reads more slowly than the answer comes."""
@@ -176,20 +256,24 @@ class CollectorProtocol(BoundedProtocol):
 
     def head_too_long(self) -> None:
         """Answer a request whose head is too long."""
-        self._refuse(
-            HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "head_too_long",
-            f"the address and the headers of the request have more than {self.HEAD_BYTES} bytes: shorten them",
-        )
+        self._problem = _head_too_long(self.HEAD_BYTES)
+        self.send_400_response("")
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what cannot be read."""
+        """Answer what cannot be read, unless something before it is still being answered."""
         del msg
-        found = self._problem
-        if found is not None:
-            self._refuse(found.status, found.code, found.detail)
+        if self._refused:
+            return
+        problem = self._problem
+        if problem is None:
+            problem = ProblemError(HTTPStatus.BAD_REQUEST, "no_http", "this is not HTTP: correct the request")
+        if self._served is not None and not self._served.response_complete:
+            self._end_reading(self._served, problem)
+        elif self._in_body:  # of a request that was answered before its end
+            self._refused = True
+            self._end_writing()
         else:
-            self._refuse(HTTPStatus.BAD_REQUEST, "no_http", "this is not HTTP: correct the request")
+            self._refuse(problem.status, problem.code, problem.detail)
 
     def _refuse(self, status: HTTPStatus, code: str, detail: str, retry_after: int | None = None) -> None:
         """Answer without the application, and close: what else comes is not read."""
@@ -204,7 +288,7 @@ class CollectorProtocol(BoundedProtocol):
         self._end_writing()
 
     def _end_writing(self) -> None:
-        if self.transport.can_write_eof():
+        if self.transport.can_write_eof() and not self.transport.is_closing():
             self.transport.write_eof()
         self.flow.resume_reading()
         self._wait(self.LINGER_SECONDS)
@@ -234,6 +318,51 @@ class CollectorProtocol(BoundedProtocol):
         if self._writing is not None:
             self._writing.cancel()
             self._writing = None
+
+
+def problem_of(version: str, headers: Sequence[tuple[bytes, bytes]]) -> ProblemError | None:
+    """What a head says that would be read in two ways (RFC 9110, RFC 9112), if anything.
+
+    Args:
+        version: of HTTP.
+        headers: names in lower case.
+    """
+    if version not in ("1.0", "1.1"):
+        return _bad(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "the request is not HTTP/1.1: send it as that")
+    given: dict[bytes, int] = {}
+    for name, value in headers:
+        if name not in _ONCE:
+            continue
+        given[name] = given.get(name, 0) + 1
+        if given[name] > 1:
+            return _bad(HTTPStatus.BAD_REQUEST, f"the request has several {name.decode()} headers: send one")
+        if name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+            return _bad(HTTPStatus.BAD_REQUEST, "the Transfer-Encoding is not chunked: send the body so, or its length")
+        if name == b"expect" and value.strip().lower() != b"100-continue":
+            return _bad(HTTPStatus.EXPECTATION_FAILED, "only 100-continue can be expected: leave Expect out")
+    if version == "1.1" and b"host" not in given:
+        return _bad(HTTPStatus.BAD_REQUEST, "the request has no Host header: send one")
+    if b"authorization" in given and b"x-api-key" in given:
+        return _bad(HTTPStatus.BAD_REQUEST, "the request has a key in two headers: send Authorization alone")
+    return None
+
+
+_ONCE: Final = frozenset(
+    (b"host", b"transfer-encoding", b"expect", b"authorization", b"x-api-key", b"content-encoding", b"content-length")
+)
+"""Headers that are read, and mean something else when they are there twice; http_events.py has the other ones."""
+
+
+def _bad(status: HTTPStatus, detail: str) -> ProblemError:
+    return ProblemError(status, "bad_head", detail)
+
+
+def _head_too_long(most: int) -> ProblemError:
+    return ProblemError(
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "head_too_long",
+        f"the address and the headers of the request have more than {most} bytes: shorten them",
+    )
 
 
 class _ClosesLate:

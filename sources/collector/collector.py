@@ -28,6 +28,7 @@ from sources.collector.inspection import Inspector
 from sources.collector.keyring import KeyHolder, KeyProblem, Keyring
 from sources.collector.limits import Budget, Rate
 from sources.collector.problems import PROBLEM_TYPE, ProblemError
+from sources.collector.refusals import Refusals
 from sources.collector.work import Tools, Work
 
 JSON_TYPE: Final = "application/json"
@@ -85,7 +86,8 @@ class Collector:
         self, limits: Limits, delivery: Delivery, budget: Budget, keys: Keyring, waits_for: Callable[[], str]
     ) -> None:
         self._limits, self._keys, self._budget, self._waits_for = limits, keys, budget, waits_for
-        self._tools = Tools(delivery, Confirmed(), limits.confirm_seconds)
+        self.refusals = Refusals()
+        self._tools = Tools(delivery, Confirmed(), self.refusals, limits.confirm_seconds)
         self._requests = Rate(limits.requests_per_second, limits.requests_per_second * limits.burst_seconds)
         self._events = Rate(limits.events_per_second, limits.events_per_second * limits.burst_seconds)
         self._in_work = 0
@@ -158,7 +160,9 @@ class Collector:
             body.release()
             work.count()
             metrics.BYTES.inc(body.received)
-            self._events.use(holder.key_id, work.events, time.monotonic())
+            # An event that takes long to judge counts as those that others judge in that time.
+            cost = max(work.events, work.seconds * self._limits.events_per_second)
+            self._events.use(holder.key_id, cost, time.monotonic())
         return _answer(work, problem)
 
     def admit(self, headers: RawHeaders) -> tuple[KeyHolder, Inspector]:
@@ -260,8 +264,6 @@ class Collector:
         async with self._long:
             await asyncio.sleep(0)  # many pieces may be there already
             await work.take(self._json.event(line) for line in lines[:room])
-        if work.not_taken is not None:
-            raise _not_taken(work.not_taken)
 
 
 def token_of(headers: RawHeaders) -> str:

@@ -28,6 +28,7 @@ _QUOTED: Final = re.compile(rb'"((?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\t -~\x80-\x
 _PAIR: Final = re.compile(rb"\\(.)", re.DOTALL)
 _BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _BLANKS: Final = re.compile(r"[ \t\n\r]*")
+_UTF8: Final = ("utf-8", "utf8", "us-ascii", "ascii")
 _CHARSET: Final = re.compile(r"""\bcharset\s*=\s*"?([^";\s]*)""", re.IGNORECASE)
 MOST_PARTS: Final = 16
 """Lists and objects for each event: a good one has three, and texts may hold brackets."""
@@ -37,7 +38,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 
 CODES: Final[dict[str, str]] = {
     "name_twice": "a name is in one JSON object twice",
-    "other_cluster": "the source belongs to another cluster than the key",
+    "other_cluster": "the source is of another cluster than the key, always or on the day of the activity",
 }
 """Code -> meaning, in addition to those in `schemas.faults`."""
 
@@ -94,10 +95,10 @@ def mode_of(headers: RawHeaders) -> Mode:
     text = given[0].decode("latin-1") if given else ""
     media_type = text.partition(";")[0].strip().lower()
     mode = _MODES.get(media_type)
+    other = next((name for name in _CHARSET.findall(text) if name.lower() not in _UTF8), None)
+    if other is not None:
+        raise MediaError(f"events are UTF-8 and not {other}: encode the body so, and leave out the charset")
     if mode is not None:
-        charset = _CHARSET.search(text)
-        if charset and charset[1].lower() not in ("utf-8", "utf8"):
-            raise MediaError(f"events are UTF-8 and not {charset[1]}: encode the body so, and leave out the charset")
         return mode
     if media_type.startswith(_ANY_FORMAT):
         raise MediaError(f"CloudEvents are read as JSON only: send {STRUCTURED_TYPE} or {BATCH_TYPE}")
@@ -134,7 +135,8 @@ def binary_event(headers: RawHeaders, body: bytes) -> Candidate:
     # The content type is the attribute's header; another one would be overruled in silence.
     found.pop("datacontenttype", None)
     record += [(ATTRIBUTE + name, text) for name, text in found.items()]
-    return Candidate(_text(found.get("id")), _text(found.get("source")), body, record, faults)
+    data = body.removeprefix(_BOM)
+    return Candidate(_text(found.get("id")), _text(found.get("source")), data, record, faults)
 
 
 def decoded(raw: bytes) -> bytes | None:

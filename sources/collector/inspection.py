@@ -97,28 +97,32 @@ class Inspector:
 
         Args:
             candidate: as it was sent.
-            cluster: whose key it was sent with; only its sources are published.
+            cluster: whose key it was sent with; only what counts for it is published, and retractions by its sources.
             arrived: ms since 1970 UTC.
 
         Returns:
             The record to send; or its faults, at least one.
         """
-        own = candidate.faults
+        own = list(candidate.faults)
         found = self._judge.record(_KEY, candidate.value, candidate.headers, arrived)
         if isinstance(found, list):
             if self._is_of_another(candidate.source, cluster):
-                return [fault("source", OTHER_CLUSTER, candidate.source)]
+                own.insert(0, fault("source", OTHER_CLUSTER, candidate.source))
             fields = {one.field for one in own}
             return [*own, *(one for one in found if one.field not in fields)][:MAX_FAULTS]
         activity = found[0]
-        if self._is_of_another(activity.source, cluster):
-            return [fault("source", OTHER_CLUSTER, activity.source)]
+        # A retraction does not say which day its activity had.
+        counts_for = "" if activity.is_deleted else activity.cluster
+        if self._is_of_another(activity.source, cluster, counts_for):
+            own.insert(0, fault("source", OTHER_CLUSTER, activity.source))
         if own:
-            return list(own)[:MAX_FAULTS]
+            return own[:MAX_FAULTS]
         number, key = homes[activity.company_id]
         return OutRecord(activity.source, activity.event_id, number, key, candidate.value, candidate.headers)
 
-    def _is_of_another(self, source: str | None, cluster: str) -> bool:
+    def _is_of_another(self, source: str | None, cluster: str, counts_for: str = "") -> bool:
+        if counts_for:
+            return counts_for != cluster
         clusters = self._clusters
         return source is not None and clusters.knows(source) and not clusters.ever_speaks_for(source, cluster)
 

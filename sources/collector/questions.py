@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.errors import UsageFault
+from schemas.event_time import COPENHAGEN
 from schemas.usage_sentences import pydantic_words
 from schemas.visible import visible
 from sources.collector import collector_metrics as metrics
@@ -23,6 +24,7 @@ from sources.collector.inspection import OTHER_CLUSTER, Inspector
 from sources.collector.keyring import KeyHolder
 from sources.collector.limits import Rate
 from sources.collector.problems import ProblemError, as_json
+from sources.collector.refusals import Refusal
 
 T = TypeVar("T")
 
@@ -131,7 +133,13 @@ class Questions:
             if event_id is None:
                 return await self._ask(lambda: as_json(self._ledger.activity(sources, source, activity_id or "")))
             confirmed = self._collector.has_confirmed(source, event_id)
-            return await self._ask(lambda: as_json(self._ledger.event(sources, source, event_id, confirmed=confirmed)))
+            refusal = self._collector.refusals.of_event(asker.holder.cluster, source, event_id)
+
+            def answer() -> bytes:
+                found = self._ledger.event(sources, source, event_id, confirmed=confirmed)
+                return as_json(found if confirmed or refusal is None else _refused(found, refusal))
+
+            return await self._ask(answer)
 
         return await self._answered(ask())
 
@@ -159,8 +167,12 @@ class Questions:
             if source is not None:
                 _own(asker, source)
             first, last = _day(given, "from"), _day(given, "to")
-            asked = self._ledger.rejected if rejected else self._ledger.days
-            return await self._ask(lambda: as_json({"cluster": slug, **asked(sources, first, last)}))
+            if not rejected:
+                return await self._ask(lambda: as_json({"cluster": slug, **self._ledger.days(sources, first, last)}))
+            refusals = [one.as_dict() for one in self._collector.refusals.of_days(slug, source, first, last)]
+            return await self._ask(
+                lambda: as_json({"cluster": slug, **self._ledger.rejected(sources, first, last), "refused": refusals})
+            )
 
         return await self._answered(ask())
 
@@ -254,6 +266,19 @@ class Questions:
         metrics.requests(_PATH, answer.status).inc()
         metrics.seconds(_PATH).observe(time.monotonic() - began)
         return answer
+
+
+def _refused(found: Mapping[str, Any], refusal: Refusal) -> Mapping[str, Any]:
+    """What the ledger says of an event, and that this collector has rejected it."""
+    answer = {**found, "refused": [refusal.as_dict()]}
+    if found["state"] not in ("waiting", "unknown"):
+        return answer
+    at = refusal.at.astimezone(COPENHAGEN)
+    sentence = (
+        f"Event {refusal.event_id} was rejected over HTTP on {at:%Y-%m-%d at %H:%M:%S} Danish time, and is not stored: "
+        "correct what its faults name, and send it again"
+    )
+    return {**answer, "state": "rejected", "sentence": sentence}
 
 
 def parameters(query: bytes, allowed: Collection[str]) -> dict[str, str]:

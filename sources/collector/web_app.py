@@ -8,12 +8,12 @@ from typing import Annotated, Final, Protocol
 from fastapi import FastAPI, Path, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sources.collector import page
-from sources.collector.api_description import RESPONSES, SECURITY, description_of, request_of
+from sources.collector.api_description import RESPONSES, SECURITY, description_of, headers_of, request_of
 from sources.collector.api_questions import CLUSTERS, COMPARE, DAYS, EVENT, REJECTED, SLUG
-from sources.collector.bounded_protocol import ARRIVED
+from sources.collector.bounded_protocol import ARRIVED, BROKEN
 from sources.collector.collector import JSON_TYPE, Answer, Collector, problem_answer
 from sources.collector.problems import ProblemError
 from sources.collector.questions import Questions
@@ -89,17 +89,34 @@ class _PublishingFirst:
         self._others, self._collector = others, collector
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        publish = _PUBLISHES.get(scope["path"]) if scope["type"] == "http" and scope["method"] == "POST" else None
+        publish = None
+        # A slash that is percent-encoded is part of a name: a proxy's rules for paths do not see it.
+        if scope["type"] == "http" and scope["method"] == "POST" and b"%2" not in scope["raw_path"]:
+            publish = _PUBLISHES.get(scope["path"])
         if publish is None:
             await self._others(scope, receive, send)
             return
         arrived = scope.get(ARRIVED, False)
         try:
-            answer = await self._collector.serve(scope["headers"], receive, publish=publish, arrived=arrived)
+            answer = await self._collector.serve(
+                scope["headers"], receive if arrived else _to_the_end(scope, receive), publish=publish, arrived=arrived
+            )
         except Exception:
             await _send(_defect_answer(), send)
             raise  # as Starlette does: the server puts it into the log
         await _send(answer, send)
+
+
+def _to_the_end(scope: Scope, receive: Receive) -> Receive:
+    """Raises ProblemError where a body cannot be read to its end."""
+
+    async def checked() -> Message:
+        message = await receive()
+        if (problem := scope.get(BROKEN)) is not None:
+            raise problem
+        return message
+
+    return checked
 
 
 async def _send(answer: Answer | None, send: Send) -> None:
@@ -114,7 +131,7 @@ async def _send(answer: Answer | None, send: Send) -> None:
 
 def _describe_publishing(app: FastAPI) -> None:
     """Routes for the description. Starlette also sends them addresses that end in a line end, which are others."""
-    extra = {"requestBody": request_of(), "security": SECURITY}
+    extra = {"requestBody": request_of(), "parameters": headers_of(), "security": SECURITY}
 
     @app.post(PUBLISH, summary="Publish events", responses=RESPONSES, openapi_extra=extra)
     async def publish() -> None:
@@ -158,7 +175,8 @@ def _add_questions(app: FastAPI, questions: Questions) -> None:
         """Names what is missing, what differs, and what counts and is not in the list."""
         scope = request.scope
         arrived = scope.get(ARRIVED, False)
-        return _response(await questions.compare(scope["headers"], request.receive, arrived=arrived))
+        receive = _to_the_end(scope, request.receive)
+        return _response(await questions.compare(scope["headers"], receive, arrived=arrived))
 
 
 def _add_page(app: FastAPI, path: str) -> None:

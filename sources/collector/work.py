@@ -5,17 +5,20 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from schemas.faults import Fault
+from schemas.people import masked
 from sources.collector import collector_metrics as metrics
 from sources.collector.confirmed import Confirmed, digest_of, name_of
 from sources.collector.delivery import Delivery, NotTakenError, Shipment
 from sources.collector.http_events import Candidate
 from sources.collector.inspection import OTHER_CLUSTER, Inspector, OutRecord, message_of
 from sources.collector.problems import as_json
+from sources.collector.refusals import Refusals
 
 AT_ONCE: Final = 50
 """Events that are judged without a break for the event loop; the largest ones take ten times as long as usual ones."""
@@ -35,6 +38,7 @@ class Tools:
 
     delivery: Delivery
     confirmed: Confirmed
+    refusals: Refusals
     confirm_seconds: float
 
 
@@ -64,6 +68,8 @@ class Work:
         self._counts = dict.fromkeys(("accepted", "duplicate", "rejected", OTHER_CLUSTER, "unconfirmed"), 0)
         self.not_taken: NotTakenError | None = None
         """Why some of the events were not handed over."""
+        self.seconds = 0.0
+        """Of CPU that reading and judging took."""
 
     @property
     def events(self) -> int:
@@ -73,10 +79,15 @@ class Work:
     async def take(self, candidates: Iterable[Candidate]) -> None:
         """Judge events, and hand over those that are accepted."""
         rest = iter(candidates)
-        while portion := list(islice(_by_size(rest), AT_ONCE)):
-            if self._answers:
+        while True:
+            began = time.thread_time()
+            if portion := list(islice(_by_size(rest), AT_ONCE)):  # reads them, where they are lines
+                self._take_portion(portion)
+            self.seconds += time.thread_time() - began
+            if not portion:
+                return
+            if len(self._answers) > 1:
                 await asyncio.sleep(0)
-            self._take_portion(portion)
 
     async def ease(self) -> None:
         """Wait while more is unconfirmed than one request should have."""
@@ -159,6 +170,7 @@ class Work:
     def _reject(self, answer: dict[str, Any], faults: Sequence[Fault]) -> None:
         self._counts[OTHER_CLUSTER if faults[0].code == OTHER_CLUSTER else "rejected"] += 1
         answer["status"] = "rejected"
+        answer["id"], answer["source"] = _masked(answer["id"]), _masked(answer["source"])
         listed = faults if len(faults) <= self._faults_left else faults[:1]
         self._faults_left -= len(listed)
         answer["faults"] = [
@@ -167,6 +179,9 @@ class Work:
         ]
         if len(listed) < len(faults):
             answer["faults_left_out"] = len(faults) - len(listed)
+        if self._publish:
+            refusals, now = self._tools.refusals, datetime.now(UTC)
+            refusals.add(self._cluster, answer["source"], answer["id"], answer["faults"], now)
 
     # ---- what is answered
 
@@ -205,6 +220,10 @@ class Work:
             for outcome, number in self._counts.items():
                 if number:
                     metrics.events(self._cluster, outcome).inc(number)
+
+
+def _masked(text: str | None) -> str | None:
+    return text if text is None else masked(text)
 
 
 def _by_size(candidates: Iterable[Candidate]) -> Iterable[Candidate]:

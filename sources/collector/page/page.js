@@ -25,6 +25,10 @@ const daysAgo = (number) => new Date(Date.now() - number * 86400000).toLocaleDat
 
 const asSentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
+/** Marks that turn the direction of what follows are shown, and not obeyed. */
+const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const plain = (text) => text.replace(TURNS, (mark) => `\\u${mark.charCodeAt(0).toString(16).padStart(4, "0")}`);
+
 /** The answer to a question; throws a sentence. */
 async function ask(path, parameters = {}) {
   let answer;
@@ -36,7 +40,12 @@ async function ask(path, parameters = {}) {
   } catch {
     throw new Error("The collector does not answer: try again later.");
   }
-  const said = await answer.json().catch(() => ({}));
+  let said = {};
+  try {
+    said = JSON.parse(await answer.text(), (_, value) => (typeof value === "string" ? plain(value) : value));
+  } catch {
+    // It is no JSON: the status says enough.
+  }
   if (!answer.ok) throw new Error(said.detail ?? `The collector answered with status ${answer.status}.`);
   return said;
 }
@@ -91,10 +100,11 @@ function forget() {
 async function showDays() {
   const span = { from: at("from").value, to: at("to").value };
   const days = await ask(`clusters/${encodeURIComponent(slug)}/days`, span);
-  const rejected = (await ask(`clusters/${encodeURIComponent(slug)}/rejected`, span)).rejected;
+  const { rejected, refused } = await ask(`clusters/${encodeURIComponent(slug)}/rejected`, span);
   at("fresh").textContent = `${fresh(days)} ${waits(rejected)}`;
   at("days").replaceChildren(...tables(days.arrived));
-  at("rejected").replaceChildren(...(rejected.length ? rejected.map(card) : [none()]));
+  const cards = [...refused.map(refusal), ...rejected.map(card)];
+  at("rejected").replaceChildren(...(cards.length ? cards : [none()]));
 }
 
 function fresh({ as_of: asOf, unread }) {
@@ -136,14 +146,22 @@ const DONE = {
 
 /** A rejected record, with everything that is wrong with it. */
 function card(one) {
+  const done = DONE[one.closed]
+    ?? (one.superseded ? "Another event of its activity was accepted after it." : "Fix it and send it again.");
+  return described(one, `Received ${instant(one.record.log_time)} from `, done);
+}
+
+/** An event that was rejected over HTTP, and is nowhere but in this collector's memory. */
+const refusal = (one) =>
+  described(one, `Rejected over HTTP ${instant(one.at)}, and not stored, from `, "Fix it and send it again.");
+
+function described(one, when, done) {
   const faults = one.faults.map((fault) =>
     made("li", {}, made("code", {}, fault.field || "the record"), fault.value ? " (" : "",
       made("bdi", {}, fault.value), fault.value ? ")" : "", `: ${fault.message || fault.code}`));
-  const done = DONE[one.closed]
-    ?? (one.superseded ? "Another event of its activity was accepted after it." : "Fix it and send it again.");
   return made("article", {},
     made("h3", {}, "Event ", made("bdi", {}, one.event_id || "without an id that can be read")),
-    made("p", { class: "hint" }, `Received ${instant(one.record.log_time)} from `, made("bdi", {}, one.source)),
+    made("p", { class: "hint" }, when, made("bdi", {}, one.source || "a source that cannot be read")),
     made("ul", {}, ...faults), made("p", {}, done));
 }
 
@@ -151,8 +169,8 @@ async function lookUp() {
   const by = document.querySelector("input[name=by]:checked").value;
   const source = at("source").value;
   const found = await ask("events", { source, [by]: at("id").value });
-  const rejected = found.rejected.map((one) => card({ ...one, source }));
-  at("event").replaceChildren(made("p", {}, made("strong", {}, found.state), ": ", found.sentence), ...rejected);
+  const cards = [...(found.refused ?? []).map(refusal), ...found.rejected.map((one) => card({ ...one, source }))];
+  at("event").replaceChildren(made("p", {}, made("strong", {}, found.state), ": ", found.sentence), ...cards);
 }
 
 onSubmit("login", logIn);

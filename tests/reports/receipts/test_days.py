@@ -64,6 +64,14 @@ def test_days_that_cannot_be_asked_about(ledger: Client, length: int):
         days(ledger, SOURCES, date(2018, 1, 1), date(2018, 1, 1) + timedelta(days=length))
 
 
+@pytest.mark.parametrize("day", [date.min, date.max, date(1999, 12, 31), date(2149, 1, 1)], ids=str)
+def test_days_of_no_figure(ledger: Client, day: date):
+    """Neither the calendar's first day nor its last one, of which nobody can have an activity, stops anything."""
+    for asked in (days, rejected_of_days):
+        with pytest.raises(UsageFault, match="Days from 2000 to 2148"):
+            asked(ledger, SOURCES, day, day)
+
+
 @pytest.mark.parametrize("sources", [SOURCES, (OURS, SHARED), ()], ids=["all", "of a cluster", "none"])
 def test_rejected_records_of_days(ledger: Client, history: Published, sources: tuple[str, ...]):
     """Each with its source, what is wrong with it and what was done about it, the newest first."""

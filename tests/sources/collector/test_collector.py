@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import itertools
 import json
 from collections.abc import Callable, MutableMapping
 from typing import Any
@@ -257,6 +258,32 @@ def test_nothing_is_taken(away: bool, code: str, content_type: str):
     assert (answer.status, said["code"]) == (503, code)
     assert [one["status"] for one in said["events"]] == ["rejected", "unconfirmed"]
     assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_every_line_is_answered_while_nothing_is_taken():
+    """Also the last one, which no line end follows, and those of later pieces."""
+    bench = Bench()
+    bench.delivery.refuses = NotTakenError(away=True)
+    lines = [event(activity=f"WS-{number}") for number in range(5)]
+    answer = asyncio.run(bench.serve([b"\n".join(lines[:3]), b"\n" + lines[3] + b"\n" + lines[4], b""], LINES))
+    said = json.loads(answer.body)
+    assert (answer.status, said["code"], said["unconfirmed"]) == (503, "kafka_away", 5)
+
+
+def test_what_takes_long_to_judge_counts_for_more(monkeypatch: pytest.MonkeyPatch):
+    """A key whose events need the CPU for a second has used what it may send in a second."""
+    bench = Bench(events_per_second=10, burst_seconds=1)
+    assert bench.answer(BAD).status == 422
+    assert bench.answer(BAD).status == 422
+    monkeypatch.setattr("sources.collector.work.time.thread_time", itertools.count().__next__)
+    assert bench.answer(BAD).status == 422
+    assert bench.answer(BAD).status == 429
+
+
+def test_personal_data_is_masked_in_answers():
+    """Also in the id that an answer repeats."""
+    _, said = Bench().send(event(id="jens@example.dk", source="https://x.example/jens@example.dk"))
+    assert "jens@" not in json.dumps(said)
 
 
 @pytest.mark.parametrize("registry", [True, False], ids=["keys", "registry"])

@@ -18,7 +18,7 @@ from stack import wait_for
 from clustertrack.local.ports import HOST
 from clustertrack.local.probes import get, ready_at
 from schemas.keys import RANDOM_BYTES, make_key
-from sources.collector.api_description import EXAMPLE
+from sources.collector.bounded_protocol import PIPELINE
 
 pytestmark = pytest.mark.integration
 
@@ -76,8 +76,10 @@ def test_the_examples_of_the_description_work_as_they_are(collector: RunningColl
             example = content[media_type]["example"]
             body = example if isinstance(example, str) else json.dumps(example)
             assert collector.send(body, media_type, path=path).status == 202
-    headers = {f"ce_{name}": value for name, value in EXAMPLE.items() if name not in ("data", "datacontenttype")}
-    assert collector.send(json.dumps(EXAMPLE["data"]), "application/json", **headers).status == 202
+        attributes = described["paths"][path]["post"]["parameters"]
+        headers = {one["name"].replace("-", "_"): one["example"] for one in attributes}
+        data = json.dumps(content["application/json"]["example"])
+        assert collector.send(data, "application/json", path=path, **headers).status == 202
     assert set(described["paths"]) == {
         "/v1/events",
         "/v1/events:validate",
@@ -167,12 +169,33 @@ def request(body: bytes, *headers: bytes, length: int | None = None) -> bytes:
     return b"\r\n".join([*lines, b"", body])
 
 
+def chunked(*chunks: bytes, encoding: bytes = b"chunked") -> bytes:
+    """A request with JSON lines, each chunk as it is given: its size, a line end, its content."""
+    head = request(b"").replace(b"content-length: 0", b"transfer-encoding: " + encoding)
+    head = head.replace(b"application/cloudevents+json", LINES.encode())
+    return head + b"".join(chunk + b"\r\n" for chunk in chunks)
+
+
+def chunk_of(content: bytes) -> bytes:
+    """One that can be read."""
+    return b"%x\r\n" % len(content) + content
+
+
 @pytest.mark.parametrize(
     ("parts", "status", "code"),
     [
         pytest.param([b"hello\r\n\r\n"], b"400", b"no_http", id="no HTTP"),
         pytest.param([request(event(), *[b"x: y"] * 200)], b"431", b"too_many_headers", id="many headers"),
         pytest.param([b"GET / HTTP/1.1\r\nx: " + b"y" * 40_000], b"431", b"head_too_long", id="long head"),
+        pytest.param([request(event(), b"x: " + b"y" * 33_000)], b"431", b"head_too_long", id="whole long head"),
+        pytest.param([request(event()).replace(b"host: x\r\n", b"")], b"400", b"bad_head", id="no host"),
+        pytest.param([request(event(), b"host: y")], b"400", b"bad_head", id="two hosts"),
+        pytest.param([request(event(), b"authorization: Bearer x")], b"400", b"bad_head", id="two keys"),
+        pytest.param([request(event(), b"x-api-key: x")], b"400", b"bad_head", id="two kinds of keys"),
+        pytest.param([request(event(), b"expect: more")], b"417", b"bad_head", id="other expectations"),
+        pytest.param([request(event()).replace(b"HTTP/1.1", b"HTTP/2.0")], b"505", b"bad_head", id="HTTP/2"),
+        pytest.param([chunked(b"0", encoding=b"gzip, chunked")], b"400", b"bad_head", id="other transfer encoding"),
+        pytest.param([chunked(b"x")], b"400", b"no_http", id="bad chunk"),
         pytest.param([b"GET / HTTP/1.1\r\nx"], b"408", b"too_slow", id="slow head"),
         pytest.param([request(b"{", length=500)], b"408", b"too_slow", id="slow body"),
     ],
@@ -197,6 +220,41 @@ def test_half_closed_connections(collector: RunningCollector):
     found = exchange(collector, request(b"{", length=500), end=True)
     assert found.startswith(b"HTTP/1.1 400")
     assert b"cut_off" in found
+
+
+@pytest.mark.parametrize("end", [b"x\r\n", None], ids=["bad chunk", "half-closed"])
+def test_a_body_that_breaks_off(broker: Broker, collector: RunningCollector, end: bytes | None):
+    """Of lines that were published before its end could not be read, the answer says where they are."""
+    name = f"broken-{'chunk' if end else 'end'}"
+    lines = [event(activity=f"{name}-{number}") for number in range(3)]
+    first = chunk_of(b"\n".join(lines) + b"\n")
+    with socket.create_connection((HOST, collector.port), 10) as connection:
+        connection.sendall(chunked(first))
+        wait_for(lambda: len(stored(broker, name)) == len(lines), 10, "the lines to be published")
+        connection.sendall(end) if end else connection.shutdown(socket.SHUT_WR)
+        found = b""
+        while part := connection.recv(65536):
+            found += part
+    assert found.startswith(b"HTTP/1.1 400")
+    answer = json.loads(found.partition(b"\r\n\r\n")[2])
+    assert answer["code"] == ("no_http" if end else "cut_off")
+    assert [one["status"] for one in answer["events"]] == ["accepted"] * 3
+
+
+@pytest.mark.parametrize("after", [b"x", b"\0", request(b"").replace(b"host: x\r\n", b"")], ids=["x", "NUL", "no host"])
+def test_what_comes_after_a_request_takes_nothing_from_it(collector: RunningCollector, after: bytes):
+    """Its own answer comes, and then the end."""
+    found = exchange(collector, request(event(activity=f"before-{len(after)}-{after[0]}")) + after)
+    assert found.startswith(b"HTTP/1.1 202"), found
+    assert b"accepted" in found
+
+
+def test_requests_in_a_row(collector: RunningCollector):
+    """Some may wait for their turn; of many, and where nobody reads the answers, the rest is not read."""
+    last = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    one = last.replace(b"connection: close\r\n", b"")
+    assert exchange(collector, one * 5 + last).count(b"HTTP/1.1 200") == 6
+    assert 1 <= exchange(collector, one * 5_000).count(b"HTTP/1.1 200") <= PIPELINE + 1
 
 
 def test_a_body_of_ten_megabytes(collector: RunningCollector):

@@ -4,7 +4,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from samples import SOURCE, event
 from reports.receipts import compare
 from reports.receipts.answer_model import STATES
 from schemas.errors import UsageFault
+from schemas.event_time import COPENHAGEN
 from sources.collector.api_questions import STATE
 from sources.collector.questions import MOST_IDS, Comparable, LedgerAwayError, QuestionLimits, Questions
 
@@ -28,6 +29,7 @@ class MemoryLedger:
         self.problem: Exception | None = None
         self.held = threading.Event()
         self.held.set()
+        self.state = ""
 
     def event(self, sources: Collection[str], source: str, event_id: str, *, confirmed: bool) -> Mapping[str, Any]:
         return self._said(list(sources), source, event_id, confirmed)
@@ -48,7 +50,7 @@ class MemoryLedger:
         assert self.held.wait(10)
         if self.problem is not None:
             raise self.problem
-        return {"asked": asked}
+        return {"state": self.state} if self.state else {"asked": asked}
 
 
 class Desk(Bench):
@@ -100,6 +102,25 @@ def test_an_event_is_asked_about(desk: Desk):
     desk.send(event())
     assert desk.ask("event", query) == (200, [[SOURCE], SOURCE, EVENT_ID, True])
     assert desk.ask("event", f"source={SOURCE}&activity=%C3%A6+1".encode()) == (200, [[SOURCE], SOURCE, "æ 1"])
+
+
+def test_what_was_rejected_over_http_is_remembered(desk: Desk):
+    """It is nowhere else; once it is accepted, the ledger is believed."""
+    bad = event(type="org.clustertrack.workshop.attend.v1")
+    desk.ledger.state = "unknown"
+    query = f"source={SOURCE}&id={EVENT_ID}".encode()
+    desk.send(bad, publish=False)
+    assert "refused" not in desk.ask("event", query)[1]
+    assert desk.send(bad)[0] == 422
+    said = desk.ask("event", query)[1]
+    assert (said["state"], [one["code"] for one in said["refused"][0]["faults"]]) == ("rejected", ["unknown_type"])
+    assert said["sentence"].startswith(f"Event {EVENT_ID} was rejected over HTTP on ")
+    today = datetime.now(COPENHAGEN).date()
+    for first, number in ((today, 1), (today + timedelta(days=1), 0)):
+        span = f"from={first}&to={today + timedelta(days=1)}".encode()
+        assert len(desk.ask("of_days", "food-bio", span, rejected=True)[1]["refused"]) == number
+    desk.send(event())
+    assert desk.ask("event", query)[1] == {"state": "unknown"}
 
 
 def test_days_are_asked_about(desk: Desk):

@@ -25,8 +25,8 @@ OWN = {"name_twice", "invalid_header", "invalid_utf8", "invalid_json"}
 class AnySource(Inspector):
     """With a key of all clusters."""
 
-    def _is_of_another(self, source: str | None, cluster: str) -> bool:
-        del source, cluster
+    def _is_of_another(self, source: str | None, cluster: str, counts_for: str = "") -> bool:
+        del source, cluster, counts_for
         return False
 
 
