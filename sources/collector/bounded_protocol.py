@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
@@ -289,7 +290,8 @@ class CollectorProtocol(BoundedProtocol):
 
     def _end_writing(self) -> None:
         if self.transport.can_write_eof() and not self.transport.is_closing():
-            self.transport.write_eof()
+            with suppress(OSError):  # the client is gone, which asyncio has not noticed yet
+                self.transport.write_eof()
         self.flow.resume_reading()
         self._wait(self.LINGER_SECONDS)
 

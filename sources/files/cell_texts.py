@@ -5,13 +5,14 @@ in several ways (composed or decomposed letters, odd blanks, characters that nob
 """
 
 import re
+import string
 import unicodedata
 from typing import Final, Self
 
 from pydantic_core import SchemaValidator, core_schema
 
 from schemas.visible import NOTHING_TO_SEE
-from sources.files.no_values import BARE_ERRORS, ERRORS, LOADING, NO_IDS
+from sources.files.no_values import BARE_ERRORS, ERRORS, LOADING, NO_IDS, NO_IDS_IN_BRACKETS, PRINTED_OBJECTS
 
 _LINE_CONTROLS: Final = "\t\n\v\f\r\x85"
 """Control characters that are blanks."""
@@ -119,14 +120,26 @@ def why_no_id(text: str) -> str:
     """Why a canonical text is no id, or part of one; empty when it may be, as always unless it begins like NO_ID."""
     if text.startswith("="):
         return f"holds the formula {text[:_SHOWN]}: export the values of the cells"
-    if len(text) <= _LONGEST and text.casefold() in NO_IDS:
-        return f"holds {text}, which programs write where there is no value: fill in the id"
+    folded = text.casefold()
+    if not any(map(str.isalnum, text)) or (
+        len(text) <= _LONGEST
+        and (
+            folded in NO_IDS
+            or (folded[0] in _OPEN and folded[1:-1].strip() in NO_IDS_IN_BRACKETS)
+            or PRINTED_OBJECTS.fullmatch(folded)
+        )
+    ):
+        return f"holds {text[:_SHOWN]}, which programs write where there is no value: fill in the id"
     return ""
 
 
-NO_ID: Final = frozenset("=").union(*((word[0], word[0].upper()) for word in NO_IDS))
+_OPEN: Final = "([{<"
+NO_ID: Final = frozenset(string.punctuation + "\u2013\u2014\u2026\xb7").union(
+    *((word[0], word[0].upper()) for word in (*NO_IDS, "system", "microsoft", "java", "org", "com", "error", "fejl"))
+)
 """First characters of what is no id."""
-_LONGEST: Final = max(map(len, NO_IDS))
+_LONGEST: Final = 100
+"""Characters of the longest text of a program that is looked for."""
 _SHOWN: Final = 40
 
 

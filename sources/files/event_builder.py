@@ -40,6 +40,7 @@ _NONE: Final = "-"
 """The cell that says "no outcomes"; an empty one says nothing."""
 
 _IDS: Final = ("id", "activity_id")
+_OPTIONAL_IDS: Final = ("workshop_id", "project_id", "product_id")
 _PLAIN: Final = ("cluster", "membership", *DETAILS)
 _SHORT: Final = 64
 """Characters of the longest cell that is remembered."""
@@ -239,6 +240,10 @@ class Builder:
                     text += subject + literal
                 elif cell := texts[index] if name == "outcomes" else canonical(texts[index]):
                     text += (self._id(name, index, cell) if cell[0] in checked else cell) + literal
+                elif name == "outcomes":  # an empty cell says nothing
+                    text += literal
+                elif name == "title":  # half of one would be wrong, and nothing counts by it
+                    return ""
                 else:
                     raise UnbuildableError(name, f"the column {self._header[index]!r} is empty")
             return values.get(text, text)
@@ -308,6 +313,8 @@ class Builder:
             self._state(data, cells, texts, subject)
         for name, read in self._plain:
             if not (retracted and name in NOT_RETRACTED) and (text := read(texts, subject)):
+                if name in _OPTIONAL_IDS and text[0] in NO_ID and text[0] != "=" and why_no_id(text):
+                    continue  # a database's NULL says the same as an empty cell
                 data[name] = text
         if conflicts:
             activity = activity_id or own_id
@@ -378,13 +385,15 @@ class Builder:
 
     def _read_outcomes(self, text: str) -> list[str] | None:
         if not text:
-            return None
+            text = self._outcome_words.get("", "")
+        if canonical(text) == _NONE and self._outcome_words.get(_NONE, _NONE) == _NONE:
+            return []  # "-" may be the separator, too
         items = []
         for part in text.split(self._mapping.fields["outcomes"].separator):
             item = canonical(part)
             if why := why_unreadable(item):
                 raise UnbuildableError("outcomes", f"the column {self._mapping.fields['outcomes'].column!r} {why}")
-            if said := self._outcome_words.get(item, item):
+            if item and (said := self._outcome_words.get(item, item)):
                 items.append(said)
         return [] if items == [_NONE] else items or None
 

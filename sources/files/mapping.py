@@ -67,6 +67,13 @@ def _known_zone(name: str) -> str:
         known = False
     if not known:
         raise ValueError(f"{name!r} is not a time zone like Europe/Copenhagen")
+    if "/" not in name or name.startswith("Etc/"):
+        winter, summer = (datetime(2018, month, 1, tzinfo=ZoneInfo(name)).utcoffset() for month in (1, 7))
+        if winter == summer and winter:
+            raise ValueError(
+                f"{name!r} is {datetime(2018, 1, 1, tzinfo=ZoneInfo(name)):%z} from UTC all year, without summer time: "
+                "write the place whose clock it is, such as Europe/Copenhagen"
+            )
     return name
 
 

@@ -3,6 +3,7 @@
 Excel translates its errors; those of other programs are English. Compared in lower case.
 """
 
+import re
 from typing import Final
 
 _EXCEL: Final = """
@@ -29,10 +30,18 @@ LOADING: Final = frozenset(
 )
 """What Google Sheets shows until a value has come."""
 
-_NO_IDS: Final = r"""
-null (null) <null> [null] \n nil nan nat <na> none undefined n/a
-(tom) (tomme) (blank) (empty) (none) (leer) (vide)
-[record] [list] [table] [value] [binary] [error]
+_PHRASES: Final = ("not set", "no value", "not available", "ikke angivet", "invalid date", "00-01-1900", "1900-01-00")
+_NO_IDS: Final = r"null \n nil nan nat na none undefined n/a n.a. n.a"
+_IN_BRACKETS: Final = """
+tom tomme blank empty leer vide ingen intet ukendt unknown
+record list table value binary error function type tabel liste fejl post værdi binær funktion
 """
-NO_IDS: Final = frozenset({*_NO_IDS.split(), "[object object]"})
-"""Of databases and languages, of pivot tables, of Power Query and JavaScript, where a value is empty or is no text."""
+NO_IDS: Final = frozenset({*_NO_IDS.split(), *_PHRASES, "00000000-0000-0000-0000-000000000000"})
+"""Of databases and languages, where a value is empty; R writes NA, Excel shows a day 0, .NET has an empty GUID."""
+NO_IDS_IN_BRACKETS: Final = NO_IDS | {*_IN_BRACKETS.split()}
+"""The same in brackets of any kind; of pivot tables and Power Query, where a value is empty or is no text."""
+PRINTED_OBJECTS: Final = re.compile(
+    r"\[object \w+\]|(?:system|microsoft|java|javax|org\.apache|com\.sun)(?:\.\w+)+(?:\[\]|@\w+)?"
+    r"|(?:error|fejl) 20[0-9]{2}"
+)
+"""What programs write of a value that is no text: the name of its class, or Visual Basic's number of an error."""

@@ -31,6 +31,7 @@ _OTHER_KINDS: Final = (
 
 _NO_CHANCE: Final = 2
 """Characters beyond ASCII that are UTF-8 and are no coincidence, where they are a tenth of all."""
+_CONTROLS: Final = re.compile(rb"[\x80-\x9f]")
 _ESCAPED: Final = re.compile("[\udc80-\udcff]")
 
 
@@ -138,6 +139,8 @@ def find_encoding(path: Path, head: bytes, stated: str | None, advice: str) -> s
                 f"is not UTF-8, and {good:,} characters elsewhere are: it mixes encodings, save all of it in one",
                 line=line,
             )
+        if codecs.lookup(stated).name.startswith("iso8859"):
+            _check_controls(path, stated)
         return stated
     if bad and not is_utf8:
         raise FileFault(
@@ -178,6 +181,20 @@ def _utf8_evidence(path: Path) -> tuple[int, int, int]:
         lines += text.count("\n")
     bad += len(_ESCAPED.findall(decoder.decode(b"", final=True)))
     return good, bad, first or lines
+
+
+def _check_controls(path: Path, stated: str) -> None:
+    """ISO 8859 has control characters where Windows has dashes and quotation marks: no table holds any of them."""
+    lines = 1
+    for chunk in _chunks(path):
+        if found := _CONTROLS.search(chunk):
+            raise FileFault(
+                path,
+                f'has the byte 0x{found[0].hex()}, which is no character of {stated}: state encoding = "cp1252" in its '
+                "mapping if Windows wrote it",
+                line=lines + chunk.count(b"\n", 0, found.start()),
+            )
+        lines += chunk.count(b"\n")
 
 
 def _chunks(path: Path) -> Iterator[bytes]:

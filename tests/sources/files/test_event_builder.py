@@ -249,3 +249,20 @@ def test_heading_that_is_there_twice():
     mapping = Mapping.model_validate({"source": SOURCE, "fields": FIELDS})
     with pytest.raises(UsageFault, match="2 columns 'Titel'"):
         Builder(mapping, header=[*HEADER, "Titel"], file=Path("f"), exported_at=None, padded=False)
+
+
+@pytest.mark.parametrize(
+    ("rule", "cells", "outcomes"),
+    [
+        pytest.param({"column": "Udbytte", "values": {"": "-"}}, {"Udbytte": ""}, [], id="empty means none"),
+        pytest.param({"column": "Udbytte", "values": {"": "new_ideas"}}, {"Udbytte": ""}, ["new_ideas"], id="one"),
+        pytest.param({"column": "Udbytte", "separator": "-"}, {"Udbytte": "-"}, [], id="separated by hyphens"),
+        pytest.param(
+            {"column": "{Udbytte}|{Titel}"}, {"Udbytte": "new_ideas", "Titel": ""}, ["new_ideas"], id="second empty"
+        ),
+        pytest.param({"column": "{Udbytte}|{Titel}"}, {"Udbytte": "", "Titel": ""}, None, id="both empty"),
+    ],
+)
+def test_cells_that_say_nothing(rule: dict[str, Any], cells: dict[str, str], outcomes: list[str] | None):
+    """An empty cell says what the mapping has for it, else nothing; a hyphen alone says that there is none."""
+    assert built(builder(outcomes=rule), row(**cells))["data"].get("outcomes") == outcomes

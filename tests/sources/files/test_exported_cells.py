@@ -64,6 +64,22 @@ def test_what_spreadsheets_show_instead(tmp_path: Path, text: str):
         "[Record]",
         "[object Object]",
         "undefined",
+        "NA",
+        "n.a.",
+        "-",
+        "—",
+        "?",
+        "{null}",
+        "<none>",
+        "[Tabel]",
+        "(Intet)",
+        "Ikke angivet",
+        "Invalid Date",
+        "00000000-0000-0000-0000-000000000000",
+        "System.Object[]",
+        "Microsoft.Xrm.Sdk.EntityReference",
+        "java.lang.Object@1b2c3d",
+        "Fejl 2042",
         "=A2&B2",
     ],
 )
@@ -77,12 +93,45 @@ def test_no_ids(tmp_path: Path, template: str, text: str):
 
 
 @pytest.mark.parametrize(
-    "text", ["NULL-1", "Nullermand", "Nanna", "1E", "2018E1", "19E2", "17E10", "None of these", "A=B"]
+    "text",
+    [
+        "NULL-1",
+        "Nullermand",
+        "Nanna",
+        "1E",
+        "2018E1",
+        "19E2",
+        "17E10",
+        "None of these",
+        "A=B",
+        "NA-1",
+        "(1)",
+        "[Tabel] 2",
+        "-1-",
+        "00000000-0000-0000-0000-000000000001",
+        "system",
+        "0",
+    ],
 )
 def test_ids_like_those(tmp_path: Path, text: str):
     """Only the whole cell; and a semester is no number."""
     [event], refused = read(csv_file(tmp_path, changed(Sag=text)))
     assert (event["data"]["activity_id"], refused) == (f"{text}/13748136", [])
+
+
+def test_no_optional_ids(tmp_path: Path):
+    """A workshop that a database calls NULL is none; nothing counts by it, so that the row is sent without it."""
+    mapping = MAPPING.replace('title = "Titel"', 'workshop_id = "Titel"')
+    assert "workshop_id" in mapping
+    [event], refused = read(csv_file(tmp_path, changed(Titel="NULL")), mapping)
+    assert ("workshop_id" in event["data"], refused) == (False, [])
+
+
+def test_a_title_of_several_columns(tmp_path: Path):
+    """Half a title is left out; the activity counts all the same."""
+    mapping = MAPPING.replace('title = "Titel"', 'title = "{Titel} ({Sag})"').replace("{Sag}/{CVR-nr}", "{CVR-nr}")
+    [event], refused = read(csv_file(tmp_path, changed(Sag="")), mapping)
+    assert ("title" in event["data"], refused) == (False, [])
 
 
 @pytest.mark.parametrize("text", ["#DIGITALISERING!", "#METOO?", "#python!", "19E2", "1,5E+03", "None", "(tom)", "#1"])

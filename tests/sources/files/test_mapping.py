@@ -57,6 +57,19 @@ def test_zones_of_the_machine(tmp_path: Path, name: str):
         load_mapping(written(tmp_path, f'timezone = "{name}"\n{WHOLE}'))
 
 
+@pytest.mark.parametrize("name", ["Etc/GMT+1", "Etc/GMT-2", "EST", "HST"])
+def test_zones_without_summer_time(tmp_path: Path, name: str):
+    """An offset is no place whose clock it is; the sign of Etc/GMT is the other way round besides."""
+    with pytest.raises(UsageFault, match="without summer time: write the place whose clock it is"):
+        load_mapping(written(tmp_path, f'timezone = "{name}"\n{WHOLE}'))
+
+
+@pytest.mark.parametrize("name", ["UTC", "Etc/UTC", "GMT", "CET", "Africa/Lagos", "Asia/Tokyo", "Atlantic/Reykjavik"])
+def test_other_zones(tmp_path: Path, name: str):
+    """Places, and UTC."""
+    assert load_mapping(written(tmp_path, f'timezone = "{name}"\n{WHOLE}')).timezone == name
+
+
 def test_toml_instant(tmp_path: Path):
     """TOML's own instants are taken as well as text."""
     text = WHOLE.replace('"2020-01-15T08:00:00+01:00"', "2020-01-15T08:00:00+01:00")

@@ -55,6 +55,14 @@ def test_encodings(path: Path, content: bytes, encoding: str | None, found: str)
     assert list(opened.rows(lambda _: None)) == [Row(2, ["1", "Blåbær"])]
 
 
+@pytest.mark.parametrize("stated", ["iso-8859-1", "latin-1", "iso-8859-15"])
+def test_windows_characters_in_iso_8859(path: Path, stated: str):
+    """A dash of cp1252 would be dropped as a control character, and two ids would be one."""
+    with pytest.raises(FileFault, match=rf'line 3 has the byte 0x96.*{stated}.*encoding = "cp1252"'):
+        sheet(path, b"CVR;Titel\n1;Bl\xe5b\xe6r\n2;Modul 1\x962\n", encoding=stated)
+    assert sheet(path, b"CVR;Titel\n1;Bl\xe5b\xe6r\n", encoding=stated).encoding == stated
+
+
 def test_unknown_encoding_is_refused(path: Path):
     """A cp1252 file is never guessed: the error names the line and the key to write."""
     with pytest.raises(FileFault, match=r'line 3 is not UTF-8.*encoding = "cp1252"'):
