@@ -10,6 +10,7 @@ What a cell says is remembered column by column, as most columns repeat a few wo
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
@@ -23,21 +24,19 @@ from schemas.errors import UsageFault
 from schemas.field_rules import NOT_RETRACTED
 from schemas.indicators import TYPE_PREFIX, TYPE_SUFFIX
 from sources.files.cell_dates import TimeTexts, listed, read_day, read_moment, rfc3339
-from sources.files.cell_texts import FREE_TEXT, NO_ID, canonical, why_no_id, why_unreadable
+from sources.files.cell_texts import FREE_TEXT, NO_ID, canonical, why_no_id
 from sources.files.conflicts import digest, mark
 from sources.files.date_formats import MomentError
 from sources.files.made_events import cloud_event, content_id
 from sources.files.mapping import HOLE, RETRACTED, ColumnRule
 from sources.files.mapping import Mapping as FileMapping
+from sources.files.outcome_cells import read_outcomes
 from sources.files.refused_rows import Refusal
 from sources.files.sound_rows import SoundRows, UnbuildableError, as_text, company_of
 from sources.files.spreadsheet import Cell, Row, heading
 from sources.publisher import MAX_VALUE
 
 _Read = TypeVar("_Read")
-
-_NONE: Final = "-"
-"""The cell that says "no outcomes"; an empty one says nothing."""
 
 _IDS: Final = ("id", "activity_id")
 _OPTIONAL_IDS: Final = ("workshop_id", "project_id", "product_id")
@@ -119,8 +118,8 @@ class Builder:
         self._company = RememberedTexts(company_of, _COMPANIES, _SHORT)
         self._type = RememberedTexts(_full_type, _WORDS, _SHORT)
         self._plain = [(name, self._readers[name]) for name in _PLAIN if name in mapping.fields]
-        self._outcomes = RememberedTexts(self._read_outcomes, _WORDS, _SHORT)
-        self._outcome_words = mapping.fields["outcomes"].words if "outcomes" in mapping.fields else {}
+        if (rule := mapping.fields.get("outcomes")) is not None:
+            self._outcomes = RememberedTexts(partial(read_outcomes, rule), _WORDS, _SHORT)
         self._days = RememberedTexts(self._read_day, _WORDS, _SHORT)
         times = None if was_refused or "time" in self._templates else mapping.fields.get("time")
         self._times = TimeTexts.of(times.format, self._zone) if times is not None else None
@@ -382,20 +381,6 @@ class Builder:
                 with suppress(MomentError):
                     return read(cell, None, self._zone)
             raise
-
-    def _read_outcomes(self, text: str) -> list[str] | None:
-        if not text:
-            text = self._outcome_words.get("", "")
-        if canonical(text) == _NONE and self._outcome_words.get(_NONE, _NONE) == _NONE:
-            return []  # "-" may be the separator, too
-        items = []
-        for part in text.split(self._mapping.fields["outcomes"].separator):
-            item = canonical(part)
-            if why := why_unreadable(item):
-                raise UnbuildableError("outcomes", f"the column {self._mapping.fields['outcomes'].column!r} {why}")
-            if item and (said := self._outcome_words.get(item, item)):
-                items.append(said)
-        return [] if items == [_NONE] else items or None
 
 
 def _full_type(kind: str) -> tuple[str, bool]:
