@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -21,7 +21,7 @@ from reports.receipts.sentences import sentence
 from schemas.errors import ClustertrackError
 from sinks import catalog
 from sinks.clickhouse import ClickHouse, ClickHouseFault, ClickHouseRefused, ClickHouseUnreachable, connect, explained
-from sources.collector.questions import Comparable, LedgerAwayError
+from sources.collector.questions import Comparable, LedgerAwayError, NotOwnError, Seen
 
 _KAFKA_MS: Final = 2_000
 """For each of Kafka's answers: that records wait is good to know, and no reason to wait for."""
@@ -47,44 +47,46 @@ class CollectorLedger:
         self._client: Client | None = None
         self._logged: dict[str, float] = {}
 
-    def event(self, sources: Collection[str], source: str, event_id: str, *, confirmed: bool) -> Mapping[str, Any]:
+    def event(self, seen: Seen, source: str, event_id: str, *, confirmed: bool) -> Mapping[str, Any]:
         """What became of an event; `confirmed`: Kafka has it for certain."""
         with self._ledger() as client:
-            found = of_event(client, sources, source, event_id)
+            found = of_event(client, seen.sources, source, event_id)
             if found.state == "waiting":
                 # In this order: what was read by then is in the ledger now.
                 unread = True if confirmed else _is_more(self._unread(client))
-                found = of_event(client, sources, source, event_id, unread=unread)
-        return _answer(found)
+                found = of_event(client, seen.sources, source, event_id, unread=unread)
+        return answer_for(found, seen.cluster)
 
-    def activity(self, sources: Collection[str], source: str, activity_id: str) -> Mapping[str, Any]:
+    def activity(self, seen: Seen, source: str, activity_id: str) -> Mapping[str, Any]:
         """What became of an activity."""
         with self._ledger() as client:
-            found = of_activity(client, sources, source, activity_id)
+            found = of_activity(client, seen.sources, source, activity_id)
             if found.state == "waiting":
-                found = of_activity(client, sources, source, activity_id, unread=_is_more(self._unread(client)))
-        return _answer(found)
+                found = of_activity(client, seen.sources, source, activity_id, unread=_is_more(self._unread(client)))
+        return answer_for(found, seen.cluster)
 
-    def days(self, sources: Collection[str], first: date, last: date) -> Mapping[str, Any]:
+    def days(self, seen: Seen, first: date, last: date) -> Mapping[str, Any]:
         """Counts by day; at which instant, and how many records of all publishers no worker had read then."""
         with self._ledger() as client:
             asked_at, unread = datetime.now(UTC), self._unread(client)
-            found = days(client, sources, first, last)
+            found = days(client, seen.sources, first, last, seen.cluster)
         return {**found.as_dict(), "as_of": instant(asked_at), "unread": unread}
 
-    def rejected(self, sources: Collection[str], first: date, last: date) -> Mapping[str, Any]:
+    def rejected(self, seen: Seen, first: date, last: date) -> Mapping[str, Any]:
         """Rejected records that arrived on these days, the newest first."""
         with self._ledger() as client:
-            found = rejected_of_days(client, sources, first, last)
+            found = rejected_of_days(client, seen.sources, first, last)
         listed = [{"source": source, **one.as_dict()} for source, one in found]
         return {"first": first.isoformat(), "last": last.isoformat(), "rejected": listed}
 
-    def compare(self, sources: Collection[str], listed: Comparable) -> Mapping[str, Any]:
+    def compare(self, seen: Seen, listed: Comparable) -> Mapping[str, Any]:
         """A list compared with what counts."""
         span = None if listed.first is None or listed.last is None else (listed.first, listed.last)
         within = (listed.after, listed.until)
         with self._ledger() as client:
-            return compare(client, sources, listed.source, listed.listed, span=span, within=within).as_dict()
+            return compare(
+                client, seen.sources, listed.source, listed.listed, span=span, within=within, cluster=seen.cluster
+            ).as_dict()
 
     @contextmanager
     def _ledger(self) -> Iterator[Client]:
@@ -128,5 +130,10 @@ def _is_more(unread: int | None) -> bool | None:
     return None if unread is None else unread > 0
 
 
-def _answer(found: Answer) -> dict[str, Any]:
+def answer_for(found: Answer, cluster: str) -> dict[str, Any]:
+    """Of an activity that was corrected to another cluster each of them sees all; a retraction may have none."""
+    versions = (*found.versions, *((found.version,) if found.version else ()))
+    owners = {version.cluster for version in versions if version.cluster}
+    if owners and cluster not in owners:
+        raise NotOwnError
     return {"sentence": sentence(found), **found.as_dict()}

@@ -18,6 +18,7 @@ from schemas.counts import counted
 from schemas.errors import CheckFailed, UsageFault
 from schemas.event_time import copenhagen_day, to_ms
 from schemas.keys import MAX_NOTE, RANDOM_BYTES, KeyVersion, Note, hash_of, id_of, make_key, read_key
+from schemas.people import masked
 from schemas.register_dates import LAST_DAY, DayError, read_register_day
 from schemas.screen import note_reached, say, show
 from schemas.similar import suggestion
@@ -179,6 +180,11 @@ def _check_note(note: str) -> None:
     except ValidationError as error:
         advice = f"write one line of at most {MAX_NOTE} characters, without blanks around it"
         raise UsageFault(f"--note cannot be used: {advice}") from error
+    if masked(note) != note:
+        raise UsageFault(
+            "--note has a CPR number or an e-mail address, and notes are kept permanently: say what the key is for, "
+            "not whose it is"
+        )
 
 
 def _refuse_whole_keys(ids: Sequence[str]) -> None:

@@ -39,6 +39,7 @@ SELECT activity_id,
 FROM activity_revision
 WHERE source = {source:String} AND activity_id IN NAMED
 GROUP BY activity_id
+HAVING {cluster:String} IN ('', argMaxIf(toString(cluster), revision, is_deleted = 0))
 """
 _IDS_IN_SPAN: Final = """
 (
@@ -48,7 +49,7 @@ _IDS_IN_SPAN: Final = """
 )
 """
 _ORDERED: Final = """
-HAVING v.1 = 0 AND v.4 BETWEEN {first:Date} AND {last:Date}
+   AND v.1 = 0 AND v.4 BETWEEN {first:Date} AND {last:Date}
 ORDER BY activity_id LIMIT {most:UInt32}
 """
 _IN_SPAN: Final = f"{_NEWEST.replace('NAMED', _IDS_IN_SPAN)}{_ORDERED}"
@@ -140,6 +141,7 @@ def compare(
     *,
     span: tuple[date, date] | None = None,
     within: tuple[str, str] = ("", ""),
+    cluster: str = "",
 ) -> Comparison:
     """Compare a list with what counts now.
 
@@ -151,6 +153,7 @@ def compare(
         span: first and last Danish day of the activities that the list has all of; None: nothing is extra.
         within: the list has those ids alone that come after the first, up to the second, in the order of their UTF-8
             bytes; an empty text is no bound. So a list of any length is compared in parts.
+        cluster: only what counts for this one is known; empty: for any.
 
     Raises:
         UsageFault: a source that is none of these, a list or a span that is too long, an id out of bounds.
@@ -158,9 +161,10 @@ def compare(
     """
     check_source(source, sources)
     _check_list(listed, within)
-    stored = {} if span is None else _in_span(client, source, span, within)
+    whose = {"source": source, "cluster": cluster}
+    stored = {} if span is None else _in_span(client, whose, span, within)
     absent = sorted(listed.keys() - stored.keys())
-    elsewhere = dict(_newest(client, source, absent))
+    elsewhere = dict(_newest(client, whose, absent))
     unseen = [one for one in absent if elsewhere.get(one) is None]
     rejected = {row[0] for ids in _chunks(unseen) for row in ask(client, _REJECTED, {"source": source, "ids": ids})}
     missing, different = [], []
@@ -193,12 +197,14 @@ def _check_list(listed: Mapping[str, str | None], within: tuple[str, str]) -> No
             raise UsageFault(f"The id {one!r} is not among those that this part of the list is said to have.")
 
 
-def _in_span(client: Client, source: str, span: tuple[date, date], within: tuple[str, str]) -> dict[str, Content]:
+def _in_span(
+    client: Client, whose: Mapping[str, str], span: tuple[date, date], within: tuple[str, str]
+) -> dict[str, Content]:
     """Activities that count on these days, in the order of their ids."""
     first, last = span
     check_days(first, last)
     bound = {"first": first.isoformat(), "last": last.isoformat(), "after": within[0], "until": within[1]}
-    rows = ask(client, _IN_SPAN, {**bound, "source": source, "most": MOST_STORED + 1})
+    rows = ask(client, _IN_SPAN, {**bound, **whose, "most": MOST_STORED + 1})
     if len(rows) > MOST_STORED:
         raise UsageFault(
             f"The ledger has more than {number(MOST_STORED)} activities on these days: ask about fewer days or ids."
@@ -206,10 +212,10 @@ def _in_span(client: Client, source: str, span: tuple[date, date], within: tuple
     return {activity_id: _content(values) for activity_id, values in rows}
 
 
-def _newest(client: Client, source: str, ids: Sequence[str]) -> Iterator[tuple[str, Content | None]]:
+def _newest(client: Client, whose: Mapping[str, str], ids: Sequence[str]) -> Iterator[tuple[str, Content | None]]:
     """Activities with what counts of them; None for a retracted one. Unknown ones are left out."""
     for chunk in _chunks(ids):
-        for activity_id, values in ask(client, _BY_IDS, {"source": source, "ids": chunk}):
+        for activity_id, values in ask(client, _BY_IDS, {**whose, "ids": chunk}):
             yield activity_id, None if values[0] else _content(values)
 
 

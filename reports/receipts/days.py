@@ -36,7 +36,8 @@ SELECT day, source, countIf(gone = 0), countIf(gone = 1)
 FROM
 (
     SELECT toString(source) AS source, argMax(is_deleted, revision) AS gone,
-           argMaxIf(occurred_on, revision, is_deleted = 0) AS day
+           argMaxIf(occurred_on, revision, is_deleted = 0) AS day,
+           argMaxIf(toString(cluster), revision, is_deleted = 0) AS of_cluster
     FROM activity_revision
     WHERE (source, activity_id) IN
     (
@@ -46,7 +47,7 @@ FROM
     )
     GROUP BY source, activity_id
 )
-WHERE day BETWEEN {first:Date} AND {last:Date}
+WHERE day BETWEEN {first:Date} AND {last:Date} AND {cluster:String} IN ('', of_cluster)
 GROUP BY day, source
 """
 """The inner query finds activities that ever had such a day."""
@@ -107,8 +108,10 @@ class Days:
         }
 
 
-def days(client: Client, sources: Collection[str], first: date, last: date) -> Days:
+def days(client: Client, sources: Collection[str], first: date, last: date, cluster: str = "") -> Days:
     """Counts of these sources from one Danish day to another, both included.
+
+    With `cluster`, only what counts for it took place; what arrived is that of the sources, since not all of it says.
 
     Raises:
         UsageFault: the days are in the wrong order or too many, or too much would be read.
@@ -117,6 +120,7 @@ def days(client: Client, sources: Collection[str], first: date, last: date) -> D
     check_days(first, last)
     bound = {
         "sources": sorted(sources),
+        "cluster": cluster,
         "first": first.isoformat(),
         "last": last.isoformat(),
         "before": _text(first - timedelta(days=1)),

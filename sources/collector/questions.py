@@ -1,9 +1,11 @@
 """Questions of publishers to the ledger: who may ask what, how often, and for how long an answer is waited for."""
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from http import HTTPStatus
@@ -39,6 +41,10 @@ class LedgerAwayError(Exception):
     """The ledger does not answer; the same question may be answered later."""
 
 
+class NotOwnError(Exception):
+    """What is asked about counts for another cluster."""
+
+
 class Comparable(BaseModel):
     """A publisher's list, as it is sent."""
 
@@ -59,25 +65,34 @@ class Comparable(BaseModel):
         return dict(self.ids) if isinstance(self.ids, Mapping) else dict.fromkeys(self.ids)
 
 
+class Seen(NamedTuple):
+    """What one who asks may see."""
+
+    cluster: str
+    """Slug; of sources that clusters share only what counts for this one."""
+    sources: tuple[str, ...]
+    """Of the cluster, or those of them that are asked about."""
+
+
 class Ledger(Protocol):
     """What became of events. Called in threads, some at once.
 
-    Each raises UsageFault for what cannot be asked, and LedgerAwayError. The sources are those that may be seen.
+    Each raises UsageFault for what cannot be asked, and LedgerAwayError.
     """
 
-    def event(self, sources: Collection[str], source: str, event_id: str, *, confirmed: bool) -> Mapping[str, Any]:
-        """What became of an event; `confirmed`: Kafka has it for certain."""
+    def event(self, seen: Seen, source: str, event_id: str, *, confirmed: bool) -> Mapping[str, Any]:
+        """What became of an event; `confirmed`: Kafka has it for certain. Raises NotOwnError."""
 
-    def activity(self, sources: Collection[str], source: str, activity_id: str) -> Mapping[str, Any]:
-        """What became of an activity."""
+    def activity(self, seen: Seen, source: str, activity_id: str) -> Mapping[str, Any]:
+        """What became of an activity. Raises NotOwnError."""
 
-    def days(self, sources: Collection[str], first: date, last: date) -> Mapping[str, Any]:
+    def days(self, seen: Seen, first: date, last: date) -> Mapping[str, Any]:
         """Counts by day."""
 
-    def rejected(self, sources: Collection[str], first: date, last: date) -> Mapping[str, Any]:
+    def rejected(self, seen: Seen, first: date, last: date) -> Mapping[str, Any]:
         """Rejected records that arrived on these days."""
 
-    def compare(self, sources: Collection[str], listed: Comparable) -> Mapping[str, Any]:
+    def compare(self, seen: Seen, listed: Comparable) -> Mapping[str, Any]:
         """A list compared with what counts."""
 
 
@@ -100,9 +115,10 @@ class _Asker(NamedTuple):
     inspector: Inspector
 
     @property
-    def sources(self) -> tuple[str, ...]:
-        """Of its cluster."""
-        return self.inspector.sources_of(self.holder.cluster)
+    def seen(self) -> Seen:
+        """What is its cluster's."""
+        cluster = self.holder.cluster
+        return Seen(cluster, self.inspector.sources_of(cluster))
 
 
 class Questions:
@@ -129,14 +145,14 @@ class Questions:
             source, event_id, activity_id = given.get("source"), given.get("id"), given.get("activity")
             if source is None or (event_id is None) == (activity_id is None):
                 raise _bad("give source, and one of id and activity: ?source=URI&id=ID")
-            sources = _own(asker, source)
+            seen = _own(asker, source)
             if event_id is None:
-                return await self._ask(lambda: as_json(self._ledger.activity(sources, source, activity_id or "")))
+                return await self._ask(lambda: as_json(self._ledger.activity(seen, source, activity_id or "")))
             confirmed = self._collector.has_confirmed(source, event_id)
             refusal = self._collector.refusals.of_event(asker.holder.cluster, source, event_id)
 
             def answer() -> bytes:
-                found = self._ledger.event(sources, source, event_id, confirmed=confirmed)
+                found = self._ledger.event(seen, source, event_id, confirmed=confirmed)
                 return as_json(found if confirmed or refusal is None else _refused(found, refusal))
 
             return await self._ask(answer)
@@ -149,7 +165,7 @@ class Questions:
         async def ask() -> bytes:
             asker = self._admit(headers)
             slug = asker.holder.cluster
-            one = {"slug": slug, "name": asker.inspector.name_of(slug), "sources": list(asker.sources)}
+            one = {"slug": slug, "name": asker.inspector.name_of(slug), "sources": list(asker.seen.sources)}
             return as_json({"clusters": [one]})
 
         return await self._answered(ask())
@@ -163,15 +179,15 @@ class Questions:
             if slug != asker.holder.cluster:
                 raise _other("the key is of another cluster: ask about its own, see /v1/clusters")
             source = given.get("source")
-            sources = asker.sources if source is None else (source,)
+            seen = asker.seen
             if source is not None:
-                _own(asker, source)
+                seen = _own(asker, source)._replace(sources=(source,))
             first, last = _day(given, "from"), _day(given, "to")
             if not rejected:
-                return await self._ask(lambda: as_json({"cluster": slug, **self._ledger.days(sources, first, last)}))
+                return await self._ask(lambda: as_json({"cluster": slug, **self._ledger.days(seen, first, last)}))
             refusals = [one.as_dict() for one in self._collector.refusals.of_days(slug, source, first, last)]
             return await self._ask(
-                lambda: as_json({"cluster": slug, **self._ledger.rejected(sources, first, last), "refused": refusals})
+                lambda: as_json({"cluster": slug, **self._ledger.rejected(seen, first, last), "refused": refusals})
             )
 
         return await self._answered(ask())
@@ -200,6 +216,7 @@ class Questions:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _compared(self, asker: _Asker, content: bytes) -> bytes:
+        _check_names(content)
         try:
             listed = Comparable.model_validate_json(content)
         except ValidationError as error:
@@ -241,6 +258,8 @@ class Questions:
                 return await asyncio.shield(asked)
         except UsageFault as error:
             raise _bad(str(error)) from None
+        except NotOwnError:
+            raise _other("it counts for another cluster than that of the key: ask with that one's key") from None
         except (LedgerAwayError, TimeoutError):
             raise ProblemError(
                 HTTPStatus.SERVICE_UNAVAILABLE,
@@ -301,6 +320,17 @@ def parameters(query: bytes, allowed: Collection[str]) -> dict[str, str]:
     return found
 
 
+def _check_names(content: bytes) -> None:
+    """Raises ProblemError where an object has a name twice: parsers differ in which of the two counts."""
+
+    def check(pairs: list[tuple[str, Any]]) -> None:
+        if len({name for name, _ in pairs}) < len(pairs):
+            raise _bad("a name is in one JSON object twice: give each once")
+
+    with suppress(ValueError, RecursionError):  # said below
+        json.loads(content, object_pairs_hook=check, parse_int=str, parse_float=str)
+
+
 def _day(given: Mapping[str, str], name: str) -> date:
     text = given.get(name, "")
     try:
@@ -312,12 +342,12 @@ def _day(given: Mapping[str, str], name: str) -> date:
     return day
 
 
-def _own(asker: _Asker, source: str) -> tuple[str, ...]:
-    """The cluster's sources; raises ProblemError for another one."""
-    sources = asker.sources
-    if source not in sources:
+def _own(asker: _Asker, source: str) -> Seen:
+    """What is the cluster's; raises ProblemError for the source of another one."""
+    seen = asker.seen
+    if source not in seen.sources:
         raise _other("the key is for the sources of its own cluster only: ask about one of them, see /v1/clusters")
-    return sources
+    return seen
 
 
 def _bad(detail: str) -> ProblemError:

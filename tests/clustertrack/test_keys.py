@@ -320,6 +320,7 @@ def refusal(*arguments: str) -> tuple[int, str]:
         pytest.param(["--expires", "\x1b[2J"], r"--expires \x1b[2J: write the day", id="a trick"),
         pytest.param(["--note", "x" * 201], "one line of at most 200 characters", id="long note"),
         pytest.param(["--note", "a\nb"], "one line of at most 200 characters", id="two lines"),
+        pytest.param(["--note", "for jens@example.dk"], "a CPR number or an e-mail address", id="a person"),
         pytest.param(["--note", " a"], "without blanks around it", id="blank"),
         pytest.param(["--note", "\udcff"], "one line of at most 200 characters", id="no UTF-8"),
     ],

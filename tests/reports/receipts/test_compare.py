@@ -107,3 +107,12 @@ def test_what_cannot_be_compared(ledger: Client, monkeypatch: pytest.MonkeyPatch
         compare(ledger, SOURCES, OURS, {"c": None}, within=("", "b"))
     with pytest.raises(UsageFault, match="not one that you publish for"):
         compare(ledger, [OURS], THEIRS, {})
+
+
+def test_what_counts_for_another_cluster(ledger: Client, history: Published):
+    """It is as if it was not there, with days and without."""
+    ids = dict.fromkeys([one for one, newest_one in newest(history, OURS).items() if in_span(newest_one)])
+    assert compare(ledger, SOURCES, OURS, ids, span=SPAN, cluster="food-bio").equal
+    for span in (SPAN, None):
+        found = compare(ledger, SOURCES, OURS, ids, span=span, cluster="energy")
+        assert (found.same, found.extra, len(found.missing)) == (0, (), len(ids))

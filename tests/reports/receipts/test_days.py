@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 from clickhouse_connect.driver.client import Client
-from published import DANISH, OURS, SHARED, SOURCES, Published, Sent
+from published import DANISH, OURS, SHARED, SOURCES, THEIRS, Published, Sent
 
 from reports.receipts.answer_model import MOST
 from reports.receipts.days import days, rejected_of_days
@@ -83,3 +83,13 @@ def test_rejected_records_of_days(ledger: Client, history: Published, sources: t
         (source, one.record.place, {fault.code for fault in one.faults}, one.closed, one.superseded)
         for source, one in rejected_of_days(ledger, sources, last, last)
     ] == [(one.source, one.place, set(one.codes), history.closed(one), history.superseded(one)) for one in expected]
+
+
+def test_days_of_a_cluster(ledger: Client):
+    """Of sources that clusters share, what takes place is what counts for the one that asks."""
+    first, last = date(2018, 9, 1), date(2019, 5, 31)
+    every = days(ledger, SOURCES, first, last)
+    own = days(ledger, SOURCES, first, last, "food-bio")
+    assert own.arrived == every.arrived
+    assert own.took_place == tuple(one for one in every.took_place if one.source != THEIRS)
+    assert 0 < len(own.took_place) < len(every.took_place)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from reports.receipts.answer_model import STATES
 from schemas.errors import UsageFault
 from schemas.event_time import COPENHAGEN
 from sources.collector.api_questions import STATE
-from sources.collector.questions import MOST_IDS, Comparable, LedgerAwayError, QuestionLimits, Questions
+from sources.collector.questions import MOST_IDS, Comparable, LedgerAwayError, QuestionLimits, Questions, Seen
 
 DAYS = b"from=2018-05-01&to=2018-05-31"
 EVENT_ID = "WS-1@2018-05-03T14:05:09Z"
@@ -31,20 +31,20 @@ class MemoryLedger:
         self.held.set()
         self.state = ""
 
-    def event(self, sources: Collection[str], source: str, event_id: str, *, confirmed: bool) -> Mapping[str, Any]:
-        return self._said(list(sources), source, event_id, confirmed)
+    def event(self, seen: Seen, source: str, event_id: str, *, confirmed: bool) -> Mapping[str, Any]:
+        return self._said(list(seen.sources), source, event_id, confirmed)
 
-    def activity(self, sources: Collection[str], source: str, activity_id: str) -> Mapping[str, Any]:
-        return self._said(list(sources), source, activity_id)
+    def activity(self, seen: Seen, source: str, activity_id: str) -> Mapping[str, Any]:
+        return self._said(list(seen.sources), source, activity_id)
 
-    def days(self, sources: Collection[str], first: date, last: date) -> Mapping[str, Any]:
-        return self._said(list(sources), str(first), str(last))
+    def days(self, seen: Seen, first: date, last: date) -> Mapping[str, Any]:
+        return self._said(list(seen.sources), str(first), str(last))
 
-    def rejected(self, sources: Collection[str], first: date, last: date) -> Mapping[str, Any]:
-        return self._said("rejected", list(sources), str(first), str(last))
+    def rejected(self, seen: Seen, first: date, last: date) -> Mapping[str, Any]:
+        return self._said("rejected", list(seen.sources), str(first), str(last))
 
-    def compare(self, sources: Collection[str], listed: Comparable) -> Mapping[str, Any]:
-        return self._said(list(sources), listed.source, listed.listed, str(listed.first))
+    def compare(self, seen: Seen, listed: Comparable) -> Mapping[str, Any]:
+        return self._said(list(seen.sources), listed.source, listed.listed, str(listed.first))
 
     def _said(self, *asked: Any) -> Mapping[str, Any]:
         assert self.held.wait(10)
@@ -161,6 +161,12 @@ def test_what_is_of_others_is_not_answered(desk: Desk, question: str, arguments:
     options: Any = {"rejected": False} if question == "of_days" else {}
     assert desk.ask(question, *arguments, **options) == (403, "other_cluster")
     assert desk.ask(question, *arguments, key=OTHER_KEY, **options) == (401, "no_valid_key")
+
+
+@pytest.mark.parametrize("twice", ['"ids":["a"],"ids":["b"]', '"ids":{"a":null,"a":"00"}'], ids=["list", "id"])
+def test_a_name_that_is_there_twice(desk: Desk, twice: str):
+    """Parsers differ in which of the two counts."""
+    assert desk.compare(f'{{"source":"{SOURCE}",{twice}}}'.encode()) == (400, "invalid_question")
 
 
 def test_a_list_of_others_is_not_compared(desk: Desk):
