@@ -133,8 +133,8 @@ def why_no_id(text: str) -> str:
     return ""
 
 
-_OPEN: Final = "([{<"
-NO_ID: Final = frozenset(string.punctuation + "\u2013\u2014\u2026\xb7").union(
+_OPEN: Final = "([{<'\"\xab"
+NO_ID: Final = frozenset(string.punctuation + "\xab\u2013\u2014\u2026\xb7").union(
     *((word[0], word[0].upper()) for word in (*NO_IDS, "system", "microsoft", "java", "org", "com", "error", "fejl"))
 )
 """First characters of what is no id."""

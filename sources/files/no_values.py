@@ -30,18 +30,19 @@ LOADING: Final = frozenset(
 )
 """What Google Sheets shows until a value has come."""
 
+_ZEROS: Final = ("00000000-0000-0000-0000-000000000000", "0" * 32, "0000-00-00", "0000-00-00 00:00:00")
 _PHRASES: Final = ("not set", "no value", "not available", "ikke angivet", "invalid date", "00-01-1900", "1900-01-00")
 _NO_IDS: Final = r"null \n nil nan nat na none undefined n/a n.a. n.a"
 _IN_BRACKETS: Final = """
 tom tomme blank empty leer vide ingen intet ukendt unknown
 record list table value binary error function type tabel liste fejl post værdi binær funktion
 """
-NO_IDS: Final = frozenset({*_NO_IDS.split(), *_PHRASES, "00000000-0000-0000-0000-000000000000"})
+NO_IDS: Final = frozenset({*_NO_IDS.split(), *_PHRASES, *_ZEROS})
 """Of databases and languages, where a value is empty; R writes NA, Excel shows a day 0, .NET has an empty GUID."""
 NO_IDS_IN_BRACKETS: Final = NO_IDS | {*_IN_BRACKETS.split()}
 """The same in brackets of any kind; of pivot tables and Power Query, where a value is empty or is no text."""
 PRINTED_OBJECTS: Final = re.compile(
-    r"\[object \w+\]|(?:system|microsoft|java|javax|org\.apache|com\.sun)(?:\.\w+)+(?:\[\]|@\w+)?"
-    r"|(?:error|fejl) 20[0-9]{2}"
+    r"\[object \w+\]|<[\w. ]+ object at 0x[0-9a-f]+>|\[*l?[a-z]\w*(?:\.\w+)+;?@[0-9a-f]+"
+    r"|(?:system|microsoft|java|javax)(?:\.\w+)+(?:\[\]|`[0-9]\[.*\])?|(?:error|fejl) 20[0-9]{2}"
 )
 """What programs write of a value that is no text: the name of its class, or Visual Basic's number of an error."""

@@ -80,6 +80,13 @@ def test_what_spreadsheets_show_instead(tmp_path: Path, text: str):
         "Microsoft.Xrm.Sdk.EntityReference",
         "java.lang.Object@1b2c3d",
         "Fejl 2042",
+        "0000-00-00",
+        "0" * 32,
+        "'NULL'",
+        "«tom»",
+        "System.Collections.Generic.List`1[T]",
+        "com.example.Case@1b2c3d",
+        "<crm.Case object at 0x7f00>",
         "=A2&B2",
     ],
 )
