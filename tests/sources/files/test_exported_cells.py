@@ -126,21 +126,6 @@ def test_ids_like_those(tmp_path: Path, text: str):
     assert (event["data"]["activity_id"], refused) == (f"{text}/13748136", [])
 
 
-def test_no_optional_ids(tmp_path: Path):
-    """A workshop that a database calls NULL is none; nothing counts by it, so that the row is sent without it."""
-    mapping = MAPPING.replace('title = "Titel"', 'workshop_id = "Titel"')
-    assert "workshop_id" in mapping
-    [event], refused = read(csv_file(tmp_path, changed(Titel="NULL")), mapping)
-    assert ("workshop_id" in event["data"], refused) == (False, [])
-
-
-def test_a_title_of_several_columns(tmp_path: Path):
-    """Half a title is left out; the activity counts all the same."""
-    mapping = MAPPING.replace('title = "Titel"', 'title = "{Titel} ({Sag})"').replace("{Sag}/{CVR-nr}", "{CVR-nr}")
-    [event], refused = read(csv_file(tmp_path, changed(Sag="")), mapping)
-    assert ("title" in event["data"], refused) == (False, [])
-
-
 @pytest.mark.parametrize("text", ["#DIGITALISERING!", "#METOO?", "#python!", "19E2", "1,5E+03", "None", "(tom)", "#1"])
 def test_titles_are_texts(tmp_path: Path, text: str):
     """A title is what people wrote, unless it is exactly an error."""

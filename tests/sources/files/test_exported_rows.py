@@ -258,3 +258,18 @@ def test_wide_encodings_without_mark(tmp_path: Path, name: str, order: str):
     path = csv_file(tmp_path, changed(Titel="Blåbær"), encoding=f"{name}-{order}")
     [event], refused = read(path, f'encoding = "{name}"\n{MAPPING}')
     assert (event["data"]["title"], refused) == ("Blåbær", [])
+
+
+def test_no_optional_ids(tmp_path: Path):
+    """A workshop that a database calls NULL is none; nothing counts by it, so that the row is sent without it."""
+    mapping = MAPPING.replace('title = "Titel"', 'workshop_id = "Titel"')
+    assert "workshop_id" in mapping
+    [event], refused = read(csv_file(tmp_path, changed(Titel="NULL")), mapping)
+    assert ("workshop_id" in event["data"], refused) == (False, [])
+
+
+def test_a_title_of_several_columns(tmp_path: Path):
+    """Half a title is left out; the activity counts all the same."""
+    mapping = MAPPING.replace('title = "Titel"', 'title = "{Titel} ({Sag})"').replace("{Sag}/{CVR-nr}", "{CVR-nr}")
+    [event], refused = read(csv_file(tmp_path, changed(Sag="")), mapping)
+    assert ("title" in event["data"], refused) == (False, [])
